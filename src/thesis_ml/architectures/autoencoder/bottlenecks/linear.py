@@ -1,0 +1,32 @@
+"""A linear bottleneck: as narrow as `latent_dim`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from thesis_ml.architectures.autoencoder.base import Latent
+from thesis_ml.config import require_at_least
+
+
+class LinearBottleneck(nn.Module):
+    """Mix the `latent_dim` values of every token's latent linearly, without quantising them."""
+
+    loss_weights: Mapping[str, float] = {}
+    copies_when_wide = True
+
+    @dataclass(frozen=True)
+    class Config:
+        name: str = "linear"
+        latent_dim: int = 32
+
+        def __post_init__(self) -> None:
+            require_at_least(self, 1, "latent_dim")
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.project = nn.Linear(config.latent_dim, config.latent_dim)
+
+    def forward(self, latents: Float[Tensor, "P D"]) -> Latent:
+        return Latent(values=self.project(latents).float())

@@ -1,0 +1,68 @@
+"""The heads that every decoder ends with: features, object types and the globals of the event."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from thesis_ml.architectures.autoencoder.base import Decoded
+from thesis_ml.architectures.simple.mlp import MLP, StackConfig
+from thesis_ml.config import require_at_least
+from thesis_ml.data.batch import DataDims, sum_over_events
+
+
+@dataclass(frozen=True)
+class HeadsConfig(StackConfig):
+    """Which heads a decoder has and how much their loss terms count.
+
+    Args:
+        globals_head: Predict MET and its direction from the tokens of an event.
+        globals_hidden: Hidden width of that head.
+        globals_beta: Weight of the term `rec_globals`; 0 leaves the head out.
+        types_beta: Weight of the term `rec_types`; 0 leaves the head out.
+    """
+
+    globals_head: bool = True
+    globals_hidden: int = 32
+    globals_beta: float = 1.0
+    types_beta: float = 1.0
+
+    @property
+    def predicts_globals(self) -> bool:
+        return self.globals_head and self.globals_beta > 0
+
+    @property
+    def predicts_types(self) -> bool:
+        return self.types_beta > 0
+
+    def check_heads(self) -> None:
+        require_at_least(self, 1, "globals_hidden")
+        require_at_least(self, 0, "globals_beta", "types_beta")
+
+
+class Heads(nn.Module):
+    """Predict features and types of every token, and the globals of every event, from hidden token states."""
+
+    def __init__(self, n_hidden: int, config: HeadsConfig, dims: DataDims) -> None:
+        super().__init__()
+        self.features = nn.Linear(n_hidden, dims.n_features)
+        self.types = nn.Linear(n_hidden, dims.n_types) if config.predicts_types else None
+        n_pooled = n_hidden + 1
+        self.globals = (
+            MLP(n_pooled, (config.globals_hidden,), dims.n_globals, config) if config.predicts_globals else None
+        )
+
+    def forward(self, hidden: Float[Tensor, "P H"], lengths: Int[Tensor, " B"]) -> Decoded:
+        return Decoded(
+            features=self.features(hidden).float(),
+            type_logits=None if self.types is None else self.types(hidden).float(),
+            globals=None if self.globals is None else self.globals(pool_events(hidden, lengths)).float(),
+        )
+
+
+def pool_events(hidden: Float[Tensor, "P H"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B H+1"]:
+    """Return the mean over the tokens of every event and ln(1 + N): a mean alone forgets how many there were."""
+    n_tokens = lengths.to(torch.float32).unsqueeze(1)
+    mean = sum_over_events(hidden.float(), lengths) / n_tokens.clamp(min=1)
+    return torch.cat((mean, torch.log1p(n_tokens)), dim=1)

@@ -1,0 +1,34 @@
+"""A decoder that looks at one latent at a time."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from thesis_ml.architectures.autoencoder.base import Decoded
+from thesis_ml.architectures.autoencoder.decoders.heads import Heads, HeadsConfig
+from thesis_ml.architectures.simple.mlp import ACTIVATIONS, MLP, check_stack
+from thesis_ml.data.batch import DataDims
+
+
+class MLPDecoder(nn.Module):
+    """Map the latent of every token back to its features and type, and those of an event to its globals."""
+
+    @dataclass(frozen=True)
+    class Config(HeadsConfig):
+        name: str = "mlp"
+        dec_hidden: tuple[int, ...] = (128, 128)
+
+        def __post_init__(self) -> None:
+            check_stack(self, "dec_hidden", self.dec_hidden)
+            self.check_heads()
+
+    def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:
+        super().__init__()
+        *hidden, width = config.dec_hidden or (latent_dim,)
+        self.trunk = nn.Sequential(MLP(latent_dim, hidden, width, config), ACTIVATIONS[config.activation]())
+        self.heads = Heads(width, config, dims)
+
+    def forward(self, latents: Float[Tensor, "P D"], lengths: Int[Tensor, " B"]) -> Decoded:
+        decoded: Decoded = self.heads(self.trunk(latents), lengths)
+        return decoded

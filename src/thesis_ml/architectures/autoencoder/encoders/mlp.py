@@ -1,0 +1,37 @@
+"""An encoder that looks at one token at a time, with the globals of its event."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from thesis_ml.architectures.simple.mlp import MLP, StackConfig, check_stack
+from thesis_ml.config import require_at_least
+from thesis_ml.data.batch import DataDims, TokenBatch, spread_over_tokens
+
+
+class MLPEncoder(nn.Module):
+    """Map features, object type and globals of every token to its latent, one token at a time."""
+
+    @dataclass(frozen=True)
+    class Config(StackConfig):
+        name: str = "mlp"
+        enc_hidden: tuple[int, ...] = (128, 128)
+        id_embed_dim: int = 8
+
+        def __post_init__(self) -> None:
+            check_stack(self, "enc_hidden", self.enc_hidden)
+            require_at_least(self, 1, "id_embed_dim")
+
+    def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:
+        super().__init__()
+        self.embed_type = nn.Embedding(dims.n_types, config.id_embed_dim)
+        n_inputs = dims.n_features + config.id_embed_dim + dims.n_globals
+        self.stack = MLP(n_inputs, config.enc_hidden, latent_dim, config)
+
+    def forward(self, batch: TokenBatch) -> Float[Tensor, "P D"]:
+        event = spread_over_tokens(batch.globals, batch.lengths)
+        inputs = torch.cat((batch.features, self.embed_type(batch.types), event), dim=1)
+        latents: Tensor = self.stack(inputs)
+        return latents.float()

@@ -1,0 +1,41 @@
+"""The Huber loss."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from thesis_ml.architectures.autoencoder.losses.columns import FeatureColumns, check_weights
+from thesis_ml.config import require
+from thesis_ml.data.batch import DataDims
+
+
+class HuberLoss(nn.Module):
+    """Square small residuals and grow linearly beyond `delta` (in standardised units).
+
+    Source: P. J. Huber, Ann. Math. Statist. 35 (1964) 73: r^2 / 2 for |r| <= delta, else delta (|r| - delta / 2).
+    """
+
+    @dataclass(frozen=True)
+    class Config:
+        name: str = "huber"
+        weights: Mapping[str, float] = field(default_factory=dict)
+        delta: float = 1.0
+
+        def __post_init__(self) -> None:
+            check_weights(self.weights)
+            require(0 < self.delta < float("inf"), "delta", "above 0", self.delta)
+
+    def __init__(self, config: Config, dims: DataDims) -> None:
+        super().__init__()
+        self.columns = FeatureColumns(config.weights, dims)
+        self.delta = config.delta
+
+    def forward(self, predicted: Float[Tensor, "P F"], true: Float[Tensor, "P F"]) -> Float[Tensor, " P"]:
+        residuals = self.columns.subtract(predicted, true)
+        penalties = functional.huber_loss(residuals, torch.zeros_like(residuals), reduction="none", delta=self.delta)
+        loss: Tensor = self.columns(penalties)
+        return loss

@@ -1,0 +1,72 @@
+"""Build the model that a configuration describes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from thesis_ml.architectures.autoencoder.base import Autoencoder
+from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECKS
+from thesis_ml.architectures.autoencoder.decoders import DECODERS
+from thesis_ml.architectures.autoencoder.decoders.heads import HeadsConfig
+from thesis_ml.architectures.autoencoder.encoders import ENCODERS
+from thesis_ml.architectures.autoencoder.losses import LOSSES
+from thesis_ml.architectures.autoencoder.losses.huber import HuberLoss
+from thesis_ml.architectures.autoencoder.losses.mse import MSELoss
+from thesis_ml.config import parse_choice
+from thesis_ml.data.batch import DataDims
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The parsed configuration of every component; `name` in each says which class it belongs to."""
+
+    encoder: Any
+    decoder: HeadsConfig
+    latent_space: Any
+    loss: Any
+
+
+def parse_model(values: Mapping[str, Any], where: str) -> ModelConfig:
+    """Parse the groups encoder, decoder, latent_space and loss.
+
+    Raises:
+        ConfigError: A component is unknown, or one of its keys or values is wrong.
+    """
+    groups = {"encoder": ENCODERS, "decoder": DECODERS, "latent_space": BOTTLENECKS, "loss": LOSSES}
+    return ModelConfig(**{group: _parse_component(kinds, values, where, group) for group, kinds in groups.items()})
+
+
+def _parse_component(kinds: Mapping[str, Any], values: Mapping[str, Any], where: str, group: str) -> Any:
+    configs = {name: kind.Config for name, kind in kinds.items()}
+    return parse_choice(configs, values.get(group), f"{where}.{group}")
+
+
+def build_model(config: ModelConfig, dims: DataDims) -> Autoencoder:
+    """Return an autoencoder with fresh weights from torch's global random state."""
+    latent_dim = config.latent_space.latent_dim
+    encoder = ENCODERS[config.encoder.name](config.encoder, dims, latent_dim)
+    bottleneck = BOTTLENECKS[config.latent_space.name](config.latent_space)
+    decoder = DECODERS[config.decoder.name](config.decoder, dims, latent_dim)  # type: ignore[arg-type]
+    return Autoencoder(encoder, bottleneck, decoder)
+
+
+def build_loss(config: ModelConfig, dims: DataDims) -> MSELoss | HuberLoss:
+    """Return the loss on token features."""
+    return LOSSES[config.loss.name](config.loss, dims)
+
+
+def describe_copying(config: ModelConfig, n_features: int) -> str | None:
+    """Return a warning when the bottleneck is wide enough to copy its input, else None.
+
+    Args:
+        config: The parsed components.
+        n_features: Physical features per token; cos and sin of phi count as one.
+    """
+    bottleneck = BOTTLENECKS[config.latent_space.name]
+    width = config.latent_space.latent_dim
+    if not bottleneck.copies_when_wide or width < n_features:
+        return None
+    return (
+        f"phase1.latent_space: {config.latent_space.name!r} with latent_dim {width} can copy the {n_features} features "
+        f"of a token, so its reconstruction says little; use latent_dim < {n_features} or a quantiser"
+    )

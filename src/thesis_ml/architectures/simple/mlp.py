@@ -1,0 +1,53 @@
+"""The dense stack that every architecture uses."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from thesis_ml.config import require, require_between
+
+ActivationName = Literal["gelu", "relu", "silu", "tanh", "leaky_relu"]
+ACTIVATIONS: Mapping[str, type[nn.Module]] = {
+    "gelu": nn.GELU,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "leaky_relu": nn.LeakyReLU,
+}
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """What all dense stacks share: dropout after every hidden layer and the activation."""
+
+    dropout: float = 0.0
+    activation: ActivationName = "gelu"
+
+
+def check_stack(config: StackConfig, key: str, hidden: Sequence[int]) -> None:
+    """Refuse widths below 1 and a dropout outside [0, 0.99]."""
+    require_between(config, 0.0, 0.99, "dropout")
+    for number, width in enumerate(hidden):
+        require(width >= 1, f"{key}[{number}]", "at least 1", width)
+
+
+class MLP(nn.Module):
+    """Apply linear layers with activation and dropout between them; the last one stays linear."""
+
+    def __init__(self, n_inputs: int, hidden: Sequence[int], n_outputs: int, config: StackConfig) -> None:
+        super().__init__()
+        widths = (n_inputs, *hidden)
+        layers: list[nn.Module] = []
+        for width_in, width_out in itertools.pairwise(widths):
+            layers += [nn.Linear(width_in, width_out), ACTIVATIONS[config.activation]()]
+            if config.dropout > 0:
+                layers.append(nn.Dropout(config.dropout))
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], n_outputs))
+
+    def forward(self, inputs: Float[Tensor, "N I"]) -> Float[Tensor, "N O"]:
+        outputs: Tensor = self.layers(inputs)
+        return outputs

@@ -1,0 +1,167 @@
+"""Turn a plain configuration into frozen dataclasses and choose components by name."""
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from thesis_ml.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def choose(name: str, choices: Mapping[str, T], where: str) -> T:
+    """Return the entry of `choices` called `name`.
+
+    Raises:
+        ConfigError: There is no such entry.
+    """
+    if name in choices:
+        return choices[name]
+    available = ", ".join(sorted(choices))
+    raise ConfigError(f"{where}: unknown name {name!r}; available: {available}{hint_nearest(name, choices)}")
+
+
+def hint_nearest(name: str, choices: Iterable[str]) -> str:
+    """Return `; did you mean ...?` for the entry of `choices` that resembles `name`, or nothing."""
+    near = difflib.get_close_matches(str(name), list(choices), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def parse_config(kind: type[T], values: Any, where: str) -> T:
+    """Build the frozen dataclass `kind` from plain `values`.
+
+    Args:
+        kind: A dataclass whose fields are bool, int, float, str, Literal, tuple, Mapping, Optional or dataclasses.
+        values: A mapping of plain values; fields it leaves out keep their default.
+        where: The full key of the mapping, for messages.
+
+    Raises:
+        ConfigError: A key is unknown or missing, or a value has the wrong type or range.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where}: expected a group of keys, got {values!r}")
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            allowed = ", ".join(sorted(fields))
+            raise ConfigError(f"{_join(where, str(key))}: unknown key; allowed: {allowed}{hint_nearest(key, fields)}")
+    hints = get_type_hints(kind)
+    parsed = {key: _parse_value(hints[key], value, _join(where, key)) for key, value in values.items()}
+    missing = [name for name, field in fields.items() if name not in parsed and _is_required(field)]
+    if missing:
+        raise ConfigError(f"{_join(where, missing[0])}: missing; give it a value")
+    try:
+        return kind(**parsed)
+    except ConfigError as error:
+        raise ConfigError(_join(where, str(error))) from None
+
+
+def parse_choice(kinds: Mapping[str, type[T]], values: Any, where: str) -> T:
+    """Build the dataclass that `values["name"]` chooses among `kinds`.
+
+    Raises:
+        ConfigError: The name is missing or unknown, or a value does not fit the chosen dataclass.
+    """
+    if not isinstance(values, Mapping) or not isinstance(values.get("name"), str):
+        raise ConfigError(f"{where}.name: missing; available: {', '.join(sorted(kinds))}")
+    return parse_config(choose(values["name"], kinds, f"{where}.name"), values, where)
+
+
+def to_plain(config: Any) -> Any:
+    """Return a parsed configuration as plain dicts, lists and values, fit for JSON and checkpoints."""
+    if dataclasses.is_dataclass(config):
+        return {field.name: to_plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+    if isinstance(config, Mapping):
+        return {str(key): to_plain(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [to_plain(value) for value in config]
+    return config
+
+
+def require(holds: bool, key: str, expected: str, value: object) -> None:
+    """Raise a ConfigError `key: must be expected, got value` unless `holds`."""
+    if not holds:
+        raise ConfigError(f"{key}: must be {expected}, got {value!r}")
+
+
+def require_at_least(config: Any, minimum: float, *keys: str) -> None:
+    """Check that the named fields of `config` are finite and not below `minimum`; None passes."""
+    for key in keys:
+        value = getattr(config, key)
+        require(value is None or (math.isfinite(value) and value >= minimum), key, f"at least {minimum}", value)
+
+
+def require_between(config: Any, low: float, high: float, *keys: str) -> None:
+    """Check that the named fields of `config` lie in [low, high]."""
+    for key in keys:
+        value = getattr(config, key)
+        require(low <= value <= high, key, f"between {low} and {high}", value)
+
+
+def _join(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key
+
+
+def _is_required(field: "dataclasses.Field[Any]") -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _parse_value(kind: Any, value: Any, where: str) -> Any:
+    origin, args = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        return None if value is None else _parse_value(_first_kind(args), value, where)
+    if origin is Literal:
+        if value not in args or isinstance(value, bool) != any(isinstance(arg, bool) for arg in args):
+            choices = [str(arg) for arg in args]
+            allowed = ", ".join(choices)
+            raise ConfigError(f"{where}: unknown value {value!r}; available: {allowed}{hint_nearest(value, choices)}")
+        return value
+    if origin is tuple:
+        return _parse_tuple(args[0], value, where)
+    if origin is not None and issubclass(origin, Mapping):
+        return _parse_mapping(args[1], value, where)
+    if dataclasses.is_dataclass(kind):
+        return parse_config(typing.cast(type, kind), value, where)
+    return _parse_scalar(kind, value, where)
+
+
+def _first_kind(args: tuple[Any, ...]) -> Any:
+    return next(arg for arg in args if arg is not type(None))
+
+
+def _parse_tuple(kind: Any, value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"{where}: expected a list such as [1,2], got {value!r}")
+    return tuple(_parse_value(kind, entry, f"{where}[{number}]") for number, entry in enumerate(value))
+
+
+def _parse_mapping(kind: Any, value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where}: expected a mapping such as {{pt: 2}}, got {value!r}")
+    return {str(key): _parse_value(kind, entry, _join(where, str(key))) for key, entry in value.items()}
+
+
+def _parse_scalar(kind: type, value: Any, where: str) -> Any:
+    """Accept exactly the type asked for; a whole number may stand for a float."""
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    if kind is float and isinstance(value, str):
+        return _parse_exponent(value, where)
+    raise ConfigError(f"{where}: expected {names[kind]}, got {value!r}")
+
+
+def _parse_exponent(value: str, where: str) -> float:
+    """Read `1e-3`, which YAML 1.1 takes for a text because it has no dot."""
+    try:
+        return float(value)
+    except ValueError:
+        raise ConfigError(f"{where}: expected a number, got {value!r}") from None

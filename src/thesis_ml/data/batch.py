@@ -1,0 +1,125 @@
+"""What a batch of events is: the real tokens of all its events back to back, without padding."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+class StepSize(NamedTuple):
+    """What a mean divides by when several batches make one optimiser step: tokens and events per batch."""
+
+    n_tokens: float
+    n_events: float
+
+
+@dataclass(frozen=True)
+class DataDims:
+    """The sizes and names that a model needs to know of the data.
+
+    Args:
+        columns: Names of the encoded feature columns, such as `log_E`, `cos_phi` (length F).
+        global_columns: Names of the encoded globals: `log_met`, `cos_met_phi`, `sin_met_phi` (length G).
+        type_names: Names of the object types, in the order of `TokenBatch.types`.
+        max_tokens: T, the most tokens an event of the file may have.
+        angle_columns: Columns that are an angle, whose differences wrap.
+        angle_period: A full turn in the units of those columns.
+    """
+
+    columns: tuple[str, ...]
+    global_columns: tuple[str, ...]
+    type_names: tuple[str, ...]
+    max_tokens: int
+    angle_columns: tuple[int, ...] = ()
+    angle_period: float = 0.0
+
+    @property
+    def n_features(self) -> int:
+        return len(self.columns)
+
+    @property
+    def n_globals(self) -> int:
+        return len(self.global_columns)
+
+    @property
+    def n_types(self) -> int:
+        return len(self.type_names)
+
+    @staticmethod
+    def feature_of(column: str) -> str:
+        """Return the physical feature that an encoded column belongs to: `phi` for `cos_phi`."""
+        return column.rsplit("_", 1)[-1]
+
+
+class TokenBatch(NamedTuple):
+    """A ragged batch of events.
+
+    Args:
+        features: Standardised features as encoded.
+        types: Object types from 0.
+        lengths: Tokens per event; may be 0.
+        globals: Standardised event features.
+        labels: Class of each event, -1 where the file has none.
+        weights: Weight of each event, for scores only.
+        index: Row of the event in the file.
+        step: Set by the engine when gradients accumulate over several batches.
+    """
+
+    features: Float[Tensor, "P F"]
+    types: Int[Tensor, " P"]
+    lengths: Int[Tensor, " B"]
+    globals: Float[Tensor, "B G"]
+    labels: Int[Tensor, " B"]
+    weights: Float[Tensor, " B"]
+    index: Int[Tensor, " B"]  # type: ignore[assignment]  # hides tuple.index, which nobody asks of a batch
+    step: StepSize | None = None
+
+    @property
+    def n_tokens(self) -> int:
+        return self.features.shape[0]
+
+    @property
+    def n_events(self) -> int:
+        return self.lengths.shape[0]
+
+    @property
+    def size(self) -> StepSize:
+        """What means over this batch divide by."""
+        return self.step or StepSize(max(self.n_tokens, 1), max(self.n_events, 1))
+
+    def to(self, device: torch.device) -> "TokenBatch":
+        """Return the same batch on `device`."""
+        return TokenBatch._make([*(part.to(device, non_blocking=True) for part in self[:7]), self.step])
+
+
+def mean_over_tokens(values: Float[Tensor, " P"], batch: TokenBatch) -> Float[Tensor, ""]:
+    """Average one value per token; 0 for a batch without tokens."""
+    return values.sum() / batch.size.n_tokens
+
+
+def mean_over_events(values: Float[Tensor, " B"], batch: TokenBatch) -> Float[Tensor, ""]:
+    """Average one value per event."""
+    return values.sum() / batch.size.n_events
+
+
+def spread_over_tokens(values: Float[Tensor, "B C"], batch_lengths: Int[Tensor, " B"]) -> Float[Tensor, "P C"]:
+    """Repeat the row of every event once for each of its tokens."""
+    return torch.repeat_interleave(values, batch_lengths, dim=0)
+
+
+def sum_over_events(values: Float[Tensor, "P C"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B C"]:
+    """Sum the rows of the tokens of every event; 0 for an event without tokens."""
+    events = torch.repeat_interleave(torch.arange(lengths.shape[0], device=lengths.device), lengths)
+    return values.new_zeros(lengths.shape[0], values.shape[1]).index_add_(0, events, values)
+
+
+def wrap_differences(differences: Float[Tensor, "P F"], dims: DataDims) -> Float[Tensor, "P F"]:
+    """Return differences of encoded features with those of angles wrapped into half a turn either way."""
+    if not dims.angle_columns:
+        return differences
+    is_angle = torch.zeros(dims.n_features, dtype=torch.bool, device=differences.device)
+    is_angle[list(dims.angle_columns)] = True
+    wrapped = differences - dims.angle_period * torch.round(differences / dims.angle_period)
+    return torch.where(is_angle, wrapped, differences)

@@ -1,0 +1,165 @@
+"""Load a data set: read, choose, standardise, and describe what was taken."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from thesis_ml.data.batch import DataDims
+from thesis_ml.data.config import DataConfig
+from thesis_ml.data.events import StoredEvents, keep_events, keep_first_tokens, sort_tokens_by_pt
+from thesis_ml.data.h5_loader import StoredFile, read_file
+from thesis_ml.data.normalizer import Normalizer, fit_normalizer
+from thesis_ml.data.place import Place
+from thesis_ml.data.sheet import build_sheet, describe_sheet
+from thesis_ml.data.splits import TokenSplit
+
+SAMPLE_PATH = Path(__file__).with_name("ttbar_tth_small.h5")
+
+
+@dataclass(frozen=True)
+class TokenData:
+    """The three splits of a data set, ready for training.
+
+    Args:
+        train: Events to learn from, restricted to `train_classes`.
+        val: Events that choose the best epoch, restricted likewise.
+        test: Events that are scored once, of all classes.
+        dims: What a model must know of the data.
+        normalizer: The encoding of the columns.
+        sheet: The data sheet as plain JSON values.
+        fingerprint: Hash of the file's bytes.
+        batch_size: Events per batch.
+        path: The file.
+    """
+
+    train: TokenSplit
+    val: TokenSplit
+    test: TokenSplit
+    dims: DataDims
+    normalizer: Normalizer
+    sheet: Mapping[str, Any]
+    fingerprint: str
+    batch_size: int
+    path: Path
+
+    def splits(self) -> dict[str, TokenSplit]:
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+    def physical_tokens(self, split: TokenSplit) -> Float[Tensor, "P C"]:
+        """Return the tokens of a split in GeV and radian, in the order of `normalizer.features`."""
+        return self.normalizer.decode_features(split.features)
+
+    def describe(self) -> str:
+        """Return the data sheet in a few lines."""
+        return describe_sheet(self.sheet, self.path == SAMPLE_PATH)
+
+
+def load_tokens(config: DataConfig, batch_size: int) -> TokenData:
+    """Read a data set and standardise it by its training split.
+
+    Args:
+        config: The options below `data`.
+        batch_size: Events per batch, kept with the data.
+
+    Raises:
+        DataError: The file cannot be used, or nothing is left of a split.
+    """
+    path = SAMPLE_PATH if config.path is None else Path(config.path).expanduser()
+    stored = _choose_events(read_file(path, config), config)
+    normalizer = _fit(stored, config)
+    splits = {name: _build_split(events, normalizer) for name, events in stored.splits.items()}
+    fingerprint = hash_file(path)
+    return TokenData(
+        **splits,
+        dims=_build_dims(stored, normalizer),
+        normalizer=normalizer,
+        sheet=build_sheet(stored, config.name, fingerprint),
+        fingerprint=fingerprint,
+        batch_size=batch_size,
+        path=path,
+    )
+
+
+def hash_file(path: Path) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _choose_events(stored: StoredFile, config: DataConfig) -> StoredFile:
+    """Return the classes and tokens that the config keeps."""
+    splits = dict(stored.splits)
+    if config.train_classes is not None:
+        for split in ("train", "val"):
+            place = Place(stored.path, stored.datasets[split])
+            splits[split] = _keep_classes(splits[split], config.train_classes, place)
+    for split, events in splits.items():
+        ordered = sort_tokens_by_pt(events) if config.order == "pt" else events
+        splits[split] = ordered if config.n_tokens is None else keep_first_tokens(ordered, config.n_tokens)
+    return replace(stored, splits=splits)
+
+
+def _keep_classes(events: StoredEvents, classes: tuple[int, ...], place: Place) -> StoredEvents:
+    present = np.unique(events.labels)
+    for label in classes:
+        if label not in present:
+            available = "no labels" if present.tolist() == [-1] else f"the classes {present.tolist()[:20]}"
+            raise place.error(f"data.train_classes asks for class {label}; the events read have {available}")
+    return keep_events(events, np.isin(events.labels, classes))
+
+
+def _fit(stored: StoredFile, config: DataConfig) -> Normalizer:
+    train = stored.splits["train"]
+    if not len(train.ids):
+        raise Place(stored.path, stored.datasets["train"]).error("no event has an object; there is nothing to learn")
+    return fit_normalizer(_take_features(train, config.features), torch.from_numpy(train.met), config)
+
+
+def _build_split(events: StoredEvents, normalizer: Normalizer) -> TokenSplit:
+    offsets = np.concatenate([[0], np.cumsum(events.lengths)])
+    return TokenSplit(
+        features=normalizer.encode_features(_take_features(events, normalizer.features)),
+        types=torch.from_numpy(events.ids - 1),
+        offsets=torch.from_numpy(offsets),
+        globals=normalizer.encode_globals(torch.from_numpy(events.met)),
+        labels=torch.from_numpy(events.labels),
+        weights=torch.from_numpy(events.weights),
+        index=torch.from_numpy(events.index),
+    )
+
+
+def _build_dims(stored: StoredFile, normalizer: Normalizer) -> DataDims:
+    # the most tokens of any event, not the slots of the file: padding must change no number
+    max_tokens = max(int(events.lengths.max()) for events in stored.splits.values())
+    return DataDims(
+        columns=normalizer.columns,
+        global_columns=normalizer.global_columns,
+        type_names=stored.type_names,
+        max_tokens=max_tokens,
+        angle_columns=normalizer.angle_columns,
+        angle_period=normalizer.angle_period,
+    )
+
+
+def _take_features(events: StoredEvents, features: tuple[str, ...]) -> Float[Tensor, "P C"]:
+    """Return the physical features of all tokens, energies in GeV, in double precision."""
+    columns = dict(zip(("E", "pt", "eta", "phi"), events.kinematics.T, strict=True))
+    if "mass" in features:
+        columns["mass"] = _compute_mass(events.kinematics)
+    return torch.from_numpy(np.stack([columns[feature] for feature in features], axis=1))
+
+
+def _compute_mass(kinematics_gev: Float[NDArray[Any], "P 4"]) -> Float[NDArray[Any], " P"]:
+    """Return sqrt(E^2 - p^2) in GeV, 0 where rounding makes it negative."""
+    energy, pt, eta, _ = kinematics_gev.T
+    momentum = pt * np.cosh(eta)
+    mass: NDArray[np.float64] = np.sqrt(np.maximum((energy - momentum) * (energy + momentum), 0.0))
+    return mass

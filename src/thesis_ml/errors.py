@@ -1,0 +1,21 @@
+"""The named errors of the framework; every message reads *where: what is wrong; what would be right*."""
+
+
+class ConfigError(Exception):
+    """A key, value or combination in the configuration that cannot be used."""
+
+
+class DataError(Exception):
+    """A data file that cannot be read or that contradicts itself."""
+
+
+class FactsError(Exception):
+    """A facts folder that cannot be written or read."""
+
+
+class ReportError(Exception):
+    """A report that cannot be made from the runs it was given."""
+
+
+class TrainingError(Exception):
+    """A training that cannot go on, such as a loss that is not finite."""

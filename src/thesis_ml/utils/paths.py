@@ -1,0 +1,137 @@
+"""Every file and folder name of the framework, and the folder of one run."""
+
+import logging
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from thesis_ml.errors import ConfigError
+
+FACTS_FOLDER = "facts"
+FIGURES_FOLDER = "figures"
+HYDRA_FOLDER = ".hydra"
+BEST_CHECKPOINT = "best_val.pt"
+LAST_CHECKPOINT = "last.pt"
+MODEL_FILE = "model.pt"
+LOG_FILE = "train.log"
+LOCK_FILE = ".lock"
+
+RUNS_FOLDER = "runs"
+SWEEPS_FOLDER = "multiruns"
+
+LOG_FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] %(message)s"
+
+
+def find_configs() -> Path:
+    """Return the folder of configs: the checkout's own when there is one, else the installed copy.
+
+    An editable install leaves a stale copy among the installed packages, so the checkout goes first.
+    """
+    package = Path(__file__).resolve().parents[1]
+    checkout = package.parents[1]
+    if (checkout / "pyproject.toml").is_file() and (checkout / "configs").is_dir():
+        return checkout / "configs"
+    return package / "configs"
+
+
+def make_name_safe(name: str) -> str:
+    """Return `name` with everything that some file system refuses replaced by a dash."""
+    return re.sub(r"[^\w.=+-]+", "-", name).strip("-. ")[:80] or "unnamed"
+
+
+def claim_folder(parent: Path, prefix: str, name: str) -> Path:
+    """Make and return `<parent>/<prefix>_<time>_<name>`, with -2, -3 ... when that second is taken.
+
+    Raises:
+        ConfigError: The parent cannot be made or written.
+    """
+    stem = f"{prefix}_{datetime.now():%Y%m%d-%H%M%S}_{make_name_safe(name)}"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1, 10_000):
+            folder = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            return folder
+    except OSError as error:
+        raise ConfigError(f"{parent}: cannot make an output folder ({error}); set env.output_root") from error
+    raise ConfigError(f"{parent / stem}: every name of this second is taken; set name or hydra.run.dir")
+
+
+class FolderState(Enum):
+    """What a folder holds when a run wants to use it."""
+
+    NEW = "new"
+    UNFINISHED = "unfinished"
+
+
+class RunFolder:
+    """The folder of one run: locked while it is open, described in .hydra/, with a log of its own.
+
+    Raises:
+        ConfigError: Another live run holds the folder, or it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(path / LOCK_FILE, timeout=0)
+
+    @property
+    def state(self) -> FolderState:
+        return FolderState.UNFINISHED if is_run_folder(self.path) else FolderState.NEW
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except Timeout:
+            raise ConfigError(f"{self.path}: another run is using this folder; wait for it or choose another") from None
+        except OSError as error:
+            raise ConfigError(f"{self.path}: cannot be written ({error}); choose another hydra.run.dir") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    def write_hydra(self, texts: dict[str, str]) -> None:
+        """Write the yaml texts that describe how the run was started, by file name."""
+        folder = self.path / HYDRA_FOLDER
+        folder.mkdir(exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+
+    @contextmanager
+    def open_log(self) -> Iterator[None]:
+        """Copy all log lines to the folder's log file while the context is open."""
+        handler = logging.FileHandler(self.path / LOG_FILE, encoding="utf-8")
+        handler.setFormatter(logging.Formatter(LOG_FORMAT))
+        root = logging.getLogger()
+        root.addHandler(handler)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+            handler.close()
+
+    def discard_if_new(self) -> None:
+        """Remove the folder of a start that was refused, when nothing was written to it but its description."""
+        leftovers = {LOCK_FILE, HYDRA_FOLDER, LOG_FILE}
+        if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= leftovers:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+def is_run_folder(path: Path) -> bool:
+    """Return whether `path` holds a run, whatever became of it."""
+    return (path / FACTS_FOLDER).is_dir() or (path / HYDRA_FOLDER).is_dir()
