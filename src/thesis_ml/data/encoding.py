@@ -20,7 +20,7 @@ LARGEST_LN_MEV = 20.0
 """ln(485 TeV / MeV): no object of a collider has more energy."""
 PLAUSIBLE_MEDIAN_PT_GEV = (0.1, 1e4)
 
-_UNITS: dict[str, EncodingName] = {"mev": "mev", "gev": "gev", "lnmev": "ln_mev"}
+_UNITS: dict[str, EncodingName] = {"mev": "mev", "gev": "gev", "lnmev": "ln_mev", "lnemev": "ln_mev"}
 _RADIANS = ("rad", "radian", "radians")
 
 

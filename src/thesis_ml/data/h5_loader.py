@@ -174,7 +174,7 @@ def _hdf5_errors(place: Place) -> Iterator[None]:
     """Turn what h5py raises on a damaged or foreign file into a DataError."""
     try:
         yield
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200]
         raise place.error(f"cannot be read ({reason}); expected a complete HDF5 file") from error
 
@@ -209,11 +209,13 @@ def _open_dataset(file: Any, place: Place) -> Any:
 
 def _open_table(file: Any, place: Place) -> Any:
     table = _open_dataset(file, place)
-    if table.dtype.kind not in "fiu":
-        raise place.error(f"holds {table.dtype}; expected numbers (float32)")
-    if table.shape is None or len(table.shape) != 2:
-        raise place.error(f"has shape {table.shape}; expected a table of events times 2 + 5T columns")
-    n_rows, width = table.shape
+    with _hdf5_errors(place):
+        dtype, shape = table.dtype, table.shape
+    if dtype.kind not in "fiu":
+        raise place.error(f"holds {dtype}; expected numbers (float32)")
+    if shape is None or len(shape) != 2:
+        raise place.error(f"has shape {shape}; expected a table of events times 2 + 5T columns")
+    n_rows, width = shape
     if width < 7 or (width - 2) % 5:
         raise place.error(f"has {width} columns; expected 2 + 5T, such as 92 for T = 18 objects")
     if n_rows == 0:
@@ -267,10 +269,12 @@ def _read_column(
     if len(found) > 1:
         raise place.error(f"stands beside {found[1]}, which differs only in case; keep one of them")
     column = _open_dataset(file, place)
-    if column.dtype.kind not in "fiub":
-        raise place.error(f"holds {column.dtype}; expected one number per event")
-    if column.shape not in ((n_rows,), (n_rows, 1)):
-        raise place.error(f"has shape {column.shape}; expected one number for each of the {n_rows} events")
+    with _hdf5_errors(place):
+        dtype, shape = column.dtype, column.shape
+    if dtype.kind not in "fiub":
+        raise place.error(f"holds {dtype}; expected one number per event")
+    if shape not in ((n_rows,), (n_rows, 1)):
+        raise place.error(f"has shape {shape}; expected one number for each of the {n_rows} events")
     with _hdf5_errors(place):
         values = column[()].reshape(-1)
     place.refuse_rows(~np.isfinite(values), "holds NaN or infinity; every value must be finite")

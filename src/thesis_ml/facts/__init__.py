@@ -1,0 +1,1 @@
+"""Facts: every number of a run, written once and read by everything else."""

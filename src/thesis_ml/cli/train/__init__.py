@@ -1,0 +1,45 @@
+"""thesis-train: compose the configuration, open the run's folder and call the chosen loop."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig
+
+from thesis_ml.cli.exit_codes import run_command
+from thesis_ml.cli.train.folders import register_folder_resolvers
+from thesis_ml.cli.train.jobs import print_job_table, run_job
+from thesis_ml.errors import ConfigError
+from thesis_ml.utils.paths import find_configs
+
+TrainFunction = Callable[[DictConfig], dict[str, Any]]
+
+
+def _ae(cfg: DictConfig) -> dict[str, Any]:
+    from thesis_ml.training_loops.autoencoder import train
+
+    return train(cfg)
+
+
+def _not_there_yet(cfg: DictConfig) -> dict[str, Any]:
+    raise ConfigError("loop: this loop is planned but does not exist yet; available: ae")
+
+
+DISPATCH: Mapping[str, TrainFunction] = {
+    "ae": _ae,
+    "gan_ae": _not_there_yet,
+    "diffusion_ae": _not_there_yet,
+    "test_mlp": _not_there_yet,
+}
+
+register_folder_resolvers()
+
+
+@hydra.main(config_path=str(find_configs()), config_name="train", version_base="1.3")
+def _compose_and_run(cfg: DictConfig) -> float | None:
+    return run_job(cfg, DISPATCH)
+
+
+def main() -> None:
+    """Run the command and exit with 0 (done), 1 (failed), 2 (wrong input) or 130 (Ctrl-C)."""
+    run_command(_compose_and_run, at_end=print_job_table)

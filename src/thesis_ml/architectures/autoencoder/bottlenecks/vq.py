@@ -11,8 +11,11 @@ from torch.nn import functional
 from thesis_ml.architectures.autoencoder.base import Latent
 from thesis_ml.config import require_at_least, require_between
 
-# Scores searched at a time: 1 MiB of float32, which stays in a core's cache between addmm and argmin.
-_BLOCK_SCORES = 2**18
+# Scores searched at a time. 1 MiB of float32 stays in a CPU's cache between addmm and argmin, but addmm slows down
+# below 128 rows; a GPU has no such cache and wants few, large calls.
+_BLOCK_SCORES = {"cpu": 2**18}
+_BLOCK_SCORES_ELSEWHERE = 2**26
+_LEAST_BLOCK = 128
 # Codes per group of the two-step argmin: PyTorch vectorises amin over a row, but not argmin.
 _GROUP = 64
 _JITTER = 0.01
@@ -66,7 +69,7 @@ class VQBottleneck(nn.Module):
         ema: bool = True
         ema_decay: float = 0.99
         revive_below: float = 0.1
-        revive_per_step: int = 8
+        revive_per_step: int = 32
 
         def __post_init__(self) -> None:
             require_at_least(self, 1, "latent_dim", "codebook_size", "revive_per_step")
@@ -108,13 +111,12 @@ class VQBottleneck(nn.Module):
             self._place_codes(exact.detach())
         codes = find_nearest_codes(exact.detach(), self.codebook.detach())
         quantised = functional.embedding(codes, self.codebook)
-        offsets = exact - quantised.detach()
-        losses = {"commit": offsets.square().mean(dim=1)}
+        losses = {"commit": _square_distances(exact, quantised.detach())}
         if not self.config.ema:
-            losses["codebook"] = (quantised - exact.detach()).square().mean(dim=1)
+            losses["codebook"] = _square_distances(quantised, exact.detach())
         counts = torch.bincount(codes, minlength=self.n_codes)
         if adapts:
-            self._follow_latents(codes, counts, offsets.detach())
+            self._follow_latents(codes, counts, (exact - quantised).detach())
             self._revive_codes(exact.detach())
         # The difference is zero, so the decoder sees the codes themselves to the last bit.
         values = quantised.detach() + (exact - exact.detach())
@@ -128,6 +130,9 @@ class VQBottleneck(nn.Module):
         others wait beside the ones that have a place.
         """
         start = int(self.n_placed)
+        self._is_placed = start == self.n_codes
+        if self._is_placed:
+            return
         fresh = latents
         if start > 0:
             nearest = self.codebook.index_select(0, find_nearest_codes(latents, self.codebook))
@@ -142,7 +147,9 @@ class VQBottleneck(nn.Module):
         self._is_placed = stop == self.n_codes
 
     @torch.no_grad()
-    def _follow_latents(self, codes: Int[Tensor, " P"], counts: Int[Tensor, " K"], offsets: Float[Tensor, "P D"]) -> None:
+    def _follow_latents(
+        self, codes: Int[Tensor, " P"], counts: Int[Tensor, " K"], offsets: Float[Tensor, "P D"]
+    ) -> None:
         """Update the usage of all codes and, with `ema`, move them by their latents' `offsets` from them."""
         step = 1.0 - self.config.ema_decay
         if step == 0.0:
@@ -185,7 +192,8 @@ def find_nearest_codes(
         block: Latents compared at a time; by default as many as keep their scores in the cache.
     """
     n_codes = codebook.shape[0]
-    rows = block or max(16, _BLOCK_SCORES // n_codes)
+    most_scores = _BLOCK_SCORES.get(latents.device.type, _BLOCK_SCORES_ELSEWHERE)
+    rows = block or max(_LEAST_BLOCK, most_scores // n_codes)
     found = torch.empty(latents.shape[0], dtype=torch.int64, device=latents.device)
     scores = latents.new_empty(min(rows, latents.shape[0]), n_codes)
     with torch.autocast(latents.device.type, enabled=False):
@@ -206,6 +214,11 @@ def _argmin_rows(scores: Float[Tensor, "P K"]) -> Int[Tensor, " P"]:
     group = scores.view(n_rows, n_groups, _GROUP).amin(dim=2).argmin(dim=1)
     chosen = group + torch.arange(0, n_rows * n_groups, n_groups, device=scores.device)
     return scores.view(-1, _GROUP).index_select(0, chosen).argmin(dim=1).add_(group, alpha=_GROUP)
+
+
+def _square_distances(left: Float[Tensor, "P D"], right: Float[Tensor, "P D"]) -> Float[Tensor, " P"]:
+    """Return the squared difference of each row, averaged over its D values."""
+    return functional.mse_loss(left, right, reduction="none").sum(dim=1) / left.shape[1]
 
 
 def select_evenly(rows: Float[Tensor, "P D"], n_wanted: int) -> Float[Tensor, "Q D"]:

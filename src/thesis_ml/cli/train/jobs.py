@@ -1,0 +1,93 @@
+"""One job of thesis-train in its folder, and the table of jobs of a sweep."""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from thesis_ml.config import choose
+from thesis_ml.errors import ConfigError, DataError
+from thesis_ml.facts.lines import read_result, read_state
+from thesis_ml.facts.recorder import record_failed_start
+from thesis_ml.utils.paths import FACTS_FOLDER, FolderState, RunFolder
+
+log = logging.getLogger(__name__)
+
+_sweep_folders: list[Path] = []
+
+
+class SweepFolder(Callback):
+    """Remember where a sweep goes, so that its jobs can be listed whatever becomes of them."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        _sweep_folders.append(Path(config.hydra.sweep.dir))
+
+
+def run_job(cfg: DictConfig, dispatch: Mapping[str, Callable[[DictConfig], dict[str, Any]]]) -> float | None:
+    """Run the chosen loop in the folder that Hydra made, and return what an optimising sweeper minimises."""
+    hydra_config = HydraConfig.get()
+    train = choose(hydra_config.runtime.choices.get("loop") or "", dispatch, "loop")
+    if not cfg.logging.save_artifacts:
+        return _take_monitor(train(cfg))
+    path = Path(hydra_config.runtime.output_dir)
+    result = read_result(path / FACTS_FOLDER)
+    if result is not None:
+        log.info("%s: this run is finished; nothing is done", path)
+        return _take_monitor(result)
+    try:
+        with RunFolder(path) as folder:
+            return _take_monitor(_train_in(folder, train, cfg))
+    except (ConfigError, DataError):
+        if hydra_config.mode == RunMode.RUN:
+            RunFolder(path).discard_if_new()
+        raise
+
+
+def print_job_table() -> int:
+    """Print the state of every job of the sweep that just ended and return how many failed."""
+    if not _sweep_folders or not _sweep_folders[-1].is_dir():
+        return 0
+    jobs = sorted(path for path in _sweep_folders[-1].iterdir() if path.is_dir() and path.name.isdigit())
+    states = [(path, read_state(path / FACTS_FOLDER)) for path in jobs]
+    print(f"{_sweep_folders[-1]}: {len(jobs)} jobs")
+    for path, state in states:
+        print(f"  {path.name}  {state.name:<12} {state.reason}")
+    return sum(state.name != "complete" for _, state in states)
+
+
+def _train_in(
+    folder: RunFolder, train: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig
+) -> dict[str, Any]:
+    if folder.state is FolderState.UNFINISHED:
+        raise ConfigError(
+            f"{folder.path}: holds a run that did not finish, and going on with it is not possible yet; "
+            "choose another hydra.run.dir"
+        )
+    folder.write_hydra(_describe_start(cfg))
+    with folder.open_log():
+        try:
+            return train(cfg)
+        except (ConfigError, DataError) as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                record_failed_start(folder.path / FACTS_FOLDER, error)
+            raise
+
+
+def _describe_start(cfg: DictConfig) -> dict[str, str]:
+    """Return the texts of .hydra/: the composed config, Hydra's own, and what the user typed."""
+    hydra_config = HydraConfig.get()
+    return {
+        "config.yaml": OmegaConf.to_yaml(cfg),
+        "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": hydra_config})),
+        "overrides.yaml": OmegaConf.to_yaml(hydra_config.overrides.task),
+    }
+
+
+def _take_monitor(result: Mapping[str, Any]) -> float | None:
+    value = result.get("best_monitor")
+    return None if value is None else float(value)

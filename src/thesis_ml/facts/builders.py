@@ -1,0 +1,258 @@
+"""Build what is recorded: one plain dict for every moment, and the description of the run and its machine."""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import secrets
+import socket
+import subprocess
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from thesis_ml.config import to_plain
+from thesis_ml.errors import FactsError
+from thesis_ml.facts.history import as_float, list_histories
+from thesis_ml.facts.schema import LOSS, SCHEMA_VERSION, EpochFacts, History, Metrics, RunMeta
+
+GIT_TIMEOUT_S = 0.5
+"""Bounds a checkout on a slow network disk; a local one answers in about 10 ms."""
+
+EPOCH_DIGITS = 9
+"""Digits of terms, metrics and times in epoch lines: all that a float32 holds, and half the length of 17."""
+
+MAX_TRACEBACK_LINES = 20
+MAX_MESSAGE_CHARACTERS = 2000
+
+VERSIONED = ("torch", "numpy", "thesis-ml")
+
+
+@dataclass(frozen=True)
+class Job:
+    """How Hydra started the process."""
+
+    hydra_job_id: str | None = None
+    overrides: tuple[str, ...] = ()
+
+
+def collect_run_meta(
+    config: Any,
+    *,
+    seed: int | None = None,
+    n_threads: int | None = None,
+    cuda_info: Mapping[str, Any] | None = None,
+    dataset_fingerprint: str | None = None,
+    job: Job | None = None,
+) -> RunMeta:
+    """Describe the run with a new run_id: its code, machine, versions and configuration.
+
+    Args:
+        config: The parsed experiment, as a dataclass or a plain mapping.
+        seed: The seed of the run.
+        n_threads: Threads that the numbers were computed with.
+        cuda_info: Device and driver, from the caller, as this module imports no torch.
+        dataset_fingerprint: Hash of the data file.
+        job: How Hydra started the process.
+    """
+    commit, is_dirty = read_git_state()
+    job = job or Job()
+    return RunMeta(
+        run_id=make_run_id(),
+        git_commit=commit,
+        git_dirty=is_dirty,
+        hostname=socket.gethostname(),
+        pid=os.getpid(),
+        cuda_info=dict(cuda_info or {}),
+        versions=read_versions(),
+        seed=seed,
+        n_threads=n_threads,
+        hydra_job_id=job.hydra_job_id,
+        overrides=tuple(job.overrides),
+        config_hash=hash_config(config),
+        dataset_fingerprint=dataset_fingerprint,
+    )
+
+
+def make_run_id() -> str:
+    """Return a new identity of a run; no seeded generator is asked, so that a seed changes nothing but numbers."""
+    return secrets.token_hex(8)
+
+
+def hash_config(config: Any) -> str:
+    """Return the sha256 of the configuration as canonical JSON; the order of keys does not matter."""
+    text = json.dumps(to_json(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def read_versions() -> dict[str, str | None]:
+    """Return the installed versions that numbers may depend on, None for a package that is not installed."""
+    return {"python": platform.python_version(), **{name.replace("-", "_"): _read_version(name) for name in VERSIONED}}
+
+
+def read_git_state() -> tuple[str | None, bool | None]:
+    """Return the commit of the checkout that this package runs from and whether it was changed, None when unknown."""
+    checkout = Path(__file__).resolve().parents[3]
+    if not (checkout / ".git").exists():
+        return None, None
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-C", str(checkout), "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    try:
+        done = subprocess.run(
+            command,
+            env={**environment, "GIT_OPTIONAL_LOCKS": "0"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=GIT_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+    return _parse_git_status(done.stdout.decode("utf-8", errors="replace"))
+
+
+def build_start(meta: RunMeta, *, run_dir: Path | None, data: Mapping[str, Any], config: Any) -> dict[str, Any]:
+    """Build the first line of a run: its folder, data sheet, configuration and full meta."""
+    body = {"run_dir": None if run_dir is None else str(run_dir), "data": data, "config": config}
+    return _build_line("on_start", meta, body, is_meta_full=True)
+
+
+def build_epoch_end(meta: RunMeta, facts: EpochFacts) -> dict[str, Any]:
+    """Build the line of one epoch; its length does not depend on the number of the epoch."""
+    metrics = {
+        split: {name: value for name, value in numbers.items() if name != LOSS}
+        for split, numbers in facts.metrics.items()
+    }
+    body = {
+        "epoch": facts.epoch,
+        "step": facts.step,
+        "train_loss": facts.metrics.get("train", {}).get(LOSS),
+        "val_loss": facts.metrics.get("val", {}).get(LOSS),
+        "metrics": metrics,
+        "epoch_time_s": facts.epoch_time_s,
+        "total_time_s": facts.total_time_s,
+        "throughput": facts.throughput,
+        "max_memory_mib": facts.max_memory_mib,
+    }
+    return _build_line("on_epoch_end", meta, body)
+
+
+def build_train_end(meta: RunMeta, *, step: int, history: History) -> dict[str, Any]:
+    """Build the line that ends the training, with all its numbers."""
+    body = {
+        "epoch": history.epochs[-1] if history.n_epochs else None,
+        "step": step,
+        "best_epoch": history.best_epoch,
+        "histories": list_histories(history),
+    }
+    return _build_line("on_train_end", meta, body)
+
+
+def build_test_end(meta: RunMeta, *, epoch: int, metrics: Metrics, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Build the line that completes a run: the numbers of the test split, `loss` among them, and its result."""
+    body = {"epoch": epoch, "split": "test", "metrics": {"test": metrics}, "result": result}
+    return _build_line("on_test_end", meta, body)
+
+
+def build_resume(meta: RunMeta, *, epoch: int, step: int, config: Any) -> dict[str, Any]:
+    """Build the line of a run that goes on at `epoch`, with the machine and configuration it goes on with."""
+    return _build_line("on_resume", meta, {"epoch": epoch, "step": step, "config": config}, is_meta_full=True)
+
+
+def build_warning(meta: RunMeta, text: str, *, epoch: int | None, step: int | None) -> dict[str, Any]:
+    """Build the line of something the user should know."""
+    return _build_line("on_warning", meta, {"epoch": epoch, "step": step, "text": text})
+
+
+def build_interrupt(
+    meta: RunMeta, reason: str, *, exit_code: int, epoch: int | None, step: int | None
+) -> dict[str, Any]:
+    """Build the line of a run that a signal or its time limit stopped."""
+    body = {"epoch": epoch, "step": step, "reason": reason, "exit_code": exit_code}
+    return _build_line("on_interrupt", meta, body)
+
+
+def build_exception(meta: RunMeta, error: BaseException, history: History | None = None) -> dict[str, Any]:
+    """Build the line of a run that failed: the error, the end of its traceback, and all numbers so far."""
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    body = {
+        "epoch": history.epochs[-1] if history is not None and history.n_epochs else None,
+        "error_type": type(error).__name__,
+        "message": str(error)[:MAX_MESSAGE_CHARACTERS],
+        "traceback": [line[:MAX_MESSAGE_CHARACTERS] for line in lines[-MAX_TRACEBACK_LINES:]],
+        "histories": {} if history is None else list_histories(history),
+    }
+    return _build_line("on_exception", meta, body, is_meta_full=True)
+
+
+def round_epoch(facts: EpochFacts) -> EpochFacts:
+    """Return an epoch as its line holds it: losses exactly, all else with `EPOCH_DIGITS` digits."""
+    metrics = {
+        split: {name: value if name == LOSS else _round(value) for name, value in numbers.items()}
+        for split, numbers in facts.metrics.items()
+    }
+    return dataclasses.replace(
+        facts,
+        metrics=metrics,
+        epoch_time_s=as_float(_round(facts.epoch_time_s)),
+        total_time_s=as_float(_round(facts.total_time_s)),
+        throughput=as_float(_round(facts.throughput)),
+        max_memory_mib=_round(facts.max_memory_mib),
+    )
+
+
+def to_json(value: Any) -> Any:
+    """Return `value` as strict JSON values: nan and infinity become null, paths and numpy numbers plain.
+
+    Raises:
+        FactsError: It holds something that is not data, such as a tensor.
+    """
+    value = to_plain(value)
+    if isinstance(value, dict):
+        return {name: to_json(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [to_json(entry) for entry in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return to_json(value.tolist())
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    raise FactsError(f"facts: cannot record {type(value).__name__} {value!r:.80}; turn it into numbers or text first")
+
+
+def _build_line(moment: str, meta: RunMeta, body: Mapping[str, Any], *, is_meta_full: bool = False) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line_meta = to_plain(meta) if is_meta_full else {"run_id": meta.run_id}
+    line = {"schema_version": SCHEMA_VERSION, "moment": moment, **body, "meta": {**line_meta, "timestamp": now}}
+    plain: dict[str, Any] = to_json(line)
+    return plain
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.{EPOCH_DIGITS}g}")
+
+
+def _read_version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _parse_git_status(text: str) -> tuple[str | None, bool | None]:
+    lines = text.splitlines()
+    oids = [line.split()[-1] for line in lines if line.startswith("# branch.oid ")]
+    if not oids or oids[0] == "(initial)":
+        return None, None
+    return oids[0], any(not line.startswith("#") for line in lines)

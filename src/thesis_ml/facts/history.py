@@ -1,0 +1,98 @@
+"""The growing table behind a `History`: one list per number, to which every epoch appends."""
+
+import math
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from thesis_ml.facts.schema import EPOCH_FIELDS, EpochFacts, History
+
+
+class HistoryTable:
+    """All numbers of a run in memory; `view` hands them out without copying them."""
+
+    def __init__(self) -> None:
+        self.best_epoch: int | None = None
+        self.step = 0
+        self._test: dict[str, float] = {}
+        self._arrays: dict[str, np.ndarray] = {}
+        self._epochs: list[int] = []
+        self._series: dict[tuple[str, str], list[float]] = {}
+        self._fields: dict[str, list[float]] = {name: [] for name in EPOCH_FIELDS}
+
+    @property
+    def last_epoch(self) -> int | None:
+        return self._epochs[-1] if self._epochs else None
+
+    def append(self, facts: EpochFacts) -> None:
+        """Add one epoch; a number that appears late is nan in the epochs before."""
+        for split, metrics in facts.metrics.items():
+            for name in metrics:
+                self._series.setdefault((split, name), [math.nan] * len(self._epochs))
+        for (split, name), values in self._series.items():
+            values.append(as_float(facts.metrics.get(split, {}).get(name)))
+        for name, values in self._fields.items():
+            values.append(as_float(getattr(facts, name)))
+        self._epochs.append(facts.epoch)
+        self.step = facts.step
+
+    def set_test(self, metrics: Mapping[str, Any]) -> None:
+        """Keep the numbers of the test split."""
+        self._test = {name: as_float(value) for name, value in metrics.items()}
+
+    def set_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep copies of the arrays that nobody can write to."""
+        copies = {name: np.array(array) for name, array in arrays.items()}
+        for array in copies.values():
+            array.flags.writeable = False
+        self._arrays = copies
+
+    def view(self) -> History:
+        """Return the numbers recorded so far, at a cost that does not grow with them."""
+        return History(
+            n_epochs=len(self._epochs),
+            _epochs=self._epochs,
+            _series=MappingProxyType(self._series),
+            _fields=MappingProxyType(self._fields),
+            best_epoch=self.best_epoch,
+            test=MappingProxyType(self._test),
+            arrays=MappingProxyType(self._arrays),
+        )
+
+
+def build_history(
+    epochs: Iterable[EpochFacts],
+    *,
+    best_epoch: int | None = None,
+    test: Mapping[str, Any] | None = None,
+    arrays: Mapping[str, np.ndarray] | None = None,
+) -> History:
+    """Return the history of the given epochs."""
+    table = HistoryTable()
+    for facts in epochs:
+        table.append(facts)
+    table.best_epoch = best_epoch
+    table.set_test(test or {})
+    table.set_arrays(arrays or {})
+    return table.view()
+
+
+def list_histories(history: History) -> dict[str, list[Any]]:
+    """Return every number per epoch by a flat name such as `train_loss`, `val_rec_mse` or `epoch_time_s`."""
+    histories: dict[str, list[Any]] = {"epoch": list(history.epochs)}
+    for split in ("train", "val"):
+        names = ("loss", *history.names(split))
+        histories |= {f"{split}_{name}": history.series(split, name) for name in names}
+    return histories | {name: history.values(name) for name in EPOCH_FIELDS}
+
+
+def as_float(value: Any) -> float:
+    """Return a number as float and anything else, untrusted text included, as nan."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan

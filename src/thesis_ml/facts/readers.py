@@ -1,0 +1,65 @@
+"""Read the facts of a run as tables; `facts.lines` reads what needs no pandas."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from thesis_ml.errors import FactsError
+from thesis_ml.facts.lines import (
+    RunState,
+    load_history,
+    read_arrays,
+    read_events,
+    read_history_table,
+    read_result,
+    read_state,
+)
+from thesis_ml.facts.schema import EPOCH_FIELDS, LOSS, SCALARS_FILE
+
+__all__ = [
+    "RunState",
+    "load_history",
+    "read_arrays",
+    "read_events",
+    "read_history",
+    "read_result",
+    "read_scalars",
+    "read_state",
+]
+
+
+def read_scalars(folder: Path) -> pd.DataFrame:
+    """Return `scalars.csv` with every number exactly as it was written; a last row that was cut off is left out.
+
+    Raises:
+        FactsError: There is no such file, or it is no table.
+    """
+    path = folder / SCALARS_FILE
+    if not path.is_file():
+        raise FactsError(f"{path}: does not exist; read_history reads the epochs from events.jsonl")
+    try:
+        data = path.read_bytes()
+        text = data[: data.rfind(b"\n") + 1].decode("utf-8")
+        return pd.read_csv(io.StringIO(text), float_precision="round_trip")
+    except (OSError, ValueError) as error:
+        raise FactsError(f"{path}: damaged ({error}); read_history reads the epochs from events.jsonl") from error
+
+
+def read_history(folder: Path) -> pd.DataFrame:
+    """Return a row per epoch and split, also of a run that goes on or was cut off.
+
+    Returns:
+        The columns `epoch`, `split`, `loss`, every term and metric by its name, and `EPOCH_FIELDS`; nan where a number
+        was not measured.
+
+    Raises:
+        FactsError: The lines cannot be read.
+    """
+    history = read_history_table(folder).view()
+    shared = {name: history.values(name) for name in EPOCH_FIELDS}
+    parts = []
+    for split in ("train", "val"):
+        numbers = {name: history.series(split, name) for name in (LOSS, *history.names(split))}
+        parts.append(pd.DataFrame({"epoch": history.epochs, "split": split, **numbers, **shared}))
+    return pd.concat(parts).sort_values(["epoch", "split"], kind="stable").reset_index(drop=True)

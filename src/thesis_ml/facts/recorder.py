@@ -1,0 +1,250 @@
+"""Record every number of a run, then tell those who draw from them."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from thesis_ml.errors import FactsError
+from thesis_ml.facts import builders
+from thesis_ml.facts.history import HistoryTable
+from thesis_ml.facts.lines import read_history_table, read_run_id
+from thesis_ml.facts.schema import EVENTS_FILE, LOSS, EpochFacts, History, Metrics, RunMeta
+from thesis_ml.facts.writers import EventsWriter, ScalarsWriter, write_arrays
+
+log = logging.getLogger(__name__)
+
+EXIT_INTERRUPTED = 130
+"""What a shell calls a process that Ctrl-C ended."""
+
+
+class Subscriber(Protocol):
+    """Whoever draws or forwards the numbers of a run; its failure never fails the run."""
+
+    def notify(self, moment: str, history: History) -> None:
+        """Take note of one of `MOMENTS`, whose numbers are on disk already."""
+
+
+class FactsFiles:
+    """The open files of a facts folder.
+
+    Raises:
+        FactsError: They cannot be opened or written.
+    """
+
+    def __init__(self, folder: Path, metric_names: Sequence[str]) -> None:
+        self.folder = folder
+        self.events = EventsWriter(folder)
+        try:
+            self.scalars = ScalarsWriter(folder, metric_names)
+        except FactsError:
+            self.events.close()
+            raise
+
+    def close(self) -> None:
+        """Close both files."""
+        self.events.close()
+        self.scalars.close()
+
+
+class FactsRecorder:
+    """The only memory of a run: writes each fact, adds it to the history, then notifies the subscribers.
+
+    Open one with `open_recorder`, as a context: an error that leaves it is recorded once and raised again.
+
+    Raises:
+        FactsError: From every method: a file cannot be written, or a number was not declared.
+    """
+
+    def __init__(
+        self,
+        files: FactsFiles | None,
+        table: HistoryTable,
+        *,
+        meta: RunMeta,
+        metric_names: Sequence[str],
+        subscribers: Sequence[Subscriber],
+    ) -> None:
+        self.meta = meta
+        self._files = files
+        self._table = table
+        self._known_names = frozenset((LOSS, *metric_names))
+        self._subscribers = tuple(subscribers)
+        self._is_end_recorded = False
+
+    @property
+    def history(self) -> History:
+        """All numbers recorded so far."""
+        return self._table.view()
+
+    def record_start(self, *, config: Any, data: Mapping[str, Any], run_dir: Path | None) -> None:
+        """Record the parsed configuration, the data sheet and where the run came from."""
+        self._record(builders.build_start(self.meta, run_dir=run_dir, data=data, config=config))
+
+    def record_epoch(self, facts: EpochFacts) -> None:
+        """Record the numbers of one epoch."""
+        last_epoch = self._table.last_epoch
+        if last_epoch is not None and facts.epoch <= last_epoch:
+            raise FactsError(f"facts: epoch {facts.epoch} follows epoch {last_epoch}; record each epoch once, in order")
+        for split, metrics in facts.metrics.items():
+            self._refuse_unknown(split, metrics)
+        rounded = builders.round_epoch(facts)
+        line = builders.build_epoch_end(self.meta, rounded)
+        if self._files is not None:
+            # Rows go first, so that an epoch with a line has all its rows.
+            self._files.scalars.write_epoch(facts)
+        self._write(line)
+        self._table.append(rounded)
+        self._notify("on_epoch_end")
+
+    def record_train_end(self, best_epoch: int | None) -> None:
+        """Record that training is over, with all its numbers."""
+        self._table.best_epoch = best_epoch
+        self._record(builders.build_train_end(self.meta, step=self._table.step, history=self.history))
+
+    def record_test(self, epoch: int, metrics: Metrics, result: Mapping[str, Any]) -> None:
+        """Record the numbers of the test split and the result, which completes the run.
+
+        Args:
+            epoch: The epoch whose weights were tested.
+            metrics: `loss`, its terms and the metrics of the test split.
+            result: What `train` returns.
+        """
+        self._refuse_unknown("test", metrics)
+        line = builders.build_test_end(self.meta, epoch=epoch, metrics=metrics, result=result)
+        if self._files is not None:
+            self._files.scalars.write_test(epoch, metrics)
+        self._write(line)
+        self._table.set_test(metrics)
+        self._notify("on_test_end")
+
+    def record_resume(self, *, epoch: int, step: int, config: Any) -> None:
+        """Record that the run goes on at `epoch`, with which configuration and on which machine."""
+        self._record(builders.build_resume(self.meta, epoch=epoch, step=step, config=config))
+
+    def record_warning(self, text: str, *, epoch: int | None = None, step: int | None = None) -> None:
+        """Record something the user should know."""
+        self._record(builders.build_warning(self.meta, text, epoch=epoch, step=step))
+
+    def record_interrupt(self, reason: str, exit_code: int, *, step: int | None = None) -> None:
+        """Record that a signal or the time limit stops the run; the exception that then leaves adds nothing."""
+        self._is_end_recorded = True
+        epoch = self._table.last_epoch
+        step = self._table.step if step is None else step
+        self._record(builders.build_interrupt(self.meta, reason, exit_code=exit_code, epoch=epoch, step=step))
+
+    def save_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Replace the arrays of the run: what figures need beyond numbers per epoch."""
+        if self._files is not None:
+            write_arrays(self._files.folder, arrays)
+        self._table.set_arrays(arrays)
+
+    def close(self) -> None:
+        """Close the files."""
+        if self._files is not None:
+            self._files.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if error is not None and not self._is_end_recorded:
+                self._record_error(error)
+        except FactsError as failure:
+            # The error that is already on its way says more than this one.
+            log.error("%s; the error before it is not in the facts", failure)
+        finally:
+            self.close()
+
+    def _record_error(self, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            self.record_interrupt("SIGINT", EXIT_INTERRUPTED)
+            return
+        self._is_end_recorded = True
+        self._record(builders.build_exception(self.meta, error, self.history))
+
+    def _record(self, line: Mapping[str, Any]) -> None:
+        self._write(line)
+        self._notify(line["moment"])
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        if self._files is not None:
+            self._files.events.write(line)
+
+    def _notify(self, moment: str) -> None:
+        history = self.history
+        for subscriber in self._subscribers:
+            try:
+                subscriber.notify(moment, history)
+            except Exception:
+                log.exception("%s failed at %s; the run goes on", type(subscriber).__name__, moment)
+
+    def _refuse_unknown(self, split: str, metrics: Metrics) -> None:
+        unknown = sorted(set(metrics) - self._known_names)
+        if unknown:
+            declared = ", ".join(sorted(self._known_names))
+            raise FactsError(
+                f"facts: {split} has undeclared {', '.join(unknown)}; declared when the run began: {declared}"
+            )
+
+
+def open_recorder(
+    folder: Path | None,
+    *,
+    meta: RunMeta,
+    metric_names: Sequence[str],
+    subscribers: Sequence[Subscriber] = (),
+    resume: bool = False,
+) -> FactsRecorder:
+    """Open the facts of a run.
+
+    Args:
+        folder: The facts folder; None keeps the numbers in memory and writes nothing.
+        meta: Where the run comes from; a resumed run keeps the run_id that the folder holds.
+        metric_names: Every term and metric that any split may record, beside `loss`.
+        subscribers: Told of every moment after it was written.
+        resume: Go on in a folder that may hold facts, which `cut_facts` cut to the checkpoint.
+
+    Raises:
+        FactsError: The folder cannot be written, or holds facts and `resume` is false.
+    """
+    table = HistoryTable()
+    names = tuple(dict.fromkeys(metric_names))
+    if folder is None:
+        return FactsRecorder(None, table, meta=meta, metric_names=names, subscribers=subscribers)
+    if resume:
+        table = read_history_table(folder)
+        meta = dataclasses.replace(meta, run_id=read_run_id(folder) or meta.run_id)
+    elif _holds_facts(folder):
+        raise FactsError(f"{folder}: holds facts already; resume that run or choose another output folder")
+    files = FactsFiles(folder, names)
+    return FactsRecorder(files, table, meta=meta, metric_names=names, subscribers=subscribers)
+
+
+def record_failed_start(folder: Path | None, error: BaseException, meta: RunMeta | None = None) -> None:
+    """Record an error that ended a run before its recorder was open; None as folder records nothing.
+
+    Raises:
+        FactsError: The folder cannot be written.
+    """
+    if folder is None:
+        return
+    meta = meta or RunMeta(run_id=builders.make_run_id())
+    meta = dataclasses.replace(meta, run_id=read_run_id(folder) or meta.run_id)
+    events = EventsWriter(folder)
+    try:
+        events.write(builders.build_exception(meta, error))
+    finally:
+        events.close()
+
+
+def _holds_facts(folder: Path) -> bool:
+    path = folder / EVENTS_FILE
+    return path.is_file() and path.stat().st_size > 0

@@ -1,0 +1,287 @@
+"""Write facts so that a reader never sees half of one: lines, rows, arrays, and the cut before a resume."""
+
+import contextlib
+import csv
+import io
+import json
+import math
+import os
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from thesis_ml.errors import FactsError
+from thesis_ml.facts.lines import parse_epoch, parse_line
+from thesis_ml.facts.schema import (
+    ARRAYS_FILE,
+    EVENTS_FILE,
+    LOSS,
+    METRIC_PREFIX,
+    SCALARS_FILE,
+    SCALARS_HEADER,
+    EpochFacts,
+    Metrics,
+)
+
+
+class LineFile:
+    """A text file that only grows, by whole lines.
+
+    Raises:
+        FactsError: The file cannot be opened; from `append`, it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with named_failure(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            mend_last_line(path)
+            self._stream = path.open("ab", buffering=0)
+
+    def append(self, text: str) -> None:
+        """Write `text`, which ends with a line feed, in one call; after a failure the file is as it was."""
+        data = text.encode("utf-8")
+        with named_failure(self.path):
+            # Writing to a file whose name is gone succeeds, and every number would be lost.
+            if not self.path.exists():
+                raise FileNotFoundError("the file or its folder vanished")
+            size = os.fstat(self._stream.fileno()).st_size
+            try:
+                n_written = self._stream.write(data)
+            except OSError:
+                self._restore(size)
+                raise
+            if n_written != len(data):
+                self._restore(size)
+                raise OSError("the disk is full")
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self._stream.close()
+
+    def _restore(self, size: int) -> None:
+        # Half a line would swallow the next one.
+        with contextlib.suppress(OSError):
+            self._stream.truncate(size)
+
+
+class EventsWriter:
+    """`events.jsonl`: one strict JSON object a line.
+
+    Raises:
+        FactsError: The file cannot be opened or written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = LineFile(folder / EVENTS_FILE)
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Append one fact, a dict of plain JSON values."""
+        self._file.append(json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class ScalarsWriter:
+    """`scalars.csv`: a row per epoch and split, with columns fixed when the run starts.
+
+    Raises:
+        FactsError: The file cannot be opened or written, or was started with other columns.
+    """
+
+    def __init__(self, folder: Path, metric_names: Sequence[str]) -> None:
+        path = folder / SCALARS_FILE
+        columns = (*SCALARS_HEADER, *(METRIC_PREFIX + name for name in metric_names))
+        self._file = LineFile(path)
+        found = read_columns(path)
+        if not found:
+            self._file.append(_format_rows([columns]))
+        elif set(found) != set(columns):
+            self._file.close()
+            different = ", ".join(sorted(set(found) ^ set(columns)))
+            raise FactsError(f"{path}: was started with other columns ({different}); use another output folder")
+        self._columns = found or columns
+
+    def write_epoch(self, facts: EpochFacts) -> None:
+        """Append the rows of all splits of an epoch; its times and memory stand in each of them."""
+        shared = {
+            "epoch_time_s": facts.epoch_time_s,
+            "throughput": facts.throughput,
+            "max_memory_mib": facts.max_memory_mib,
+        }
+        rows = [self._build_row(facts.epoch, split, metrics, shared) for split, metrics in facts.metrics.items()]
+        self._file.append(_format_rows(rows))
+
+    def write_test(self, epoch: int, metrics: Metrics) -> None:
+        """Append the row of the test split, under the number of the epoch whose weights were tested."""
+        self._file.append(_format_rows([self._build_row(epoch, "test", metrics, {})]))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _build_row(self, epoch: int, split: str, metrics: Metrics, shared: Metrics) -> list[str]:
+        own = {f"{split}_loss": metrics.get(LOSS), **{METRIC_PREFIX + name: value for name, value in metrics.items()}}
+        numbers = {**shared, **own}
+        cells = {"epoch": str(epoch), "split": split}
+        return [cells.get(column, format_number(numbers.get(column))) for column in self._columns]
+
+
+def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write `arrays.npz`; the previous file stays until the new one is whole.
+
+    Raises:
+        FactsError: The file cannot be written, or an array holds Python objects.
+    """
+    path = folder / ARRAYS_FILE
+
+    def write(stream: io.BufferedWriter) -> None:
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+    try:
+        replace_file(path, write)
+    except ValueError as error:
+        raise FactsError(f"{path}: cannot record an array ({error}); give numbers or text") from error
+
+
+def cut_facts(folder: Path, n_epochs: int) -> int:
+    """Remove what a checkpoint taken after `n_epochs` epochs does not know, so that the run can go on from there.
+
+    Epoch lines and rows from epoch `n_epochs` on go, and the row of the test split; lifecycle lines stay.
+
+    Returns:
+        The number of epochs, counted from 0 without a gap, that lines and rows still hold: less than `n_epochs` when
+        facts were lost and an older checkpoint is needed.
+
+    Raises:
+        FactsError: A file is damaged before its last line, or cannot be written.
+    """
+    events = _cut_file(folder / EVENTS_FILE, n_epochs, _find_epoch_of_line)
+    rows = _cut_file(folder / SCALARS_FILE, n_epochs, _find_epoch_of_row)
+    held = events & rows
+    return next((epoch for epoch in range(n_epochs) if epoch not in held), n_epochs)
+
+
+def replace_file(path: Path, write: Callable[[io.BufferedWriter], None]) -> None:
+    """Let `write` fill a temporary file, flush it to the disk and put it in the place of `path`.
+
+    Raises:
+        FactsError: The folder cannot be written or the disk is full; the previous file is kept.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with named_failure(path):
+            with temporary.open("wb") as stream:
+                write(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def mend_last_line(path: Path) -> None:
+    """Finish or remove a last line without line feed, which a crash left, so that the next one starts clean."""
+    if not path.is_file():
+        return
+    data = path.read_bytes()
+    end = data.rfind(b"\n") + 1
+    if end == len(data):
+        return
+    is_whole = path.name == EVENTS_FILE and _is_fact(data[end:])
+    with path.open("r+b") as stream:
+        if is_whole:
+            stream.seek(0, os.SEEK_END)
+            stream.write(b"\n")
+        else:
+            stream.truncate(end)
+
+
+def read_columns(path: Path) -> tuple[str, ...]:
+    """Return the header of a csv file, empty when it has none.
+
+    Raises:
+        FactsError: The file cannot be read, or does not begin with text.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return tuple(next(csv.reader(stream), ()))
+    except (OSError, ValueError, csv.Error) as error:
+        raise FactsError(f"{path}: has no readable header ({error}); use another output folder") from error
+
+
+def format_number(value: float | None) -> str:
+    """Return the shortest text that reads back as the same number (at most 17 digits), or nothing."""
+    if value is None or not math.isfinite(value):
+        return ""
+    return repr(float(value))
+
+
+@contextlib.contextmanager
+def named_failure(path: Path) -> Iterator[None]:
+    """Turn an operating system error into a FactsError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        message = f"{path}: cannot be written ({reason}); free space or choose another output folder"
+        raise FactsError(message) from error
+
+
+def _format_rows(rows: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _cut_file(path: Path, n_epochs: int, find_epoch: Callable[[bytes], int | None]) -> set[int]:
+    """Cut one file and return the epochs that it still holds."""
+    if not path.is_file():
+        return set()
+    with named_failure(path):
+        mend_last_line(path)
+        lines = path.read_bytes().splitlines(keepends=True)
+    kept, held = [], set()
+    for number, line in enumerate(lines, start=1):
+        try:
+            epoch = find_epoch(line)
+        except ValueError as error:
+            raise FactsError(f"{path}, line {number}: damaged ({error}); remove that line") from None
+        if epoch is None or epoch < n_epochs:
+            kept.append(line)
+        if epoch is not None and epoch < n_epochs:
+            held.add(epoch)
+    if len(kept) < len(lines):
+        replace_file(path, lambda stream: stream.writelines(kept))
+    return held
+
+
+def _find_epoch_of_line(line: bytes) -> int | None:
+    fact = parse_line(line)
+    return parse_epoch(fact).epoch if fact["moment"] == "on_epoch_end" else None
+
+
+def _find_epoch_of_row(line: bytes) -> int | None:
+    first, _, rest = line.partition(b",")
+    if first == b"epoch":
+        return None
+    # A run that goes on is tested again, under the same or another epoch.
+    return sys.maxsize if rest.startswith(b"test,") else int(first)
+
+
+def _is_fact(line: bytes) -> bool:
+    try:
+        parse_line(line)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,88 @@
+"""The typed configuration of one run of thesis-train."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from thesis_ml.architectures.build import ModelConfig, describe_copying, parse_model
+from thesis_ml.config import hint_nearest, parse_config, to_plain
+from thesis_ml.data.config import DataConfig
+from thesis_ml.errors import ConfigError
+from thesis_ml.monitoring.config import LoggingConfig
+from thesis_ml.training_loops.trainer import TrainerConfig
+
+TOP_KEYS = ("data", "env", "logging", "name", "phase1", "run_dir")
+MODEL_GROUPS = ("encoder", "decoder", "latent_space", "loss")
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """Everything a loop may know of how it was configured.
+
+    Args:
+        loop: Name of the loop.
+        data: Which events.
+        phase1: Which components.
+        trainer: How they are trained.
+        logging: What is written and drawn.
+        run_dir: Folder of the run, or None when nothing is to be written.
+        overrides: What the user typed.
+        job_id: Number of the job in its sweep, blank for a single run.
+    """
+
+    loop: str
+    data: DataConfig
+    phase1: ModelConfig
+    trainer: TrainerConfig
+    logging: LoggingConfig
+    run_dir: Path | None
+    overrides: tuple[str, ...] = ()
+    job_id: str = ""
+
+    @property
+    def copy_warning(self) -> str | None:
+        """A warning when the bottleneck can copy its input."""
+        return describe_copying(self.phase1, len(self.data.features))
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return what describes the run, without where it was written, as plain JSON values."""
+        groups = {"data": self.data, "phase1": self.phase1, "logging": self.logging}
+        plain: dict[str, Any] = {"loop": self.loop, **{name: to_plain(group) for name, group in groups.items()}}
+        plain["phase1"]["trainer"] = to_plain(self.trainer)
+        return plain
+
+
+def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
+    """Return the typed configuration of the loops on particle tokens.
+
+    Raises:
+        ConfigError: A key is unknown, or a value is missing or wrong.
+    """
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
+    _refuse_unknown(plain, TOP_KEYS, "")
+    phase1 = plain.get("phase1", {})
+    _refuse_unknown(phase1, (*MODEL_GROUPS, "trainer"), "phase1.")
+    logging = parse_config(LoggingConfig, plain["logging"], "logging")
+    start = HydraConfig.get() if HydraConfig.initialized() else None
+    return ExperimentConfig(
+        loop=start.runtime.choices.get("loop") or "ae" if start else "ae",
+        data=parse_config(DataConfig, plain["data"], "data"),
+        phase1=parse_model(phase1, "phase1"),
+        trainer=parse_config(TrainerConfig, phase1.get("trainer"), "phase1.trainer"),
+        logging=logging,
+        run_dir=Path(plain["run_dir"]) if logging.save_artifacts else None,
+        overrides=tuple(start.overrides.task) if start else (),
+        job_id=str(OmegaConf.select(start, "job.num", default="")) if start else "",
+    )
+
+
+def _refuse_unknown(values: Mapping[Any, Any], allowed: tuple[str, ...], prefix: str) -> None:
+    for key in values:
+        if key not in allowed:
+            available = ", ".join(allowed) + hint_nearest(str(key), allowed)
+            raise ConfigError(f"{prefix}{key}: unknown key; available: {available}")

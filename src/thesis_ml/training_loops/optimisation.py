@@ -1,0 +1,115 @@
+"""Optimisers, learning-rate schedules, averaged weights, and the one optimiser step of all loops."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from thesis_ml.training_loops.task import Task
+from thesis_ml.training_loops.trainer import TrainerConfig
+
+
+def build_optimizer(module: nn.Module, trainer: TrainerConfig) -> Optimizer:
+    """Return AdamW over the parameters of `module`; its fused form is the fastest one on every device."""
+    return AdamW(module.parameters(), lr=trainer.lr, weight_decay=trainer.weight_decay, fused=True)
+
+
+def schedule_factor(step: int, n_steps: int, n_warmup: int, schedule: str) -> float:
+    """Return the learning rate of optimiser step `step` in units of the peak."""
+    if step < n_warmup:
+        return (step + 1) / n_warmup
+    if schedule == "constant":
+        return 1.0
+    progress = (step - n_warmup) / max(n_steps - n_warmup, 1)
+    return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+
+class Optimisation:
+    """Apply gradients for any optimiser of a task: accumulate, clip, step, schedule and average.
+
+    Args:
+        task: Owns the optimisers and the model whose weights are averaged.
+        trainer: The options.
+        n_batches: Batches per epoch.
+    """
+
+    def __init__(self, task: Task, trainer: TrainerConfig, n_batches: int) -> None:
+        self.trainer = trainer
+        self.n_batches = n_batches
+        self.n_steps = 0
+        self.has_bad_loss = False
+        self._batch = 0
+        steps_per_epoch = -(-n_batches // trainer.accumulate)
+        n_steps = steps_per_epoch * trainer.epochs
+        n_warmup = round(trainer.warmup_epochs * steps_per_epoch)
+        self.schedules = {
+            name: LambdaLR(optimizer, lambda step: schedule_factor(step, n_steps, n_warmup, trainer.schedule))
+            for name, optimizer in task.optimizers.items()
+        }
+        self._names = {id(optimizer): name for name, optimizer in task.optimizers.items()}
+        self._parameters = {
+            id(optimizer): [weight for group in optimizer.param_groups for weight in group["params"]]
+            for optimizer in task.optimizers.values()
+        }
+        self.model = task.model
+        self.averages: AveragedModel | None = None
+        if trainer.average_decay is not None:
+            # Buffers are copied, not averaged: a codebook is an average already, and counters are whole numbers.
+            self.averages = AveragedModel(task.model, multi_avg_fn=get_ema_multi_avg_fn(trainer.average_decay))
+
+    @property
+    def learning_rate(self) -> float:
+        return float(next(iter(self.schedules.values())).get_last_lr()[0])
+
+    def start_batch(self, number: int) -> None:
+        """Say which batch of the epoch the next gradients come from."""
+        self._batch = number
+
+    def __call__(self, loss: Float[Tensor, ""], optimizer: Optimizer) -> None:
+        """Add the gradients of `loss`, and step at the end of each group of `accumulate` batches.
+
+        A loss that is not finite leaves weights and optimiser as they are and sets `has_bad_loss`.
+        """
+        if loss.device.type == "cpu" and not math.isfinite(loss.item()):
+            self.has_bad_loss = True
+            return
+        with torch.autocast(loss.device.type, enabled=False):
+            (loss / self._group_size()).backward()  # type: ignore[no-untyped-call]
+        if self._is_last_of_group():
+            self._step(optimizer)
+
+    def _group_size(self) -> int:
+        first = self._batch // self.trainer.accumulate * self.trainer.accumulate
+        return min(self.trainer.accumulate, self.n_batches - first)
+
+    def _is_last_of_group(self) -> bool:
+        return (self._batch + 1) % self.trainer.accumulate == 0 or self._batch + 1 == self.n_batches
+
+    def _step(self, optimizer: Optimizer) -> None:
+        if self.trainer.grad_clip is not None:
+            nn.utils.clip_grad_norm_(self._parameters[id(optimizer)], self.trainer.grad_clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        self.schedules[self._names[id(optimizer)]].step()
+        self.n_steps += 1
+        if self.averages is not None:
+            self.averages.update_parameters(self.model)
+
+    @contextmanager
+    def evaluation_weights(self) -> Iterator[None]:
+        """Give the model its averaged weights while the context is open, if it has any."""
+        if self.averages is None or int(self.averages.n_averaged) == 0:
+            yield
+            return
+        trained = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.averages.module.state_dict())
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(trained)

@@ -1,0 +1,76 @@
+"""What a training loop hands to the engine: the contract of a task and of one step."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from thesis_ml.data.batch import TokenBatch
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one step of a task gives; everything stays on the device.
+
+    Args:
+        loss: The objective of this batch, which the gradients come from.
+        terms: Its unweighted terms by name.
+        metrics: Further averages over the batch by name.
+        features: The reconstructed features, which the engine takes `rec_mse` and residuals from.
+        counts: Count vectors to be summed over the epoch.
+    """
+
+    loss: Float[Tensor, ""]
+    terms: Mapping[str, Float[Tensor, ""]]
+    features: Float[Tensor, "P F"]
+    metrics: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
+    counts: Mapping[str, Int[Tensor, " K"]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EpochSums:
+    """What the engine summed over an epoch: unweighted terms, averaged exactly, and counts."""
+
+    terms: Mapping[str, float]
+    counts: Mapping[str, Int[Tensor, " K"]]
+
+
+class ApplyGradients(Protocol):
+    """The engine's optimiser step: backward, accumulate, clip, step, schedule, average."""
+
+    def __call__(self, loss: Float[Tensor, ""], optimizer: Optimizer) -> None: ...
+
+
+class Task(Protocol):
+    """One kind of training: models, optimisers, and what a step is.
+
+    Args:
+        model: The module that best_val.pt holds; its `reconstruct` is what reports use.
+        modules: Every module with state, by name; `model` among them.
+        optimizers: Every optimiser, by name.
+        term_names: Terms of the objective that a step may return.
+        metric_names: Metrics that a step may return.
+        epoch_metric_names: Numbers that `finish_epoch` may return.
+        per_event_names: Terms and metrics that average over events; all others average over tokens.
+        plot_families: Families of figures that suit this task.
+    """
+
+    model: nn.Module
+    modules: Mapping[str, nn.Module]
+    optimizers: Mapping[str, Optimizer]
+    term_names: Sequence[str]
+    metric_names: Sequence[str]
+    epoch_metric_names: Sequence[str]
+    per_event_names: Sequence[str]
+    plot_families: Sequence[str]
+
+    def train_step(self, batch: TokenBatch, apply_gradients: ApplyGradients) -> StepResult: ...
+
+    def eval_step(self, batch: TokenBatch) -> StepResult: ...
+
+    def finish_epoch(self, sums: EpochSums) -> dict[str, float]:
+        """Return `loss` and the epoch metrics from what was summed over an epoch."""
+        ...

@@ -1,0 +1,33 @@
+"""Which device a run uses, and how much memory it took there."""
+
+from pathlib import Path
+
+import torch
+
+from thesis_ml.errors import ConfigError
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device called `name`; `auto` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        ConfigError: This machine has no such device.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, is_there in available.items() if is_there))
+    if not available[name]:
+        usable = ", ".join(kind for kind, is_there in available.items() if is_there)
+        raise ConfigError(f"phase1.trainer.device: {name!r} is not available here; available: auto, {usable}")
+    return torch.device(name)
+
+
+def read_max_memory_mib(device: torch.device) -> float | None:
+    """Return the peak memory of this process on `device`, or None where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    status = Path("/proc/self/status")
+    if device.type != "cpu" or not status.exists():
+        return None
+    peaks = [line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM:")]
+    return int(peaks[0].split()[1]) / 2**10 if peaks else None

@@ -1,0 +1,188 @@
+"""Standardised columns and their inverse."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from thesis_ml.data.batch import DataDims, wrap_differences
+from thesis_ml.data.config import DataConfig
+from thesis_ml.data.normalizer import Normalizer, fit_normalizer, wrap_angle
+from thesis_ml.errors import DataError
+
+ALL_FEATURES = ("E", "pt", "eta", "phi", "mass")
+ENERGY = st.floats(0.02, 2e4)
+TOKEN = st.tuples(ENERGY, ENERGY, st.floats(-5, 5), st.floats(-3.14159, 3.14159), st.floats(0, 500))
+
+
+def make_tokens(n_tokens: int = 500, seed: int = 0) -> torch.Tensor:
+    generator = np.random.default_rng(seed)
+    columns = [
+        generator.lognormal(4.5, 0.8, n_tokens),
+        generator.lognormal(4, 0.6, n_tokens),
+        generator.normal(0, 1.2, n_tokens),
+        generator.uniform(-math.pi, math.pi, n_tokens),
+        generator.gamma(2, 6, n_tokens),
+    ]
+    return torch.from_numpy(np.stack(columns, axis=1))
+
+
+def make_globals(n_events: int = 100) -> torch.Tensor:
+    generator = np.random.default_rng(1)
+    return torch.from_numpy(np.stack([generator.exponential(40, n_events), generator.uniform(-3, 3, n_events)], axis=1))
+
+
+def fit(phi: str = "cos_sin", features: tuple[str, ...] = ALL_FEATURES) -> Normalizer:
+    chosen = [ALL_FEATURES.index(feature) for feature in features]
+    config = DataConfig(features=features, phi=phi)  # type: ignore[arg-type]
+    return fit_normalizer(make_tokens()[:, chosen], make_globals(), config)
+
+
+@pytest.mark.parametrize("phi", ["cos_sin", "wrapped"])
+@settings(max_examples=60, deadline=None)
+@given(tokens=st.lists(TOKEN, min_size=1, max_size=20))
+def test_decode_features_inverts_encode_features(phi: str, tokens: list[tuple[float, ...]]) -> None:
+    normalizer = fit(phi)
+    physical = torch.tensor(tokens, dtype=torch.float64)
+
+    decoded = normalizer.decode_features(normalizer.encode_features(physical))
+
+    assert decoded.dtype == torch.float32
+    # relative to the value for E and pt; where zero is an ordinary value, to the spread of the column
+    torch.testing.assert_close(decoded[:, :2].double(), physical[:, :2], rtol=2e-6, atol=0)
+    torch.testing.assert_close(decoded[:, 2:4].double(), physical[:, 2:4], rtol=2e-6, atol=1e-6)
+    torch.testing.assert_close(decoded[:, 4].double(), physical[:, 4], rtol=2e-6, atol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(met_gev=st.floats(0.01, 5e3), met_phi=st.floats(-3.14159, 3.14159))
+def test_decode_globals_inverts_encode_globals(met_gev: float, met_phi: float) -> None:
+    normalizer = fit()
+    physical = torch.tensor([[met_gev, met_phi]], dtype=torch.float64)
+
+    decoded = normalizer.decode_globals(normalizer.encode_globals(physical)).double()
+
+    torch.testing.assert_close(decoded, physical, rtol=2e-6, atol=1e-6)
+
+
+def test_fit_normalizer_gives_mean_0_and_variance_1() -> None:
+    encoded = fit().encode_features(make_tokens()).double()
+
+    fitted = [0, 1, 2, 5]  # all but cosine and sine of phi
+    assert torch.allclose(encoded.mean(0)[fitted], torch.zeros(4, dtype=torch.float64), atol=1e-6)
+    assert torch.allclose(encoded.std(0, unbiased=False)[fitted], torch.ones(4, dtype=torch.float64), atol=1e-6)
+
+
+def test_cosine_and_sine_keep_rotations_isotropic() -> None:
+    tokens = make_tokens()
+    turned = tokens.clone()
+    turned[:, 3] = wrap_angle(turned[:, 3] + 1.0)
+    normalizer = fit()
+    first, second = (normalizer.encode_features(part)[:, 3:5] for part in (tokens, turned))
+
+    torch.testing.assert_close(torch.cdist(first, first), torch.cdist(second, second), rtol=1e-4, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("features", "phi", "columns"),
+    [
+        (("E", "pt", "eta", "phi"), "cos_sin", ("log_E", "log_pt", "eta", "cos_phi", "sin_phi")),
+        (("phi", "mass", "pt"), "cos_sin", ("cos_phi", "sin_phi", "mass", "log_pt")),
+        (("eta", "phi"), "wrapped", ("eta", "phi")),
+        (("mass",), "wrapped", ("mass",)),
+    ],
+)
+def test_columns_follow_the_features(features: tuple[str, ...], phi: str, columns: tuple[str, ...]) -> None:
+    normalizer = fit(phi, features)
+
+    assert normalizer.columns == columns
+    assert normalizer.global_columns == ("log_met", "cos_met_phi", "sin_met_phi")
+    assert normalizer.decode_features(torch.zeros(3, len(columns))).shape == (3, len(features))
+
+
+def test_missing_energy_of_zero_is_finite() -> None:
+    physical = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
+    normalizer = fit()
+
+    encoded = normalizer.encode_globals(physical)
+
+    assert encoded.isfinite().all()
+    assert normalizer.decode_globals(encoded)[0, 0].item() == pytest.approx(0.01, rel=1e-5)
+
+
+def test_constant_column_gets_scale_1() -> None:
+    tokens = torch.tensor([[5.0], [5.0]], dtype=torch.float64)
+
+    normalizer = fit_normalizer(tokens, make_globals(), DataConfig(features=("mass",)))
+
+    assert normalizer.feature_statistics[0].scale == 1
+    assert normalizer.encode_features(tokens).abs().max() == 0
+
+
+def test_wrapped_phi_differences_are_angles() -> None:
+    normalizer = fit("wrapped", ("pt", "phi"))
+    angles = normalizer.angle_columns
+    dims = DataDims(normalizer.columns, normalizer.global_columns, ("jet",), 1, angles, normalizer.angle_period)
+    below, above = torch.tensor([[9.0, math.pi - 0.1]]), torch.tensor([[50.0, -math.pi + 0.1]])
+
+    differences = normalizer.encode_features(above) - normalizer.encode_features(below)
+    wrapped = wrap_differences(differences, dims)
+
+    assert wrapped[0, 1].item() == pytest.approx(0.2 / (math.pi / math.sqrt(3)), rel=1e-4)
+    assert wrapped[0, 0] == differences[0, 0]
+
+
+@pytest.mark.parametrize("angle", [-math.pi, math.pi, 3 * math.pi, -7.0, 0.0, 12.0])
+def test_wrap_angle_stays_within_half_a_turn(angle: float) -> None:
+    wrapped = wrap_angle(torch.tensor([angle], dtype=torch.float64)).item()
+
+    assert -math.pi < wrapped <= math.pi
+    assert math.cos(wrapped) == pytest.approx(math.cos(angle))
+
+
+@pytest.mark.parametrize("phi", ["cos_sin", "wrapped"])
+def test_from_state_reads_what_to_state_wrote(phi: str) -> None:
+    normalizer = fit(phi)
+
+    assert Normalizer.from_state(json.loads(json.dumps(normalizer.to_state()))) == normalizer
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ((), None),
+        ((), []),
+        (("features",), "pt"),
+        (("features",), ["pt", "pt"]),
+        (("features",), [["pt"]]),
+        (("features",), ["pt"]),
+        (("columns",), None),
+        (("columns",), []),
+        (("columns", 0), {"name": "log_E"}),
+        (("columns", 0, "name"), ["log_E"]),
+        (("columns", 0, "name"), "log_met"),
+        (("columns", 0, "mean"), float("nan")),
+        (("columns", 0, "mean"), "4"),
+        pytest.param(("columns", 0, "mean"), 10**400, id="huge"),
+        (("columns", 0, "mean"), 1e5),
+        (("columns", 0, "scale"), 0),
+        (("columns", 0, "scale"), True),
+        (("columns", 3, "scale"), 2.0),
+        (("globals",), [1, 2]),
+    ],
+)
+def test_from_state_refuses_what_is_no_normaliser(path: tuple[Any, ...], value: Any) -> None:
+    state: Any = {"root": fit().to_state()}
+    *parents, last = ("root", *path)
+    target = state
+    for key in parents:
+        target = target[key]
+    target[last] = value
+
+    with pytest.raises(DataError, match="normaliser"):
+        Normalizer.from_state(state["root"])
