@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from thesis_ml.architectures.autoencoder.base import Latent
 from thesis_ml.architectures.autoencoder.bottlenecks.vq import VQBottleneck
 
 LATENT_DIM = 32
 TOKENS_PER_EVENT = 9
-N_ROUNDS = 9
-ROUND_TIME_S = 0.15
+N_ROUNDS = 15
+ROUND_TIME_S = 0.1
 
 
 class Case(NamedTuple):
@@ -86,7 +87,7 @@ def make_pair(case: Case) -> tuple[VQBottleneck, OneHotVQ, Tensor]:
 def step_ours(module: VQBottleneck, latents: Tensor) -> Tensor:
     """Run one step of our bottleneck and return the codes."""
     latents.grad = None
-    latent = module(latents)
+    latent: Latent = module(latents)
     (latent.values.mean() + latent.losses["commit"].mean()).backward()
     assert latent.codes is not None
     return latent.codes[:, 0]
@@ -95,7 +96,8 @@ def step_ours(module: VQBottleneck, latents: Tensor) -> Tensor:
 def step_one_hot(module: OneHotVQ, latents: Tensor) -> Tensor:
     """Run one step of the one-hot VQ and return the codes."""
     latents.grad = None
-    values, commit, codes = module(latents)
+    result: tuple[Tensor, Tensor, Tensor] = module(latents)
+    values, commit, codes = result
     (values.mean() + commit).backward()
     return codes
 
@@ -104,9 +106,9 @@ def check_equal_codes(latents: Tensor, codebook: Tensor, ours: Tensor, theirs: T
     """Assert that the codes agree wherever float32 can tell the nearest two apart."""
     differ = ours != theirs
     exact, codes = latents.detach().double()[differ], codebook.double()
-    distances = [(exact - codes[chosen[differ]]).square().sum(dim=1) for chosen in (ours, theirs)]
+    left, right = ((exact - codes[chosen[differ]]).square().sum(dim=1) for chosen in (ours, theirs))
     assert differ.float().mean() < 1e-3, f"{int(differ.sum())} of {len(ours)} codes differ"
-    assert torch.allclose(*distances, rtol=1e-5), "codes differ beyond rounding"
+    assert torch.allclose(left, right, rtol=1e-5), "codes differ beyond rounding"
 
 
 def time_steps(step: Callable[[], Tensor], n_steps: int) -> float:

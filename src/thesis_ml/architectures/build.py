@@ -7,7 +7,6 @@ from typing import Any
 from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECKS
 from thesis_ml.architectures.autoencoder.decoders import DECODERS
-from thesis_ml.architectures.autoencoder.decoders.heads import HeadsConfig
 from thesis_ml.architectures.autoencoder.encoders import ENCODERS
 from thesis_ml.architectures.autoencoder.losses import LOSSES
 from thesis_ml.architectures.autoencoder.losses.huber import HuberLoss
@@ -21,7 +20,7 @@ class ModelConfig:
     """The parsed configuration of every component; `name` in each says which class it belongs to."""
 
     encoder: Any
-    decoder: HeadsConfig
+    decoder: Any
     latent_space: Any
     loss: Any
 
@@ -46,7 +45,7 @@ def build_model(config: ModelConfig, dims: DataDims) -> Autoencoder:
     latent_dim = config.latent_space.latent_dim
     encoder = ENCODERS[config.encoder.name](config.encoder, dims, latent_dim)
     bottleneck = BOTTLENECKS[config.latent_space.name](config.latent_space)
-    decoder = DECODERS[config.decoder.name](config.decoder, dims, latent_dim)  # type: ignore[arg-type]
+    decoder = DECODERS[config.decoder.name](config.decoder, dims, latent_dim)
     return Autoencoder(encoder, bottleneck, decoder)
 
 

@@ -28,11 +28,15 @@ class HistoryTable:
 
     def append(self, facts: EpochFacts) -> None:
         """Add one epoch; a number that appears late is nan in the epochs before."""
+        n_before = len(self._epochs)
         for split, metrics in facts.metrics.items():
-            for name in metrics:
-                self._series.setdefault((split, name), [math.nan] * len(self._epochs))
-        for (split, name), values in self._series.items():
-            values.append(as_float(facts.metrics.get(split, {}).get(name)))
+            for name, value in metrics.items():
+                if (split, name) not in self._series:
+                    self._series[split, name] = [math.nan] * n_before
+                self._series[split, name].append(as_float(value))
+        for values in self._series.values():
+            if len(values) == n_before:
+                values.append(math.nan)
         for name, values in self._fields.items():
             values.append(as_float(getattr(facts, name)))
         self._epochs.append(facts.epoch)
@@ -90,6 +94,8 @@ def list_histories(history: History) -> dict[str, list[Any]]:
 
 def as_float(value: Any) -> float:
     """Return a number as float and anything else, untrusted text included, as nan."""
+    if type(value) is float:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         return math.nan
     try:

@@ -41,7 +41,7 @@ def read_scalars(folder: Path) -> pd.DataFrame:
     try:
         data = path.read_bytes()
         text = data[: data.rfind(b"\n") + 1].decode("utf-8")
-        return pd.read_csv(io.StringIO(text), float_precision="round_trip")
+        return _convert_columns(pd.read_csv(io.StringIO(text), dtype=str))
     except (OSError, ValueError) as error:
         raise FactsError(f"{path}: damaged ({error}); read_history reads the epochs from events.jsonl") from error
 
@@ -63,3 +63,11 @@ def read_history(folder: Path) -> pd.DataFrame:
         numbers = {name: history.series(split, name) for name in (LOSS, *history.names(split))}
         parts.append(pd.DataFrame({"epoch": history.epochs, "split": split, **numbers, **shared}))
     return pd.concat(parts).sort_values(["epoch", "split"], kind="stable").reset_index(drop=True)
+
+
+def _convert_columns(texts: pd.DataFrame) -> pd.DataFrame:
+    # The parser of pandas before 3 rounds the last digit, a conversion of text does not.
+    if not {"epoch", "split"} <= set(texts.columns):
+        raise ValueError("has no columns epoch and split")
+    kinds = {name: {"epoch": "int64", "split": "str"}.get(name, "float64") for name in texts.columns}
+    return texts.astype(kinds)

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -97,9 +96,9 @@ class History:
     _epochs: Sequence[int]
     _series: Mapping[tuple[str, str], Sequence[float]]
     _fields: Mapping[str, Sequence[float]]
-    best_epoch: int | None = None
-    test: Mapping[str, float] = MappingProxyType({})
-    arrays: Mapping[str, np.ndarray] = MappingProxyType({})
+    best_epoch: int | None
+    test: Mapping[str, float]
+    arrays: Mapping[str, np.ndarray]
 
     @property
     def epochs(self) -> tuple[int, ...]:

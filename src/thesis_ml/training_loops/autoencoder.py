@@ -40,7 +40,7 @@ class AutoencoderTask:
             "rec_tokens": 1.0,
             "rec_types": config.phase1.decoder.types_beta,
             "rec_globals": config.phase1.decoder.globals_beta,
-            **model.bottleneck.loss_weights,
+            **model.loss_weights,
         }
         self.optimizer = build_optimizer(model, config.trainer)
         self.modules: Mapping[str, nn.Module] = {"model": model, "feature_loss": self.feature_loss}

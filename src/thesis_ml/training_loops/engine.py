@@ -161,9 +161,7 @@ class Training:
     def _iterate_train(self, epoch: int) -> Iterator[TokenBatch]:
         trainer = self.config.trainer
         order = make_order_generator(trainer.seed, epoch)
-        return iterate_batches(
-            self.splits["train"], trainer.batch_size, generator=order, accumulate=trainer.accumulate
-        )
+        return iterate_batches(self.splits["train"], trainer.batch_size, generator=order, accumulate=trainer.accumulate)
 
     def _evaluate(self, epoch: int, split: str) -> dict[str, float]:
         return self._evaluate_with_counts(epoch, split)[0]

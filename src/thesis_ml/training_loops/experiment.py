@@ -77,8 +77,13 @@ def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
         logging=logging,
         run_dir=Path(plain["run_dir"]) if logging.save_artifacts else None,
         overrides=tuple(start.overrides.task) if start else (),
-        job_id=str(OmegaConf.select(start, "job.num", default="")) if start else "",
+        job_id=_read_job_number() if start else "",
     )
+
+
+def _read_job_number() -> str:
+    number = HydraConfig.get().job.get("num")  # type: ignore[attr-defined]
+    return "" if number is None else str(number)
 
 
 def _refuse_unknown(values: Mapping[Any, Any], allowed: tuple[str, ...], prefix: str) -> None:

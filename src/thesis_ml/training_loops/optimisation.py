@@ -80,7 +80,7 @@ class Optimisation:
             self.has_bad_loss = True
             return
         with torch.autocast(loss.device.type, enabled=False):
-            (loss / self._group_size()).backward()  # type: ignore[no-untyped-call]
+            (loss / self._group_size()).backward()
         if self._is_last_of_group():
             self._step(optimizer)
 

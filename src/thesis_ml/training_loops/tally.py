@@ -53,7 +53,9 @@ class EpochTally:
         averages: dict[str, float] = {}
         for names, sums, total in zip(self._names, self._sums, (self.n_tokens, self.n_events), strict=True):
             values = [] if sums is None else sums.tolist()
-            averages |= {name: value / total if total else float("nan") for name, value in zip(names, values, strict=True)}
+            averages |= {
+                name: value / total if total else float("nan") for name, value in zip(names, values, strict=True)
+            }
         return averages
 
     def finish(self) -> dict[str, float]:

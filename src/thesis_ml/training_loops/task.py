@@ -58,14 +58,29 @@ class Task(Protocol):
         plot_families: Families of figures that suit this task.
     """
 
-    model: nn.Module
-    modules: Mapping[str, nn.Module]
-    optimizers: Mapping[str, Optimizer]
-    term_names: Sequence[str]
-    metric_names: Sequence[str]
-    epoch_metric_names: Sequence[str]
-    per_event_names: Sequence[str]
-    plot_families: Sequence[str]
+    @property
+    def model(self) -> nn.Module: ...
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]: ...
+
+    @property
+    def optimizers(self) -> Mapping[str, Optimizer]: ...
+
+    @property
+    def term_names(self) -> Sequence[str]: ...
+
+    @property
+    def metric_names(self) -> Sequence[str]: ...
+
+    @property
+    def epoch_metric_names(self) -> Sequence[str]: ...
+
+    @property
+    def per_event_names(self) -> Sequence[str]: ...
+
+    @property
+    def plot_families(self) -> Sequence[str]: ...
 
     def train_step(self, batch: TokenBatch, apply_gradients: ApplyGradients) -> StepResult: ...
 

@@ -28,7 +28,9 @@ def save_checkpoint(content: dict[str, Any], path: Path) -> None:
     except (OSError, RuntimeError) as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise FactsError(f"{path}: the checkpoint cannot be written ({error}); free space or choose another folder") from error
+        raise FactsError(
+            f"{path}: the checkpoint cannot be written ({error}); free space or choose another folder"
+        ) from error
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -49,18 +48,6 @@ class Reconstruction:
     latent: Latent
 
 
-class Bottleneck(Protocol):
-    """A module that limits what a latent may carry; its losses are weighed by `loss_weights`."""
-
-    @property
-    def loss_weights(self) -> Mapping[str, float]: ...
-
-    @property
-    def n_codes(self) -> int: ...
-
-    def __call__(self, latents: Float[Tensor, "P D"]) -> Latent: ...
-
-
 class Autoencoder(nn.Module):
     """Encode the tokens of events, squeeze them through a bottleneck and decode them again."""
 
@@ -70,6 +57,12 @@ class Autoencoder(nn.Module):
         self.bottleneck = bottleneck
         self.decoder = decoder
 
+    @property
+    def loss_weights(self) -> Mapping[str, float]:
+        """Weights of the loss terms that the bottleneck adds."""
+        weights: Mapping[str, float] = self.bottleneck.loss_weights  # type: ignore[assignment]
+        return weights
+
     def forward(self, batch: TokenBatch) -> Reconstruction:
         latent: Latent = self.bottleneck(self.encoder(batch))
         decoded: Decoded = self.decoder(latent.values, batch.lengths)
@@ -77,4 +70,5 @@ class Autoencoder(nn.Module):
 
     def reconstruct(self, batch: TokenBatch, generator: torch.Generator) -> Reconstruction:
         """Return what the model makes of `batch`; `generator` is for models that sample, which this one does not."""
-        return self(batch)
+        output: Reconstruction = self(batch)
+        return output

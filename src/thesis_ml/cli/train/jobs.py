@@ -60,9 +60,7 @@ def print_job_table() -> int:
     return sum(state.name != "complete" for _, state in states)
 
 
-def _train_in(
-    folder: RunFolder, train: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig
-) -> dict[str, Any]:
+def _train_in(folder: RunFolder, train: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig) -> dict[str, Any]:
     if folder.state is FolderState.UNFINISHED:
         raise ConfigError(
             f"{folder.path}: holds a run that did not finish, and going on with it is not possible yet; "

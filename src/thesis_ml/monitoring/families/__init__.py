@@ -1,0 +1,8 @@
+"""The plot families: each turns the history of a run into one figure."""
+
+FAMILIES = {
+    "losses": "thesis_ml.monitoring.families.losses:draw_losses",
+    "metrics": "thesis_ml.monitoring.families.metrics:draw_metrics",
+    "codebook": "thesis_ml.monitoring.families.codebook:draw_codebook",
+}
+"""Where each family is drawn; looked up when its first figure is due, because drawing imports matplotlib."""

@@ -19,6 +19,8 @@ _LEAST_BLOCK = 128
 # Codes per group of the two-step argmin: PyTorch vectorises amin over a row, but not argmin.
 _GROUP = 64
 _JITTER = 0.01
+# A prime, so that the latents offered to dead codes in successive steps are at ever other places of the batch.
+_STRIDE = 7919
 
 
 class VQBottleneck(nn.Module):
@@ -45,6 +47,7 @@ class VQBottleneck(nn.Module):
     codebook: Tensor
     code_usage: Tensor
     n_placed: Tensor
+    n_steps: Tensor
     copies_when_wide = False
 
     @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class VQBottleneck(nn.Module):
             ema: Whether codes are moving averages; otherwise they are trained by a codebook loss of weight 1.
             ema_decay: Share of the average that a step keeps; 1 freezes the average and the usage of the codes.
             revive_below: A code used less than this share of the mean usage is moved onto a latent; 0 is never.
-            revive_per_step: The most codes that one step moves.
+            revive_share: The most codes that one step moves, as a share of all; at least one code.
         """
 
         name: str = "vq"
@@ -69,12 +72,12 @@ class VQBottleneck(nn.Module):
         ema: bool = True
         ema_decay: float = 0.99
         revive_below: float = 0.1
-        revive_per_step: int = 32
+        revive_share: float = 0.02
 
         def __post_init__(self) -> None:
-            require_at_least(self, 1, "latent_dim", "codebook_size", "revive_per_step")
+            require_at_least(self, 1, "latent_dim", "codebook_size")
             require_at_least(self, 0.0, "beta")
-            require_between(self, 0.0, 1.0, "ema_decay", "revive_below")
+            require_between(self, 0.0, 1.0, "ema_decay", "revive_below", "revive_share")
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -86,8 +89,9 @@ class VQBottleneck(nn.Module):
             self.codebook = nn.Parameter(codes)
         self.register_buffer("code_usage", torch.zeros(config.codebook_size))
         self.register_buffer("n_placed", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("n_steps", torch.zeros((), dtype=torch.int64))
         self._is_placed = False
-        self.register_load_state_dict_post_hook(_forget_placement)
+        self.register_load_state_dict_post_hook(_forget_placement)  # type: ignore[no-untyped-call]
 
     @property
     def n_codes(self) -> int:
@@ -140,9 +144,9 @@ class VQBottleneck(nn.Module):
         chosen = select_evenly(torch.unique(fresh, dim=0), self.n_codes - start)
         stop = start + chosen.shape[0]
         self.codebook[start:stop] = chosen
+        self.code_usage[start:] = latents.shape[0] / self.n_codes
         if start == 0:
             self.codebook[stop:] = _jitter_copies(chosen, self.n_codes - stop)
-            self.code_usage.fill_(latents.shape[0] / self.n_codes)
         self.n_placed.fill_(stop)
         self._is_placed = stop == self.n_codes
 
@@ -168,11 +172,13 @@ class VQBottleneck(nn.Module):
         """
         if self.config.revive_below == 0.0:
             return
-        n_candidates = min(self.config.revive_per_step, self.n_codes, latents.shape[0])
+        n_candidates = min(max(1, int(self.config.revive_share * self.n_codes)), latents.shape[0])
         usage, rows = torch.topk(self.code_usage, n_candidates, largest=False)
         mean = self.code_usage.mean()
         is_dead = usage < self.config.revive_below * mean
-        candidates = select_evenly(latents, n_candidates)
+        even = torch.arange(n_candidates, device=latents.device) * latents.shape[0] // n_candidates
+        candidates = latents.index_select(0, (even + self.n_steps * _STRIDE) % latents.shape[0])
+        self.n_steps.add_(1)
         kept = self.codebook.index_select(0, rows)
         self.codebook.index_copy_(0, rows, torch.where(is_dead[:, None], candidates, kept))
         self.code_usage.index_copy_(0, rows, torch.where(is_dead, mean, usage))
@@ -198,10 +204,11 @@ def find_nearest_codes(
     scores = latents.new_empty(min(rows, latents.shape[0]), n_codes)
     with torch.autocast(latents.device.type, enabled=False):
         half_norms, transposed = codebook.square().sum(dim=1).div_(2), codebook.T
-        for part, target in zip(latents.split(rows), found.split(rows), strict=True):
+        for start in range(0, latents.shape[0], rows):
+            part = latents[start : start + rows]
             part_scores = scores[: part.shape[0]]
             torch.addmm(half_norms, part, transposed, alpha=-1, out=part_scores)
-            target.copy_(_argmin_rows(part_scores))
+            found[start : start + rows] = _argmin_rows(part_scores)
     return found
 
 
@@ -238,6 +245,6 @@ def _jitter_copies(rows: Float[Tensor, "P D"], n_copies: int) -> Float[Tensor, "
     return moved.clamp(rows.amin(dim=0), rows.amax(dim=0))
 
 
-def _forget_placement(module: nn.Module, _: object) -> None:
+def _forget_placement(module: VQBottleneck, _: object) -> None:
     """Make `module` read again from its buffers whether all codes have their place."""
     module._is_placed = False

@@ -20,12 +20,15 @@ class HeadsConfig(StackConfig):
         globals_head: Predict MET and its direction from the tokens of an event.
         globals_hidden: Hidden width of that head.
         globals_beta: Weight of the term `rec_globals`; 0 leaves the head out.
+        globals_shape_latents: Let the globals loss reach the latents. The encoder sees the globals, so codes then
+            learn to carry MET instead of their token.
         types_beta: Weight of the term `rec_types`; 0 leaves the head out.
     """
 
     globals_head: bool = True
     globals_hidden: int = 32
     globals_beta: float = 1.0
+    globals_shape_latents: bool = False
     types_beta: float = 1.0
 
     @property
@@ -48,6 +51,7 @@ class Heads(nn.Module):
         super().__init__()
         self.features = nn.Linear(n_hidden, dims.n_features)
         self.types = nn.Linear(n_hidden, dims.n_types) if config.predicts_types else None
+        self.globals_shape_latents = config.globals_shape_latents
         n_pooled = n_hidden + 1
         self.globals = (
             MLP(n_pooled, (config.globals_hidden,), dims.n_globals, config) if config.predicts_globals else None
@@ -57,8 +61,15 @@ class Heads(nn.Module):
         return Decoded(
             features=self.features(hidden).float(),
             type_logits=None if self.types is None else self.types(hidden).float(),
-            globals=None if self.globals is None else self.globals(pool_events(hidden, lengths)).float(),
+            globals=self._predict_globals(hidden, lengths),
         )
+
+    def _predict_globals(self, hidden: Float[Tensor, "P H"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B G"] | None:
+        if self.globals is None:
+            return None
+        pooled = pool_events(hidden if self.globals_shape_latents else hidden.detach(), lengths)
+        predicted: Tensor = self.globals(pooled).float()
+        return predicted
 
 
 def pool_events(hidden: Float[Tensor, "P H"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B H+1"]:

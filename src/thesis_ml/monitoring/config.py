@@ -1,0 +1,68 @@
+"""The options of what is written and drawn, as a user types them below `logging`."""
+
+from dataclasses import dataclass, field
+from string import Formatter
+from typing import Literal
+
+from thesis_ml.config import require, require_between
+from thesis_ml.errors import ConfigError
+
+DRAWING_MOMENTS = ("on_epoch_end", "on_train_end", "on_test_end")
+"""The moments at which figures can be drawn, in the order they come."""
+
+NAMING_FIELDS = ("family", "epoch", "moment")
+FORBIDDEN_IN_NAMES = '<>:"/\\|?*'
+"""What some file system refuses, and what would leave the figures' folder."""
+
+
+@dataclass(frozen=True)
+class FamilySwitches:
+    """Which plot families are drawn; a loop draws those of them that it has."""
+
+    losses: bool = True
+    metrics: bool = True
+    codebook: bool = True
+
+
+@dataclass(frozen=True)
+class LoggingConfig:
+    """What a run writes and draws; configs/logging says what each key means."""
+
+    save_artifacts: bool = True
+    make_plots: bool = True
+    show_plots: bool = False
+    fig_format: Literal["png", "pdf", "svg"] = "png"
+    dpi: int = 200
+    file_naming: str = "{family}"
+    families: FamilySwitches = field(default_factory=FamilySwitches)
+    moments: tuple[str, ...] = ("on_train_end", "on_test_end")
+
+    def __post_init__(self) -> None:
+        require_between(self, 30, 1200, "dpi")
+        for moment in self.moments:
+            require(moment in DRAWING_MOMENTS, "moments", f"among {', '.join(DRAWING_MOMENTS)}", moment)
+        _refuse_bad_naming(self.file_naming)
+
+
+def name_figure(file_naming: str, *, family: str, epoch: int, moment: str) -> str:
+    """Return the file name of a figure, without its ending."""
+    return file_naming.format(family=family, epoch=epoch, moment=moment)
+
+
+def _refuse_bad_naming(file_naming: str) -> None:
+    """Raise unless every family gets a name of its own that all file systems take."""
+    try:
+        fields = {name for _, name, _, _ in Formatter().parse(file_naming) if name is not None}
+        example = name_figure(file_naming, family="losses", epoch=0, moment="on_test_end")
+    except (ValueError, KeyError, IndexError, AttributeError):
+        raise ConfigError(_describe_naming(file_naming)) from None
+    is_safe = not any(mark in example for mark in FORBIDDEN_IN_NAMES) and example == example.strip(" .")
+    if not is_safe or "family" not in fields or not fields <= set(NAMING_FIELDS):
+        raise ConfigError(_describe_naming(file_naming))
+
+
+def _describe_naming(file_naming: str) -> str:
+    return (
+        f"file_naming: must be a plain file name with {{family}} and, if wanted, {{epoch}} and {{moment}}, "
+        f"such as '{{family}}_epoch{{epoch:03d}}', got {file_naming!r}"
+    )

@@ -1,0 +1,65 @@
+"""How a codebook is used: per epoch, and code by code in the last split that was counted."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from thesis_ml.facts.schema import History
+from thesis_ml.monitoring import io_utils
+
+CODEBOOK_METRICS = {"perplexity": "perplexity [codes]", "usage": "codes used [%]", "n_dead_codes": "dead codes"}
+"""Label of each number that `summarise_code_usage` gives."""
+
+CODE_COUNTS = ("test_codes", "val_codes", "code_counts")
+"""Arrays that may hold how often each code was used; the first that is there is drawn."""
+
+
+def draw_codebook(history: History) -> Figure | None:
+    """Draw perplexity, usage and dead codes per epoch and, once counted, the usage of each code."""
+    names = [name for name in CODEBOOK_METRICS if name in history.names("val")]
+    counts_name = next((name for name in CODE_COUNTS if name in history.arrays), None)
+    if not history.epochs or not names:
+        return None
+    labels = [CODEBOOK_METRICS[name] for name in names]
+    figure, panels = io_utils.new_panels("epoch", [*labels, *["tokens per code"] * (counts_name is not None)])
+    for axes, name in zip(panels, names, strict=False):
+        _draw_splits(axes, history, name)
+    io_utils.draw_legend(panels[0])
+    if counts_name is not None:
+        panels[-2].set_xlabel("epoch", fontsize=io_utils.FONT_SIZE)
+        _draw_code_usage(panels[-1], history.arrays[counts_name], counts_name)
+    return figure
+
+
+def _draw_splits(axes: Axes, history: History, name: str) -> None:
+    scale = 100.0 if name == "usage" else 1.0
+    for split in ("train", "val"):
+        values = [scale * value for value in history.series(split, name)]
+        io_utils.draw_epochs(axes, history.epochs, values, split=split, label=split)
+    io_utils.draw_test_value(axes, history.best_epoch, scale * history.test.get(name, math.nan))
+    io_utils.use_log_scale_if_wide(axes)
+
+
+def _draw_code_usage(axes: Axes, counts: npt.NDArray[np.integer], counts_name: str) -> None:
+    """Draw the codes from the most to the least used one; unused ones have no place on a logarithmic axis."""
+    used = np.sort(counts[counts > 0])[::-1]
+    split = counts_name.split("_")[0]
+    n_unused = len(counts) - len(used)
+    axes.step(
+        np.arange(1, len(used) + 1),
+        used,
+        where="mid",
+        linewidth=1.2,
+        color=io_utils.choose_colour(split if split in io_utils.SPLIT_COLOURS else "val"),
+        label=f"{split}, {n_unused} of {len(counts)} unused",
+    )
+    axes.axhline(
+        counts.sum() / len(counts), color=io_utils.REFERENCE_COLOUR, linestyle=":", linewidth=1.0, label="uniform"
+    )
+    axes.set_yscale("log")
+    axes.set_xlim(0, len(counts) + 1)
+    axes.set_xlabel("code, by usage", fontsize=io_utils.FONT_SIZE)
+    io_utils.draw_legend(axes)

@@ -1,0 +1,102 @@
+"""Show how far a training is: a bar on a terminal, one line per epoch in a log file."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Never, Self, TextIO
+
+from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+REFRESH_S = 0.2
+"""Least time between two updates of the bar; the loss is read from the device no more often than that."""
+
+
+class ProgressShower:
+    """Show epoch, step, remaining time, loss and events per second of one run, from plain numbers.
+
+    Args:
+        stream: Where the bar goes, standard error by default; a stream that is no terminal gets no bar.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._has_terminal = self._stream.isatty()
+        self._bar: tqdm[Never] | None = None
+        self._next_update_s = 0.0
+        self._epoch_start_s = 0.0
+        self._n_new_steps = 0
+        self._n_events = 0
+
+    def start_epoch(self, epoch: int, n_epochs: int, n_steps: int) -> None:
+        """Begin epoch number `epoch` (from 0) of `n_steps` steps."""
+        self._n_events = 0
+        self._n_new_steps = 0
+        self._epoch_start_s = time.perf_counter()
+        if not self._has_terminal:
+            return
+        if self._bar is None:
+            self._bar = self._open_bar(epoch, n_epochs, n_steps)
+        self._bar.set_description_str(f"epoch {epoch + 1}/{n_epochs}", refresh=False)
+
+    def step(self, n_events: int, loss: Callable[[], float]) -> None:
+        """Count one step; `loss` is asked only when the bar is drawn, because reading it waits for the device."""
+        if self._bar is None:
+            return
+        self._n_events += n_events
+        self._n_new_steps += 1
+        now_s = time.perf_counter()
+        if now_s < self._next_update_s:
+            return
+        self._next_update_s = now_s + REFRESH_S
+        rate = self._n_events / max(now_s - self._epoch_start_s, 1e-9)
+        self._bar.set_postfix_str(f"loss {loss():.4g}, {rate:.0f} events/s", refresh=False)
+        self._draw_steps()
+
+    def end_epoch(self, line: str) -> None:
+        """End the epoch; `line` says how it went and goes to the log."""
+        if self._bar is None:
+            log.info("%s", line)
+            return
+        self._draw_steps()
+        self._bar.clear()
+        log.info("%s", line)
+        self._bar.refresh()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open_bar(self, epoch: int, n_epochs: int, n_steps: int) -> "tqdm[Never]":
+        """Return a bar over the steps that are left; a resumed run begins where it was."""
+        return tqdm(
+            total=n_epochs * n_steps,
+            initial=epoch * n_steps,
+            file=self._stream,
+            unit="step",
+            leave=False,
+            dynamic_ncols=True,
+            mininterval=0.0,
+            miniters=1,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| step {n_fmt}/{total_fmt}, {remaining} left, {postfix}",
+        )
+
+    def _draw_steps(self) -> None:
+        assert self._bar is not None
+        # Drawn by hand, so that tqdm's own clock does not add to ours.
+        self._bar.n += self._n_new_steps
+        self._n_new_steps = 0
+        self._bar.refresh()

@@ -1,0 +1,56 @@
+"""Histories as a run leaves them, for the tests of figures."""
+
+import math
+
+import numpy as np
+
+from thesis_ml.facts.history import build_history
+from thesis_ml.facts.schema import EpochFacts, History
+
+FEATURES = {"E": 0.03, "pt": 0.02, "eta": 0.01, "phi": 0.015}
+
+
+def make_history(n_epochs: int = 3, *, n_codes: int = 64, is_tested: bool = True) -> History:
+    """Return a history of an autoencoder with a codebook that learns."""
+    noise = np.random.default_rng(7)
+    epochs = [
+        EpochFacts(
+            epoch=epoch,
+            step=100 * (epoch + 1),
+            metrics={
+                split: make_metrics(epoch, n_codes, 1.0 + excess + 0.02 * noise.normal(), split)
+                for split, excess in (("train", 0.0), ("val", 0.06))
+            },
+            epoch_time_s=1.9,
+            total_time_s=1.9 * (epoch + 1),
+            throughput=20_000.0,
+            max_memory_mib=512.0,
+        )
+        for epoch in range(n_epochs)
+    ]
+    if not is_tested:
+        return build_history(epochs)
+    counts = np.round(4e4 * noise.dirichlet(np.full(n_codes, 1.5))).astype(np.int64)
+    test = make_metrics(n_epochs - 1, n_codes, 1.05, "test")
+    return build_history(epochs, best_epoch=n_epochs - 1, test=test, arrays={"test_codes": counts})
+
+
+def make_metrics(epoch: int, n_codes: int, factor: float, split: str) -> dict[str, float]:
+    """Return the numbers of one split after `epoch`, as the loop `ae` records them."""
+    fall = factor * math.exp(-epoch / 4.0)
+    metrics = {
+        "loss": 1.9 * fall + 0.12,
+        "rec_mse": 0.5 * fall + 0.034,
+        "rec_tokens": 0.5 * fall + 0.034,
+        "rec_types": 0.9 * fall + 0.002,
+        "rec_globals": 0.4 * fall + 0.35,
+        "commit": 0.1 * fall + 0.03,
+        "type_accuracy": 1 - 0.4 * fall,
+        "perplexity": n_codes * (1 - 0.6 * fall) * 0.9,
+        "usage": 1 - 0.5 * fall,
+        "n_dead_codes": float(round(n_codes * 0.5 * fall)),
+    }
+    if split == "train":
+        return {**metrics, "lr": 1e-3 * 0.5 * (1 + math.cos(math.pi * min(epoch / 20, 1)))}
+    residuals = {f"width68_{name}": scale * (1 + 8 * fall) for name, scale in FEATURES.items()}
+    return metrics | residuals | {f"median_{name}": scale * (fall - 0.1) for name, scale in FEATURES.items()}
