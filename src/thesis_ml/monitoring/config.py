@@ -32,7 +32,7 @@ class LoggingConfig:
     make_plots: bool = True
     show_plots: bool = False
     fig_format: Literal["png", "pdf", "svg"] = "png"
-    dpi: int = 200
+    dpi: int = 150
     file_naming: str = "{family}"
     families: FamilySwitches = field(default_factory=FamilySwitches)
     moments: tuple[str, ...] = ("on_train_end", "on_test_end")

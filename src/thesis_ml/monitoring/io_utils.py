@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,15 +11,28 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from thesis_ml.monitoring.config import LoggingConfig
 
 COLUMN_WIDTH_IN = 3.4
 """Width of one column of a two-column article; letters below are sized to be read at it."""
 
-PANEL_HEIGHT_IN = 1.7
+PANEL_HEIGHT_IN = 1.25
+LEFT_IN, RIGHT_IN, TOP_IN, BOTTOM_IN = 0.66, 0.08, 0.25, 0.4
+LABEL_IN = 0.5
+"""From the left edge of a panel to the middle of its label."""
+
+GAP_IN = 0.52
+"""Between panels: room for tick labels and a legend of two rows."""
+
 FONT_SIZE = 8
+MAX_SPAN_OF_PLAIN_TICKS = 50.0
+PLAIN_TICKS = (0.001, 10_000.0)
+MAX_LEGEND_LETTERS = 46
+HANDLE_LETTERS = 4
+"""Longest row of a legend that fits the column, in letters, and what a line's sample takes of it."""
+
 MAX_MARKED_EPOCHS = 40
 """Beyond as many epochs, markers touch and a line says the same."""
 
@@ -42,7 +56,7 @@ REFERENCE_COLOUR = "#777777"
 LINE_STYLES = {"train": "--", "val": "-", "test": "-"}
 
 
-def new_figure(x_label: str, y_label: str, *, height_in: float = 2.4) -> tuple[Figure, Axes]:
+def new_figure(x_label: str, y_label: str, *, height_in: float = 2.0) -> tuple[Figure, Axes]:
     """Return an empty figure of column width with one labelled panel."""
     figure, (axes,) = new_panels(x_label, [y_label], height_in=height_in)
     return figure, axes
@@ -58,12 +72,25 @@ def new_panels(
         y_labels: Quantity and unit of every panel.
         height_in: Height of a panel in inch.
     """
-    figure = Figure(figsize=(COLUMN_WIDTH_IN, height_in * len(y_labels) + 0.3), layout="constrained")
+    n_panels = len(y_labels)
+    total_in = n_panels * height_in + (n_panels - 1) * GAP_IN + TOP_IN + BOTTOM_IN
+    figure = Figure(figsize=(COLUMN_WIDTH_IN, total_in))
     FigureCanvasAgg(figure)
-    rows = figure.subplots(len(y_labels), 1, squeeze=False)[:, 0]
+    # Fixed margins: a layout engine draws everything several times, which takes longer than the figure itself.
+    figure.subplots_adjust(
+        left=LEFT_IN / COLUMN_WIDTH_IN,
+        right=1 - RIGHT_IN / COLUMN_WIDTH_IN,
+        bottom=BOTTOM_IN / total_in,
+        top=1 - TOP_IN / total_in,
+        hspace=GAP_IN / height_in,
+    )
+    rows = figure.subplots(n_panels, 1, squeeze=False)[:, 0]
     for axes, y_label in zip(rows, y_labels, strict=True):
         axes.set_ylabel(y_label, fontsize=FONT_SIZE)
+        axes.yaxis.set_label_coords(-LABEL_IN / (COLUMN_WIDTH_IN - LEFT_IN - RIGHT_IN), 0.5)
         axes.tick_params(which="both", labelsize=FONT_SIZE - 1, direction="in", top=True, right=True)
+        axes.ticklabel_format(axis="y", scilimits=(-3, 5), useOffset=False)
+        axes.yaxis.get_offset_text().set_fontsize(FONT_SIZE - 1)
         axes.grid(visible=True, color="#DDDDDD", linewidth=0.5)
         axes.set_axisbelow(True)
     rows[-1].set_xlabel(x_label, fontsize=FONT_SIZE)
@@ -93,14 +120,16 @@ def draw_epochs(
         color=colour or choose_colour(split),
         label=label,
     )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
 
 
 def draw_test_value(axes: Axes, epoch: int | None, value: float) -> None:
     """Mark the number of the test split at the epoch whose weights were tested; nothing when there is none."""
     if epoch is None or math.isnan(value):
         return
-    axes.plot([epoch], [value], linestyle="", marker="D", markersize=4.5, color=SPLIT_COLOURS["test"], label="test")
+    # Open, so that it does not hide the validation beneath it.
+    axes.plot([epoch], [value], "D", markersize=5, color=SPLIT_COLOURS["test"], markerfacecolor="none", label="test")
 
 
 def use_log_scale_if_wide(axes: Axes) -> None:
@@ -108,7 +137,30 @@ def use_log_scale_if_wide(axes: Axes) -> None:
     values = np.concatenate([np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.get_lines()])
     finite = values[np.isfinite(values)]
     if len(finite) and finite.min() > 0 and finite.max() > 10 * finite.min():
-        axes.set_yscale("log")
+        set_log_scale(axes, float(finite.max() / finite.min()))
+
+
+def set_log_scale(axes: Axes, span: float) -> None:
+    """Make the y axis logarithmic, with plain numbers at 1, 2 and 5 where there is room for them.
+
+    Args:
+        axes: The panel.
+        span: Largest over smallest value drawn.
+    """
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if span < MAX_SPAN_OF_PLAIN_TICKS else (1.0,)))
+    # Minor ticks would take half of the time of a figure.
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(_format_tick))
+
+
+def _format_tick(value: float, _position: int | None) -> str:
+    """Return 0.02 or 500 as it is, and a power of ten beyond what reads well."""
+    if PLAIN_TICKS[0] <= value <= PLAIN_TICKS[1]:
+        return f"{value:g}"
+    exponent = math.floor(math.log10(value) + 1e-9)
+    factor = round(value / 10**exponent)
+    return rf"$10^{{{exponent}}}$" if factor == 1 else rf"${factor}\cdot 10^{{{exponent}}}$"
 
 
 def draw_legend(axes: Axes) -> None:
@@ -121,13 +173,20 @@ def draw_legend(axes: Axes) -> None:
         labels,
         loc="lower center",
         bbox_to_anchor=(0.5, 1.0),
-        ncols=min(len(labels), 4),
+        ncols=_count_columns(labels),
         fontsize=FONT_SIZE - 1.5,
         frameon=False,
         borderaxespad=0.2,
         columnspacing=1.2,
         handlelength=2.2,
     )
+
+
+def _count_columns(labels: Sequence[str]) -> int:
+    """Return how many legend entries stand side by side; a formula is about two letters wide."""
+    letters = sum(HANDLE_LETTERS + len(re.sub(r"\$[^$]*\$", "xx", label)) for label in labels)
+    n_rows = math.ceil(letters / MAX_LEGEND_LETTERS)
+    return math.ceil(len(labels) / n_rows)
 
 
 def save_figure(figure: Figure, folder: Path, name: str, config: LoggingConfig) -> Path:

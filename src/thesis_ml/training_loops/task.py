@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -38,12 +38,14 @@ class EpochSums:
     counts: Mapping[str, Int[Tensor, " K"]]
 
 
+@runtime_checkable
 class ApplyGradients(Protocol):
     """The engine's optimiser step: backward, accumulate, clip, step, schedule, average."""
 
     def __call__(self, loss: Float[Tensor, ""], optimizer: Optimizer) -> None: ...
 
 
+@runtime_checkable
 class Task(Protocol):
     """One kind of training: models, optimisers, and what a step is.
 

@@ -19,7 +19,7 @@ class TrainerConfig:
     seed: int = 42
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
-    n_threads: int | None = None
+    n_threads: int | None = 1
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_epochs: float = 0.5
     early_stopping: int | None = None

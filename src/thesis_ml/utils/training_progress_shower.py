@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Never, Self, TextIO
+from typing import Never, TextIO
 
 from tqdm import tqdm
 
@@ -72,7 +72,7 @@ class ProgressShower:
             self._bar.close()
             self._bar = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "ProgressShower":
         return self
 
     def __exit__(

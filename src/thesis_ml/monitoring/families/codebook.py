@@ -59,7 +59,8 @@ def _draw_code_usage(axes: Axes, counts: npt.NDArray[np.integer], counts_name: s
     axes.axhline(
         counts.sum() / len(counts), color=io_utils.REFERENCE_COLOUR, linestyle=":", linewidth=1.0, label="uniform"
     )
-    axes.set_yscale("log")
+    if len(used):
+        io_utils.set_log_scale(axes, float(used[0] / used[-1]))
     axes.set_xlim(0, len(counts) + 1)
     axes.set_xlabel("code, by usage", fontsize=io_utils.FONT_SIZE)
     io_utils.draw_legend(axes)

@@ -10,7 +10,7 @@ from thesis_ml.monitoring import io_utils
 from thesis_ml.monitoring.families.codebook import CODEBOOK_METRICS
 from thesis_ml.monitoring.families.losses import REC_MSE, is_term
 
-RESIDUALS = {"width68_": "residual, 68% half-width", "median_": "residual, median"}
+RESIDUALS = {"width68_": "68% half-width (val)", "median_": "median residual (val)"}
 """Label of the panel that shows the residuals of all features, by the prefix of their names."""
 
 FEATURE_LABELS = {

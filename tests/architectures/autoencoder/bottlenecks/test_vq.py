@@ -265,6 +265,7 @@ def test_vq_gradient_passes_straight_through() -> None:
 
     (vq(latents).values * slope).sum().backward()
 
+    assert latents.grad is not None
     assert torch.equal(latents.grad, slope)
 
 

@@ -202,13 +202,13 @@ def find_nearest_codes(
     rows = block or max(_LEAST_BLOCK, most_scores // n_codes)
     found = torch.empty(latents.shape[0], dtype=torch.int64, device=latents.device)
     scores = latents.new_empty(min(rows, latents.shape[0]), n_codes)
-    with torch.autocast(latents.device.type, enabled=False):
-        half_norms, transposed = codebook.square().sum(dim=1).div_(2), codebook.T
-        for start in range(0, latents.shape[0], rows):
-            part = latents[start : start + rows]
-            part_scores = scores[: part.shape[0]]
-            torch.addmm(half_norms, part, transposed, alpha=-1, out=part_scores)
-            found[start : start + rows] = _argmin_rows(part_scores)
+    half_norms, transposed = codebook.square().sum(dim=1).div_(2), codebook.T
+    for start in range(0, latents.shape[0], rows):
+        part = latents[start : start + rows]
+        part_scores = scores[: part.shape[0]]
+        # Autocast leaves calls with `out` alone, so that this stays in float32.
+        torch.addmm(half_norms, part, transposed, alpha=-1, out=part_scores)
+        found[start : start + rows] = _argmin_rows(part_scores)
     return found
 
 

@@ -1,0 +1,86 @@
+"""Fixtures that every test may use; shapes in signatures are checked while the tests run."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from jaxtyping import install_import_hook
+from omegaconf import DictConfig
+
+sys.path.insert(0, str(Path(__file__).parent))
+# An int passes for a float, as in every type checker.
+SHAPE_CHECKS = install_import_hook(
+    ["thesis_ml.architectures", "thesis_ml.data", "thesis_ml.metrics", "thesis_ml.training_loops"], "shape_checker.check"
+)
+
+
+@pytest.fixture
+def dims():
+    """The sizes of the sample's default features."""
+    from thesis_ml.data.batch import DataDims
+
+    return DataDims(
+        columns=("log_E", "log_pt", "eta", "cos_phi", "sin_phi"),
+        global_columns=("log_met", "cos_met_phi", "sin_met_phi"),
+        type_names=("jet", "b-jet", "e-", "e+", "mu-", "mu+", "photon"),
+        max_tokens=6,
+    )
+
+
+@pytest.fixture
+def token_batch(dims):
+    """Five events of 3, 0, 6, 1 and 2 tokens."""
+    import torch
+
+    from thesis_ml.data.batch import TokenBatch
+
+    generator = torch.Generator().manual_seed(7)
+    lengths = torch.tensor([3, 0, 6, 1, 2])
+    n_tokens = int(lengths.sum())
+    return TokenBatch(
+        features=torch.randn(n_tokens, dims.n_features, generator=generator),
+        types=torch.randint(0, dims.n_types, (n_tokens,), generator=generator),
+        lengths=lengths,
+        globals=torch.randn(5, dims.n_globals, generator=generator),
+        labels=torch.tensor([0, 1, 0, 1, 0]),
+        weights=torch.ones(5),
+        index=torch.arange(5),
+    )
+
+
+@pytest.fixture
+def compose_cfg(tmp_path: Path) -> Callable[..., DictConfig]:
+    """Compose the real configuration with overrides; the run goes to a folder of the test."""
+    from thesis_ml.utils.paths import find_configs
+
+    def compose_with(*overrides: str) -> DictConfig:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(find_configs()), version_base="1.3"):
+            return compose("train", overrides=[f"run_dir={tmp_path / 'run'}", *overrides])
+
+    return compose_with
+
+
+class FinishedRun(NamedTuple):
+    """A run that really happened: its folder and what `train` returned."""
+
+    path: Path
+    result: dict
+
+
+SMALL = ("data.limit_events=300", "phase1.encoder.enc_hidden=[16]", "phase1.decoder.dec_hidden=[16]")
+
+
+@pytest.fixture
+def finished_run(compose_cfg, tmp_path: Path) -> FinishedRun:
+    """Train one epoch of the default model, made small, on the first events of the sample."""
+    from thesis_ml.training_loops.autoencoder import train
+
+    (tmp_path / "run").mkdir(exist_ok=True)
+    codes = ("phase1.latent_space.codebook_size=16", "phase1.latent_space.latent_dim=4")
+    result = train(compose_cfg(*SMALL, *codes, "phase1.trainer.epochs=1"))
+    return FinishedRun(tmp_path / "run", result)

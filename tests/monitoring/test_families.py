@@ -1,0 +1,143 @@
+"""Every plot family, drawn from a history of three epochs."""
+
+import importlib
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from monitoring.histories import make_history
+from thesis_ml.facts.history import build_history
+from thesis_ml.facts.schema import EpochFacts
+from thesis_ml.monitoring.config import FamilySwitches
+from thesis_ml.monitoring.families import FAMILIES
+from thesis_ml.monitoring.families.codebook import draw_codebook
+from thesis_ml.monitoring.families.losses import draw_losses
+from thesis_ml.monitoring.families.metrics import draw_metrics
+from thesis_ml.monitoring.io_utils import NAME_COLOURS, SPLIT_COLOURS, choose_colour
+
+
+def find_draw(family: str):
+    module, function = FAMILIES[family].split(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def list_labels(figure: Figure) -> list[str]:
+    return [axes.get_ylabel() for axes in figure.axes]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("n_epochs", [1, 3])
+def test_family_labels_every_axis(family: str, n_epochs: int) -> None:
+    figure = find_draw(family)(make_history(n_epochs))
+
+    assert all(axes.get_ylabel() for axes in figure.axes)
+    assert figure.axes[-1].get_xlabel()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_family_draws_nothing_before_the_first_epoch(family: str) -> None:
+    assert find_draw(family)(build_history([])) is None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_family_draws_splits_in_the_same_colours(family: str) -> None:
+    figure = find_draw(family)(make_history())
+    lines = [line for axes in figure.axes for line in axes.get_lines() if line.get_label() in SPLIT_COLOURS]
+
+    assert {line.get_label() for line in lines} == {"train", "val", "test"}
+    assert all(to_hex(line.get_color()).upper() == SPLIT_COLOURS[line.get_label()] for line in lines)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_family_keeps_legends_inside_the_figure_and_off_the_data(family: str) -> None:
+    figure = find_draw(family)(make_history(20))
+    figure.canvas.draw()
+
+    for axes in figure.axes:
+        if (legend := axes.get_legend()) is not None:
+            box = legend.get_window_extent()
+            assert box.y0 >= axes.get_window_extent().y1
+            assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+
+
+def test_families_are_those_that_can_be_switched() -> None:
+    assert set(FAMILIES) == {field.name for field in fields(FamilySwitches)}
+
+
+def test_colours_differ_between_splits_and_between_terms() -> None:
+    assert len(set(SPLIT_COLOURS.values())) == len(SPLIT_COLOURS)
+    assert not set(SPLIT_COLOURS.values()) & set(NAME_COLOURS.values())
+
+
+def test_colour_of_an_unlisted_name_is_always_the_same() -> None:
+    assert choose_colour("my_term") == "#117733"
+
+
+def test_losses_are_logarithmic_only_over_more_than_a_decade() -> None:
+    short, long = draw_losses(make_history(3)), draw_losses(make_history(20))
+
+    assert short.axes[0].get_yscale() == "linear"
+    assert long.axes[0].get_yscale() == "log"
+
+
+def test_losses_show_each_term_once_and_no_metric() -> None:
+    figure = draw_losses(make_history())
+
+    terms = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+    assert terms == ["rec_tokens", "rec_types", "rec_globals", "commit"]
+
+
+def test_losses_of_a_loop_without_terms_are_one_panel() -> None:
+    epoch = EpochFacts(
+        epoch=0,
+        step=1,
+        metrics={"train": {"loss": 1.0}, "val": {"loss": None}},
+        epoch_time_s=1.0,
+        total_time_s=1.0,
+        throughput=1.0,
+    )
+
+    assert list_labels(draw_losses(build_history([epoch]))) == ["loss"]
+
+
+def test_metrics_leave_losses_and_codebook_to_their_families() -> None:
+    labels = list_labels(draw_metrics(make_history()))
+
+    assert labels == ["type accuracy", "learning rate", "68% half-width (val)", "median residual (val)"]
+
+
+def test_codebook_is_not_drawn_without_codes() -> None:
+    epoch = EpochFacts(
+        epoch=0, step=1, metrics={"val": {"loss": 1.0}}, epoch_time_s=1.0, total_time_s=1.0, throughput=1.0
+    )
+
+    assert draw_codebook(build_history([epoch])) is None
+
+
+def test_codebook_sorts_the_usage_of_codes_on_a_logarithmic_axis() -> None:
+    history = make_history()
+    panel = draw_codebook(history).axes[-1]
+
+    drawn = panel.get_lines()[0].get_ydata()
+    assert panel.get_yscale() == "log"
+    assert list(drawn) == sorted(history.arrays["test_codes"], reverse=True)
+
+
+def test_codebook_survives_counts_that_are_all_zero() -> None:
+    epochs = [
+        EpochFacts(
+            epoch=0,
+            step=1,
+            metrics={"val": {"loss": 1.0, "perplexity": float("nan")}},
+            epoch_time_s=1.0,
+            total_time_s=1.0,
+            throughput=1.0,
+        )
+    ]
+
+    figure = draw_codebook(build_history(epochs, arrays={"test_codes": np.zeros(8, dtype=np.int64)}))
+
+    figure.canvas.draw()

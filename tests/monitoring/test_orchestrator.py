@@ -1,0 +1,134 @@
+"""When figures are drawn, where they go, and that one failing family leaves the others alone."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from monitoring.histories import make_history
+from thesis_ml.config import parse_config
+from thesis_ml.errors import ConfigError
+from thesis_ml.facts.recorder import open_recorder
+from thesis_ml.facts.schema import EpochFacts, RunMeta
+from thesis_ml.monitoring.config import FamilySwitches, LoggingConfig
+from thesis_ml.monitoring.families import FAMILIES
+from thesis_ml.monitoring.orchestrator import build_monitoring
+
+ALL_FAMILIES = ("losses", "metrics", "codebook")
+
+
+def list_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def notify_all(config: LoggingConfig, folder: Path, *moments: str) -> None:
+    for drawer in build_monitoring(config, ALL_FAMILIES, folder):
+        for moment in moments:
+            drawer.notify(moment, make_history())
+
+
+def test_orchestrator_draws_at_the_chosen_moments_only(tmp_path: Path) -> None:
+    notify_all(LoggingConfig(moments=("on_test_end",)), tmp_path / "figures", "on_epoch_end", "on_train_end")
+    assert list_names(tmp_path / "figures") == []
+
+    notify_all(LoggingConfig(moments=("on_test_end",)), tmp_path / "figures", "on_test_end")
+    assert list_names(tmp_path / "figures") == ["codebook.png", "losses.png", "metrics.png"]
+
+
+def test_orchestrator_draws_only_what_the_loop_has_and_the_user_left_on(tmp_path: Path) -> None:
+    config = LoggingConfig(families=FamilySwitches(metrics=False))
+
+    drawers = build_monitoring(config, ("losses", "metrics"), tmp_path)
+
+    assert [drawer.family for drawer in drawers] == ["losses"]
+
+
+@pytest.mark.parametrize("config", [LoggingConfig(make_plots=False), LoggingConfig(save_artifacts=False)])
+def test_orchestrator_draws_nothing_when_plots_or_artifacts_are_off(config: LoggingConfig, tmp_path: Path) -> None:
+    assert build_monitoring(config, ALL_FAMILIES, tmp_path) == []
+
+
+def test_orchestrator_refuses_a_family_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'losses'"):
+        build_monitoring(LoggingConfig(), ("loses",), tmp_path)
+
+
+@pytest.mark.parametrize("fig_format", ["png", "pdf", "svg"])
+def test_figure_of_the_same_numbers_is_the_same_file(fig_format: str, tmp_path: Path) -> None:
+    config = LoggingConfig(fig_format=fig_format, moments=("on_test_end",), families=FamilySwitches(metrics=False))
+    for folder in ("one", "two"):
+        notify_all(config, tmp_path / folder, "on_test_end")
+
+    assert list_names(tmp_path / "one") == [f"codebook.{fig_format}", f"losses.{fig_format}"]
+    for name in list_names(tmp_path / "one"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_file_naming_tells_epoch_and_moment(tmp_path: Path) -> None:
+    config = LoggingConfig(
+        file_naming="{family}_{moment}_epoch{epoch:03d}", families=FamilySwitches(True, False, False)
+    )
+
+    notify_all(config, tmp_path, "on_test_end")
+
+    assert list_names(tmp_path) == ["losses_on_test_end_epoch002.png"]
+
+
+@pytest.mark.parametrize(
+    "naming", ["figure", "{epoch}", "{family}/{epoch}", "../{family}", "{family}:{epoch}", "{famly}"]
+)
+@pytest.mark.parametrize("ending", ["", "{", "{0}"])
+def test_file_naming_that_would_lose_figures_is_refused(naming: str, ending: str) -> None:
+    with pytest.raises(ConfigError, match=r"logging\.file_naming: must be"):
+        parse_config(LoggingConfig, {"file_naming": naming + ending}, "logging")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"dpi": 0}, "logging.dpi: must be between"),
+        ({"moments": ["on_end"]}, "logging.moments: must be among on_epoch_end"),
+        ({"fig_format": "jpg"}, "logging.fig_format: unknown value 'jpg'"),
+        ({"families": {"loses": True}}, "logging.families.loses: unknown key"),
+    ],
+)
+def test_logging_config_refuses_wrong_values(values: dict, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(LoggingConfig, values, "logging")
+
+    assert message in str(caught.value)
+
+
+def test_family_that_raises_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(FAMILIES, "losses", "math:fsum")  # raises on a history
+    drawers = build_monitoring(LoggingConfig(moments=("on_epoch_end",)), ("losses", "metrics"), tmp_path / "figures")
+    epoch = EpochFacts(
+        epoch=0,
+        step=1,
+        metrics={"val": {"loss": 1.0, "type_accuracy": 0.5}},
+        epoch_time_s=1.0,
+        total_time_s=1.0,
+        throughput=1.0,
+    )
+
+    names = ("type_accuracy",)
+    with open_recorder(tmp_path / "facts", meta=RunMeta("r"), metric_names=names, subscribers=drawers) as recorder:
+        recorder.record_epoch(epoch)
+
+    assert list_names(tmp_path / "figures") == ["metrics.png"]
+    assert "FigureDrawer" in caplog.text
+
+
+def test_orchestrator_imports_no_matplotlib_before_the_first_figure() -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from thesis_ml.monitoring.config import LoggingConfig\n"
+        "from thesis_ml.monitoring.orchestrator import build_monitoring\n"
+        "build_monitoring(LoggingConfig(), ['losses'], Path('.'))\n"
+        "sys.exit('matplotlib' in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,162 @@
+"""Imports point one way, heavy and POSIX-only modules stay where they belong, and errors are not swallowed."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+PACKAGE = "thesis_ml"
+
+ALLOWED = {
+    "errors": set(),
+    "config": {"errors"},
+    "utils": {"config", "errors"},
+    "facts": {"utils", "config", "errors", "metrics", "data"},
+    "metrics": {"utils", "config", "errors"},
+    "data": {"utils", "config", "errors", "metrics"},
+    "architectures": {"metrics", "data", "utils", "config", "errors"},
+    "monitoring": {"facts", "metrics", "data", "utils", "config", "errors"},
+    "training_loops": {"architectures", "monitoring", "facts", "metrics", "data", "utils", "config", "errors"},
+    "reports": {"architectures", "monitoring", "facts", "metrics", "data", "utils", "config", "errors"},
+    "cli": {
+        "training_loops",
+        "reports",
+        "architectures",
+        "monitoring",
+        "facts",
+        "metrics",
+        "data",
+        "utils",
+        "config",
+        "errors",
+    },
+}
+"""What each package may import beside itself (ARCHITECTURE.md); `architectures` knows nothing of facts."""
+
+POSIX_ONLY = {
+    "crypt",
+    "fcntl",
+    "grp",
+    "nis",
+    "ossaudiodev",
+    "posix",
+    "pty",
+    "pwd",
+    "resource",
+    "spwd",
+    "syslog",
+    "termios",
+    "tty",
+}
+MAY_IMPORT_LATE = ("thesis_ml/cli/", "thesis_ml/monitoring/orchestrator.py")
+MAY_CATCH_ALL = "thesis_ml/facts/recorder.py"
+
+MODULES = sorted(SOURCE.rglob("*.py"))
+NAMES = [path.relative_to(SOURCE).as_posix() for path in MODULES]
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def list_imported(nodes: Iterator[ast.AST]) -> set[str]:
+    """Return the full names of everything that import statements among `nodes` name."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def walk_module_level(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield what runs when a module is imported: everything outside functions and `if TYPE_CHECKING`."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        is_typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        if not is_typing and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            waiting += ast.iter_child_nodes(node)
+
+
+def find_wrong_direction(name: str, imported: set[str]) -> set[str]:
+    """Return which of the imported names the module `name` (a path below src) must not import."""
+    own = name.removeprefix(f"{PACKAGE}/").split("/")[0].removesuffix(".py")
+    inner = {full for full in imported if full.split(".")[0] == PACKAGE}
+    return {full for full in inner if full.split(".")[1] not in ALLOWED.get(own, set()) | {own}}
+
+
+def catches_everything(node: ast.AST) -> bool:
+    if not isinstance(node, ast.ExceptHandler):
+        return False
+    kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+    return any(kind is None or ast.unparse(kind) in ("Exception", "BaseException") for kind in kinds)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(PACKAGE)])
+def test_module_imports_only_what_lies_below_it(name: str) -> None:
+    assert find_wrong_direction(name, list_imported(ast.walk(parse(SOURCE / name)))) == set()
+
+
+def test_direction_of_every_package_is_known() -> None:
+    packages = {
+        name.removeprefix(f"{PACKAGE}/").split("/")[0].removesuffix(".py") for name in NAMES if name.startswith(PACKAGE)
+    }
+
+    assert packages - {"__init__"} <= set(ALLOWED)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_module_imports_at_its_top(name: str) -> None:
+    if name.startswith(MAY_IMPORT_LATE):
+        return
+    tree = parse(SOURCE / name)
+    at_top = {id(node) for node in walk_module_level(tree)}
+    late = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom) and id(node) not in at_top]
+
+    assert [node.lineno for node in late if not is_for_types(tree, node)] == []
+
+
+def is_for_types(tree: ast.Module, node: ast.AST) -> bool:
+    """Say whether `node` stands in an `if TYPE_CHECKING` of the module itself."""
+    guards = [guard for guard in tree.body if isinstance(guard, ast.If) and "TYPE_CHECKING" in ast.dump(guard.test)]
+    return any(node in guard.body for guard in guards)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_module_imports_on_windows_too(name: str) -> None:
+    imported = {full.split(".")[0] for full in list_imported(walk_module_level(parse(SOURCE / name)))}
+
+    assert imported & POSIX_ONLY == set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pandas_is_imported_by_readers_and_reports_only(name: str) -> None:
+    if name == "thesis_ml/facts/readers.py" or name.startswith("thesis_ml/reports/"):
+        return
+
+    assert "pandas" not in {full.split(".")[0] for full in list_imported(ast.walk(parse(SOURCE / name)))}
+
+
+def test_only_the_recorder_catches_every_exception_and_only_once() -> None:
+    found = [name for name in NAMES for node in ast.walk(parse(SOURCE / name)) if catches_everything(node)]
+
+    assert found == [MAY_CATCH_ALL]
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "is_wrong"),
+    [
+        ("thesis_ml/utils/paths.py", "from thesis_ml.data import batch", True),
+        ("thesis_ml/architectures/build.py", "import thesis_ml.facts.schema", True),
+        ("thesis_ml/reports/utils/x.py", "from thesis_ml import training_loops", True),
+        ("thesis_ml/config.py", "from thesis_ml.errors import ConfigError", False),
+        ("thesis_ml/cli/train/__init__.py", "from thesis_ml.training_loops.engine import run_training", False),
+    ],
+)
+def test_direction_check_knows_right_from_wrong(name: str, code: str, is_wrong: bool) -> None:
+    assert bool(find_wrong_direction(name, list_imported(ast.walk(ast.parse(code))))) == is_wrong
