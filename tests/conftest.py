@@ -14,7 +14,8 @@ from omegaconf import DictConfig
 sys.path.insert(0, str(Path(__file__).parent))
 # An int passes for a float, as in every type checker.
 SHAPE_CHECKS = install_import_hook(
-    ["thesis_ml.architectures", "thesis_ml.data", "thesis_ml.metrics", "thesis_ml.training_loops"], "shape_checker.check"
+    ["thesis_ml.architectures", "thesis_ml.data", "thesis_ml.metrics", "thesis_ml.training_loops"],
+    "shape_checker.check",
 )
 
 

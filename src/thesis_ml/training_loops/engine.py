@@ -221,8 +221,9 @@ def copy_weights(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def describe_bad_terms(step: StepResult, where: str) -> str:
     """Return which terms of a step are not finite."""
-    bad = [f"{name} is {float(value)}" for name, value in step.terms.items() if not math.isfinite(float(value))]
-    what = ", ".join(bad) or f"loss is {float(step.loss)}"
+    terms = {name: value.item() for name, value in step.terms.items()}
+    bad = [f"{name} is {value}" for name, value in terms.items() if not math.isfinite(value)]
+    what = ", ".join(bad) or f"loss is {step.loss.item()}"
     return f"{where}: {what}; the weights were not changed by it; lower phase1.trainer.lr or look at the data"
 
 

@@ -1,6 +1,6 @@
 """thesis-train: compose the configuration, open the run's folder and call the chosen loop."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import hydra
@@ -8,11 +8,9 @@ from omegaconf import DictConfig
 
 from thesis_ml.cli.exit_codes import run_command
 from thesis_ml.cli.train.folders import register_folder_resolvers
-from thesis_ml.cli.train.jobs import print_job_table, run_job
+from thesis_ml.cli.train.jobs import TrainFunction, print_job_table, run_job
 from thesis_ml.errors import ConfigError
 from thesis_ml.utils.paths import find_configs
-
-TrainFunction = Callable[[DictConfig], dict[str, Any]]
 
 
 def _ae(cfg: DictConfig) -> dict[str, Any]:

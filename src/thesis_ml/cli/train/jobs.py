@@ -18,6 +18,8 @@ from thesis_ml.utils.paths import FACTS_FOLDER, FolderState, RunFolder
 
 log = logging.getLogger(__name__)
 
+TrainFunction = Callable[[DictConfig], dict[str, Any]]
+
 _sweep_folders: list[Path] = []
 
 
@@ -28,22 +30,17 @@ class SweepFolder(Callback):
         _sweep_folders.append(Path(config.hydra.sweep.dir))
 
 
-def run_job(cfg: DictConfig, dispatch: Mapping[str, Callable[[DictConfig], dict[str, Any]]]) -> float | None:
+def run_job(cfg: DictConfig, dispatch: Mapping[str, TrainFunction]) -> float | None:
     """Run the chosen loop in the folder that Hydra made, and return what an optimising sweeper minimises."""
     hydra_config = HydraConfig.get()
-    train = choose(hydra_config.runtime.choices.get("loop") or "", dispatch, "loop")
-    if not cfg.logging.save_artifacts:
-        return _take_monitor(train(cfg))
     path = Path(hydra_config.runtime.output_dir)
-    result = read_result(path / FACTS_FOLDER)
-    if result is not None:
-        log.info("%s: this run is finished; nothing is done", path)
-        return _take_monitor(result)
     try:
-        with RunFolder(path) as folder:
-            return _take_monitor(_train_in(folder, train, cfg))
+        train = choose(hydra_config.runtime.choices.get("loop") or "", dispatch, "loop")
+        if not cfg.logging.save_artifacts:
+            return _take_monitor(train(cfg))
+        return _take_monitor(_run_in_folder(path, train, cfg))
     except (ConfigError, DataError):
-        if hydra_config.mode == RunMode.RUN:
+        if cfg.logging.save_artifacts and hydra_config.mode == RunMode.RUN:
             RunFolder(path).discard_if_new()
         raise
 
@@ -60,7 +57,17 @@ def print_job_table() -> int:
     return sum(state.name != "complete" for _, state in states)
 
 
-def _train_in(folder: RunFolder, train: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig) -> dict[str, Any]:
+def _run_in_folder(path: Path, train: TrainFunction, cfg: DictConfig) -> Mapping[str, Any]:
+    """Return the result of the run that `path` holds, after training it when there is none."""
+    result = read_result(path / FACTS_FOLDER)
+    if result is not None:
+        log.info("%s: this run is finished; nothing is done", path)
+        return result
+    with RunFolder(path) as folder:
+        return _train_in(folder, train, cfg)
+
+
+def _train_in(folder: RunFolder, train: TrainFunction, cfg: DictConfig) -> dict[str, Any]:
     if folder.state is FolderState.UNFINISHED:
         raise ConfigError(
             f"{folder.path}: holds a run that did not finish, and going on with it is not possible yet; "
