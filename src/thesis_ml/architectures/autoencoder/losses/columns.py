@@ -11,9 +11,9 @@ from thesis_ml.data.batch import DataDims, wrap_differences
 from thesis_ml.errors import ConfigError
 
 
-def check_weights(weights: Mapping[str, float]) -> None:
+def check_weights(weights: Mapping[str, float] | None) -> None:
     """Refuse weights of features that are negative or not finite."""
-    for feature, weight in weights.items():
+    for feature, weight in (weights or {}).items():
         require(0 <= weight < float("inf"), f"weights.{feature}", "at least 0", weight)
 
 
@@ -30,8 +30,9 @@ class FeatureColumns(nn.Module):
 
     column_weights: Tensor
 
-    def __init__(self, weights: Mapping[str, float], dims: DataDims) -> None:
+    def __init__(self, weights: Mapping[str, float] | None, dims: DataDims) -> None:
         super().__init__()
+        weights = weights or {}
         features = [dims.feature_of(column) for column in dims.columns]
         for feature in weights:
             if feature not in features:

@@ -1,7 +1,7 @@
 """The Huber loss."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -22,7 +22,7 @@ class HuberLoss(nn.Module):
     @dataclass(frozen=True)
     class Config:
         name: str = "huber"
-        weights: Mapping[str, float] = field(default_factory=dict)
+        weights: Mapping[str, float] | None = None
         delta: float = 1.0
 
         def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """The squared error."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ class MSELoss(nn.Module):
     @dataclass(frozen=True)
     class Config:
         name: str = "mse"
-        weights: Mapping[str, float] = field(default_factory=dict)
+        weights: Mapping[str, float] | None = None
 
         def __post_init__(self) -> None:
             check_weights(self.weights)

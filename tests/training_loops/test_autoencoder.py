@@ -1,0 +1,232 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from data_files import join_events, random_events, random_splits, sample_splits, write_tokens_file
+from thesis_ml.architectures.build import build_model, parse_model
+from thesis_ml.data.batch import DataDims
+from thesis_ml.data.config import DataConfig
+from thesis_ml.data.normalizer import Normalizer
+from thesis_ml.data.splits import iterate_batches
+from thesis_ml.data.tokens import load_tokens
+from thesis_ml.errors import ConfigError, TrainingError
+from thesis_ml.facts.readers import read_events, read_scalars, read_state
+from thesis_ml.training_loops.autoencoder import train
+from thesis_ml.utils.checkpoints import load_checkpoint
+
+SMALL = (
+    "data.limit_events=400",
+    "phase1.encoder.enc_hidden=[16]",
+    "phase1.decoder.dec_hidden=[16]",
+    "phase1.latent_space.latent_dim=4",
+)
+VQ = ("phase1/latent_space=vq", "phase1.latent_space.codebook_size=16")
+NOTHING_WRITTEN = "logging.save_artifacts=false"
+RESULT_KEYS = {
+    "best_monitor",
+    "best_val_loss",
+    "best_epoch",
+    "final_train_loss",
+    "final_val_loss",
+    "test_loss",
+    "rec_mse",
+    "run_dir",
+}
+
+
+@pytest.fixture
+def train_with(compose_cfg, tmp_path: Path):
+    """Train a small model with overrides; its run folder is tmp_path / run."""
+    (tmp_path / "run").mkdir()
+
+    def run(*overrides: str) -> dict:
+        return train(compose_cfg(*SMALL, *overrides))
+
+    return run
+
+
+def without_folder(result: dict) -> dict:
+    return {key: value for key, value in result.items() if key != "run_dir"}
+
+
+def test_train_returns_the_same_keys_as_every_loop(train_with) -> None:
+    result = train_with("phase1.trainer.epochs=1", NOTHING_WRITTEN)
+
+    assert set(result) == RESULT_KEYS
+
+
+@pytest.mark.parametrize("latent_space", ["none", "linear", "vq"])
+def test_train_lowers_the_loss(train_with, tmp_path: Path, latent_space: str) -> None:
+    train_with(f"phase1/latent_space={latent_space}", "phase1.trainer.epochs=3", "phase1.trainer.batch_size=32")
+
+    losses = read_scalars(tmp_path / "run/facts").query("split == 'train'").train_loss.tolist()
+    assert losses[2] < losses[1] < losses[0]
+
+
+def test_train_leaves_the_folder_of_a_run(finished_run) -> None:
+    names = {path.relative_to(finished_run.path).as_posix() for path in finished_run.path.rglob("*")}
+
+    assert {"facts/events.jsonl", "facts/scalars.csv", "facts/arrays.npz"} <= names
+    assert {"best_val.pt", "last.pt", "model.pt"} <= names
+    assert {"figures/losses.png", "figures/metrics.png", "figures/codebook.png"} <= names
+
+
+def test_facts_of_a_run_are_complete_and_end_with_its_result(finished_run) -> None:
+    moments = [fact["moment"] for fact in read_events(finished_run.path / "facts")]
+
+    assert moments == ["on_start", "on_epoch_end", "on_train_end", "on_test_end"]
+    assert read_state(finished_run.path / "facts").name == "complete"
+    assert read_events(finished_run.path / "facts")[-1]["result"] == finished_run.result
+
+
+def test_epoch_lines_stay_short(finished_run) -> None:
+    lines = (finished_run.path / "facts/events.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = (finished_run.path / "facts/scalars.csv").read_text(encoding="utf-8").splitlines()
+
+    epoch_line = next(line for line in lines if json.loads(line)["moment"] == "on_epoch_end")
+    # 1.5 kB per epoch, all told: its line, its two rows, and its share of the histories at train end.
+    histories = json.dumps(json.loads(lines[-2])["histories"])
+    assert len(epoch_line) + len(rows[1]) + len(rows[2]) < 1500 + len(histories)
+    assert len(epoch_line) < 1500
+
+
+def test_train_without_artifacts_leaves_an_empty_folder_empty_and_gives_the_same_numbers(
+    train_with, tmp_path: Path, monkeypatch
+) -> None:
+    written = train_with(*VQ, "phase1.trainer.epochs=2")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+
+    unwritten = train_with(*VQ, "phase1.trainer.epochs=2", NOTHING_WRITTEN, "run_dir=.")
+
+    assert without_folder(unwritten) == without_folder(written)
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_train_repeats_bit_for_bit_and_another_seed_differs(train_with) -> None:
+    first, again = (train_with(*VQ, "phase1.trainer.epochs=2", NOTHING_WRITTEN) for _ in range(2))
+    other = train_with(*VQ, "phase1.trainer.epochs=2", "phase1.trainer.seed=43", NOTHING_WRITTEN)
+
+    assert first == again
+    assert other["test_loss"] != first["test_loss"]
+
+
+def test_figures_change_no_number(train_with, tmp_path: Path) -> None:
+    drawn = train_with(*VQ, "phase1.trainer.epochs=1", "logging=plots_full", f"run_dir={tmp_path / 'drawn'}")
+    plain = train_with(*VQ, "phase1.trainer.epochs=1", "logging.make_plots=false", f"run_dir={tmp_path / 'plain'}")
+
+    assert without_folder(drawn) == without_folder(plain)
+
+
+def test_train_stops_before_a_step_on_a_loss_that_is_not_finite(train_with, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"epoch 0, step \d+: .*rec_tokens is (inf|nan)"):
+        train_with("phase1.trainer.lr=1e12", "phase1.trainer.epochs=2", "phase1.trainer.batch_size=16")
+
+    state = read_state(tmp_path / "run/facts")
+    assert state.name == "failed"
+    assert "rec_tokens" in state.reason
+    assert not (tmp_path / "run/best_val.pt").exists()
+
+
+@pytest.fixture
+def splits_with_empty_events() -> dict:
+    splits = random_splits(90, seed=3)
+    return {name: join_events(events, random_events(2, seed=9, max_tokens=0)) for name, events in splits.items()}
+
+
+@pytest.mark.parametrize("latent_space", ["none", "linear", "vq"])
+def test_padding_of_the_file_changes_no_loss(
+    train_with, tmp_path: Path, splits_with_empty_events, latent_space
+) -> None:
+    results = []
+    for n_slots in (18, 30):
+        path = write_tokens_file(tmp_path / f"{n_slots}.h5", splits_with_empty_events, n_slots=n_slots)
+        group = f"phase1/latent_space={latent_space}"
+        results.append(train_with(f"data.path={path}", group, "phase1.trainer.epochs=2", NOTHING_WRITTEN))
+
+    assert results[0]["test_loss"] == pytest.approx(results[1]["test_loss"], rel=1e-6)
+    assert results[0]["final_train_loss"] == pytest.approx(results[1]["final_train_loss"], rel=1e-6)
+
+
+def test_units_of_the_file_change_no_loss(train_with, tmp_path: Path) -> None:
+    splits = sample_splits(300)
+    losses = []
+    for encoding in ("mev", "gev", "ln_mev"):
+        path = write_tokens_file(tmp_path / f"{encoding}.h5", splits, encoding=encoding)
+        choice = (f"data.path={path}", f"data.encoding={encoding}", "phase1/latent_space=linear")
+        losses.append(train_with(*choice, "phase1.trainer.epochs=2", NOTHING_WRITTEN)["test_loss"])
+
+    assert losses[1:] == pytest.approx(losses[:1] * 2, rel=1e-4)
+
+
+def test_gradients_accumulated_over_two_batches_train_like_one_of_twice_the_size(train_with) -> None:
+    whole = train_with("phase1/latent_space=linear", "phase1.trainer.epochs=2", NOTHING_WRITTEN)
+    halves = ("phase1.trainer.batch_size=64", "phase1.trainer.accumulate=2")
+    split = train_with("phase1/latent_space=linear", "phase1.trainer.epochs=2", *halves, NOTHING_WRITTEN)
+
+    assert split["test_loss"] == pytest.approx(whole["test_loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("phase1.trainer.precision=bf16",),
+        ("phase1.trainer.average_decay=0.9",),
+        ("phase1.trainer.schedule=constant", "phase1.trainer.warmup_epochs=0"),
+        ("phase1/loss=huber", "phase1.loss.delta=0.5", "phase1.loss.weights={pt: 2.0}"),
+        ("data.phi=wrapped", "data.features=[pt,eta,phi,mass]"),
+        ("phase1.decoder.types_beta=0", "phase1.decoder.globals_beta=0"),
+        ("data.train_classes=[0]", "data.order=pt", "data.n_tokens=4"),
+    ],
+)
+def test_options_train_to_finite_numbers(train_with, options: tuple[str, ...]) -> None:
+    result = train_with(*VQ, *options, "phase1.trainer.epochs=1", NOTHING_WRITTEN)
+
+    assert all(value == value and abs(value) < 1e3 for value in without_folder(result).values())
+
+
+def test_a_head_that_is_not_trained_is_blank(train_with, tmp_path: Path) -> None:
+    train_with("phase1.decoder.globals_beta=0", "phase1.decoder.types_beta=0", "phase1.trainer.epochs=1")
+
+    scalars = read_scalars(tmp_path / "run/facts")
+    assert scalars[["metric_rec_globals", "metric_rec_types", "metric_type_accuracy"]].isna().all(axis=None)
+
+
+def test_early_stopping_ends_a_run_that_no_longer_improves(train_with, tmp_path: Path) -> None:
+    patience = ("phase1.trainer.early_stopping=1", "phase1.trainer.lr=1e-30")
+    train_with("phase1/latent_space=linear", "phase1.trainer.epochs=9", *patience)
+
+    assert read_scalars(tmp_path / "run/facts").epoch.max() < 8
+
+
+def test_unknown_monitor_names_those_that_exist(train_with) -> None:
+    with pytest.raises(ConfigError, match=r"phase1\.trainer\.monitor: unknown 'rec_mes'; available: .*rec_mse"):
+        train_with("phase1.trainer.monitor=rec_mes", NOTHING_WRITTEN)
+
+
+def test_a_bottleneck_that_copies_is_warned_of(train_with, tmp_path: Path) -> None:
+    train_with("phase1/latent_space=none", "phase1.trainer.epochs=1")
+
+    warnings = [fact["text"] for fact in read_events(tmp_path / "run/facts") if fact["moment"] == "on_warning"]
+    assert len(warnings) == 1
+    assert "can copy" in warnings[0]
+
+
+def test_a_checkpoint_alone_rebuilds_the_model(finished_run) -> None:
+    checkpoint = load_checkpoint(finished_run.path / "model.pt")
+    plain = checkpoint["dims"]
+    dims = DataDims(**{key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()})
+    model = build_model(parse_model(checkpoint["config"]["phase1"], "phase1"), dims)
+    model.load_state_dict(checkpoint["model"])
+    model.eval()
+    data = load_tokens(DataConfig(limit_events=300), 300)
+
+    (batch,) = iterate_batches(data.test, 300, generator=None)
+    with torch.no_grad():
+        rec_mse = (model(batch).features - batch.features).square().mean().item()
+
+    assert rec_mse == pytest.approx(finished_run.result["rec_mse"], rel=1e-5)
+    assert Normalizer.from_state(checkpoint["normalizer"]) == data.normalizer
+    assert checkpoint["dataset_fingerprint"] == data.fingerprint
