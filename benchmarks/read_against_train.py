@@ -1,8 +1,8 @@
 """Time reading the sample, from the file to standardised splits, against one epoch of training on it.
 
 The epoch is that of the default configuration, and only its training steps count: no validation, facts or checkpoints.
-Reading covers all three splits, the normaliser, the data sheet and the fingerprint. `--quick` reads 2000 events of each.
-The ratio is the time of the epoch over the time of reading.
+Reading covers all three splits, the normaliser, the data sheet and the fingerprint. `--quick` reads 2000 events
+of each. The ratio is the time of the epoch over the time of reading.
 """
 
 import sys

@@ -29,7 +29,7 @@ def run_train(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def test_a_run_goes_to_a_folder_of_its_own_and_is_not_repeated(tmp_path: Path) -> None:
-    first = run_train(tmp_path, *SMALL, "name=a b/c,d")
+    first = run_train(tmp_path, *SMALL, "name='a b/c,d'")
     (folder,) = (tmp_path / "outputs/runs").iterdir()
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.name != ".lock"}
 

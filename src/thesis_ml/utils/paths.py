@@ -126,7 +126,10 @@ class RunFolder:
             handler.close()
 
     def discard_if_new(self) -> None:
-        """Remove the folder of a start that was refused, when nothing was written to it but its description."""
+        """Remove the folder of a start that was refused, when it holds nothing but its description.
+
+        Only whoever holds the lock may call this: another start may be about to write to the folder.
+        """
         leftovers = {LOCK_FILE, HYDRA_FOLDER, LOG_FILE}
         if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= leftovers:
             shutil.rmtree(self.path, ignore_errors=True)

@@ -33,16 +33,13 @@ class SweepFolder(Callback):
 def run_job(cfg: DictConfig, dispatch: Mapping[str, TrainFunction]) -> float | None:
     """Run the chosen loop in the folder that Hydra made, and return what an optimising sweeper minimises."""
     hydra_config = HydraConfig.get()
-    path = Path(hydra_config.runtime.output_dir)
-    try:
-        train = choose(hydra_config.runtime.choices.get("loop") or "", dispatch, "loop")
-        if not cfg.logging.save_artifacts:
-            return _take_monitor(train(cfg))
-        return _take_monitor(_run_in_folder(path, train, cfg))
-    except (ConfigError, DataError):
-        if cfg.logging.save_artifacts and hydra_config.mode == RunMode.RUN:
-            RunFolder(path).discard_if_new()
-        raise
+
+    def train(job_cfg: DictConfig) -> dict[str, Any]:
+        return choose(hydra_config.runtime.choices.get("loop") or "", dispatch, "loop")(job_cfg)
+
+    if not cfg.logging.save_artifacts:
+        return _take_monitor(train(cfg))
+    return _take_monitor(_run_in_folder(Path(hydra_config.runtime.output_dir), train, cfg))
 
 
 def print_job_table() -> int:
@@ -54,7 +51,8 @@ def print_job_table() -> int:
     print(f"{_sweep_folders[-1]}: {len(jobs)} jobs")
     for path, state in states:
         print(f"  {path.name}  {state.name:<12} {state.reason}")
-    return sum(state.name != "complete" for _, state in states)
+    # A user's own loop may record no facts: its folder is empty, and its error is the one that Hydra raised.
+    return sum(state.name not in ("complete", "empty") for _, state in states)
 
 
 def _run_in_folder(path: Path, train: TrainFunction, cfg: DictConfig) -> Mapping[str, Any]:
@@ -73,14 +71,16 @@ def _train_in(folder: RunFolder, train: TrainFunction, cfg: DictConfig) -> dict[
             f"{folder.path}: holds a run that did not finish, and going on with it is not possible yet; "
             "choose another hydra.run.dir"
         )
-    folder.write_hydra(_describe_start(cfg))
-    with folder.open_log():
-        try:
+    try:
+        folder.write_hydra(_describe_start(cfg))
+        with folder.open_log():
             return train(cfg)
-        except (ConfigError, DataError) as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                record_failed_start(folder.path / FACTS_FOLDER, error)
-            raise
+    except (ConfigError, DataError) as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            record_failed_start(folder.path / FACTS_FOLDER, error)
+        else:
+            folder.discard_if_new()
+        raise
 
 
 def _describe_start(cfg: DictConfig) -> dict[str, str]:
