@@ -4,12 +4,19 @@ import contextlib
 import os
 import pickle
 import shutil
+import struct
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from thesis_ml.errors import DataError, FactsError
+
+UNREADABLE = (
+    *(OSError, EOFError, RuntimeError, ValueError, TypeError, AttributeError, LookupError),
+    *(pickle.UnpicklingError, struct.error),
+)
+"""What torch.load raises on bytes that are no checkpoint."""
 
 
 def save_checkpoint(content: dict[str, Any], path: Path) -> None:
@@ -43,8 +50,9 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         content = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise DataError(f"{path}: no such checkpoint; give the path of a best_val.pt or last.pt") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise DataError(f"{path}: not a readable checkpoint ({str(error).splitlines()[0]}); use another one") from error
+    except UNREADABLE as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise DataError(f"{path}: not a readable checkpoint ({reason}); use another one") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a {type(content).__name__}; a checkpoint is a dict")
     return content

@@ -43,8 +43,9 @@ def find_configs() -> Path:
 
 
 def make_name_safe(name: str) -> str:
-    """Return `name` with everything that some file system refuses replaced by a dash."""
-    return re.sub(r"[^\w.=+-]+", "-", name).strip("-. ")[:80] or "unnamed"
+    """Return `name` with everything that some file system refuses replaced by a dash, in at most 80 bytes."""
+    safe = re.sub(r"[^\w.=+-]+", "-", name).encode()[:80].decode(errors="ignore")
+    return safe.strip("-. ") or "unnamed"
 
 
 def claim_folder(parent: Path, prefix: str, name: str) -> Path:
