@@ -24,8 +24,8 @@ from thesis_ml.training_loops.autoencoder import AutoencoderTask
 from thesis_ml.training_loops.engine import run_training
 from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.utils.seed import set_all_seeds
-from timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
-from workload import BareLoop, configure, load_data
+from _timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
+from _workload import BareLoop, configure, load_data
 
 REQUIRED = 0.95
 N_ROUNDS = 5

@@ -30,8 +30,8 @@ from thesis_ml.architectures.autoencoder.losses.globals_loss import globals_loss
 from thesis_ml.data.splits import TokenSplit, iterate_batches
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.training_loops.optimisation import schedule_factor
-from timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
-from workload import BareLoop, configure, join_events, load_data, take_events
+from _timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
+from _workload import BareLoop, configure, join_events, load_data, take_events
 
 N_SLOTS = 18
 OCCUPANCY = 0.5

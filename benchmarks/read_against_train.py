@@ -9,8 +9,8 @@ import sys
 
 import torch
 
-from timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
-from workload import BareLoop, configure, load_data
+from _timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
+from _workload import BareLoop, configure, load_data
 
 REQUIRED = 5.0
 N_ROUNDS = 7

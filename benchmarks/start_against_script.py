@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-from timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
+from _timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
 
 REQUIRED = 1.25
 N_ROUNDS = 7

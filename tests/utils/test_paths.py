@@ -1,6 +1,7 @@
 """Names that every file system takes, folders that nobody else has, and the lock of a run."""
 
 import logging
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +46,7 @@ def test_claim_folder_is_named_after_prefix_time_and_name(tmp_path: Path) -> Non
 
     assert folder.parent == tmp_path / "new/parent"
     assert folder.is_dir()
-    assert paths.re.fullmatch(r"run_\d{8}-\d{6}_beta=0\.1-ema-é", folder.name)
+    assert re.fullmatch(r"run_\d{8}-\d{6}_beta=0\.1-ema-é", folder.name)
 
 
 def test_claim_folder_gives_nobody_the_same_folder_in_one_second(tmp_path: Path) -> None:

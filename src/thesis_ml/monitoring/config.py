@@ -35,7 +35,7 @@ class LoggingConfig:
     dpi: int = 150
     file_naming: str = "{family}"
     families: FamilySwitches = field(default_factory=FamilySwitches)
-    moments: tuple[str, ...] = ("on_train_end", "on_test_end")
+    moments: tuple[str, ...] = ("on_test_end",)
 
     def __post_init__(self) -> None:
         require_between(self, 30, 1200, "dpi")

@@ -153,7 +153,7 @@ class Training:
             tally.add(step, batch)
             if self.device.type != "cpu" and (number + 1) % STEPS_BETWEEN_CHECKS == 0:
                 refuse_bad_numbers(tally.averages(), f"epoch {epoch}, at or before step {number}")
-            progress.step(batch.n_events, tally.running_loss)
+            progress.step(batch.n_events, tally.latest_loss)
         numbers = tally.finish()
         refuse_bad_numbers(numbers, f"epoch {epoch}, training split")
         return numbers

@@ -24,7 +24,7 @@ class EpochTally:
         self.counts: dict[str, Int[Tensor, " K"]] = {}
         self._names: tuple[list[str], list[str]] | None = None
         self._sums: list[Tensor | None] = [None, None]
-        self._loss_sum: Tensor | None = None
+        self._latest_loss: Tensor | None = None
 
     def add(self, step: StepResult, batch: TokenBatch) -> None:
         """Add one step."""
@@ -36,15 +36,15 @@ class EpochTally:
             if self._names[kind]:
                 stacked = torch.stack([values[name].detach() for name in self._names[kind]])
                 self._sums[kind] = _add_scaled(self._sums[kind], stacked, divisor)
-        self._loss_sum = _add_scaled(self._loss_sum, step.loss.detach(), size.n_events)
+        self._latest_loss = step.loss.detach()
         self.n_tokens += batch.n_tokens
         self.n_events += batch.n_events
         for name, counts in step.counts.items():
             self.counts[name] = self.counts[name] + counts if name in self.counts else counts
 
-    def running_loss(self) -> float:
-        """Return the mean loss so far; reads one number from the device."""
-        return float("nan") if self._loss_sum is None else float(self._loss_sum) / max(self.n_events, 1)
+    def latest_loss(self) -> float:
+        """Return the loss of the newest step; reads one number from the device."""
+        return float("nan") if self._latest_loss is None else self._latest_loss.item()
 
     def averages(self) -> dict[str, float]:
         """Return every average of the epoch by name; token averages are nan when there was no token."""

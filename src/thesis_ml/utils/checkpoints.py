@@ -13,8 +13,15 @@ import torch
 from thesis_ml.errors import DataError, FactsError
 
 UNREADABLE = (
-    *(OSError, EOFError, RuntimeError, ValueError, TypeError, AttributeError, LookupError),
-    *(pickle.UnpicklingError, struct.error),
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    pickle.UnpicklingError,
+    struct.error,
 )
 """What torch.load raises on bytes that are no checkpoint."""
 

@@ -1,0 +1,177 @@
+"""Averages over an epoch do not depend on how it was cut into batches."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from thesis_ml.data.batch import TokenBatch
+from thesis_ml.data.splits import TokenSplit, iterate_batches, select_events
+from thesis_ml.data.tokens import TokenData
+from thesis_ml.training_loops.autoencoder import AutoencoderTask
+from thesis_ml.training_loops.tally import EpochTally, ResidualTally
+from thesis_ml.training_loops.task import StepResult
+
+FROZEN = {"codebook_size": 16, "ema_decay": 1.0, "revive_below": 0.0}
+
+
+def tally_split(task: AutoencoderTask, data: TokenData, split: TokenSplit, **options: int) -> EpochTally:
+    """Add up a split in batches, without stepping."""
+    tally = EpochTally(task, data.dims)
+    for batch in iterate_batches(split, generator=None, **{"batch_size": 64, **options}):
+        tally.add(task.eval_step(batch), batch)
+    return tally
+
+
+@pytest.fixture(params=["linear", "vq"])
+def task(request: pytest.FixtureRequest, make_task, event_data: TokenData) -> AutoencoderTask:
+    """A task whose codes, if any, have their place and stay there, also in training."""
+    task = make_task(request.param, **(FROZEN if request.param == "vq" else {}))
+    (batch,) = iterate_batches(event_data.val, 10_000, generator=None)
+    task.eval_step(batch)
+    return task
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 1000}, {"batch_size": 37}, {"batch_size": 50, "accumulate": 3}])
+def test_numbers_of_an_epoch_do_not_depend_on_the_batch_size(
+    task: AutoencoderTask, event_data: TokenData, options: dict[str, int]
+) -> None:
+    expected = tally_split(task, event_data, event_data.train, batch_size=64).finish()
+
+    numbers = tally_split(task, event_data, event_data.train, **options).finish()
+
+    assert numbers == pytest.approx(expected, rel=1e-6)
+
+
+def test_numbers_of_an_epoch_are_those_of_one_batch_of_all(task: AutoencoderTask, event_data: TokenData) -> None:
+    (batch,) = iterate_batches(event_data.train, 10_000, generator=None)
+    step = task.eval_step(batch)
+
+    numbers = tally_split(task, event_data, event_data.train).finish()
+
+    assert numbers["loss"] == pytest.approx(step.loss.item(), rel=1e-6)
+    assert {name: numbers[name] for name in step.terms} == pytest.approx(
+        {name: value.item() for name, value in step.terms.items()}, rel=1e-6
+    )
+
+
+def test_loss_is_the_weighted_sum_of_the_terms(task: AutoencoderTask, event_data: TokenData) -> None:
+    numbers = tally_split(task, event_data, event_data.val).finish()
+
+    terms = [name for name in task.term_names if name in numbers]
+    assert numbers["loss"] == pytest.approx(sum(task.weights[name] * numbers[name] for name in terms), rel=1e-12)
+
+
+def test_counts_are_summed_over_the_epoch(make_task, event_data: TokenData) -> None:
+    task = make_task("vq", **FROZEN)
+
+    tally = tally_split(task, event_data, event_data.train)
+
+    assert int(tally.counts["codes"].sum()) == event_data.train.n_tokens == tally.n_tokens
+
+
+def shift_step(batch: TokenBatch, shift: Tensor) -> StepResult:
+    """Return the step of a model that is off by `shift` for every token."""
+    zero = torch.zeros(())
+    return StepResult(zero, {"rec_tokens": zero}, batch.features + shift)
+
+
+def test_rec_mse_is_the_mean_over_tokens_and_columns(make_task, event_data: TokenData) -> None:
+    tally = EpochTally(make_task(), event_data.dims)
+    shift = torch.tensor([1.0, 0.0, 2.0, 0.0])
+
+    for batch in iterate_batches(event_data.val, 50, generator=None):
+        tally.add(shift_step(batch, shift), batch)
+
+    assert tally.finish()["rec_mse"] == pytest.approx(5 / 4, rel=1e-6)
+
+
+def test_rec_mse_wraps_phi(make_task, event_data: TokenData) -> None:
+    tally = EpochTally(make_task(), event_data.dims)
+    turn = torch.tensor([0.0, 0.0, 0.0, event_data.dims.angle_period])
+
+    for batch in iterate_batches(event_data.val, 50, generator=None):
+        tally.add(shift_step(batch, turn), batch)
+
+    assert tally.finish()["rec_mse"] == pytest.approx(0, abs=1e-10)
+
+
+def test_token_numbers_of_a_split_without_tokens_are_not_a_number(make_task, event_data: TokenData) -> None:
+    task = make_task()
+    is_empty = event_data.train.lengths == 0
+    empty = select_events(event_data.train, torch.nonzero(is_empty)[:, 0])
+
+    numbers = tally_split(task, event_data, empty).finish()
+
+    assert math.isnan(numbers["rec_mse"])
+    assert math.isfinite(numbers["rec_globals"])
+
+
+def test_events_without_tokens_do_not_dilute_token_numbers(make_task, event_data: TokenData) -> None:
+    task = make_task()
+    filled = select_events(event_data.train, torch.nonzero(event_data.train.lengths > 0)[:, 0])
+
+    numbers, expected = (tally_split(task, event_data, split).finish() for split in (event_data.train, filled))
+
+    assert numbers["rec_mse"] == pytest.approx(expected["rec_mse"], rel=1e-6)
+
+
+def test_latest_loss_before_the_first_step_is_not_a_number(make_task, event_data: TokenData) -> None:
+    assert math.isnan(EpochTally(make_task(), event_data.dims).latest_loss())
+
+
+def test_latest_loss_is_that_of_the_newest_step(make_task, event_data: TokenData) -> None:
+    task = make_task()
+    tally = EpochTally(task, event_data.dims)
+    losses = []
+
+    for batch in iterate_batches(select_events(event_data.train, torch.arange(100)), 50, generator=None):
+        step = task.eval_step(batch)
+        tally.add(step, batch)
+        losses.append(step.loss.item())
+
+    assert tally.latest_loss() == pytest.approx(losses[-1], rel=1e-6)
+
+
+def test_residuals_are_the_quantiles_of_numpy_on_wrapped_phi(event_data: TokenData) -> None:
+    normalizer, split = event_data.normalizer, event_data.test
+    generator = torch.Generator().manual_seed(0)
+    predicted = split.features + 0.7 * torch.randn(split.features.shape, generator=generator)
+    tally = ResidualTally(normalizer)
+    start = 0
+    for batch in iterate_batches(split, 64, generator=None):
+        tally.add(predicted[start : start + batch.n_tokens], batch)
+        start += batch.n_tokens
+
+    numbers = tally.finish()
+
+    found, true = (normalizer.decode_features(part).double().numpy()[:, 3] for part in (predicted, split.features))
+    wrapped = np.angle(np.exp(1j * (found - true)))
+    low, median, high = np.quantile(wrapped, [0.16, 0.5, 0.84])
+    assert np.abs(found - true).max() > np.pi
+    assert numbers["median_phi"] == pytest.approx(median, abs=1e-6)
+    assert numbers["width68_phi"] == pytest.approx((high - low) / 2, abs=1e-6)
+
+
+def test_residuals_of_a_perfect_copy_vanish(event_data: TokenData) -> None:
+    tally = ResidualTally(event_data.normalizer)
+    for batch in iterate_batches(event_data.test, 64, generator=None):
+        tally.add(batch.features, batch)
+
+    assert set(tally.finish().values()) == {0.0}
+
+
+def test_residuals_of_a_relative_shift_of_pt_are_that_shift(event_data: TokenData) -> None:
+    normalizer = event_data.normalizer
+    tally = ResidualTally(normalizer)
+    for batch in iterate_batches(event_data.test, 64, generator=None):
+        physical = normalizer.decode_features(batch.features).double()
+        physical[:, 1] *= 1.02
+        tally.add(normalizer.encode_features(physical), batch)
+
+    numbers = tally.finish()
+
+    assert numbers["median_pt"] == pytest.approx(0.02, abs=1e-5)
+    assert numbers["width68_pt"] == pytest.approx(0, abs=1e-5)
