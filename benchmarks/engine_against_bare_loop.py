@@ -18,14 +18,14 @@ from typing import NamedTuple
 
 import torch
 
+from _timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
+from _workload import BareLoop, configure, load_data
 from thesis_ml.architectures.build import build_model
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.training_loops.autoencoder import AutoencoderTask
 from thesis_ml.training_loops.engine import run_training
 from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.utils.seed import set_all_seeds
-from _timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
-from _workload import BareLoop, configure, load_data
 
 REQUIRED = 0.95
 N_ROUNDS = 5

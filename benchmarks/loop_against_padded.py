@@ -22,6 +22,8 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, TensorDataset
 
+from _timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
+from _workload import BareLoop, configure, join_events, load_data, take_events
 from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.architectures.autoencoder.bottlenecks.vq import VQBottleneck
 from thesis_ml.architectures.autoencoder.decoders.mlp import MLPDecoder
@@ -30,8 +32,6 @@ from thesis_ml.architectures.autoencoder.losses.globals_loss import globals_loss
 from thesis_ml.data.splits import TokenSplit, iterate_batches
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.training_loops.optimisation import schedule_factor
-from _timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
-from _workload import BareLoop, configure, join_events, load_data, take_events
 
 N_SLOTS = 18
 OCCUPANCY = 0.5
