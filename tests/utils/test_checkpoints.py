@@ -34,13 +34,14 @@ def test_save_checkpoint_replaces_the_previous_one_and_leaves_no_other_file(chec
     assert [path.name for path in checkpoint.parent.iterdir()] == ["last.pt"]
 
 
-def test_save_checkpoint_keeps_the_previous_one_when_the_disk_is_full(
-    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("step", ["torch.save", "os.fsync", "pathlib.Path.replace"])
+def test_save_checkpoint_keeps_the_previous_one_when_a_step_fails(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def run_out_of_space(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.fsync", run_out_of_space)
+    monkeypatch.setattr(step, run_out_of_space)
 
     with pytest.raises(FactsError, match=r"last\.pt: the checkpoint cannot be written \(.*No space left.*\); free"):
         save_checkpoint({"epoch": 4}, checkpoint)

@@ -36,9 +36,9 @@ def test_make_name_safe_keeps_what_every_file_system_takes(name: str, safe: str)
     assert make_name_safe(name) == safe
 
 
-@pytest.mark.parametrize("name", ["x" * 500, "名" * 100, "é" * 300, "a" + "名" * 100])
-def test_claim_folder_takes_names_of_any_length(tmp_path: Path, name: str) -> None:
-    assert claim_folder(tmp_path, "run", name).is_dir()
+@pytest.mark.parametrize("letter", ["x", "é", "名"])
+def test_claim_folder_takes_names_of_any_length(tmp_path: Path, letter: str) -> None:
+    assert claim_folder(tmp_path, "run", f"a{300 * letter}").is_dir()
 
 
 def test_claim_folder_is_named_after_prefix_time_and_name(tmp_path: Path) -> None:
