@@ -9,6 +9,7 @@ import pytest
 
 from thesis_ml.config import choose, parse_choice, parse_config, require_at_least, require_between, to_plain
 from thesis_ml.errors import ConfigError
+from thesis_ml.training_loops.trainer import TrainerConfig
 
 
 @dataclass(frozen=True)
@@ -191,3 +192,9 @@ def test_to_plain_is_read_back_by_parse_config() -> None:
     assert plain["hidden"] == [1, 2]
     assert plain["inner"] == {"width": 9, "rate": 0.5}
     assert parse_config(Outer, plain, "top") == config
+
+
+@pytest.mark.parametrize("value", [2**63, -(10**400)])
+def test_parse_config_refuses_whole_numbers_beyond_the_machine(value: int) -> None:
+    with pytest.raises(ConfigError, match=r"phase1\.trainer\.epochs: must be below 2\^63"):
+        parse_config(TrainerConfig, {"epochs": value}, "phase1.trainer")

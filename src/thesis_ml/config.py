@@ -149,6 +149,8 @@ def _parse_mapping(kind: Any, value: Any, where: str) -> dict[str, Any]:
 
 def _parse_scalar(kind: type, value: Any, where: str) -> Any:
     """Accept exactly the type asked for; a whole number may stand for a float."""
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ConfigError(f"{where}: must be below 2^63 in size, got a larger whole number")
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -66,11 +66,18 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
 
 
 def link_model(target: Path, link: Path) -> None:
-    """Make `link` point to its neighbour `target`, or copy it where the system refuses links."""
+    """Make `link` point to its neighbour `target`, or copy it where the system refuses links.
+
+    Raises:
+        FactsError: The folder cannot be written or the disk is full; the previous link is kept.
+    """
     temporary = link.with_name(f".{link.name}.tmp")
-    temporary.unlink(missing_ok=True)
     try:
-        temporary.symlink_to(target.name)
-    except (OSError, NotImplementedError):
-        shutil.copyfile(target, temporary)
-    temporary.replace(link)
+        temporary.unlink(missing_ok=True)
+        try:
+            temporary.symlink_to(target.name)
+        except (OSError, NotImplementedError):
+            shutil.copyfile(target, temporary)
+        temporary.replace(link)
+    except OSError as error:
+        raise FactsError(f"{link}: cannot be written ({error}); free space or choose another folder") from error

@@ -76,10 +76,10 @@ def _train_in(folder: RunFolder, train: TrainFunction, cfg: DictConfig) -> dict[
         with folder.open_log():
             return train(cfg)
     except (ConfigError, DataError) as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            record_failed_start(folder.path / FACTS_FOLDER, error)
-        else:
+        if HydraConfig.get().mode == RunMode.RUN:
             folder.discard_if_new()
+        elif read_state(folder.path / FACTS_FOLDER).name == "empty":
+            record_failed_start(folder.path / FACTS_FOLDER, error)
         raise
 
 
