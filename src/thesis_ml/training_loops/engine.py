@@ -106,7 +106,7 @@ class Training:
         with self.optimisation.evaluation_weights():
             val = self._evaluate(epoch, "val")
             is_best = self._judge(epoch, val)
-            model_state = describe_model(self.task.model, self.data, self.config, epoch=epoch, metrics=val)
+            model_state = self._describe_model(epoch, val)
         self.losses = {"train": train["loss"], "val": val["loss"]}
         facts = EpochFacts(
             epoch=epoch,
@@ -203,8 +203,14 @@ class Training:
         self._best_weights = copy_weights(self.task.model)
         return True
 
-    def _save_checkpoints(self, model_state: dict[str, Any], is_best: bool) -> None:
+    def _describe_model(self, epoch: int, val: dict[str, float]) -> dict[str, Any] | None:
+        """Return what a checkpoint holds of the model, or None when nothing is to be written."""
         if self.config.run_dir is None:
+            return None
+        return describe_model(self.task.model, self.data, self.config, epoch=epoch, metrics=val)
+
+    def _save_checkpoints(self, model_state: dict[str, Any] | None, is_best: bool) -> None:
+        if self.config.run_dir is None or model_state is None:
             return
         training_state = describe_training(self.task, self.optimisation)
         save_checkpoint({**model_state, "training": training_state}, self.config.run_dir / LAST_CHECKPOINT)

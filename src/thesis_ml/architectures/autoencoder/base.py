@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
@@ -60,8 +61,7 @@ class Autoencoder(nn.Module):
     @property
     def loss_weights(self) -> Mapping[str, float]:
         """Weights of the loss terms that the bottleneck adds."""
-        weights: Mapping[str, float] = self.bottleneck.loss_weights  # type: ignore[assignment]
-        return weights
+        return cast("Mapping[str, float]", self.bottleneck.loss_weights)
 
     def forward(self, batch: TokenBatch) -> Reconstruction:
         latent: Latent = self.bottleneck(self.encoder(batch))
