@@ -19,3 +19,19 @@ class ReportError(Exception):
 
 class TrainingError(Exception):
     """A training that cannot go on, such as a loss that is not finite."""
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """A run that a signal or its time limit stopped where it can go on later.
+
+    It is a KeyboardInterrupt, so that whoever runs jobs in turn stops at it as at Ctrl-C.
+
+    Args:
+        reason: The signal or the key of the limit.
+        exit_code: What the process leaves with.
+    """
+
+    def __init__(self, reason: str, exit_code: int) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.exit_code = exit_code

@@ -11,7 +11,7 @@ import pytest
 
 from thesis_ml.errors import ConfigError
 from thesis_ml.utils import paths
-from thesis_ml.utils.paths import FolderState, RunFolder, claim_folder, find_configs, is_run_folder, make_name_safe
+from thesis_ml.utils.paths import RunFolder, claim_folder, find_configs, is_run_folder, make_name_safe
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def test_run_folder_log_holds_lines_of_its_context_only(tmp_path: Path) -> None:
 
 def test_run_folder_is_new_until_it_describes_a_run(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as folder:
-        assert folder.state is FolderState.NEW
+        assert folder.remember().is_new
         folder.write_hydra({})
-        assert folder.state is FolderState.UNFINISHED
+        assert not folder.remember().is_new
 
 
 @pytest.mark.parametrize(("name", "is_run"), [("facts", True), (".hydra", True), ("figures", False)])
@@ -170,22 +170,40 @@ def test_is_run_folder_knows_a_run_by_facts_or_description(tmp_path: Path, name:
     assert is_run_folder(tmp_path) == is_run
 
 
-def test_discard_if_new_removes_a_folder_that_holds_only_its_description(tmp_path: Path) -> None:
+def test_undo_removes_a_new_folder_that_holds_only_its_description(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run") as folder:
+        start = folder.remember()
         folder.write_hydra({"config.yaml": ""})
         with folder.open_log():
             pass
-        folder.discard_if_new()
+        folder.undo(start)
 
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", ["facts", "best_val.pt", "notes.txt"])
-def test_discard_if_new_keeps_a_folder_that_holds_anything_else(tmp_path: Path, name: str) -> None:
+def test_undo_keeps_a_folder_that_holds_anything_else(tmp_path: Path, name: str) -> None:
     with RunFolder(tmp_path / "run") as folder:
+        start = folder.remember()
         folder.write_hydra({"config.yaml": ""})
         (folder.path / name).mkdir()
-        folder.discard_if_new()
+        folder.undo(start)
 
     assert (tmp_path / "run" / name).exists()
     assert (tmp_path / "run/.hydra/config.yaml").exists()
+
+
+def test_undo_leaves_the_run_that_was_there_as_it_was(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as folder:
+        folder.write_hydra({"config.yaml": "first"})
+        with folder.open_log():
+            logging.getLogger().warning("first")
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+        start = folder.remember()
+        folder.write_hydra({"config.yaml": "second"})
+        with folder.open_log():
+            logging.getLogger().warning("second")
+        folder.undo(start)
+
+    assert {path: path.read_bytes() for path in before} == before

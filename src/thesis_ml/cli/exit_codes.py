@@ -8,9 +8,10 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from thesis_ml.errors import ConfigError, DataError, FactsError, ReportError, TrainingError
+from thesis_ml.errors import ConfigError, DataError, FactsError, ReportError, RunInterrupted, TrainingError
+from thesis_ml.utils.stops import EXIT_CTRL_C, raise_on_signals
 
-DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG_INPUT = 0, 1, 2
 
 WRONG_INPUT_ERRORS = (ConfigError, DataError, ReportError, HydraException, OmegaConfBaseException)
 FAILURES = (TrainingError, FactsError)
@@ -27,10 +28,15 @@ def run_command(command: Callable[[], Any], at_end: Callable[[], int]) -> None:
     # Hydra would print its own errors and always exit with 1; with this it raises them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        command()
+        with raise_on_signals():
+            command()
+    except RunInterrupted as stop:
+        at_end()
+        print(f"stopped by {stop.reason}; the same command in the same folder goes on from here", file=sys.stderr)
+        sys.exit(stop.exit_code)
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.exit(EXIT_CTRL_C)
     except (*WRONG_INPUT_ERRORS, *FAILURES) as error:
         if wants_traceback:
             raise

@@ -72,7 +72,7 @@ def load_tokens(config: DataConfig, batch_size: int) -> TokenData:
     Raises:
         DataError: The file cannot be used, or nothing is left of a split.
     """
-    path = SAMPLE_PATH if config.path is None else Path(config.path).expanduser()
+    path = _find_file(config)
     stored = _choose_events(read_file(path, config), config)
     normalizer = _fit(stored, config)
     splits = {name: _build_split(events, normalizer) for name, events in stored.splits.items()}
@@ -88,10 +88,27 @@ def load_tokens(config: DataConfig, batch_size: int) -> TokenData:
     )
 
 
+def fingerprint_data(config: DataConfig) -> str:
+    """Return the fingerprint that `load_tokens` would give its data, without loading it.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    path = _find_file(config)
+    try:
+        return hash_file(path)
+    except OSError as error:
+        raise Place(path).error(f"cannot be read ({error.strerror}); set data.path to where the data is now") from None
+
+
 def hash_file(path: Path) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _find_file(config: DataConfig) -> Path:
+    return SAMPLE_PATH if config.path is None else Path(config.path).expanduser()
 
 
 def _choose_events(stored: StoredFile, config: DataConfig) -> StoredFile:

@@ -9,17 +9,15 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from thesis_ml.errors import FactsError
+from thesis_ml.errors import FactsError, RunInterrupted
 from thesis_ml.facts import builders
 from thesis_ml.facts.history import HistoryTable
 from thesis_ml.facts.lines import read_history_table, read_run_id
 from thesis_ml.facts.schema import EVENTS_FILE, LOSS, EpochFacts, History, Metrics, RunMeta
 from thesis_ml.facts.writers import EventsWriter, ScalarsWriter, write_arrays
+from thesis_ml.utils.stops import EXIT_CTRL_C
 
 log = logging.getLogger(__name__)
-
-EXIT_INTERRUPTED = 130
-"""What a shell calls a process that Ctrl-C ended."""
 
 
 class Subscriber(Protocol):
@@ -44,6 +42,11 @@ class FactsFiles:
         except FactsError:
             self.events.close()
             raise
+
+    def flush(self) -> None:
+        """Make what was written last through a power cut."""
+        self.scalars.flush()
+        self.events.flush()
 
     def close(self) -> None:
         """Close both files."""
@@ -143,6 +146,11 @@ class FactsRecorder:
             write_arrays(self._files.folder, arrays)
         self._table.set_arrays(arrays)
 
+    def flush(self) -> None:
+        """Make all facts last through a power cut, before a checkpoint counts on them."""
+        if self._files is not None:
+            self._files.flush()
+
     def close(self) -> None:
         """Close the files."""
         if self._files is not None:
@@ -164,8 +172,11 @@ class FactsRecorder:
             self.close()
 
     def _record_error(self, error: BaseException) -> None:
+        if isinstance(error, RunInterrupted):
+            self.record_interrupt(error.reason, error.exit_code)
+            return
         if isinstance(error, KeyboardInterrupt):
-            self.record_interrupt("SIGINT", EXIT_INTERRUPTED)
+            self.record_interrupt("SIGINT", EXIT_CTRL_C)
             return
         self._is_end_recorded = True
         self._record(builders.build_exception(self.meta, error, self.history))
@@ -222,7 +233,7 @@ def open_recorder(
     if resume:
         table = read_history_table(folder)
         meta = dataclasses.replace(meta, run_id=read_run_id(folder) or meta.run_id)
-    elif _holds_facts(folder):
+    elif holds_facts(folder):
         raise FactsError(f"{folder}: holds facts already; resume that run or choose another output folder")
     files = FactsFiles(folder, names)
     return FactsRecorder(files, table, meta=meta, metric_names=names, subscribers=subscribers)
@@ -245,6 +256,7 @@ def record_failed_start(folder: Path | None, error: BaseException, meta: RunMeta
         events.close()
 
 
-def _holds_facts(folder: Path) -> bool:
+def holds_facts(folder: Path) -> bool:
+    """Return whether at least one fact was recorded in `folder`."""
     path = folder / EVENTS_FILE
     return path.is_file() and path.stat().st_size > 0

@@ -59,6 +59,11 @@ class LineFile:
                 self._restore(size)
                 raise OSError("the disk is full")
 
+    def flush(self) -> None:
+        """Wait until the disk has what was written."""
+        with named_failure(self.path):
+            os.fsync(self._stream.fileno())
+
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         self._stream.close()
@@ -82,6 +87,10 @@ class EventsWriter:
     def write(self, line: Mapping[str, Any]) -> None:
         """Append one fact, a dict of plain JSON values."""
         self._file.append(json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n")
+
+    def flush(self) -> None:
+        """Wait until the disk has what was written."""
+        self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
@@ -121,6 +130,10 @@ class ScalarsWriter:
     def write_test(self, epoch: int, metrics: Metrics) -> None:
         """Append the row of the test split, under the number of the epoch whose weights were tested."""
         self._file.append(_format_rows([self._build_row(epoch, "test", metrics, {})]))
+
+    def flush(self) -> None:
+        """Wait until the disk has what was written."""
+        self._file.flush()
 
     def close(self) -> None:
         """Close the file."""

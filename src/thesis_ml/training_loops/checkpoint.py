@@ -1,6 +1,7 @@
-"""What a checkpoint of a run holds."""
+"""What the checkpoints of a run hold, and how a training goes on from one."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -12,35 +13,56 @@ from thesis_ml.data.tokens import TokenData
 from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.training_loops.optimisation import Optimisation
 from thesis_ml.training_loops.task import Task
+from thesis_ml.utils.seed import read_random_states, set_random_states
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 
 
-def describe_model(
-    model: nn.Module, data: TokenData, config: ExperimentConfig, *, epoch: int, metrics: Mapping[str, float]
-) -> dict[str, Any]:
-    """Return all that is needed to use `model` without its training data."""
+@dataclass(frozen=True)
+class ModelState:
+    """The weights of the evaluated model after an epoch, and what they reach on the validation split."""
+
+    epoch: int
+    metrics: Mapping[str, float]
+    weights: Mapping[str, torch.Tensor]
+
+
+def copy_model(model: nn.Module, epoch: int, metrics: Mapping[str, float]) -> ModelState:
+    """Return the present weights and buffers of `model`, which later steps do not change."""
+    weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    return ModelState(epoch, dict(metrics), weights)
+
+
+def describe_model(state: ModelState, data: TokenData, config: ExperimentConfig) -> dict[str, Any]:
+    """Return all that is needed to use a model without its training data."""
     return {
         "checkpoint_version": CHECKPOINT_VERSION,
-        "model": {name: value.detach().clone() for name, value in model.state_dict().items()},
+        "model": dict(state.weights),
         "config": config.to_plain(),
         "dims": to_plain(data.dims),
         "normalizer": data.normalizer.to_state(),
         "code_version": version("thesis-ml"),
         "dataset_fingerprint": data.fingerprint,
-        "epoch": epoch,
-        "metrics": dict(metrics),
+        "epoch": state.epoch,
+        "metrics": dict(state.metrics),
     }
 
 
-def describe_training(task: Task, optimisation: Optimisation) -> dict[str, Any]:
-    """Return the state, beyond that of the evaluated model, which the next step depends on."""
-    averages = optimisation.averages
+def describe_task(task: Task, optimisation: Optimisation) -> dict[str, Any]:
+    """Return everything of modules, optimisers and generators that the next step depends on."""
     return {
         "modules": {name: module.state_dict() for name, module in task.modules.items()},
         "optimizers": {name: optimizer.state_dict() for name, optimizer in task.optimizers.items()},
-        "schedules": {name: schedule.state_dict() for name, schedule in optimisation.schedules.items()},
-        "averages": None if averages is None else averages.state_dict(),
-        "n_steps": optimisation.n_steps,
-        "torch_random_state": torch.get_rng_state(),
+        "optimisation": optimisation.state_dict(),
+        "random_states": read_random_states(),
     }
+
+
+def restore_task(state: Mapping[str, Any], task: Task, optimisation: Optimisation) -> None:
+    """Put modules, optimisers and generators into the state that `describe_task` gave."""
+    for name, module in task.modules.items():
+        module.load_state_dict(state["modules"][name])
+    for name, optimizer in task.optimizers.items():
+        optimizer.load_state_dict(state["optimizers"][name])
+    optimisation.load_state_dict(state["optimisation"])
+    set_random_states(state["random_states"])

@@ -4,28 +4,30 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import count_batches, iterate_batches
 from thesis_ml.data.tokens import TokenData
-from thesis_ml.errors import ConfigError, TrainingError
+from thesis_ml.errors import ConfigError, RunInterrupted, TrainingError
 from thesis_ml.facts.recorder import FactsRecorder
 from thesis_ml.facts.schema import EpochFacts
-from thesis_ml.training_loops.checkpoint import describe_model, describe_training
+from thesis_ml.training_loops.checkpoint import ModelState, copy_model, describe_model, describe_task, restore_task
 from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.training_loops.optimisation import Optimisation
-from thesis_ml.training_loops.recording import list_metric_names, open_run_recorder
+from thesis_ml.training_loops.recording import Start, list_metric_names, open_run_recorder
+from thesis_ml.training_loops.resume import find_finished, resume_training
 from thesis_ml.training_loops.tally import EpochTally, ResidualTally
 from thesis_ml.training_loops.task import StepResult, Task
 from thesis_ml.utils.checkpoints import link_model, save_checkpoint
 from thesis_ml.utils.devices import choose_device, read_max_memory_mib
-from thesis_ml.utils.paths import BEST_CHECKPOINT, LAST_CHECKPOINT, MODEL_FILE
+from thesis_ml.utils.paths import BEST_CHECKPOINT, LAST_CHECKPOINT, MODEL_FILE, PREVIOUS_CHECKPOINT
 from thesis_ml.utils.seed import make_order_generator
+from thesis_ml.utils.stops import StopRequests
+from thesis_ml.utils.stopwatch import Stopwatch
 from thesis_ml.utils.training_progress_shower import ProgressShower
 
 log = logging.getLogger(__name__)
@@ -39,31 +41,55 @@ HIGHER_IS_BETTER = ("type_accuracy", "perplexity", "usage")
 def run_training(task: Task, data: TokenData, config: ExperimentConfig) -> dict[str, Any]:
     """Train `task`, test its best weights and return the summary of the run.
 
+    A folder that holds the unfinished run goes on from its newest checkpoint, to the same numbers.
+
     Returns:
         best_monitor, best_val_loss, best_epoch, final_train_loss, final_val_loss, test_loss, rec_mse (of the test
         split) and run_dir.
 
     Raises:
-        ConfigError: The device or the monitored number does not exist.
+        ConfigError: The device or the monitored number does not exist, or the folder holds another run.
         TrainingError: A loss term is not finite.
-        FactsError: Facts or checkpoints cannot be written.
+        FactsError: Facts or checkpoints cannot be read or written.
+        RunInterrupted: A signal or the time limit stopped the run, whose state is saved.
     """
     if config.trainer.n_threads is not None:
         torch.set_num_threads(config.trainer.n_threads)
-    training = Training(task, data, config)
+    if config.run_dir is not None:
+        finished = find_finished(config.run_dir, config, data.fingerprint)
+        if finished is not None:
+            return finished
     log.info(data.describe())
-    with open_run_recorder(task, data, config) as recorder, ProgressShower() as progress:
-        training.warn(recorder)
-        for epoch in range(config.trainer.epochs):
-            training.run_epoch(epoch, recorder, progress)
-            if training.has_stalled:
-                log.info("epoch %d: no better %s for %s epochs", epoch, config.trainer.monitor, training.n_stalled)
-                break
-        return training.finish(recorder)
+    training = Training(task, data, config)
+    warnings = resume_training(training, config.run_dir, config)
+    resumed = None if warnings is None else Start(training.epoch, training.optimisation.n_steps, warnings)
+    with (
+        StopRequests(config.trainer.max_time_s) as stops,
+        open_run_recorder(task, data, config, resumed) as recorder,
+        ProgressShower() as shower,
+    ):
+        if resumed is None:
+            training.warn(recorder)
+        session = Session(recorder, shower, stops)
+        training.run(session)
+        return training.finish(session)
+
+
+class Session(NamedTuple):
+    """What one process brings to a training: where facts go, who shows how far it is, and when it must stop."""
+
+    recorder: FactsRecorder
+    shower: ProgressShower
+    stops: StopRequests
 
 
 class Training:
-    """One training: the task on its device, its optimisation, and the best weights so far."""
+    """One training: the task on its device, its optimisation, how far it is, and the best weights so far.
+
+    Args:
+        epoch: Epochs that are over, so also the number of the one that comes next.
+        batch: Batches of the next epoch that were trained on already.
+    """
 
     def __init__(self, task: Task, data: TokenData, config: ExperimentConfig) -> None:
         trainer = config.trainer
@@ -74,13 +100,15 @@ class Training:
         self.splits = {name: split.to(self.device) for name, split in data.splits().items()}
         self.n_batches = count_batches(data.train, trainer.batch_size)
         self.optimisation = Optimisation(task, trainer, self.n_batches)
+        self.epoch = 0
+        self.batch = 0
         self.losses: dict[str, float] = {}
-        self.best_epoch = -1
-        self.best_monitor = math.nan
-        self.best_loss = math.nan
+        self.best: ModelState | None = None
         self.n_stalled = 0
-        self._best_weights: dict[str, torch.Tensor] = {}
-        self._start_s = time.perf_counter()
+        self._tally = EpochTally(task, data.dims)
+        self._train_clock = Stopwatch()
+        self._run_clock = Stopwatch()
+        self._saved_s = time.monotonic()
         if trainer.monitor not in (names := ("loss", *list_metric_names(task, data))):
             raise ConfigError(f"phase1.trainer.monitor: unknown {trainer.monitor!r}; available: {', '.join(names)}")
         if trainer.compile:
@@ -97,77 +125,159 @@ class Training:
             log.warning(self.config.copy_warning)
             recorder.record_warning(self.config.copy_warning)
 
-    def run_epoch(self, epoch: int, recorder: FactsRecorder, progress: ProgressShower) -> None:
-        """Train and validate once, record it and save checkpoints."""
-        start_s = time.perf_counter()
-        progress.start_epoch(epoch, self.config.trainer.epochs, self.n_batches)
-        train = self._train_once(epoch, progress)
-        train_s = time.perf_counter() - start_s
-        with self.optimisation.evaluation_weights():
-            val = self._evaluate(epoch, "val")
-            is_best = self._judge(epoch, val)
-            model_state = self._describe_model(epoch, val)
-        self.losses = {"train": train["loss"], "val": val["loss"]}
-        facts = EpochFacts(
-            epoch=epoch,
-            step=self.optimisation.n_steps,
-            metrics={"train": {**train, "lr": self.optimisation.learning_rate}, "val": val},
-            epoch_time_s=time.perf_counter() - start_s,
-            total_time_s=time.perf_counter() - self._start_s,
-            throughput=self.data.train.n_events / train_s,
-            max_memory_mib=read_max_memory_mib(self.device),
-        )
-        recorder.record_epoch(facts)
-        self._save_checkpoints(model_state, is_best)
-        progress.end_epoch(describe_epoch(facts, self.config.trainer.epochs))
+    def capture(self) -> dict[str, Any]:
+        """Return everything that the next step depends on, as tensors and plain values that share memory with it."""
+        best = self.best
+        return {
+            **describe_task(self.task, self.optimisation),
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "tally": self._tally.state_dict(),
+            "losses": dict(self.losses),
+            "best": None if best is None else {**vars(best), "weights": dict(best.weights)},
+            "n_stalled": self.n_stalled,
+            "train_s": self._train_clock.read_s(),
+            "total_s": self._run_clock.read_s(),
+        }
 
-    def finish(self, recorder: FactsRecorder) -> dict[str, Any]:
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `capture` gave."""
+        epoch, batch = int(state["epoch"]), int(state["batch"])
+        if not (0 <= epoch <= self.config.trainer.epochs and 0 <= batch <= self.n_batches):
+            raise ValueError(f"epoch {epoch}, batch {batch} is no place in this run")
+        restore_task(state, self.task, self.optimisation)
+        self.epoch, self.batch = epoch, batch
+        self._tally.load_state_dict(state["tally"], self.device)
+        self.losses = dict(state["losses"])
+        self.best = None if state["best"] is None else ModelState(**state["best"])
+        self.n_stalled = int(state["n_stalled"])
+        self._train_clock = Stopwatch(float(state["train_s"]))
+        self._run_clock = Stopwatch(float(state["total_s"]))
+        self._run_clock.start()
+
+    def run(self, session: Session) -> None:
+        """Train the epochs that are left, until the last one or until the monitor stalls.
+
+        Raises:
+            RunInterrupted: The run is to stop; its state is saved.
+        """
+        self._run_clock.start()
+        if self.best is not None:
+            # Whoever stopped between the two files left them different.
+            self._save_best(self.best)
+        try:
+            while self.epoch < self.config.trainer.epochs and not self.has_stalled:
+                self._run_epoch(session)
+        except RunInterrupted:
+            self._save(session.recorder)
+            raise
+        if self.has_stalled:
+            patience = f"{self.n_stalled} epochs"
+            log.info("epoch %d: no better %s for %s", self.epoch - 1, self.config.trainer.monitor, patience)
+
+    def finish(self, session: Session) -> dict[str, Any]:
         """Test the best weights, record the result and return it."""
-        recorder.record_train_end(self.best_epoch)
-        self.task.model.load_state_dict(self._best_weights)
-        test, counts = self._evaluate_with_counts(self.best_epoch, "test")
+        assert self.best is not None
+        session.recorder.record_train_end(self.best.epoch)
+        self.task.model.load_state_dict(self.best.weights)
+        test, counts = self._evaluate_with_counts("test", session.stops)
         result = {
-            "best_monitor": self.best_monitor,
-            "best_val_loss": self.best_loss,
-            "best_epoch": self.best_epoch,
+            "best_monitor": self.best.metrics[self.config.trainer.monitor],
+            "best_val_loss": self.best.metrics["loss"],
+            "best_epoch": self.best.epoch,
             "final_train_loss": self.losses["train"],
             "final_val_loss": self.losses["val"],
             "test_loss": test["loss"],
             "rec_mse": test["rec_mse"],
             "run_dir": None if self.config.run_dir is None else str(self.config.run_dir),
         }
-        recorder.save_arrays({f"test_{name}": values.cpu().numpy() for name, values in counts.items()})
-        recorder.record_test(self.best_epoch, test, result)
-        log.info("test: loss %.5g, rec_mse %.5g (weights of epoch %d)", test["loss"], test["rec_mse"], self.best_epoch)
+        session.recorder.save_arrays({f"test_{name}": values.cpu().numpy() for name, values in counts.items()})
+        session.recorder.record_test(self.best.epoch, test, result)
+        log.info("test: loss %.5g, rec_mse %.5g (weights of epoch %d)", test["loss"], test["rec_mse"], self.best.epoch)
         return result
 
-    def _train_once(self, epoch: int, progress: ProgressShower) -> dict[str, float]:
-        tally = EpochTally(self.task, self.data.dims)
+    def _run_epoch(self, session: Session) -> None:
+        """Train what is left of an epoch, validate, record it and save checkpoints."""
+        epoch = self.epoch
+        session.shower.start_epoch(epoch, self.config.trainer.epochs, self.n_batches, n_done=self.batch)
+        self._train_clock.start()
+        train = self._train_once(session)
+        train_s = self._train_clock.stop()
+        start_s = time.perf_counter()
+        with self.optimisation.evaluation_weights():
+            val = self._evaluate("val", session.stops)
+            is_best = self._judge(val)
+        self.losses = {"train": train["loss"], "val": val["loss"]}
+        facts = EpochFacts(
+            epoch=epoch,
+            step=self.optimisation.n_steps,
+            metrics={"train": {**train, "lr": self.optimisation.learning_rate}, "val": val},
+            epoch_time_s=train_s + time.perf_counter() - start_s,
+            total_time_s=self._run_clock.read_s(),
+            throughput=self.data.train.n_events / train_s,
+            max_memory_mib=read_max_memory_mib(self.device),
+        )
+        session.recorder.record_epoch(facts)
+        self._start_next_epoch()
+        if is_best and self.best is not None:
+            self._save_best(self.best)
+        self._save(session.recorder)
+        session.shower.end_epoch(describe_epoch(facts, self.config.trainer.epochs))
+
+    def _start_next_epoch(self) -> None:
+        self.epoch += 1
+        self.batch = 0
+        self._tally = EpochTally(self.task, self.data.dims)
+        self._train_clock = Stopwatch()
+
+    def _train_once(self, session: Session) -> dict[str, float]:
+        where = f"epoch {self.epoch}"
         self._set_mode(training=True)
-        for number, batch in enumerate(self._iterate_train(epoch)):
+        for number, batch in enumerate(self._iterate_train(), start=self.batch):
             self.optimisation.start_batch(number)
             with self._autocast():
                 step = self.task.train_step(batch, self.optimisation)
             if self.optimisation.has_bad_loss:
-                raise TrainingError(describe_bad_terms(step, f"epoch {epoch}, step {number}"))
-            tally.add(step, batch)
+                raise TrainingError(describe_bad_terms(step, f"{where}, step {number}"))
+            self._tally.add(step, batch)
             if self.device.type != "cpu" and (number + 1) % STEPS_BETWEEN_CHECKS == 0:
-                refuse_bad_numbers(tally.averages(), f"epoch {epoch}, at or before step {number}")
-            progress.step(batch.n_events, tally.latest_loss)
-        numbers = tally.finish()
-        refuse_bad_numbers(numbers, f"epoch {epoch}, training split")
+                refuse_bad_numbers(self._tally.averages(), f"{where}, at or before step {number}")
+            session.shower.step(batch.n_events, self._tally.latest_loss)
+            if self.optimisation.ends_group:
+                self.batch = number + 1
+                self._pause(session)
+        numbers = self._tally.finish()
+        refuse_bad_numbers(numbers, f"{where}, training split")
         return numbers
 
-    def _iterate_train(self, epoch: int) -> Iterator[TokenBatch]:
-        trainer = self.config.trainer
-        order = make_order_generator(trainer.seed, epoch)
-        return iterate_batches(self.splits["train"], trainer.batch_size, generator=order, accumulate=trainer.accumulate)
+    def _pause(self, session: Session) -> None:
+        """Stop here when that was asked for, and save when it is time: no gradient is left over."""
+        session.stops.check()
+        if (
+            self.config.run_dir is not None
+            and time.monotonic() - self._saved_s > self.config.trainer.checkpoint_every_s
+        ):
+            refuse_bad_numbers(self._tally.averages(), f"epoch {self.epoch}, at or before step {self.batch - 1}")
+            self._save(session.recorder)
 
-    def _evaluate(self, epoch: int, split: str) -> dict[str, float]:
-        return self._evaluate_with_counts(epoch, split)[0]
+    def _iterate_train(self) -> Iterator[TokenBatch]:
+        trainer = self.config.trainer
+        order = make_order_generator(trainer.seed, self.epoch)
+        return iterate_batches(
+            self.splits["train"],
+            trainer.batch_size,
+            generator=order,
+            accumulate=trainer.accumulate,
+            start=self.batch,
+        )
+
+    def _evaluate(self, split: str, stops: StopRequests) -> dict[str, float]:
+        return self._evaluate_with_counts(split, stops)[0]
 
     @torch.no_grad()
-    def _evaluate_with_counts(self, epoch: int, split: str) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    def _evaluate_with_counts(
+        self, split: str, stops: StopRequests
+    ) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
         tally = EpochTally(self.task, self.data.dims)
         residuals = ResidualTally(self.data.normalizer)
         self._set_mode(training=False)
@@ -176,8 +286,9 @@ class Training:
                 step = self.task.eval_step(batch)
             tally.add(step, batch)
             residuals.add(step.features, batch)
+            stops.check()
         numbers = tally.finish()
-        refuse_bad_numbers(numbers, f"epoch {epoch}, {split} split")
+        refuse_bad_numbers(numbers, f"epoch {self.epoch}, {split} split")
         return {**numbers, **residuals.finish()}, tally.counts
 
     def _set_mode(self, *, training: bool) -> None:
@@ -189,40 +300,38 @@ class Training:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
-    def _judge(self, epoch: int, val: dict[str, float]) -> bool:
+    def _judge(self, val: dict[str, float]) -> bool:
         """Keep the weights when the monitored number is the best so far, and say whether it is."""
         name = self.config.trainer.monitor
         value = val.get(name, math.nan)
         if math.isnan(value):
             raise ConfigError(f"phase1.trainer.monitor: {name!r} is not measured in this run; monitor rec_mse or loss")
-        is_better = value > self.best_monitor if name in HIGHER_IS_BETTER else value < self.best_monitor
-        self.n_stalled += 1
-        if self.best_epoch >= 0 and not is_better:
+        best = math.nan if self.best is None else self.best.metrics[name]
+        is_better = value > best if name in HIGHER_IS_BETTER else value < best
+        if self.best is not None and not is_better:
+            self.n_stalled += 1
             return False
-        self.best_epoch, self.best_monitor, self.best_loss, self.n_stalled = epoch, value, val["loss"], 0
-        self._best_weights = copy_weights(self.task.model)
+        self.best, self.n_stalled = copy_model(self.task.model, self.epoch, val), 0
         return True
 
-    def _describe_model(self, epoch: int, val: dict[str, float]) -> dict[str, Any] | None:
-        """Return what a checkpoint holds of the model, or None when nothing is to be written."""
+    def _save_best(self, best: ModelState) -> None:
+        """Write best_val.pt and the link to it."""
         if self.config.run_dir is None:
-            return None
-        return describe_model(self.task.model, self.data, self.config, epoch=epoch, metrics=val)
-
-    def _save_checkpoints(self, model_state: dict[str, Any] | None, is_best: bool) -> None:
-        if self.config.run_dir is None or model_state is None:
             return
-        training_state = describe_training(self.task, self.optimisation)
-        save_checkpoint({**model_state, "training": training_state}, self.config.run_dir / LAST_CHECKPOINT)
-        if is_best:
-            best = self.config.run_dir / BEST_CHECKPOINT
-            save_checkpoint(model_state, best)
-            link_model(best, self.config.run_dir / MODEL_FILE)
+        path = self.config.run_dir / BEST_CHECKPOINT
+        save_checkpoint(describe_model(best, self.data, self.config), path)
+        link_model(path, self.config.run_dir / MODEL_FILE)
 
-
-def copy_weights(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Return a copy of the weights and buffers that later steps do not change."""
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+    def _save(self, recorder: FactsRecorder) -> None:
+        """Write last.pt: the model as it is evaluated now, and all that the training needs to go on."""
+        if self.config.run_dir is None:
+            return
+        recorder.flush()
+        present = ModelState(self.epoch - 1, {}, self.optimisation.evaluation_model.state_dict())
+        content = {**describe_model(present, self.data, self.config), "training": self.capture()}
+        run_dir = self.config.run_dir
+        save_checkpoint(content, run_dir / LAST_CHECKPOINT, previous=run_dir / PREVIOUS_CHECKPOINT)
+        self._saved_s = time.monotonic()
 
 
 def describe_bad_terms(step: StepResult, where: str) -> str:

@@ -15,7 +15,7 @@ from thesis_ml.errors import ConfigError
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.training_loops.trainer import TrainerConfig
 
-TOP_KEYS = ("data", "env", "logging", "name", "phase1", "run_dir")
+TOP_KEYS = ("data", "env", "logging", "name", "phase1", "resume", "run_dir")
 MODEL_GROUPS = ("encoder", "decoder", "latent_space", "loss")
 
 

@@ -1,8 +1,9 @@
 """Optimisers, learning-rate schedules, averaged weights, and the one optimiser step of all loops."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -64,6 +65,17 @@ class Optimisation:
             self.averages = AveragedModel(task.model, multi_avg_fn=get_ema_multi_avg_fn(trainer.average_decay))
 
     @property
+    def ends_group(self) -> bool:
+        """Whether the optimiser steps with the gradients of this batch, so that none are left over."""
+        return (self._batch + 1) % self.trainer.accumulate == 0 or self._batch + 1 == self.n_batches
+
+    @property
+    def evaluation_model(self) -> nn.Module:
+        """The module whose weights validation and test use: the averaged one, if there is any."""
+        averages = self.averages
+        return self.model if averages is None or int(averages.n_averaged) == 0 else averages.module
+
+    @property
     def learning_rate(self) -> float:
         return float(next(iter(self.schedules.values())).get_last_lr()[0])
 
@@ -81,15 +93,12 @@ class Optimisation:
             return
         with torch.autocast(loss.device.type, enabled=False):
             (loss / self._group_size()).backward()
-        if self._is_last_of_group():
+        if self.ends_group:
             self._step(optimizer)
 
     def _group_size(self) -> int:
         first = self._batch // self.trainer.accumulate * self.trainer.accumulate
         return min(self.trainer.accumulate, self.n_batches - first)
-
-    def _is_last_of_group(self) -> bool:
-        return (self._batch + 1) % self.trainer.accumulate == 0 or self._batch + 1 == self.n_batches
 
     def _step(self, optimizer: Optimizer) -> None:
         if self.trainer.grad_clip is not None:
@@ -101,14 +110,35 @@ class Optimisation:
         if self.averages is not None:
             self.averages.update_parameters(self.model)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of schedules and averages, fit for a checkpoint."""
+        averages = self.averages
+        return {
+            "schedules": {name: schedule.state_dict() for name, schedule in self.schedules.items()},
+            "averages": None if averages is None else averages.state_dict(),
+            "n_steps": self.n_steps,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with the state that `state_dict` gave; the schedule is that of the present number of epochs."""
+        for name, schedule in self.schedules.items():
+            schedule.load_state_dict(state["schedules"][name])
+            rates = [base * schedule.lr_lambdas[0](schedule.last_epoch) for base in schedule.base_lrs]
+            for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+        if self.averages is not None:
+            self.averages.load_state_dict(state["averages"])
+        self.n_steps = int(state["n_steps"])
+
     @contextmanager
     def evaluation_weights(self) -> Iterator[None]:
         """Give the model its averaged weights while the context is open, if it has any."""
-        if self.averages is None or int(self.averages.n_averaged) == 0:
+        averaged = self.evaluation_model
+        if averaged is self.model:
             yield
             return
         trained = {name: value.clone() for name, value in self.model.state_dict().items()}
-        self.model.load_state_dict(self.averages.module.state_dict())
+        self.model.load_state_dict(averaged.state_dict())
         try:
             yield
         finally:

@@ -1,8 +1,9 @@
 """Open the facts of a run: which numbers it will record, and who draws from them."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -14,6 +15,8 @@ from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.training_loops.task import Task
 from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER
 
+log = logging.getLogger(__name__)
+
 LEARNING_RATE = "lr"
 
 
@@ -23,8 +26,24 @@ def list_metric_names(task: Task, data: TokenData) -> Sequence[str]:
     return ("rec_mse", *task.term_names, *task.metric_names, *task.epoch_metric_names, *residuals)
 
 
-def open_run_recorder(task: Task, data: TokenData, config: ExperimentConfig) -> FactsRecorder:
-    """Open the recorder of a run and record its start.
+class Start(NamedTuple):
+    """Where a run goes on, with what the user should know of it."""
+
+    epoch: int
+    step: int
+    warnings: Sequence[str]
+
+
+def open_run_recorder(
+    task: Task, data: TokenData, config: ExperimentConfig, resumed: Start | None = None
+) -> FactsRecorder:
+    """Open the recorder of a run and record that it starts, or that it goes on.
+
+    Args:
+        task: Names the numbers that will be recorded.
+        data: The events, whose sheet is recorded.
+        config: The parsed configuration.
+        resumed: Where a run goes on whose facts were cut to that point; None for a new run.
 
     Raises:
         FactsError: The facts cannot be written.
@@ -44,8 +63,15 @@ def open_run_recorder(task: Task, data: TokenData, config: ExperimentConfig) -> 
         meta=meta,
         metric_names=(LEARNING_RATE, *list_metric_names(task, data)),
         subscribers=_list_subscribers(task, folder, config),
+        resume=resumed is not None,
     )
-    recorder.record_start(config=plain, data=data.sheet, run_dir=folder)
+    if resumed is None:
+        recorder.record_start(config=plain, data=data.sheet, run_dir=folder)
+    else:
+        recorder.record_resume(epoch=resumed.epoch, step=resumed.step, config=plain)
+    for warning in resumed.warnings if resumed else ():
+        log.warning(warning)
+        recorder.record_warning(warning)
     return recorder
 
 

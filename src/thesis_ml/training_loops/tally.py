@@ -1,6 +1,7 @@
 """Exact averages over an epoch, without reading a number from the device in between."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +42,19 @@ class EpochTally:
         self.n_events += batch.n_events
         for name, counts in step.counts.items():
             self.counts[name] = self.counts[name] + counts if name in self.counts else counts
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums so far as tensors and plain values, fit for a checkpoint."""
+        names = None if self._names is None else [list(names) for names in self._names]
+        sizes = {"n_tokens": self.n_tokens, "n_events": self.n_events}
+        return {**sizes, "counts": dict(self.counts), "names": names, "sums": list(self._sums)}
+
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Go on with the sums that `state_dict` gave."""
+        self.n_tokens, self.n_events = int(state["n_tokens"]), int(state["n_events"])
+        self.counts = {name: counts.to(device) for name, counts in state["counts"].items()}
+        self._names = None if state["names"] is None else (list(state["names"][0]), list(state["names"][1]))
+        self._sums = [None if sums is None else sums.to(device) for sums in state["sums"]]
 
     def latest_loss(self) -> float:
         """Return the loss of the newest step; reads one number from the device."""

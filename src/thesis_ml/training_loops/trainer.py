@@ -27,11 +27,13 @@ class TrainerConfig:
     average_decay: float | None = None
     monitor: str = "rec_mse"
     compile: bool = False
+    checkpoint_every_s: float = 300.0
+    max_time_s: float | None = None
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "epochs", "batch_size", "n_threads", "early_stopping", "accumulate")
         require_at_least(self, 0, "weight_decay", "seed", "warmup_epochs")
-        for key in ("lr", "grad_clip"):
+        for key in ("lr", "grad_clip", "checkpoint_every_s", "max_time_s"):
             value = getattr(self, key)
             require(value is None or 0 < value < float("inf"), key, "above 0", value)
         require(self.warmup_epochs < self.epochs, "warmup_epochs", f"below epochs ({self.epochs})", self.warmup_epochs)

@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,22 @@ UNREADABLE = (
     LookupError,
     pickle.UnpicklingError,
     struct.error,
+    zipfile.BadZipFile,
+    NotImplementedError,
 )
-"""What torch.load raises on bytes that are no checkpoint."""
+"""What reading raises on bytes that are no checkpoint."""
 
 
-def save_checkpoint(content: dict[str, Any], path: Path) -> None:
+def save_checkpoint(content: dict[str, Any], path: Path, *, previous: Path | None = None) -> None:
     """Write `content` to `path`: temporary file, flush to the disk, rename.
 
+    Args:
+        content: Tensors and plain values.
+        path: The file.
+        previous: Where the file that was at `path` goes once the new one is whole; None: nowhere.
+
     Raises:
-        FactsError: The folder cannot be written or the disk is full; the previous file is kept.
+        FactsError: The folder cannot be written or the disk is full; the file at `path` is kept.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -38,7 +46,10 @@ def save_checkpoint(content: dict[str, Any], path: Path) -> None:
             torch.save(content, stream)
             stream.flush()
             os.fsync(stream.fileno())
+        if previous is not None and path.exists():
+            path.replace(previous)
         temporary.replace(path)
+        _flush_folder(path.parent)
     except (OSError, RuntimeError) as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -54,6 +65,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         DataError: There is no such file, or it is damaged or holds anything but tensors and plain values.
     """
     try:
+        _refuse_damage(path)
         content = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise DataError(f"{path}: no such checkpoint; give the path of a best_val.pt or last.pt") from None
@@ -81,3 +93,21 @@ def link_model(target: Path, link: Path) -> None:
         temporary.replace(link)
     except OSError as error:
         raise FactsError(f"{link}: cannot be written ({error}); free space or choose another folder") from error
+
+
+def _refuse_damage(path: Path) -> None:
+    """Raise BadZipFile when a byte of the content changed: torch.load itself does not compare the checksums."""
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"{damaged} is damaged")
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make renames in `folder` last through a power cut, where a folder can be opened at all."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,12 +1,13 @@
 """Every file and folder name of the framework, and the folder of one run."""
 
 import logging
+import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,7 @@ FIGURES_FOLDER = "figures"
 HYDRA_FOLDER = ".hydra"
 BEST_CHECKPOINT = "best_val.pt"
 LAST_CHECKPOINT = "last.pt"
+PREVIOUS_CHECKPOINT = "last_previous.pt"
 MODEL_FILE = "model.pt"
 LOG_FILE = "train.log"
 LOCK_FILE = ".lock"
@@ -69,11 +71,19 @@ def claim_folder(parent: Path, prefix: str, name: str) -> Path:
     raise ConfigError(f"{parent / stem}: every name of this second is taken; set name or hydra.run.dir")
 
 
-class FolderState(Enum):
-    """What a folder holds when a run wants to use it."""
+@dataclass(frozen=True)
+class FolderStart:
+    """What a folder looked like before a start: nothing, or the description and the log of the run it holds.
 
-    NEW = "new"
-    UNFINISHED = "unfinished"
+    Args:
+        is_new: The folder held no run.
+        texts: The files of .hydra/ by name.
+        log_size: Bytes of the log file.
+    """
+
+    is_new: bool
+    texts: Mapping[str, bytes]
+    log_size: int
 
 
 class RunFolder:
@@ -86,10 +96,6 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(path / LOCK_FILE, timeout=0)
-
-    @property
-    def state(self) -> FolderState:
-        return FolderState.UNFINISHED if is_run_folder(self.path) else FolderState.NEW
 
     def __enter__(self) -> Self:
         try:
@@ -120,20 +126,41 @@ class RunFolder:
         handler.setFormatter(logging.Formatter(LOG_FORMAT))
         root = logging.getLogger()
         root.addHandler(handler)
+        # On a full disk the facts say what is wrong; a traceback for every line of the log would hide it.
+        raises, logging.raiseExceptions = logging.raiseExceptions, False
         try:
             yield
         finally:
+            logging.raiseExceptions = raises
             root.removeHandler(handler)
-            handler.close()
+            with suppress(OSError):
+                handler.close()
 
-    def discard_if_new(self) -> None:
-        """Remove the folder of a start that was refused, when it holds nothing but its description.
+    def remember(self) -> FolderStart:
+        """Return what `undo` needs to take a refused start back."""
+        described = (self.path / HYDRA_FOLDER).glob("*.yaml")
+        log_file = self.path / LOG_FILE
+        return FolderStart(
+            is_new=not is_run_folder(self.path),
+            texts={path.name: path.read_bytes() for path in described},
+            log_size=log_file.stat().st_size if log_file.is_file() else 0,
+        )
 
-        Only whoever holds the lock may call this: another start may be about to write to the folder.
+    def undo(self, start: FolderStart) -> None:
+        """Take a start that was refused back: a run that the folder holds is as it was, a new folder goes.
+
+        Only whoever holds the lock may call this: another start may be about to write to the folder. A folder with
+        anything else in it stays.
         """
         leftovers = {LOCK_FILE, HYDRA_FOLDER, LOG_FILE}
-        if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= leftovers:
-            shutil.rmtree(self.path, ignore_errors=True)
+        if start.is_new:
+            if {entry.name for entry in self.path.iterdir()} <= leftovers:
+                shutil.rmtree(self.path, ignore_errors=True)
+            return
+        for name, text in start.texts.items():
+            (self.path / HYDRA_FOLDER / name).write_bytes(text)
+        if (self.path / LOG_FILE).is_file():
+            os.truncate(self.path / LOG_FILE, start.log_size)
 
 
 def is_run_folder(path: Path) -> bool:

@@ -31,15 +31,15 @@ class ProgressShower:
         self._n_new_steps = 0
         self._n_events = 0
 
-    def start_epoch(self, epoch: int, n_epochs: int, n_steps: int) -> None:
-        """Begin epoch number `epoch` (from 0) of `n_steps` steps."""
+    def start_epoch(self, epoch: int, n_epochs: int, n_steps: int, n_done: int = 0) -> None:
+        """Begin epoch number `epoch` (from 0) of `n_steps` steps, of which `n_done` are done already."""
         self._n_events = 0
         self._n_new_steps = 0
         self._epoch_start_s = time.perf_counter()
         if not self._has_terminal:
             return
         if self._bar is None:
-            self._bar = self._open_bar(epoch, n_epochs, n_steps)
+            self._bar = self._open_bar(epoch * n_steps + n_done, n_epochs * n_steps)
         self._bar.set_description_str(f"epoch {epoch + 1}/{n_epochs}", refresh=False)
 
     def step(self, n_events: int, loss: Callable[[], float]) -> None:
@@ -80,11 +80,11 @@ class ProgressShower:
     ) -> None:
         self.close()
 
-    def _open_bar(self, epoch: int, n_epochs: int, n_steps: int) -> "tqdm[Never]":
+    def _open_bar(self, n_done: int, n_steps: int) -> "tqdm[Never]":
         """Return a bar over the steps that are left; a resumed run begins where it was."""
         return tqdm(
-            total=n_epochs * n_steps,
-            initial=epoch * n_steps,
+            total=n_steps,
+            initial=n_done,
             file=self._stream,
             unit="step",
             leave=False,

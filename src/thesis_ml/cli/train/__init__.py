@@ -1,5 +1,6 @@
 """thesis-train: compose the configuration, open the run's folder and call the chosen loop."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,8 @@ from omegaconf import DictConfig
 
 from thesis_ml.cli.exit_codes import run_command
 from thesis_ml.cli.train.folders import register_folder_resolvers
-from thesis_ml.cli.train.jobs import TrainFunction, print_job_table, run_job
+from thesis_ml.cli.train.jobs import ParseFunction, TrainFunction, print_job_table, run_job
+from thesis_ml.cli.train.resume import expand_resume
 from thesis_ml.errors import ConfigError
 from thesis_ml.utils.paths import find_configs
 
@@ -30,14 +32,32 @@ DISPATCH: Mapping[str, TrainFunction] = {
     "test_mlp": _not_there_yet,
 }
 
+
+def _parse_tokens(cfg: DictConfig) -> Any:
+    from thesis_ml.training_loops.experiment import parse_experiment
+
+    return parse_experiment(cfg)
+
+
+PARSERS: Mapping[str, ParseFunction] = {"ae": _parse_tokens}
+"""How the loops of this package parse their configuration; a loop without an entry reads its own keys."""
+
 register_folder_resolvers()
 
 
 @hydra.main(config_path=str(find_configs()), config_name="train", version_base="1.3")
 def _compose_and_run(cfg: DictConfig) -> float | None:
-    return run_job(cfg, DISPATCH)
+    return run_job(cfg, DISPATCH, PARSERS)
 
 
 def main() -> None:
-    """Run the command and exit with 0 (done), 1 (failed), 2 (wrong input) or 130 (Ctrl-C)."""
-    run_command(_compose_and_run, at_end=print_job_table)
+    """Run the command and exit.
+
+    The exit code is 0 (done), 1 (failed), 2 (wrong input), 85 (stopped, to be started again) or 130 (Ctrl-C).
+    """
+    run_command(_resume_or_start, at_end=print_job_table)
+
+
+def _resume_or_start() -> None:
+    sys.argv[1:] = expand_resume(sys.argv[1:])
+    _compose_and_run()

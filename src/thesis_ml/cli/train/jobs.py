@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
@@ -14,11 +14,13 @@ from thesis_ml.config import choose
 from thesis_ml.errors import ConfigError, DataError
 from thesis_ml.facts.lines import read_result, read_state
 from thesis_ml.facts.recorder import record_failed_start
-from thesis_ml.utils.paths import FACTS_FOLDER, FolderState, RunFolder
+from thesis_ml.utils.paths import FACTS_FOLDER, RunFolder, is_run_folder
 
 log = logging.getLogger(__name__)
 
 TrainFunction = Callable[[DictConfig], dict[str, Any]]
+ParseFunction = Callable[[DictConfig], Any]
+"""Returns the typed configuration of a loop; importing it is what costs, so it is imported when it is called."""
 
 _sweep_folders: list[Path] = []
 
@@ -30,16 +32,23 @@ class SweepFolder(Callback):
         _sweep_folders.append(Path(config.hydra.sweep.dir))
 
 
-def run_job(cfg: DictConfig, dispatch: Mapping[str, TrainFunction]) -> float | None:
+class Loop(NamedTuple):
+    """The chosen loop: how it trains and, for a loop of this package, how it parses its configuration."""
+
+    train: TrainFunction
+    parse: ParseFunction | None
+
+
+def run_job(
+    cfg: DictConfig, dispatch: Mapping[str, TrainFunction], parsers: Mapping[str, ParseFunction]
+) -> float | None:
     """Run the chosen loop in the folder that Hydra made, and return what an optimising sweeper minimises."""
     hydra_config = HydraConfig.get()
-
-    def train(job_cfg: DictConfig) -> dict[str, Any]:
-        return choose(hydra_config.runtime.choices.get("loop") or "", dispatch, "loop")(job_cfg)
-
+    name = hydra_config.runtime.choices.get("loop") or ""
+    loop = Loop(choose(name, dispatch, "loop"), parsers.get(name))
     if not cfg.logging.save_artifacts:
-        return _take_monitor(train(cfg))
-    return _take_monitor(_run_in_folder(Path(hydra_config.runtime.output_dir), train, cfg))
+        return _take_monitor(loop.train(cfg))
+    return _take_monitor(_run_in_folder(Path(hydra_config.runtime.output_dir), loop, cfg))
 
 
 def print_job_table() -> int:
@@ -55,31 +64,45 @@ def print_job_table() -> int:
     return sum(state.name not in ("complete", "empty") for _, state in states)
 
 
-def _run_in_folder(path: Path, train: TrainFunction, cfg: DictConfig) -> Mapping[str, Any]:
-    """Return the result of the run that `path` holds, after training it when there is none."""
-    result = read_result(path / FACTS_FOLDER)
+def _run_in_folder(path: Path, loop: Loop, cfg: DictConfig) -> Mapping[str, Any]:
+    """Return the result of the run that `path` holds, after training what is left of it."""
+    result = _find_finished(path, loop, cfg)
     if result is not None:
-        log.info("%s: this run is finished; nothing is done", path)
         return result
     with RunFolder(path) as folder:
-        return _train_in(folder, train, cfg)
+        # It may have been finished while this start waited for nothing but its turn.
+        return _find_finished(path, loop, cfg) or _train_in(folder, loop.train, cfg)
+
+
+def _find_finished(path: Path, loop: Loop, cfg: DictConfig) -> Mapping[str, Any] | None:
+    """Return the result of a finished run; refuse a folder whose run is another one than `cfg` asks for."""
+    if not is_run_folder(path):
+        return None
+    if loop.parse is None:
+        result = read_result(path / FACTS_FOLDER)
+    else:
+        from thesis_ml.data.tokens import fingerprint_data
+        from thesis_ml.training_loops.resume import find_finished
+
+        config = loop.parse(cfg)
+        result = find_finished(path, config, fingerprint_data(config.data))
+    if result is not None:
+        log.info("%s: this run is finished; nothing is done", path)
+    return result
 
 
 def _train_in(folder: RunFolder, train: TrainFunction, cfg: DictConfig) -> dict[str, Any]:
-    if folder.state is FolderState.UNFINISHED:
-        raise ConfigError(
-            f"{folder.path}: holds a run that did not finish, and going on with it is not possible yet; "
-            "choose another hydra.run.dir"
-        )
+    start = folder.remember()
     try:
         folder.write_hydra(_describe_start(cfg))
         with folder.open_log():
             return train(cfg)
     except (ConfigError, DataError) as error:
-        if HydraConfig.get().mode == RunMode.RUN:
-            folder.discard_if_new()
-        elif read_state(folder.path / FACTS_FOLDER).name == "empty":
+        is_job = HydraConfig.get().mode == RunMode.MULTIRUN
+        if is_job and start.is_new and read_state(folder.path / FACTS_FOLDER).name == "empty":
             record_failed_start(folder.path / FACTS_FOLDER, error)
+        else:
+            folder.undo(start)
         raise
 
 

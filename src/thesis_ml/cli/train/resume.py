@@ -1,0 +1,73 @@
+"""`resume=<run dir>`: the arguments of a run that goes on are those it was started with, then the user's own."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+from thesis_ml.errors import ConfigError
+from thesis_ml.utils.paths import HYDRA_FOLDER, is_run_folder
+
+RESUME = "resume="
+MAX_OVERRIDES_BYTES = 2**20
+SWEEP_FLAGS = ("--multirun", "-m")
+
+
+def expand_resume(arguments: list[str]) -> list[str]:
+    """Return the arguments of Hydra with `resume=<run dir>` replaced by what it stands for.
+
+    Raises:
+        ConfigError: There is no such run, its stored overrides cannot be read, or a sweep is asked for.
+    """
+    chosen = [argument for argument in arguments if argument.startswith(RESUME)]
+    text = chosen[-1].removeprefix(RESUME).strip() if chosen else ""
+    if text in ("", "null"):
+        return arguments
+    if any(flag in arguments for flag in SWEEP_FLAGS):
+        raise ConfigError("resume: goes on with one run; for a sweep give its folder as hydra.sweep.dir")
+    run_dir = Path(_unquote(text)).expanduser()
+    if not is_run_folder(run_dir):
+        raise ConfigError(f"resume: {str(run_dir)!r} holds no run; give a folder such as outputs/runs/run_...")
+    own = [argument for argument in arguments if argument not in chosen]
+    own_keys = {_find_key(argument) for argument in own}
+    stored = [override for override in read_overrides(run_dir) if _find_key(override) not in own_keys]
+    return [*stored, *own, f"hydra.run.dir={_quote(str(run_dir))}"]
+
+
+def read_overrides(run_dir: Path) -> list[str]:
+    """Return what the user typed when the run was started; none when that was not kept.
+
+    Raises:
+        ConfigError: The file is not a list of overrides, or one of them would choose what Hydra runs.
+    """
+    path = run_dir / HYDRA_FOLDER / "overrides.yaml"
+    try:
+        if path.stat().st_size > MAX_OVERRIDES_BYTES:
+            raise ConfigError(f"{path}: has more than {MAX_OVERRIDES_BYTES} bytes; expected a list of overrides")
+        overrides = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); start with hydra.run.dir and the overrides") from None
+    if not isinstance(overrides, list) or not all(isinstance(entry, str) for entry in overrides):
+        raise ConfigError(f"{path}: is no list of overrides; start with hydra.run.dir and the overrides")
+    for override in overrides:
+        # A run folder may come from anybody, and Hydra's own keys name things to import.
+        if "=" not in override or re.match(r"[+~]*(hydra\b|-)", override.strip()):
+            raise ConfigError(f"{path}: {override!r} is no override of a run; remove it")
+    return overrides
+
+
+def _find_key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~").partition("@")[0]
+
+
+def _unquote(text: str) -> str:
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    return text[1:-1] if is_quoted else text
+
+
+def _quote(text: str) -> str:
+    """Return a path as a quoted value of Hydra's grammar, so that blanks, commas and brackets stay what they are."""
+    # There a backslash is an escape only in front of a quote.
+    return "'" + re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + ("\\'" if match[2] else ""), text) + "'"

@@ -1,0 +1,111 @@
+"""When a run stops before its end: signals, and the time that its job may take."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from thesis_ml.errors import RunInterrupted
+
+STARTED_S = time.monotonic()
+"""When this process began, as nearly as a module that is imported early knows."""
+
+EXIT_CTRL_C = 130
+"""What a shell calls a process that Ctrl-C ended."""
+
+EXIT_RESUMABLE = 85
+"""Tells a batch system to start the same job again: its state is saved."""
+
+TIME_LIMIT = "phase1.trainer.max_time_s"
+
+STDERR = 2
+
+_EXIT_CODES = {"SIGINT": EXIT_CTRL_C, "SIGTERM": EXIT_RESUMABLE, "SIGBREAK": EXIT_RESUMABLE}
+"""The signals that stop a run; Windows has SIGBREAK for Ctrl-Break, other systems do not."""
+
+
+class StopRequests:
+    """Hold back signals while this context is open; `check` raises at the points where a run can go on later.
+
+    A second signal ends the process at once. Signals reach the main thread only, so that in any other the context
+    knows nothing but the time limit.
+
+    Args:
+        max_time_s: Seconds from the start of the process after which the run should have stopped; None: no limit.
+    """
+
+    def __init__(self, max_time_s: float | None = None) -> None:
+        self.max_time_s = max_time_s
+        self._requested: str | None = None
+        self._before: Mapping[str, Any] = {}
+        self._last_check_s = time.monotonic()
+        self._longest_s = 0.0
+
+    def check(self) -> None:
+        """Raise when a signal came, or when the time may be over before the next check.
+
+        Raises:
+            RunInterrupted: The run is to stop here.
+        """
+        if self._requested is not None:
+            raise RunInterrupted(self._requested, _EXIT_CODES[self._requested])
+        now_s = time.monotonic()
+        self._longest_s = max(self._longest_s, now_s - self._last_check_s)
+        self._last_check_s = now_s
+        if self.max_time_s is not None and now_s - STARTED_S + self._longest_s >= self.max_time_s:
+            raise RunInterrupted(TIME_LIMIT, EXIT_RESUMABLE)
+
+    def __enter__(self) -> Self:
+        self._last_check_s = time.monotonic()
+        self._before = _install(self._take_note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _restore(self._before)
+        if error is None and self._requested is not None:
+            # The run is complete, but whatever comes after it in this process is to stop.
+            raise RunInterrupted(self._requested, _EXIT_CODES[self._requested])
+
+    def _take_note(self, number: int, frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if self._requested is not None:
+            # What was saved last stands; nothing here may wait for a disk.
+            os._exit(_EXIT_CODES[name])
+        self._requested = name
+        # Printing may find the stream in the middle of another print.
+        with suppress(OSError):
+            os.write(STDERR, f"{name}: finishing the step and saving; once more ends at once\n".encode())
+
+
+@contextmanager
+def raise_on_signals() -> Iterator[None]:
+    """Turn a request to terminate into a RunInterrupted wherever it comes, as Python does with Ctrl-C."""
+    before = _install(_raise_interrupted, names=[name for name in _EXIT_CODES if name != "SIGINT"])
+    try:
+        yield
+    finally:
+        _restore(before)
+
+
+def _raise_interrupted(number: int, frame: FrameType | None) -> None:
+    name = signal.Signals(number).name
+    raise RunInterrupted(name, _EXIT_CODES[name])
+
+
+def _install(handler: Any, names: list[str] | None = None) -> Mapping[str, Any]:
+    """Set the handler of every signal that this system has and return the handlers before."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    there = [name for name in names or _EXIT_CODES if hasattr(signal, name)]
+    return {name: signal.signal(getattr(signal, name), handler) for name in there}
+
+
+def _restore(handlers: Mapping[str, Any]) -> None:
+    for name, handler in handlers.items():
+        signal.signal(getattr(signal, name), handler)

@@ -1,0 +1,30 @@
+"""Seconds that add up over several starts of a process."""
+
+import time
+
+
+class Stopwatch:
+    """A clock that can be stopped and go on, also from what an earlier process read.
+
+    Args:
+        elapsed_s: Seconds to begin with.
+    """
+
+    def __init__(self, elapsed_s: float = 0.0) -> None:
+        self._elapsed_s = elapsed_s
+        self._start_s: float | None = None
+
+    def start(self) -> None:
+        """Let the clock run; one that runs already is left alone."""
+        if self._start_s is None:
+            self._start_s = time.perf_counter()
+
+    def stop(self) -> float:
+        """Hold the clock and return what it shows."""
+        self._elapsed_s = self.read_s()
+        self._start_s = None
+        return self._elapsed_s
+
+    def read_s(self) -> float:
+        """Return the seconds so far."""
+        return self._elapsed_s + (0.0 if self._start_s is None else time.perf_counter() - self._start_s)
