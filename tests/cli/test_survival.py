@@ -1,0 +1,283 @@
+"""A run that is killed at any moment, stopped, or left without disk goes on to the numbers of an undisturbed one."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from command_process import FAULTS, Command, Fault, wait_until
+from thesis_ml.facts.readers import read_events, read_result, read_scalars, read_state
+from thesis_ml.utils.checkpoints import load_checkpoint
+
+SMALL = (
+    "data.limit_events=600",
+    "phase1.trainer.batch_size=32",
+    "phase1.trainer.epochs=4",
+    "phase1.encoder.enc_hidden=[16]",
+    "phase1.decoder.dec_hidden=[16]",
+    "phase1.trainer.checkpoint_every_s=0.02",
+    "logging.make_plots=false",
+)
+"""A run of about a second that saves several times within each epoch."""
+
+REVIVAL = ("phase1.latent_space.codebook_size=64", "phase1.latent_space.revive_below=0.5")
+CASES = {
+    "vq with revival": REVIVAL,
+    "vq, 2 threads, accumulated, averaged": (
+        *REVIVAL,
+        "phase1.trainer.n_threads=2",
+        "phase1.trainer.accumulate=3",
+        "phase1.trainer.average_decay=0.9",
+    ),
+    "linear with dropout, constant rate": (
+        "phase1/latent_space=linear",
+        "phase1.encoder.dropout=0.2",
+        "phase1.trainer.schedule=constant",
+        "phase1.trainer.early_stopping=3",
+    ),
+}
+N_RANDOM_KILLS = 8
+TIMES = ("epoch_time_s", "throughput", "max_memory_mib")
+"""Columns that no two runs share."""
+
+
+def read_numbers(run: Path) -> tuple[bytes, dict[str, torch.Tensor]]:
+    """Return the rows of a run without its times, and the tensors of its best weights."""
+    table = read_scalars(run / "facts")
+    rows = table.drop(columns=[name for name in table if name.removeprefix("metric_") in (*TIMES, "data_wait_s")])
+    return rows.to_csv(index=False).encode(), load_checkpoint(run / "best_val.pt")["model"]
+
+
+def assert_same_numbers(run: Path, reference: Path) -> None:
+    """Show that a run that went on equals one that was never disturbed, to the last bit."""
+    (rows, weights), (expected_rows, expected) = read_numbers(run), read_numbers(reference)
+    assert rows == expected_rows
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+    result, expected_result = read_result(run / "facts"), read_result(reference / "facts")
+    assert {**(result or {}), "run_dir": ""} == {**(expected_result or {}), "run_dir": ""}
+    facts = read_events(run / "facts")
+    epochs = [fact["epoch"] for fact in facts if fact["moment"] == "on_epoch_end"]
+    assert epochs == list(range(len(epochs)))
+    assert len({fact["meta"]["run_id"] for fact in facts}) == 1
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return the folder of an undisturbed run of a case, trained once."""
+    runs: dict[str, Path] = {}
+
+    def find(case: str) -> Path:
+        if case not in runs:
+            folder = tmp_path_factory.mktemp("undisturbed")
+            start = Command(folder, *SMALL, *CASES[case], "hydra.run.dir=run")
+            assert start.wait() == 0, start.read_output()
+            runs[case] = folder / "run"
+        return runs[case]
+
+    return find
+
+
+def start(folder: Path, case: str, *arguments: str, **options: object) -> Command:
+    return Command(folder, *SMALL, *CASES[case], "hydra.run.dir=run", *arguments, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_run_killed_at_a_fault_point_ends_with_the_same_numbers(
+    fault: str, case: str, tmp_path: Path, undisturbed: Callable[[str], Path]
+) -> None:
+    n_unharmed = 0 if fault.startswith(("in", "after the last", "after the test")) else 1
+
+    killed = start(tmp_path, case, fault=Fault(fault, n_unharmed)).wait()
+    again = start(tmp_path, case)
+
+    assert killed == -signal.SIGKILL
+    assert again.wait() == 0, again.read_output()
+    assert_same_numbers(tmp_path / "run", undisturbed(case))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_run_killed_at_random_moments_ends_with_the_same_numbers(
+    case: str, tmp_path: Path, undisturbed: Callable[[str], Path]
+) -> None:
+    generator = random.Random(case)
+    reference = undisturbed(case)
+    n_kills = 0
+    for _ in range(100):
+        if n_kills == N_RANDOM_KILLS:
+            break
+        command = start(tmp_path, case)
+        time.sleep(generator.uniform(0.25, 0.9))
+        command.send(signal.SIGKILL)
+        n_kills += command.wait() == -signal.SIGKILL
+        if read_state(tmp_path / "run/facts").name == "complete":
+            assert_same_numbers(tmp_path / "run", reference)
+            shutil.rmtree(tmp_path / "run")
+    last = start(tmp_path, case)
+
+    assert n_kills == N_RANDOM_KILLS
+    assert last.wait() == 0, last.read_output()
+    assert_same_numbers(tmp_path / "run", reference)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 85), (signal.SIGINT, 130)])
+def test_signal_finishes_the_step_and_saves(
+    number: int, code: int, tmp_path: Path, undisturbed: Callable[[str], Path]
+) -> None:
+    case = "vq, 2 threads, accumulated, averaged"
+    command = start(tmp_path, case)
+    wait_until(lambda: (tmp_path / "run/last.pt").exists() or not command.is_alive())
+    command.send(number)
+
+    assert command.wait() == code, command.read_output()
+    assert read_state(tmp_path / "run/facts").name == "interrupted"
+    assert "Traceback" not in command.read_output()
+    moved = tmp_path / "elsewhere" / "run"
+    shutil.move(tmp_path / "run", moved)
+    again = start(moved.parent, case)
+    assert again.wait() == 0, again.read_output()
+    assert_same_numbers(moved, undisturbed(case))
+
+
+@pytest.mark.slow
+def test_time_limit_leaves_with_the_code_of_a_job_to_be_started_again(
+    tmp_path: Path, undisturbed: Callable[[str], Path]
+) -> None:
+    case = "vq with revival"
+    codes = []
+    while len(codes) < 50 and (not codes or codes[-1] == 85):
+        # The clock runs from the start of the process that all starts fork from.
+        codes.append(start(tmp_path, case, "phase1.trainer.max_time_s=1e-3" if len(codes) < 4 else "name=x").wait())
+
+    assert codes == [85, 85, 85, 85, 0]
+    assert_same_numbers(tmp_path / "run", undisturbed(case))
+    reasons = [fact["reason"] for fact in read_events(tmp_path / "run/facts") if fact["moment"] == "on_interrupt"]
+    assert reasons == ["phase1.trainer.max_time_s"] * 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["cut", "flipped", "random", "missing", "both"])
+def test_damaged_checkpoint_falls_back_with_a_warning(
+    damage: str, tmp_path: Path, undisturbed: Callable[[str], Path]
+) -> None:
+    case = "vq with revival"
+    start(tmp_path, case, fault=Fault("between facts and checkpoint", 2)).wait()
+    for name in ("last.pt", "last_previous.pt")[: 2 if damage == "both" else 1]:
+        path = tmp_path / "run" / name
+        raw = bytearray(path.read_bytes())
+        raw[len(raw) // 2] ^= 1
+        spoilt = {"cut": bytes(raw[: len(raw) // 3]), "random": np.random.default_rng(0).bytes(1000)}
+        path.write_bytes(spoilt.get(damage, bytes(raw)))
+        if damage == "missing":
+            path.unlink()
+
+    again = start(tmp_path, case)
+
+    assert again.wait() == 0, again.read_output()
+    assert_same_numbers(tmp_path / "run", undisturbed(case))
+    warnings = [fact["text"] for fact in read_events(tmp_path / "run/facts") if fact["moment"] == "on_warning"]
+    assert any("last.pt" in warning for warning in warnings)
+    assert any(("afresh" if damage == "both" else "last_previous.pt") in warning for warning in warnings)
+
+
+@pytest.mark.slow
+def test_full_disk_ends_with_one_message_and_keeps_what_was_saved(
+    tmp_path: Path, undisturbed: Callable[[str], Path]
+) -> None:
+    case = "vq with revival"
+    start(tmp_path, case, fault=Fault("between facts and checkpoint", 1)).wait()
+    saved = (tmp_path / "run/last.pt").read_bytes()
+
+    full = start(tmp_path, case, limit_bytes=len(saved) // 2)
+
+    assert full.wait() == 1
+    assert "Traceback" not in full.read_output()
+    assert "free space or choose another" in full.read_output()
+    assert load_checkpoint(tmp_path / "run/last.pt")["training"]["epoch"] >= 1
+    assert read_state(tmp_path / "run/facts").name == "failed"
+    again = start(tmp_path, case)
+    assert again.wait() == 0, again.read_output()
+    assert_same_numbers(tmp_path / "run", undisturbed(case))
+
+
+@pytest.mark.slow
+def test_second_start_of_a_live_run_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    first = start(tmp_path, "vq with revival", "phase1.trainer.epochs=200")
+    wait_until(lambda: (tmp_path / "run/last.pt").exists() or not first.is_alive())
+    (tmp_path / "second").mkdir()
+    second = Command(
+        tmp_path / "second", *SMALL, *REVIVAL, "phase1.trainer.epochs=200", f"hydra.run.dir={tmp_path}/run"
+    )
+
+    code = second.wait()
+    first.send(signal.SIGTERM)
+
+    assert code == 2
+    assert "another run is using this folder" in second.read_output()
+    assert first.wait() == 85
+    overrides = (tmp_path / "run/.hydra/overrides.yaml").read_text(encoding="utf-8")
+    assert "epochs=200" in overrides
+
+
+@pytest.mark.slow
+def test_finished_run_is_untouched_and_more_epochs_extend_it(
+    tmp_path: Path, undisturbed: Callable[[str], Path]
+) -> None:
+    shutil.copytree(undisturbed("vq with revival"), tmp_path / "run", symlinks=True)
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file() and path.name != ".lock"]
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+    same = start(tmp_path, "vq with revival").wait()
+    after = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+    seed = start(tmp_path, "vq with revival", "phase1.trainer.seed=1")
+    refused = seed.wait()
+    untouched = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+    longer = start(tmp_path, "vq with revival", "phase1.trainer.epochs=6").wait()
+
+    assert (same, refused, longer) == (0, 2, 0)
+    assert before == after == untouched
+    assert "phase1.trainer.seed is 42 there and 1 here" in seed.read_output()
+    facts = read_events(tmp_path / "run/facts")
+    assert [fact["epoch"] for fact in facts if fact["moment"] == "on_epoch_end"] == list(range(6))
+    assert any("the schedule of 6 epochs" in fact["text"] for fact in facts if fact["moment"] == "on_warning")
+
+
+@pytest.mark.slow
+def test_sweep_that_was_killed_goes_on_job_by_job(tmp_path: Path) -> None:
+    sweep = ("--multirun", "hydra.sweep.dir=sweep", "phase1.trainer.seed=0,1,2", *SMALL, *REVIVAL)
+    first = Command(tmp_path, *sweep)
+    wait_until(lambda: (tmp_path / "sweep/001/last.pt").exists() or not first.is_alive())
+    first.send(signal.SIGKILL)
+    first.wait()
+    done = (tmp_path / "sweep/000/facts/events.jsonl").read_bytes()
+
+    again = Command(tmp_path, *sweep)
+
+    assert again.wait() == 0, again.read_output()
+    assert (tmp_path / "sweep/000/facts/events.jsonl").read_bytes() == done
+    assert [read_state(tmp_path / f"sweep/00{job}/facts").name for job in range(3)] == ["complete"] * 3
+    moments = [json.loads(line)["moment"] for line in (tmp_path / "sweep/001/facts/events.jsonl").open()]
+    assert moments.count("on_resume") == 1
+
+
+@pytest.mark.slow
+def test_second_signal_ends_at_once(tmp_path: Path) -> None:
+    command = start(tmp_path, "vq with revival", "phase1.trainer.epochs=100", "phase1.trainer.accumulate=100000")
+    wait_until(lambda: "epoch 1/" in command.read_output() if (tmp_path / "output.txt").exists() else False)
+    command.send(signal.SIGTERM)
+    os.sched_yield()
+    command.send(signal.SIGTERM)
+
+    assert command.wait() == 85

@@ -1,0 +1,185 @@
+"""thesis-train in processes that fork from one warm server, so that a start costs milliseconds and can be killed.
+
+The server imports torch once and never computes with it, so that its children may use any number of threads.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["command_process", "thesis_ml.cli.train", "thesis_ml.training_loops.autoencoder"])
+
+LIMIT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A place in the code where the process kills itself, as if the power went.
+
+    Args:
+        name: A key of `FAULTS`.
+        after: How often the place is passed unharmed.
+    """
+
+    name: str
+    after: int = 0
+
+
+class Command:
+    """One start of thesis-train in `folder`; its output goes to `folder`/output.txt."""
+
+    def __init__(
+        self, folder: Path, *arguments: str, fault: Fault | None = None, limit_bytes: int | None = None
+    ) -> None:
+        self.folder = folder
+        self._process: BaseProcess = SERVER.Process(
+            target=_run_command, args=(str(folder), list(arguments), fault, limit_bytes)
+        )
+        self._process.start()
+
+    def send(self, number: int) -> None:
+        """Send a signal, unless the process has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid or 0, number)
+
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
+
+    def wait(self) -> int:
+        """Return the exit code, negative for a signal."""
+        self._process.join(LIMIT_S)
+        code = self._process.exitcode
+        if code is None:
+            self._process.kill()
+            raise TimeoutError(f"thesis-train did not end within {LIMIT_S:.0f} s: {self.read_output()[-500:]}")
+        return code
+
+    def read_output(self) -> str:
+        return (self.folder / "output.txt").read_text(encoding="utf-8")
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for something that a process is about to do."""
+    end_s = time.monotonic() + LIMIT_S
+    while not holds():
+        if time.monotonic() > end_s:
+            raise TimeoutError("it did not happen")
+        time.sleep(0.002)
+
+
+def _run_command(folder: str, arguments: list[str], fault: Fault | None, limit_bytes: int | None) -> None:
+    os.chdir(folder)
+    output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    os.environ.pop("HYDRA_FULL_ERROR", None)
+    if limit_bytes is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+    if fault is not None:
+        FAULTS[fault.name](_Bomb(fault.after))
+    from thesis_ml.cli.train import main
+
+    sys.argv = ["thesis-train", *arguments]
+    main()
+
+
+class _Bomb:
+    """Kill this process when it is passed for the (n + 1)th time."""
+
+    def __init__(self, n_unharmed: int) -> None:
+        self.n_left = n_unharmed
+
+    def pass_by(self) -> None:
+        if self.n_left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.n_left -= 1
+
+
+def _wrap(
+    owner: Any, name: str, bomb: _Bomb, *, is_before: bool, applies: Callable[..., bool] = lambda *_: True
+) -> None:
+    """Let a function of ours pass by the bomb before or after it does its work."""
+    original = getattr(owner, name)
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        is_meant = applies(*args)
+        if is_meant and is_before:
+            bomb.pass_by()
+        result = original(*args, **kwargs)
+        if is_meant and not is_before:
+            bomb.pass_by()
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+def _in_a_batch(bomb: _Bomb) -> None:
+    from thesis_ml.training_loops.optimisation import Optimisation
+
+    _wrap(Optimisation, "__call__", bomb, is_before=True)
+
+
+def _after_the_temporary_write(bomb: _Bomb) -> None:
+    import torch
+
+    _wrap(torch, "save", bomb, is_before=False)
+
+
+def _before_the_rename(bomb: _Bomb) -> None:
+    _wrap(Path, "replace", bomb, is_before=True, applies=lambda _, target: Path(target).name == "last.pt")
+
+
+def _between_the_renames(bomb: _Bomb) -> None:
+    _wrap(Path, "replace", bomb, is_before=False, applies=lambda _, target: Path(target).name == "last_previous.pt")
+
+
+def _between_best_and_last(bomb: _Bomb) -> None:
+    _wrap(Path, "replace", bomb, is_before=False, applies=lambda _, target: Path(target).name == "best_val.pt")
+
+
+def _between_facts_and_checkpoint(bomb: _Bomb) -> None:
+    from thesis_ml.facts.recorder import FactsRecorder
+
+    _wrap(FactsRecorder, "record_epoch", bomb, is_before=False)
+
+
+def _between_csv_and_jsonl(bomb: _Bomb) -> None:
+    from thesis_ml.facts.writers import ScalarsWriter
+
+    _wrap(ScalarsWriter, "write_epoch", bomb, is_before=False)
+
+
+def _before_the_test(bomb: _Bomb) -> None:
+    from thesis_ml.facts.recorder import FactsRecorder
+
+    _wrap(FactsRecorder, "record_train_end", bomb, is_before=False)
+
+
+def _before_the_result(bomb: _Bomb) -> None:
+    from thesis_ml.facts.writers import ScalarsWriter
+
+    _wrap(ScalarsWriter, "write_test", bomb, is_before=False)
+
+
+FAULTS: dict[str, Callable[[_Bomb], None]] = {
+    "in a batch": _in_a_batch,
+    "after the temporary write": _after_the_temporary_write,
+    "before the rename": _before_the_rename,
+    "between the renames": _between_the_renames,
+    "between best and last": _between_best_and_last,
+    "between facts and checkpoint": _between_facts_and_checkpoint,
+    "between csv and jsonl": _between_csv_and_jsonl,
+    "after the last epoch before test": _before_the_test,
+    "after the test before its result": _before_the_result,
+}
