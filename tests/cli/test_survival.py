@@ -18,15 +18,22 @@ from thesis_ml.facts.readers import read_events, read_result, read_scalars, read
 from thesis_ml.utils.checkpoints import load_checkpoint
 
 SMALL = (
-    "data.limit_events=600",
-    "phase1.trainer.batch_size=32",
+    "data.limit_events=2000",
+    "phase1.trainer.batch_size=16",
     "phase1.trainer.epochs=4",
     "phase1.encoder.enc_hidden=[16]",
     "phase1.decoder.dec_hidden=[16]",
-    "phase1.trainer.checkpoint_every_s=0.02",
+    "phase1.trainer.checkpoint_every_s=0.05",
     "logging.make_plots=false",
 )
-"""A run of about a second that saves several times within each epoch."""
+"""A run of about two seconds that saves many times within each of its epochs of 125 batches."""
+
+FAULT_POINTS = (
+    Fault("in a batch"),
+    Fault("in a batch", after=200),
+    *(Fault(name, after=1) for name in FAULTS if name.startswith("be") or "temporary" in name),
+    *(Fault(name) for name in FAULTS if "before" in name and name.startswith("after")),
+)
 
 REVIVAL = ("phase1.latent_space.codebook_size=64", "phase1.latent_space.revive_below=0.5")
 CASES = {
@@ -86,19 +93,30 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
     return find
 
 
+def count_starts(run: Path) -> int:
+    """Return how often a run was started or resumed."""
+    return sum(fact["moment"] in ("on_start", "on_resume") for fact in read_events(run / "facts"))
+
+
+def read_place(run: Path) -> str:
+    """Return where a run was saved last."""
+    if not (run / "last.pt").exists():
+        return "between two renames" if (run / "last_previous.pt").exists() else "no place yet"
+    state = load_checkpoint(run / "last.pt")["training"]
+    return f"epoch {state['epoch']}, batch {state['batch']}"
+
+
 def start(folder: Path, case: str, *arguments: str, **options: object) -> Command:
     return Command(folder, *SMALL, *CASES[case], "hydra.run.dir=run", *arguments, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", FAULT_POINTS, ids=lambda fault: f"{fault.name} {fault.after}")
 def test_run_killed_at_a_fault_point_ends_with_the_same_numbers(
-    fault: str, case: str, tmp_path: Path, undisturbed: Callable[[str], Path]
+    fault: Fault, case: str, tmp_path: Path, undisturbed: Callable[[str], Path]
 ) -> None:
-    n_unharmed = 0 if fault.startswith(("in", "after the last", "after the test")) else 1
-
-    killed = start(tmp_path, case, fault=Fault(fault, n_unharmed)).wait()
+    killed = start(tmp_path, case, fault=fault).wait()
     again = start(tmp_path, case)
 
     assert killed == -signal.SIGKILL
@@ -112,21 +130,22 @@ def test_run_killed_at_random_moments_ends_with_the_same_numbers(
     case: str, tmp_path: Path, undisturbed: Callable[[str], Path]
 ) -> None:
     generator = random.Random(case)
-    reference = undisturbed(case)
+    run, reference = tmp_path / "run", undisturbed(case)
     n_kills = 0
-    for _ in range(100):
-        if n_kills == N_RANDOM_KILLS:
-            break
+    while n_kills < N_RANDOM_KILLS:
+        n_before, delay_s = count_starts(run), generator.uniform(0.0, 0.4)
         command = start(tmp_path, case)
-        time.sleep(generator.uniform(0.25, 0.9))
+        wait_until(lambda n=n_before: count_starts(run) > n)
+        time.sleep(delay_s)
         command.send(signal.SIGKILL)
-        n_kills += command.wait() == -signal.SIGKILL
-        if read_state(tmp_path / "run/facts").name == "complete":
-            assert_same_numbers(tmp_path / "run", reference)
-            shutil.rmtree(tmp_path / "run")
+        if command.wait() == 0:
+            assert_same_numbers(run, reference)
+            shutil.rmtree(run)
+            continue
+        n_kills += 1
+        print(f"{case}: killed {delay_s:.3f} s after its start, saved at {read_place(run)}")
     last = start(tmp_path, case)
 
-    assert n_kills == N_RANDOM_KILLS
     assert last.wait() == 0, last.read_output()
     assert_same_numbers(tmp_path / "run", reference)
 

@@ -1,6 +1,7 @@
 """Averages over an epoch do not depend on how it was cut into batches."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from thesis_ml.data.tokens import TokenData
 from thesis_ml.training_loops.autoencoder import AutoencoderTask
 from thesis_ml.training_loops.tally import EpochTally, ResidualTally
 from thesis_ml.training_loops.task import StepResult
+from thesis_ml.utils.checkpoints import load_checkpoint, save_checkpoint
 
 FROZEN = {"codebook_size": 16, "ema_decay": 1.0, "revive_below": 0.0}
 
@@ -70,6 +72,22 @@ def test_counts_are_summed_over_the_epoch(make_task, event_data: TokenData) -> N
     tally = tally_split(task, event_data, event_data.train)
 
     assert int(tally.counts["codes"].sum()) == event_data.train.n_tokens == tally.n_tokens
+
+
+def test_tally_goes_on_from_the_sums_that_were_saved(make_task, event_data: TokenData, tmp_path: Path) -> None:
+    task = make_task("vq", codebook_size=16)
+    task.model.eval()
+    batches = list(iterate_batches(event_data.val, 100, generator=None))
+    whole, first, second = (EpochTally(task, event_data.dims) for _ in range(3))
+    for number, batch in enumerate(batches):
+        whole.add(task.eval_step(batch), batch)
+        if number == 2:
+            save_checkpoint(first.state_dict(), tmp_path / "tally.pt")
+            second.load_state_dict(load_checkpoint(tmp_path / "tally.pt"), torch.device("cpu"))
+        (first if number < 2 else second).add(task.eval_step(batch), batch)
+
+    assert second.finish() == whole.finish()
+    assert torch.equal(second.counts["codes"], whole.counts["codes"])
 
 
 def shift_step(batch: TokenBatch, shift: Tensor) -> StepResult:

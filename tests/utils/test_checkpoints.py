@@ -1,6 +1,7 @@
 """Checkpoints are whole or not there, and never code."""
 
 import pickle
+import random
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,31 @@ def test_save_checkpoint_replaces_the_previous_one_and_leaves_no_other_file(chec
 
     assert load_checkpoint(checkpoint) == {"epoch": 4}
     assert [path.name for path in checkpoint.parent.iterdir()] == ["last.pt"]
+
+
+def test_save_checkpoint_keeps_the_one_before_where_it_is_told(checkpoint: Path) -> None:
+    before = checkpoint.with_name("last_previous.pt")
+
+    save_checkpoint({"epoch": 4}, checkpoint, previous=before)
+
+    assert load_checkpoint(checkpoint) == {"epoch": 4}
+    assert load_checkpoint(before)["epoch"] == 3
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_changed_bit_never_passes_for_another_number(checkpoint: Path, seed: int) -> None:
+    generator = random.Random(seed)
+    raw = bytearray(checkpoint.read_bytes())
+    raw[generator.randrange(len(raw))] ^= 1 << generator.randrange(8)
+    checkpoint.write_bytes(raw)
+
+    try:
+        content = load_checkpoint(checkpoint)
+    except DataError as error:
+        assert str(checkpoint) in str(error)
+    else:
+        assert torch.equal(content["model"]["weight"], CONTENT["model"]["weight"])
+        assert content["epoch"] == 3
 
 
 @pytest.mark.parametrize("step", ["torch.save", "os.fsync", "pathlib.Path.replace"])

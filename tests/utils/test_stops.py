@@ -1,0 +1,105 @@
+"""Signals and the time limit stop a run where it can go on, and nowhere else."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from thesis_ml.errors import RunInterrupted
+from thesis_ml.utils import stops
+from thesis_ml.utils.stops import StopRequests, raise_on_signals
+
+SIGNALS = [("SIGTERM", 85), ("SIGINT", 130)]
+
+
+def send(name: str) -> None:
+    os.kill(os.getpid(), getattr(signal, name))
+
+
+@pytest.mark.parametrize(("name", "code"), SIGNALS)
+def test_check_raises_after_a_signal_and_not_before(name: str, code: int) -> None:
+    with pytest.raises(RunInterrupted) as stopped, StopRequests() as requests:
+        requests.check()
+        send(name)
+        requests.check()
+
+    assert (stopped.value.reason, stopped.value.exit_code) == (name, code)
+
+
+def test_handlers_are_those_of_before_once_the_context_is_over() -> None:
+    before = [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)]
+
+    with StopRequests():
+        inside = signal.getsignal(signal.SIGTERM)
+
+    assert [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)] == before
+    assert inside != before[0]
+
+
+def test_a_signal_after_the_last_check_is_not_lost() -> None:
+    with pytest.raises(RunInterrupted, match="SIGTERM"), StopRequests():
+        send("SIGTERM")
+
+
+def test_an_error_of_the_run_goes_before_a_signal() -> None:
+    with pytest.raises(ValueError, match="of the run"), StopRequests():
+        send("SIGTERM")
+        raise ValueError("of the run")
+
+
+@pytest.mark.parametrize(("name", "code"), SIGNALS)
+def test_a_second_signal_ends_the_process_at_once(name: str, code: int) -> None:
+    program = (
+        "import os, signal\n"
+        "from thesis_ml.utils.stops import StopRequests\n"
+        "with StopRequests():\n"
+        f"    os.kill(os.getpid(), signal.{name}); os.kill(os.getpid(), signal.{name})\n"
+        "    print('still here')\n"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert "once more ends at once" in ended.stderr
+
+
+def test_time_limit_stops_when_the_next_step_may_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 100.0
+    monkeypatch.setattr(stops, "STARTED_S", 100.0)
+    monkeypatch.setattr(stops.time, "monotonic", lambda: now_s)
+    requests = StopRequests(max_time_s=10.0)
+    n_steps = 0
+
+    with pytest.raises(RunInterrupted) as stopped:
+        for duration_s in (1.0, 3.0, 1.0, 1.0, 1.0, 1.0, 1.0):
+            now_s += duration_s
+            n_steps += 1
+            requests.check()
+
+    # After 7 seconds another step of 3 would end at the limit.
+    assert (now_s, n_steps) == (107.0, 5)
+    assert (stopped.value.reason, stopped.value.exit_code) == ("phase1.trainer.max_time_s", 85)
+
+
+def test_other_threads_leave_signals_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def run() -> None:
+        with StopRequests() as requests:
+            requests.check()
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+    assert seen == [before]
+
+
+def test_raise_on_signals_stops_wherever_the_process_is() -> None:
+    with pytest.raises(RunInterrupted, match="SIGTERM"), raise_on_signals():
+        send("SIGTERM")
