@@ -18,20 +18,22 @@ from typing import Any
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["command_process", "thesis_ml.cli.train", "thesis_ml.training_loops.autoencoder"])
 
-LIMIT_S = 120.0
+LIMIT_S = 300.0
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A place in the code where the process kills itself, as if the power went.
+    """A place in the code where the process sends itself a signal: SIGKILL is as if the power went.
 
     Args:
         name: A key of `FAULTS`.
         after: How often the place is passed unharmed.
+        number: The signal.
     """
 
     name: str
     after: int = 0
+    number: int = signal.SIGKILL
 
 
 class Command:
@@ -87,7 +89,7 @@ def _run_command(folder: str, arguments: list[str], fault: Fault | None, limit_b
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
     if fault is not None:
-        FAULTS[fault.name](_Bomb(fault.after))
+        FAULTS[fault.name](_Bomb(fault))
     from thesis_ml.cli.train import main
 
     sys.argv = ["thesis-train", *arguments]
@@ -95,14 +97,15 @@ def _run_command(folder: str, arguments: list[str], fault: Fault | None, limit_b
 
 
 class _Bomb:
-    """Kill this process when it is passed for the (n + 1)th time."""
+    """Send this process its signal, once, when it is passed for the (n + 1)th time."""
 
-    def __init__(self, n_unharmed: int) -> None:
-        self.n_left = n_unharmed
+    def __init__(self, fault: Fault) -> None:
+        self.n_left = fault.after
+        self.number = fault.number
 
     def pass_by(self) -> None:
         if self.n_left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.number)
         self.n_left -= 1
 
 

@@ -171,6 +171,45 @@ def test_signal_finishes_the_step_and_saves(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("place", ["after the temporary write", "between the renames", "between csv and jsonl"])
+def test_sigterm_while_files_are_written_lets_them_be_finished(
+    place: str, tmp_path: Path, undisturbed: Callable[[str], Path]
+) -> None:
+    case = "vq with revival"
+    stopped = start(tmp_path, case, fault=Fault(place, after=1, number=signal.SIGTERM))
+
+    assert stopped.wait() == 85, stopped.read_output()
+    assert load_checkpoint(tmp_path / "run/last.pt")["training"]["epoch"] < 4
+    again = start(tmp_path, case)
+    assert again.wait() == 0, again.read_output()
+    assert_same_numbers(tmp_path / "run", undisturbed(case))
+    assert not [fact for fact in read_events(tmp_path / "run/facts") if fact["moment"] == "on_warning"]
+
+
+@pytest.mark.slow
+def test_folder_that_vanishes_ends_the_run_with_one_message(tmp_path: Path) -> None:
+    command = start(tmp_path, "vq with revival", "phase1.trainer.epochs=500")
+    wait_until(lambda: (tmp_path / "run/last.pt").exists() or not command.is_alive())
+
+    shutil.rmtree(tmp_path / "run", ignore_errors=True)
+    shutil.rmtree(tmp_path / "run", ignore_errors=True)
+
+    assert command.wait() == 1
+    assert "Traceback" not in command.read_output()
+    assert "cannot be written" in command.read_output()
+
+
+@pytest.mark.slow
+def test_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    # The kernel's own folder is the one that root cannot write to either.
+    refused = Command(tmp_path, *SMALL, "hydra.run.dir=/proc/1/run")
+
+    assert refused.wait() == 2
+    assert "/proc/1/run: cannot be used" in refused.read_output()
+    assert "Traceback" not in refused.read_output()
+
+
+@pytest.mark.slow
 def test_time_limit_leaves_with_the_code_of_a_job_to_be_started_again(
     tmp_path: Path, undisturbed: Callable[[str], Path]
 ) -> None:

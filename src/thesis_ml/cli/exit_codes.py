@@ -37,6 +37,12 @@ def run_command(command: Callable[[], Any], at_end: Callable[[], int]) -> None:
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(EXIT_CTRL_C)
+    except OSError as error:
+        # Hydra makes the folder of a run before any code of ours sees its name.
+        if wants_traceback or error.filename is None:
+            raise
+        print(f"error: {error.filename}: cannot be used ({error.strerror}); choose another folder", file=sys.stderr)
+        sys.exit(WRONG_INPUT)
     except (*WRONG_INPUT_ERRORS, *FAILURES) as error:
         if wants_traceback:
             raise
