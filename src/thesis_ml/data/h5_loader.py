@@ -26,6 +26,8 @@ N_TOKENS_FOR_UNIT = 20_000
 """Tokens that the unit is read off; a spectrum is known long before."""
 LARGEST_LN = math.log(float(np.finfo(np.float32).max))
 LARGEST_ANGLE_RAD = 6.3
+HASH_FACTOR = 0x9E3779B97F4A7C15
+"""Odd, so that no bit is lost, and without structure: 2^64 over the golden ratio."""
 
 _TEXT_ATTRIBUTES = ("energy_unit", "angle_unit", "units", "id_meaning", "label_meaning")
 
@@ -294,8 +296,11 @@ def _refuse_tokens(events: StoredEvents, is_bad: NDArray[Any], problem: str, pla
 
 
 def _hash_rows(rows: Float[NDArray[Any], "N W"]) -> UInt[NDArray[Any], " N"]:
-    """Return a 64-bit hash of every row."""
-    bits = (rows + np.float32(0)).view(np.uint32)  # + 0: -0.0 equals 0.0 but has other bits
-    factors = np.random.default_rng(0).integers(1, 2**64, size=rows.shape[1], dtype=np.uint64, endpoint=False)
-    hashes: NDArray[np.uint64] = bits.astype(np.uint64) @ factors
+    """Return a 64-bit hash of every row: its bits, two values at a time, as a polynomial modulo 2^64."""
+    bits = rows + np.float32(0)  # -0.0 equals 0.0 but has other bits
+    if bits.shape[1] % 2:
+        bits = np.pad(bits, ((0, 0), (0, 1)))
+    pairs = bits.view(np.uint64)
+    factors = np.multiply.accumulate(np.full(pairs.shape[1], HASH_FACTOR, dtype=np.uint64))
+    hashes: NDArray[np.uint64] = pairs @ factors
     return hashes
