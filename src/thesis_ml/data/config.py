@@ -9,6 +9,9 @@ from thesis_ml.errors import ConfigError
 Feature = Literal["E", "pt", "eta", "phi", "mass"]
 PhiEncoding = Literal["cos_sin", "wrapped"]
 
+MOST_SYNTHETIC_EVENTS = 10_000_000
+"""Per split; they take 4 GB."""
+
 
 @dataclass(frozen=True)
 class DatasetNames:
@@ -45,7 +48,12 @@ class ResonanceConfig:
     def __post_init__(self) -> None:
         require_between(self, 150.0, 5000.0, "mass_gev")
         at_most = self.mass_gev / 5
-        require(0 < self.width_gev <= at_most, "width_gev", f"above 0 and at most mass_gev / 5 ({at_most:g})", self.width_gev)
+        require(
+            0 < self.width_gev <= at_most,
+            "width_gev",
+            f"above 0 and at most mass_gev / 5 ({at_most:g})",
+            self.width_gev,
+        )
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ class SyntheticConfig:
     resonance: ResonanceConfig = field(default_factory=ResonanceConfig)
 
     def __post_init__(self) -> None:
-        require_at_least(self, 1, "n_train", "n_val", "n_test")
+        require_between(self, 1, MOST_SYNTHETIC_EVENTS, "n_train", "n_val", "n_test")
         require_at_least(self, 0, "seed")
         require_between(self, 0.0, 1.0, "signal_fraction", "inject_fraction")
 
@@ -123,7 +131,9 @@ class DataConfig:
             _require_distinct("train_classes", self.train_classes)
         refuse_workers(self.num_workers)
         if self.synthetic is not None and self.path is not None:
-            raise ConfigError(f"path: synthetic events come from no file, got {self.path!r}; use data=h5_tokens to read it")
+            raise ConfigError(
+                f"path: synthetic events come from no file, got {self.path!r}; use data=h5_tokens to read it"
+            )
 
 
 def refuse_workers(num_workers: int) -> None:

@@ -57,7 +57,7 @@ def measure_auroc(scores: ArrayLike, labels: ArrayLike) -> Auroc:
 
 
 def _read_events(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    values, is_signal = np.asarray(scores).reshape(-1), np.asarray(labels).reshape(-1)
+    values, is_signal = np.asarray(scores, dtype=np.float64).reshape(-1), np.asarray(labels).reshape(-1)
     if len(values) != len(is_signal):
         raise ValueError(f"labels: expected {len(values)} of them, one per score, got {len(is_signal)}")
     if not np.isin(is_signal, (0, 1)).all():
