@@ -1,8 +1,9 @@
 """Time making synthetic events, from the generator to standardised splits, against one epoch of training on them.
 
-The epoch is that of the default model over as many events as are made, and only its training steps count. Making
-covers all three splits, the checks that a file passes, the normaliser and the data sheet; the rows alone are timed
-too. The ratios are the time per event trained over the time per event made. `--quick` makes 2000 events a split.
+The epoch is that of the default model over as many events as are made, and only its training steps count. Making the
+rows is what the generator does; the second line adds their way to standardised splits (checks, units, normaliser, data
+sheet), which is that of a file. The ratios are the time per event trained over the time per event made. `--quick` makes
+2000 events a split.
 """
 
 import sys
@@ -13,7 +14,7 @@ from _timing import Row, judge, parse_quick, print_header, print_row, run_rounds
 from _workload import BareLoop, configure, load_data
 from thesis_ml.data.synthetic import make_table
 
-REQUIRED = 10.0
+REQUIRED = {"rows of the layout": 10.0, "rows to standardised splits": 5.0}
 N_ROUNDS = 7
 
 
@@ -36,9 +37,9 @@ def main() -> int:
     rounds = run_rounds(clocks, 1 if is_quick else N_ROUNDS)
     print_header("1000 trained", "1000 made")
     rows = []
-    for which, name in ((1, "rows of the layout"), (2, "standardised splits")):
+    for which, name in enumerate(REQUIRED, start=1):
         timing = summarise_rounds([tuple(1000 * time_s for time_s in times) for times in rounds], 0, which)
-        rows.append(Row(name, timing, timing.ratio, REQUIRED))
+        rows.append(Row(name, timing, timing.ratio, REQUIRED[name]))
         print_row(rows[-1])
     return judge(rows, is_quick=is_quick)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from numpy.typing import NDArray
 
 from thesis_ml.config import to_plain
@@ -48,7 +48,7 @@ ANOMALY_LABEL = 2
 ANOMALY_NAMES = {"dijet_resonance": "dijet resonance", "four_top_overlay": "four-top overlay"}
 INJECTED_SPLIT = "test"
 
-N_BLOCK = 4096
+N_BLOCK = 2048
 """Events per block: large enough for numpy, small enough that what is made in vain costs little."""
 
 SLOT_IDS = np.repeat([LIGHT_JET, B_JET, LEPTONS[0], PHOTON], [MOST_LIGHT_JETS, MOST_B_JETS, MOST_LEPTONS, MOST_PHOTONS])
@@ -63,26 +63,30 @@ SORT_GROUPS = np.array([9, 0, 0, 1, 1, 2, 2, 3])
 LARGEST_ETA = 2.5
 RECOIL_SPREAD_RAD = 1.0
 MET_RESOLUTION = 0.5
+TINY_GEV = 1e-9
+"""A smaller sum has no direction: before the first object the direction is random."""
 LARGEST_PHI = np.nextafter(np.float32(math.pi), np.float32(0))
 
 
 @dataclass(frozen=True)
 class Objects:
-    """The objects of some events, in slots; the id of an empty slot is 0, and so is its pT.
+    """The objects of some events, in slots; all is 0 in an empty slot. Momenta and masses are in GeV.
 
     Args:
         ids: Object ids.
-        pt: Transverse momentum in GeV.
+        pt: Transverse momentum.
+        px: Its component along x.
+        py: Its component along y.
         eta: Pseudorapidity.
-        mass: Mass in GeV.
-        phi: Azimuth in radian, not wrapped.
+        mass: Mass.
     """
 
     ids: Int[NDArray[Any], "N S"]
     pt: Float[NDArray[Any], "N S"]
+    px: Float[NDArray[Any], "N S"]
+    py: Float[NDArray[Any], "N S"]
     eta: Float[NDArray[Any], "N S"]
     mass: Float[NDArray[Any], "N S"]
-    phi: Float[NDArray[Any], "N S"]
 
 
 @dataclass(frozen=True)
@@ -175,20 +179,31 @@ def _build_generator(config: SyntheticConfig, split: str, number: int, purpose: 
 
 def _draw_objects(labels: Int[NDArray[Any], " N"], generator: np.random.Generator) -> Objects:
     """Draw all objects of events of the given classes."""
-    n_events = len(labels)
-    ids = np.where(_draw_presence(labels, generator), SLOT_IDS, 0)
-    is_lepton = ids == LEPTONS[0]
-    ids[is_lepton] += generator.integers(0, len(LEPTONS), size=int(is_lepton.sum()))
-    slopes = np.array([kind.jet_slope_gev for kind in CLASSES])[labels, None]
-    excess = generator.exponential(size=(n_events, N_SLOTS))
-    jet_pt, lepton_pt = JET_THRESHOLD_GEV + slopes * excess, LEPTON_THRESHOLD_GEV + LEPTON_SLOPE_GEV * excess
-    pt = np.where(ids == 0, 0.0, np.where(ids <= B_JET, jet_pt, lepton_pt))
-    eta = LARGEST_ETA * (generator.random((3, n_events, N_SLOTS)).sum(axis=0) / 1.5 - 1)
-    shares = generator.uniform(*JET_MASS_SHARE, size=(n_events, N_SLOTS))
-    mass = np.where((ids == LIGHT_JET) | (ids == B_JET), shares * pt, MASSES_GEV[ids])
-    turns = generator.normal(0.0, RECOIL_SPREAD_RAD, size=(n_events, N_SLOTS))
-    phi = _throw_against(pt, turns) + generator.uniform(0, 2 * math.pi, size=(n_events, 1))
-    return Objects(ids, pt, eta, mass, phi)
+    is_object = _draw_presence(labels, generator)
+    events, slots = np.nonzero(is_object)
+    n_objects = len(events)
+    ids = SLOT_IDS[slots]
+    is_lepton, is_jet = ids == LEPTONS[0], ids <= B_JET
+    ids[is_lepton] = generator.integers(LEPTONS[0], LEPTONS[-1] + 1, size=int(is_lepton.sum()))
+    excess = generator.exponential(size=n_objects)
+    slopes = np.array([kind.jet_slope_gev for kind in CLASSES])[labels[events]]
+    pt = np.where(is_jet, JET_THRESHOLD_GEV + slopes * excess, LEPTON_THRESHOLD_GEV + LEPTON_SLOPE_GEV * excess)
+    shares = generator.uniform(*JET_MASS_SHARE, size=n_objects)
+    values = {
+        "ids": ids,
+        "pt": pt,
+        "eta": LARGEST_ETA * (generator.random((3, n_objects)).sum(axis=0) / 1.5 - 1),
+        "mass": np.where(is_jet, shares * pt, MASSES_GEV[ids]),
+    }
+    dense = {name: _fill_slots(part, is_object) for name, part in values.items()}
+    px, py = _throw_against(dense["pt"], is_object, generator)
+    return Objects(px=px, py=py, **dense)
+
+
+def _fill_slots(values: Num[NDArray[Any], " P"], is_object: Bool[NDArray[Any], "N S"]) -> Num[NDArray[Any], "N S"]:
+    dense = np.zeros(is_object.shape, dtype=values.dtype)
+    dense[is_object] = values
+    return dense
 
 
 def _draw_presence(labels: Int[NDArray[Any], " N"], generator: np.random.Generator) -> Bool[NDArray[Any], "N S"]:
@@ -210,15 +225,27 @@ def _draw_counts(
     return np.choose(labels, counts)
 
 
-def _throw_against(pt: Float[NDArray[Any], "N S"], turns: Float[NDArray[Any], "N S"]) -> Float[NDArray[Any], "N S"]:
-    """Return azimuths in which each object flies against the sum of those before it, turned by `turns`."""
-    phi = np.empty_like(pt)
+def _throw_against(
+    pt: Float[NDArray[Any], "N S"], is_object: Bool[NDArray[Any], "N S"], generator: np.random.Generator
+) -> tuple[Float[NDArray[Any], "N S"], Float[NDArray[Any], "N S"]]:
+    """Return transverse momenta in which each object flies roughly against the sum of those before it."""
+    turns = generator.normal(math.pi, RECOIL_SPREAD_RAD, size=int(is_object.sum()))
+    along = _fill_slots(np.cos(turns), is_object) * pt
+    across = _fill_slots(np.sin(turns), is_object) * pt
+    angle = generator.uniform(0, 2 * math.pi, size=len(pt))
+    px, py = np.zeros_like(pt), np.zeros_like(pt)
     x, y = np.zeros(len(pt)), np.zeros(len(pt))
+    unit_x, unit_y = np.cos(angle), np.sin(angle)
     for slot in range(pt.shape[1]):
-        phi[:, slot] = np.arctan2(-y, -x) + turns[:, slot]
-        x += pt[:, slot] * np.cos(phi[:, slot])
-        y += pt[:, slot] * np.sin(phi[:, slot])
-    return phi
+        px[:, slot] = unit_x * along[:, slot] - unit_y * across[:, slot]
+        py[:, slot] = unit_y * along[:, slot] + unit_x * across[:, slot]
+        x += px[:, slot]
+        y += py[:, slot]
+        total = np.hypot(x, y)
+        has_direction = total > TINY_GEV
+        np.divide(x, total, out=unit_x, where=has_direction)
+        np.divide(y, total, out=unit_y, where=has_direction)
+    return px, py
 
 
 def _draw_anomalies(config: SyntheticConfig, n_events: int, generator: np.random.Generator) -> Objects:
@@ -232,27 +259,28 @@ def _put_resonance(objects: Objects, resonance: ResonanceConfig, generator: np.r
     """Replace the first two light jets of every event, which all have, by those that a resonance decays to.
 
     Its mass follows a Breit-Wigner curve cut at a quarter of the mass on either side; it has no transverse momentum,
-    and decays to jets at 37 degrees or more from the beam in its own frame.
+    and decays to jets at 53 degrees or more from the beam in its own frame. The other objects balance each other.
     """
     n_events = len(objects.pt)
     half_width, reach = resonance.width_gev / 2, math.atan(resonance.mass_gev / 2 / resonance.width_gev)
     mass = resonance.mass_gev + half_width * np.tan(generator.uniform(-reach, reach, size=n_events))
     shares = generator.uniform(*JET_MASS_SHARE, size=(n_events, 2))
     energies = np.hypot(1, shares)
-    momentum = mass / energies.sum(axis=1)
-    cosine, rapidity = generator.uniform(-0.6, 0.6, size=n_events), generator.uniform(-1, 1, size=n_events)
-    along = np.stack([cosine, -cosine], axis=1) * momentum[:, None]
-    pz = np.cosh(rapidity)[:, None] * along + np.sinh(rapidity)[:, None] * energies * momentum[:, None]
-    pt = np.repeat((momentum * np.sqrt(1 - cosine**2))[:, None], 2, axis=1)
-    first = generator.uniform(0, 2 * math.pi, size=(n_events, 1))
-    turns = generator.normal(0.0, RECOIL_SPREAD_RAD, size=(n_events, N_SLOTS - 2))
-    rest = _throw_against(objects.pt[:, 2:], turns) + first
+    momentum = (mass / energies.sum(axis=1))[:, None]
+    cosine, rapidity = generator.uniform(-0.6, 0.6, size=n_events), generator.uniform(-1, 1, size=(n_events, 1))
+    along = np.stack([cosine, -cosine], axis=1) * momentum
+    pz = np.cosh(rapidity) * along + np.sinh(rapidity) * energies * momentum
+    pt = np.repeat(momentum * np.sqrt(1 - cosine**2)[:, None], 2, axis=1)
+    angle = generator.uniform(0, 2 * math.pi, size=n_events)
+    signs = np.array([1.0, -1.0])
+    rest_x, rest_y = _throw_against(objects.pt[:, 2:], objects.ids[:, 2:] > 0, generator)
     return Objects(
         ids=objects.ids,
         pt=np.concatenate([pt, objects.pt[:, 2:]], axis=1),
+        px=np.concatenate([pt * np.cos(angle)[:, None] * signs, rest_x], axis=1),
+        py=np.concatenate([pt * np.sin(angle)[:, None] * signs, rest_y], axis=1),
         eta=np.concatenate([np.arcsinh(pz / pt), objects.eta[:, 2:]], axis=1),
-        mass=np.concatenate([shares * momentum[:, None], objects.mass[:, 2:]], axis=1),
-        phi=np.concatenate([first, first + math.pi, rest], axis=1),
+        mass=np.concatenate([shares * momentum, objects.mass[:, 2:]], axis=1),
     )
 
 
@@ -268,42 +296,35 @@ def _overlay(first: Objects, second: Objects) -> Objects:
 
 def _build_rows(objects: Objects, generator: np.random.Generator) -> Float[NDArray[np.float32], "N W"]:
     """Return the stored rows: sorted objects, and the MET that balances them."""
-    met = _draw_met(objects, generator)
-    keys = SORT_GROUPS[objects.ids] * 1e6 - objects.pt
-    order = np.argsort(keys, axis=1, kind="stable")
-    ids, pt, eta, mass, phi = (
-        np.take_along_axis(getattr(objects, field.name), order, axis=1) for field in dataclasses.fields(Objects)
-    )
-    is_object = ids > 0
-    kinematics = np.zeros((*ids.shape, 4), dtype=np.float32)
-    kinematics[is_object] = _store_objects(pt[is_object], eta[is_object], mass[is_object], phi[is_object])
-    return np.concatenate([ids.astype(np.float32), met, kinematics.reshape(-1, 4 * N_SLOTS)], axis=1)
+    n_events = len(objects.ids)
+    order = np.argsort(SORT_GROUPS[objects.ids] * 1e6 - objects.pt, axis=1, kind="stable")
+    flat = order + N_SLOTS * np.arange(n_events)[:, None]
+    is_object = np.arange(N_SLOTS) < (objects.ids > 0).sum(axis=1)[:, None]
+    rows = np.zeros((n_events, 2 + 5 * N_SLOTS), dtype=np.float32)
+    rows[:, :N_SLOTS] = objects.ids.reshape(-1)[flat]
+    rows[:, N_SLOTS : N_SLOTS + 2] = _draw_met(objects, generator)
+    rows[:, N_SLOTS + 2 :].reshape(n_events, N_SLOTS, 4)[is_object] = _store_objects(objects, flat[is_object])
+    return rows
 
 
 def _draw_met(objects: Objects, generator: np.random.Generator) -> Float[NDArray[np.float32], "N 2"]:
     """Return MET in MeV and METphi."""
-    noise = MET_RESOLUTION * generator.normal(size=(2, len(objects.pt)))
-    resolution = np.sqrt(objects.pt.sum(axis=1))
-    x = -(objects.pt * np.cos(objects.phi)).sum(axis=1) + resolution * noise[0]
-    y = -(objects.pt * np.sin(objects.phi)).sum(axis=1) + resolution * noise[1]
-    return np.stack([np.hypot(x, y) * MEV_PER_GEV, _wrap(np.arctan2(y, x))], axis=1).astype(np.float32)
+    noise = MET_RESOLUTION * generator.normal(size=(2, len(objects.pt))) * np.sqrt(objects.pt.sum(axis=1))
+    x, y = noise[0] - objects.px.sum(axis=1), noise[1] - objects.py.sum(axis=1)
+    return np.stack([(np.hypot(x, y) * MEV_PER_GEV).astype(np.float32), _store_angle(y, x)], axis=1)
 
 
-def _store_objects(
-    pt: Float[NDArray[Any], " P"],
-    eta: Float[NDArray[Any], " P"],
-    mass: Float[NDArray[Any], " P"],
-    phi: Float[NDArray[Any], " P"],
-) -> Float[NDArray[np.float32], "P 4"]:
-    """Return E, pT, eta, phi in single precision and MeV, with E >= p of the values as stored."""
+def _store_objects(objects: Objects, wanted: Int[NDArray[Any], " P"]) -> Float[NDArray[np.float32], "P 4"]:
+    """Return E, pT, eta, phi of the wanted slots in single precision and MeV, with E >= p of the values as stored."""
+    pt, px, py, eta, mass = (getattr(objects, name).reshape(-1)[wanted] for name in ("pt", "px", "py", "eta", "mass"))
     stored_pt, stored_eta = (pt * MEV_PER_GEV).astype(np.float32), eta.astype(np.float32)
     momentum = stored_pt.astype(np.float64) * np.cosh(stored_eta.astype(np.float64))
     energy = np.hypot(momentum, mass * MEV_PER_GEV).astype(np.float32)
     energy = np.where(energy < momentum, np.nextafter(energy, np.float32(np.inf)), energy)
-    return np.stack([energy, stored_pt, stored_eta, _wrap(phi)], axis=1)
+    return np.stack([energy, stored_pt, stored_eta, _store_angle(py, px)], axis=1)
 
 
-def _wrap(phi: Float[NDArray[Any], "..."]) -> Float[NDArray[np.float32], "..."]:
-    """Return the angles in [-pi, pi], as single precision rounds them inwards."""
-    wrapped = (phi - 2 * math.pi * np.round(phi / (2 * math.pi))).astype(np.float32)
-    return np.clip(wrapped, -LARGEST_PHI, LARGEST_PHI)
+def _store_angle(y: Float[NDArray[Any], " M"], x: Float[NDArray[Any], " M"]) -> Float[NDArray[np.float32], " M"]:
+    """Return the azimuth in [-pi, pi], which single precision could round to beyond pi."""
+    angle: NDArray[np.float32] = np.arctan2(y, x).astype(np.float32)
+    return np.clip(angle, -LARGEST_PHI, LARGEST_PHI)
