@@ -9,7 +9,7 @@ import torch
 
 from thesis_ml.architectures.simple.classifier import ClassifierConfig, Table, TableModel, fit_classifier
 from thesis_ml.data.splits import iterate_batches
-from thesis_ml.errors import ConfigError, DataError, TrainingError
+from thesis_ml.errors import ConfigError, DataError, RunInterrupted, TrainingError
 from thesis_ml.facts.readers import read_events, read_scalars, read_state
 from thesis_ml.metrics.auroc import compute_auroc
 from thesis_ml.training_loops.simple_mlp import TableTask, load_tables, train
@@ -202,6 +202,21 @@ def test_a_finished_run_is_returned_and_another_task_refused(train_with, compose
     assert train(compose_cfg(*overrides)) == first
     with pytest.raises(ConfigError, match="holds another run: task is 'regression' there and 'binary' here"):
         train(compose_cfg(*overrides, "task=binary"))
+
+
+@pytest.mark.parametrize("task", ["regression", "binary"])
+def test_a_run_that_was_stopped_ends_with_the_same_numbers(train_with, compose_cfg, tmp_path: Path, task: str) -> None:
+    overrides = (LOOP, f"task={task}", *SMALL, TWO_EPOCHS, "logging.make_plots=false")
+    stopped = compose_cfg(*overrides, f"run_dir={tmp_path / 'stopped'}", "general.trainer.max_time_s=1e-6")
+    (tmp_path / "stopped").mkdir()
+    whole = train_with(*overrides)
+
+    with pytest.raises(RunInterrupted):
+        train(stopped)
+    resumed = train(compose_cfg(*overrides, f"run_dir={tmp_path / 'stopped'}"))
+
+    assert {**resumed, "run_dir": None} == {**whole, "run_dir": None}
+    assert "on_resume" in [fact["moment"] for fact in read_events(tmp_path / "stopped/facts")]
 
 
 def test_config_holds_what_the_task_reads(parse) -> None:
