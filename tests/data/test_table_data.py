@@ -73,6 +73,11 @@ def test_known_tables_repeat_and_splits_differ(task: Any) -> None:
     assert "the known function reaches" in first.describe()
 
 
+def test_binary_split_of_one_class_is_refused() -> None:
+    with pytest.raises(DataError, match=r"general\.table\.n_val: 1 rows hold one class only"):
+        build_known_tables("binary", replace(SMALL, n_val=1))
+
+
 def test_fingerprint_of_known_tables_knows_task_and_options() -> None:
     prints = {
         hash_known_tables(task, config)

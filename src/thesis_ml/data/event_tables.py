@@ -12,7 +12,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from thesis_ml.config import choose
 from thesis_ml.data.batch import DataDims, sum_over_events
 from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.data.splits import TokenSplit
@@ -37,9 +36,14 @@ class EventTable:
 
 
 def build_event_table(
-    representation: str, split: TokenSplit, dims: DataDims, normalizer: Normalizer, *, n_tokens: int | None = None
+    representation: Representation,
+    split: TokenSplit,
+    dims: DataDims,
+    normalizer: Normalizer,
+    *,
+    n_tokens: int | None = None,
 ) -> EventTable:
-    """Return the table called `pooled` or `flattened`.
+    """Return the pooled or the flattened table of some events.
 
     Args:
         representation: Which table.
@@ -47,11 +51,7 @@ def build_event_table(
         dims: Their columns and types.
         normalizer: How their columns were standardised.
         n_tokens: Tokens per event of the flattened table; None takes `dims.max_tokens`.
-
-    Raises:
-        ConfigError: There is no such table.
     """
-    choose(representation, dict.fromkeys(("pooled", "flattened")), "representation")
     if representation == "pooled":
         return pool_events(split, dims, normalizer)
     return flatten_events(split, dims, normalizer, n_tokens or dims.max_tokens)

@@ -133,12 +133,18 @@ def build_known_tables(task: KnownTask, config: KnownTableConfig) -> TableData:
     """Return a table for `regression`, whose target stands in the globals, or `binary`, with labels.
 
     The data sheet holds what the known function itself reaches on each split: `mse`, or `bce` and `auroc`.
+
+    Raises:
+        DataError: A split is so small that it has one class only.
     """
     make = _MAKERS[task]
     made = {
         split: make(n_rows, config, np.random.default_rng([config.seed, number]))
         for number, (split, n_rows) in enumerate(config.sizes().items())
     }
+    for split, table in made.items():
+        if task == "binary" and len(np.unique(table.labels)) < 2:
+            raise DataError(f"general.table.n_{split}: {len(table.labels)} rows hold one class only; ask for more")
     columns = tuple(f"x{number}" for number in range(1, config.n_columns + 1))
     reachable = {split: dict(table.reachable) for split, table in made.items()}
     sizes = {split: {"n_events": n_rows} for split, n_rows in config.sizes().items()}
