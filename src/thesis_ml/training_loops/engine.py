@@ -64,7 +64,7 @@ def run_training(task: Task, data: RunData, config: RunConfig) -> dict[str, Any]
     warnings = resume_training(training, config.run_dir, config)
     resumed = None if warnings is None else Start(training.epoch, training.optimisation.n_steps, warnings)
     with (
-        StopRequests(config.trainer.max_time_s) as stops,
+        StopRequests(config.trainer.max_time_s, f"{config.trainer_key}.max_time_s") as stops,
         open_run_recorder(task, data, config, resumed) as recorder,
         ProgressShower() as shower,
     ):
