@@ -2,18 +2,25 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
+from thesis_ml.cli.hydra_errors import describe_error
 from thesis_ml.errors import ConfigError, DataError, FactsError, ReportError, TrainingError
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
-WRONG_INPUT_ERRORS = (ConfigError, DataError, ReportError, HydraException, OmegaConfBaseException)
+WRONG_INPUT_ERRORS = (ConfigError, DataError, ReportError, HydraException, OmegaConfBaseException, YAMLError)
 FAILURES = (TrainingError, FactsError)
+
+
+class RefusalError(BaseException):
+    """Carries a named error, its cause, out of a Hydra callback: Hydra only warns about every `Exception` of one."""
 
 
 def run_command(command: Callable[[], Any], at_end: Callable[[], int]) -> None:
@@ -21,29 +28,25 @@ def run_command(command: Callable[[], Any], at_end: Callable[[], int]) -> None:
 
     Args:
         command: The function that hydra.main decorates.
-        at_end: Called after success and after a named error; returns the number of failed jobs of a sweep.
+        at_end: Called however the command ends; returns the number of failed jobs of a sweep.
     """
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     # Hydra would print its own errors and always exit with 1; with this it raises them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    n_failed = 0
     try:
-        command()
+        try:
+            command()
+        finally:
+            n_failed = at_end()
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    except (*WRONG_INPUT_ERRORS, *FAILURES) as error:
+    except (RefusalError, *WRONG_INPUT_ERRORS, *FAILURES) as error:
         if wants_traceback:
-            raise
-        n_failed = at_end()
-        print(f"error: {describe_error(error)}", file=sys.stderr)
-        is_mendable = isinstance(error, WRONG_INPUT_ERRORS) and not n_failed
+            traceback.print_exception(error)
+        named = error.__cause__ if isinstance(error, RefusalError) and error.__cause__ is not None else error
+        print(f"error: {describe_error(named)}", file=sys.stderr)
+        is_mendable = isinstance(named, WRONG_INPUT_ERRORS) and not n_failed
         sys.exit(WRONG_INPUT if is_mendable else FAILED)
-    sys.exit(FAILED if at_end() else DONE)
-
-
-def describe_error(error: BaseException) -> str:
-    """Return the message of `error`, with the cause that Hydra hides behind its own."""
-    cause = error.__cause__
-    if isinstance(error, HydraException) and cause is not None and str(cause) not in str(error):
-        return f"{error} ({cause})"
-    return str(error)
+    sys.exit(FAILED if n_failed else DONE)

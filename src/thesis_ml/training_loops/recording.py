@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
+from thesis_ml.config import hint_nearest
 from thesis_ml.data.tokens import TokenData
+from thesis_ml.errors import ConfigError
 from thesis_ml.facts.builders import Job, collect_run_meta
 from thesis_ml.facts.recorder import FactsRecorder, open_recorder
 from thesis_ml.monitoring.orchestrator import build_monitoring
@@ -19,8 +21,30 @@ LEARNING_RATE = "lr"
 
 def list_metric_names(task: Task, data: TokenData) -> Sequence[str]:
     """Return every number that a run of `task` may record for the validation split, beside `loss`."""
-    residuals = [f"{kind}_{feature}" for feature in data.normalizer.features for kind in ("median", "width68")]
-    return ("rec_mse", *task.term_names, *task.metric_names, *task.epoch_metric_names, *residuals)
+    names = (*task.term_names, *task.metric_names, *task.epoch_metric_names)
+    return _add_engine_names(names, data.normalizer.features)
+
+
+def check_monitor(name: str, names: Sequence[str], features: Sequence[str]) -> None:
+    """Refuse a monitor that no run records, before there is a task.
+
+    Args:
+        name: The number that is to choose the best epoch.
+        names: The terms, metrics and epoch metrics of the task.
+        features: The physical features per token.
+
+    Raises:
+        ConfigError: There is no such number.
+    """
+    available = ("loss", *_add_engine_names(names, features))
+    if name not in available:
+        hint = f"{', '.join(available)}{hint_nearest(name, available)}"
+        raise ConfigError(f"phase1.trainer.monitor: unknown {name!r}; available: {hint}")
+
+
+def _add_engine_names(names: Sequence[str], features: Sequence[str]) -> Sequence[str]:
+    residuals = [f"{kind}_{feature}" for feature in features for kind in ("median", "width68")]
+    return ("rec_mse", *names, *residuals)
 
 
 def open_run_recorder(task: Task, data: TokenData, config: ExperimentConfig) -> FactsRecorder:

@@ -1,5 +1,6 @@
 """thesis-train: compose the configuration, open the run's folder and call the chosen loop."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,10 @@ from omegaconf import DictConfig
 
 from thesis_ml.cli.exit_codes import run_command
 from thesis_ml.cli.train.folders import register_folder_resolvers
-from thesis_ml.cli.train.jobs import TrainFunction, print_job_table, run_job
+from thesis_ml.cli.train.guardrails import check_command_line
+from thesis_ml.cli.train.help_text import register_help_resolver
+from thesis_ml.cli.train.jobs import TrainFunction, run_job
+from thesis_ml.cli.train.sweeps import print_job_table
 from thesis_ml.errors import ConfigError
 from thesis_ml.utils.paths import find_configs
 
@@ -31,6 +35,7 @@ DISPATCH: Mapping[str, TrainFunction] = {
 }
 
 register_folder_resolvers()
+register_help_resolver([name for name, train in DISPATCH.items() if train is not _not_there_yet])
 
 
 @hydra.main(config_path=str(find_configs()), config_name="train", version_base="1.3")
@@ -38,6 +43,11 @@ def _compose_and_run(cfg: DictConfig) -> float | None:
     return run_job(cfg, DISPATCH)
 
 
+def _check_and_run() -> None:
+    check_command_line(sys.argv[1:])
+    _compose_and_run()
+
+
 def main() -> None:
     """Run the command and exit with 0 (done), 1 (failed), 2 (wrong input) or 130 (Ctrl-C)."""
-    run_command(_compose_and_run, at_end=print_job_table)
+    run_command(_check_and_run, at_end=print_job_table)

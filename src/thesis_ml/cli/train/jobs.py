@@ -1,4 +1,4 @@
-"""One job of thesis-train in its folder, and the table of jobs of a sweep."""
+"""One job of thesis-train in its folder."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -6,28 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from thesis_ml.cli.train.sweeps import FailureNote
 from thesis_ml.config import choose
 from thesis_ml.errors import ConfigError, DataError
-from thesis_ml.facts.lines import read_result, read_state
-from thesis_ml.facts.recorder import record_failed_start
+from thesis_ml.facts.lines import read_result
 from thesis_ml.utils.paths import FACTS_FOLDER, FolderState, RunFolder
 
 log = logging.getLogger(__name__)
 
 TrainFunction = Callable[[DictConfig], dict[str, Any]]
-
-_sweep_folders: list[Path] = []
-
-
-class SweepFolder(Callback):
-    """Remember where a sweep goes, so that its jobs can be listed whatever becomes of them."""
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        _sweep_folders.append(Path(config.hydra.sweep.dir))
 
 
 def run_job(cfg: DictConfig, dispatch: Mapping[str, TrainFunction]) -> float | None:
@@ -40,19 +30,6 @@ def run_job(cfg: DictConfig, dispatch: Mapping[str, TrainFunction]) -> float | N
     if not cfg.logging.save_artifacts:
         return _take_monitor(train(cfg))
     return _take_monitor(_run_in_folder(Path(hydra_config.runtime.output_dir), train, cfg))
-
-
-def print_job_table() -> int:
-    """Print the state of every job of the sweep that just ended and return how many failed."""
-    if not _sweep_folders or not _sweep_folders[-1].is_dir():
-        return 0
-    jobs = sorted(path for path in _sweep_folders[-1].iterdir() if path.is_dir() and path.name.isdigit())
-    states = [(path, read_state(path / FACTS_FOLDER)) for path in jobs]
-    print(f"{_sweep_folders[-1]}: {len(jobs)} jobs")
-    for path, state in states:
-        print(f"  {path.name}  {state.name:<12} {state.reason}")
-    # A user's own loop may record no facts: its folder is empty, and its error is the one that Hydra raised.
-    return sum(state.name not in ("complete", "empty") for _, state in states)
 
 
 def _run_in_folder(path: Path, train: TrainFunction, cfg: DictConfig) -> Mapping[str, Any]:
@@ -71,15 +48,14 @@ def _train_in(folder: RunFolder, train: TrainFunction, cfg: DictConfig) -> dict[
             f"{folder.path}: holds a run that did not finish, and going on with it is not possible yet; "
             "choose another hydra.run.dir"
         )
+    is_job = HydraConfig.get().mode == RunMode.MULTIRUN
     try:
         folder.write_hydra(_describe_start(cfg))
-        with folder.open_log():
+        with folder.open_log(), FailureNote(folder.path / FACTS_FOLDER, keeps_refusals=is_job):
             return train(cfg)
-    except (ConfigError, DataError) as error:
-        if HydraConfig.get().mode == RunMode.RUN:
+    except (ConfigError, DataError):
+        if not is_job:
             folder.discard_if_new()
-        elif read_state(folder.path / FACTS_FOLDER).name == "empty":
-            record_failed_start(folder.path / FACTS_FOLDER, error)
         raise
 
 
