@@ -67,6 +67,7 @@ class DataConfig:
         _require_distinct("features", self.features)
         if self.train_classes is not None:
             _require_distinct("train_classes", self.train_classes)
+            require(min(self.train_classes) >= 0, "train_classes", "a list of labels >= 0", list(self.train_classes))
         if self.num_workers != 0:
             raise ConfigError(
                 f"num_workers: must be 0, got {self.num_workers!r}; events live in memory and batches are slices of "

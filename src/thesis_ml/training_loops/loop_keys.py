@@ -2,15 +2,7 @@
 
 from collections.abc import Mapping
 
-COMMAND_KEYS = (
-    "env.data_root",
-    "env.output_root",
-    "env.user",
-    "hydra",
-    "loop",
-    "name",
-    "phase1.experiment",
-)
+COMMAND_KEYS = ("env", "hydra", "loop", "name", "phase1.experiment")
 """What the command itself reads, whatever the loop."""
 
 LOOP_KEYS: Mapping[str, tuple[str, ...]] = {

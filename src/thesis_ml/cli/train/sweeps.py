@@ -25,6 +25,7 @@ from thesis_ml.facts.recorder import record_failed_start
 from thesis_ml.utils.paths import FACTS_FOLDER
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+EXPERIMENT_GROUP = "phase1/experiment"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ def check_sweep(config: DictConfig) -> Sequence[str]:
     """
     loader = GlobalHydra.instance().config_loader()
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(_list_lines(config))
+    for override in overrides:
+        if override.key_or_group == EXPERIMENT_GROUP and override.is_sweep_override():
+            raise ConfigError(f"{EXPERIMENT_GROUP}: an experiment is a sweep of its own; choose one per start")
     is_basic = config.hydra.sweeper.get("_target_") == BASIC_SWEEPER
     jobs = BasicSweeper.split_arguments(overrides, None)[0] if is_basic else [_take_first(overrides)]
     swept = describe_differences(jobs)
@@ -91,6 +95,12 @@ def print_job_table() -> int:
     if not _started:
         return 0
     sweep = _started.pop()
+    if not sweep.folder.is_dir():
+        return 0
+    if not any(sweep.folder.iterdir()):
+        # The sweeper could not be made: nothing was started, and the claim on the folder is given back.
+        sweep.folder.rmdir()
+        return 0
     rows = list_rows(sweep)
     width = max((len(row.swept) for row in rows), default=0)
     print(f"{sweep.folder}: {len(rows)} jobs")
