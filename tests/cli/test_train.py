@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_runs import run_commands
 
+from command_runs import run_commands
 from thesis_ml.facts.readers import read_result, read_scalars, read_state
 
 SMALL = (

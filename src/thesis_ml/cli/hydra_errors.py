@@ -106,7 +106,8 @@ def _describe_value(error: OmegaConfBaseException) -> str:
 REWRITTEN = (
     (
         r"Ambiguous value for argument '(?P<line>.*)'\n",
-        "{line}: several values for one run; add --multirun to sweep over them, or write a list as [1,2]",
+        "{line}: several values for one run; add --multirun to sweep over them, or write a list as [1,2] and quote a "
+        "text twice: 'key=\"a, b\"'",
     ),
     (
         r"Sweep parameters '(?P<line>.*)' requires --multirun",

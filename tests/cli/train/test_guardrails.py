@@ -158,6 +158,17 @@ def test_check_job_lets_pass_groups_that_are_merely_composed(compose_job) -> Non
     check_job(job)
 
 
+def test_check_job_warns_of_a_typo_in_a_file(compose_job, caplog: pytest.LogCaptureFixture) -> None:
+    job = compose_job()
+    job.phase1.trainr = {"epochs": 3}
+
+    check_job(job)
+
+    assert [record.message for record in caplog.records] == [
+        "phase1.trainr: no loop of ours reads this key of the configuration"
+    ]
+
+
 def test_check_job_refuses_a_group_of_another_loop_that_was_overridden(compose_job) -> None:
     job = compose_job()
     job.general = {"trainer": {"epochs": 3}}

@@ -1,6 +1,7 @@
 """Refuse a wrong command line or configuration before a folder is made or data is read."""
 
 import copy
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from thesis_ml.cli.hydra_errors import list_leaves
 from thesis_ml.config import choose, hint_nearest, parse_config, require
 from thesis_ml.errors import ConfigError
 from thesis_ml.training_loops.loop_keys import COMMAND_KEYS, LOOP_KEYS, MOVED_KEYS, describe_moved, is_below
+
+log = logging.getLogger(__name__)
 
 
 def _parse_autoencoder(cfg: DictConfig) -> object:
@@ -83,6 +86,8 @@ def check_job(config: DictConfig, number: int = 0) -> None:
         parse_config(EnvConfig, OmegaConf.to_container(cfg.env, resolve=True), "env")
         if loop in LOOP_KEYS:
             refuse_unread(start.overrides.task, loop, cfg)
+            if number == 0:
+                _warn_of_unread(cfg, start.runtime.choices)
             PARSERS[loop](cfg)
 
 
@@ -107,6 +112,15 @@ def refuse_unread(overrides: Sequence[str], loop: str, cfg: DictConfig) -> None:
     for key in MOVED_KEYS:
         if key.startswith("phase1.") and OmegaConf.select(cfg, key) is not None:
             raise ConfigError(f"{describe_moved(key)} (a file of the configuration sets it)")
+
+
+def _warn_of_unread(cfg: DictConfig, choices: Mapping[str, str | None]) -> None:
+    """Warn of keys in files that no loop reads and that are no chosen group, as a typo in an experiment makes them."""
+    known = (*COMMAND_KEYS, "run_dir", *(key for keys in LOOP_KEYS.values() for key in keys))
+    known += tuple(group.replace("/", ".") for group in choices)
+    for key in [str(key) for key in cfg] + [f"phase1.{key}" for key in cfg.get("phase1") or ()]:
+        if not any(is_below(key, (name,)) or is_below(name, (key,)) for name in known):
+            log.warning("%s: no loop of ours reads this key of the configuration", key)
 
 
 def _list_loops() -> Mapping[str, Any]:
