@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from command_runs import Outcome, run_commands
 from thesis_ml.cli.train import DISPATCH
-from thesis_ml.cli.train.guardrails import PARSERS, check_job
+from thesis_ml.cli.train.guardrails import PARSERS, check_command_line, check_job
 from thesis_ml.errors import ConfigError
 from thesis_ml.training_loops.loop_keys import LOOP_KEYS
 from thesis_ml.utils.paths import find_configs
@@ -131,6 +131,19 @@ def test_help_shows_the_loops_that_exist_and_the_values_of_this_command(outcomes
 def test_help_of_hydra_still_lists_its_flags(outcomes: dict[str, Outcome]) -> None:
     assert outcomes["--hydra-help"].exit_code == 0
     assert "--shell-completion" in outcomes["--hydra-help"].stdout
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["--multirun", "phase1/loss=glob(*)", "data=sample,h5_tokens"],
+        ["--multirun", "phase1.trainer.lr=interval(1e-4,1e-2)"],
+        ["data=null", "~phase1/loss", "data={limit_events: 5}"],
+        ["--cfg", "job", "--resolve"],
+    ],
+)
+def test_check_command_line_lets_pass_the_grammar_of_hydra(line: list[str]) -> None:
+    check_command_line(line)
 
 
 def test_every_loop_with_declared_keys_has_a_parser_and_is_a_loop() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, ValueType
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from thesis_ml.cli.groups import list_groups
@@ -155,6 +155,8 @@ def _list_parents(group: str) -> list[str]:
 
 def _refuse_no_option(override: Override) -> None:
     group = override.key_or_group
+    if override.value_type is ValueType.GLOB_CHOICE_SWEEP:  # a pattern that finds names of options
+        return
     values = override.sweep_iterator() if override.is_discrete_sweep() else [override.value()]
     for value in values:
         # A mapping is merged into the group.
