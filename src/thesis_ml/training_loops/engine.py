@@ -17,7 +17,7 @@ from thesis_ml.facts.schema import EpochFacts, Metrics
 from thesis_ml.training_loops.checkpoint import ModelState, copy_model, describe_model, describe_task, restore_task
 from thesis_ml.training_loops.contracts import RunConfig, RunData
 from thesis_ml.training_loops.optimisation import Optimisation
-from thesis_ml.training_loops.recording import Start, list_metric_names, open_run_recorder
+from thesis_ml.training_loops.recording import Start, check_monitor, list_metric_names, open_run_recorder
 from thesis_ml.training_loops.resume import find_finished, resume_training
 from thesis_ml.training_loops.tally import EpochTally, ResidualTally
 from thesis_ml.training_loops.task import StepResult, Task
@@ -109,10 +109,8 @@ class Training:
         self._train_clock = Stopwatch()
         self._run_clock = Stopwatch()
         self._saved_s = time.monotonic()
-        if trainer.monitor not in (names := ("loss", *list_metric_names(task, data))):
-            raise ConfigError(
-                f"{config.trainer_key}.monitor: unknown {trainer.monitor!r}; available: {', '.join(names)}"
-            )
+        metric_names = list_metric_names(task, data.normalizer.features)
+        check_monitor(trainer.monitor, f"{config.trainer_key}.monitor", metric_names)
         if trainer.compile:
             task.model.compile()
 
