@@ -44,7 +44,7 @@ Output
 {folders}
 
 --cfg job shows every key, --config-dir DIR adds your own files, --hydra-help tells Hydra's flags.
-Exit codes: 0 done, 1 failure, 2 wrong input, 130 Ctrl-C."""
+Exit codes: 0 done, 1 failure, 2 wrong input, 85 stopped (start it again), 130 Ctrl-C."""
 FOLDER_NOTES = ("a run; elsewhere with hydra.run.dir=...", "a sweep, its jobs in 000/, 001/ ...")
 
 
