@@ -21,7 +21,9 @@ class FamilySwitches:
 
     losses: bool = True
     metrics: bool = True
+    recon: bool = True
     codebook: bool = True
+    latency: bool = True
 
 
 @dataclass(frozen=True)

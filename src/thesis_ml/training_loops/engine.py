@@ -16,11 +16,12 @@ from thesis_ml.data.tokens import TokenData
 from thesis_ml.errors import ConfigError, TrainingError
 from thesis_ml.facts.recorder import FactsRecorder
 from thesis_ml.facts.schema import EpochFacts
+from thesis_ml.training_loops.arrays import RunArrays
 from thesis_ml.training_loops.checkpoint import describe_model, describe_training
 from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.training_loops.optimisation import Optimisation
-from thesis_ml.training_loops.recording import list_metric_names, open_run_recorder
-from thesis_ml.training_loops.tally import EpochTally, ResidualTally
+from thesis_ml.training_loops.recording import DATA_WAIT, list_metric_names, open_run_recorder
+from thesis_ml.training_loops.tally import EpochTally, ResidualTally, TimedBatches
 from thesis_ml.training_loops.task import StepResult, Task
 from thesis_ml.utils.checkpoints import link_model, save_checkpoint
 from thesis_ml.utils.devices import choose_device, read_max_memory_mib
@@ -122,10 +123,13 @@ class Training:
         progress.end_epoch(describe_epoch(facts, self.config.trainer.epochs))
 
     def finish(self, recorder: FactsRecorder) -> dict[str, Any]:
-        """Test the best weights, record the result and return it."""
-        recorder.record_train_end(self.best_epoch)
+        """Evaluate the best weights on val and test, record the result and return it."""
         self.task.model.load_state_dict(self._best_weights)
-        test, counts = self._evaluate_with_counts(self.best_epoch, "test")
+        arrays = RunArrays(self.data)
+        self._evaluate(self.best_epoch, "val", arrays)
+        recorder.save_arrays(arrays.to_dict())
+        recorder.record_train_end(self.best_epoch)
+        test = self._evaluate(self.best_epoch, "test", arrays)
         result = {
             "best_monitor": self.best_monitor,
             "best_val_loss": self.best_loss,
@@ -136,7 +140,7 @@ class Training:
             "rec_mse": test["rec_mse"],
             "run_dir": None if self.config.run_dir is None else str(self.config.run_dir),
         }
-        recorder.save_arrays({f"test_{name}": values.cpu().numpy() for name, values in counts.items()})
+        recorder.save_arrays(arrays.to_dict())
         recorder.record_test(self.best_epoch, test, result)
         log.info("test: loss %.5g, rec_mse %.5g (weights of epoch %d)", test["loss"], test["rec_mse"], self.best_epoch)
         return result
@@ -144,7 +148,8 @@ class Training:
     def _train_once(self, epoch: int, progress: ProgressShower) -> dict[str, float]:
         tally = EpochTally(self.task, self.data.dims)
         self._set_mode(training=True)
-        for number, batch in enumerate(self._iterate_train(epoch)):
+        batches = TimedBatches(self._iterate_train(epoch))
+        for number, batch in enumerate(batches):
             self.optimisation.start_batch(number)
             with self._autocast():
                 step = self.task.train_step(batch, self.optimisation)
@@ -156,18 +161,16 @@ class Training:
             progress.step(batch.n_events, tally.latest_loss)
         numbers = tally.finish()
         refuse_bad_numbers(numbers, f"epoch {epoch}, training split")
-        return numbers
+        return {**numbers, DATA_WAIT: batches.wait_s}
 
     def _iterate_train(self, epoch: int) -> Iterator[TokenBatch]:
         trainer = self.config.trainer
         order = make_order_generator(trainer.seed, epoch)
         return iterate_batches(self.splits["train"], trainer.batch_size, generator=order, accumulate=trainer.accumulate)
 
-    def _evaluate(self, epoch: int, split: str) -> dict[str, float]:
-        return self._evaluate_with_counts(epoch, split)[0]
-
     @torch.no_grad()
-    def _evaluate_with_counts(self, epoch: int, split: str) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    def _evaluate(self, epoch: int, split: str, arrays: RunArrays | None = None) -> dict[str, float]:
+        """Return the numbers of a split, and add its tokens and counts to `arrays` when there are any."""
         tally = EpochTally(self.task, self.data.dims)
         residuals = ResidualTally(self.data.normalizer)
         self._set_mode(training=False)
@@ -178,7 +181,9 @@ class Training:
             residuals.add(step.features, batch)
         numbers = tally.finish()
         refuse_bad_numbers(numbers, f"epoch {epoch}, {split} split")
-        return {**numbers, **residuals.finish()}, tally.counts
+        if arrays is not None:
+            arrays.add_split(split, residuals, tally.counts)
+        return {**numbers, **residuals.finish()}
 
     def _set_mode(self, *, training: bool) -> None:
         for module in self.task.modules.values():

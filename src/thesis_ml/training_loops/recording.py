@@ -15,6 +15,8 @@ from thesis_ml.training_loops.task import Task
 from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER
 
 LEARNING_RATE = "lr"
+DATA_WAIT = "data_wait_s"
+"""Numbers of the training split that no task names: they are the engine's."""
 
 
 def list_metric_names(task: Task, data: TokenData) -> Sequence[str]:
@@ -42,7 +44,7 @@ def open_run_recorder(task: Task, data: TokenData, config: ExperimentConfig) -> 
     recorder = open_recorder(
         None if folder is None else folder / FACTS_FOLDER,
         meta=meta,
-        metric_names=(LEARNING_RATE, *list_metric_names(task, data)),
+        metric_names=(LEARNING_RATE, DATA_WAIT, *list_metric_names(task, data)),
         subscribers=_list_subscribers(task, folder, config),
     )
     recorder.record_start(config=plain, data=data.sheet, run_dir=folder)

@@ -1,6 +1,7 @@
 """Exact averages over an epoch, without reading a number from the device in between."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -74,20 +75,45 @@ class EpochTally:
 
 
 class ResidualTally:
-    """Keep the physical residuals of a split, which quantiles need as a whole."""
+    """Keep the physical tokens of a split, true and reconstructed: quantiles of residuals need them as a whole."""
 
     def __init__(self, normalizer: Normalizer) -> None:
         self.normalizer = normalizer
-        self._residuals: list[np.ndarray] = []
+        self._predicted: list[np.ndarray] = []
+        self._true: list[np.ndarray] = []
 
     def add(self, features: Float[Tensor, "P F"], batch: TokenBatch) -> None:
-        predicted = self.normalizer.decode_features(features.detach()).cpu().numpy()
-        true = self.normalizer.decode_features(batch.features).cpu().numpy()
-        self._residuals.append(compute_residuals(predicted, true, self.normalizer.features))
+        """Add the reconstructed features of one batch."""
+        self._predicted.append(self.normalizer.decode_features(features.detach()).cpu().numpy())
+        self._true.append(self.normalizer.decode_features(batch.features).cpu().numpy())
+
+    def tokens(self) -> dict[str, np.ndarray]:
+        """Return `true`, `rec` and `residual` of all tokens, with a column per physical feature."""
+        predicted, true = np.concatenate(self._predicted), np.concatenate(self._true)
+        residuals = compute_residuals(predicted, true, self.normalizer.features)
+        return {"true": true, "rec": predicted, "residual": residuals}
 
     def finish(self) -> dict[str, float]:
         """Return medians and 68% half-widths per feature."""
-        return summarise_residuals(np.concatenate(self._residuals), self.normalizer.features)
+        return summarise_residuals(self.tokens()["residual"], self.normalizer.features)
+
+
+class TimedBatches:
+    """Iterate over batches and sum the seconds that the next one was waited for."""
+
+    def __init__(self, batches: Iterable[TokenBatch]) -> None:
+        self.wait_s = 0.0
+        self._batches = iter(batches)
+
+    def __iter__(self) -> Iterator[TokenBatch]:
+        return self
+
+    def __next__(self) -> TokenBatch:
+        start_s = time.perf_counter()
+        try:
+            return next(self._batches)
+        finally:
+            self.wait_s += time.perf_counter() - start_s
 
 
 def _add_scaled(sums: Tensor | None, values: Tensor, scale: float) -> Tensor:
