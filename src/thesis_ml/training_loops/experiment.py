@@ -13,6 +13,7 @@ from thesis_ml.config import hint_nearest, parse_config, to_plain
 from thesis_ml.data.config import DataConfig
 from thesis_ml.errors import ConfigError
 from thesis_ml.monitoring.config import LoggingConfig
+from thesis_ml.monitoring.trackers import refuse_missing_packages
 from thesis_ml.training_loops.trainer import TrainerConfig
 
 TOP_KEYS = ("data", "env", "logging", "name", "phase1", "run_dir")
@@ -68,6 +69,7 @@ def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
     phase1 = plain.get("phase1", {})
     _refuse_unknown(phase1, (*MODEL_GROUPS, "trainer"), "phase1.")
     logging = parse_config(LoggingConfig, plain["logging"], "logging")
+    refuse_missing_packages(logging.tracker, "logging.tracker")
     start = HydraConfig.get() if HydraConfig.initialized() else None
     return ExperimentConfig(
         loop=start.runtime.choices.get("loop") or "ae" if start else "ae",

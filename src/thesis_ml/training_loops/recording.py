@@ -1,15 +1,15 @@
 """Open the facts of a run: which numbers it will record, and who draws from them."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.facts.builders import Job, collect_run_meta
-from thesis_ml.facts.recorder import FactsRecorder, open_recorder
-from thesis_ml.monitoring.orchestrator import build_monitoring
+from thesis_ml.facts.recorder import FactsRecorder, Subscriber, open_recorder
+from thesis_ml.monitoring.orchestrator import build_monitoring, build_tracking
+from thesis_ml.monitoring.trackers import TrackedRun
 from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.training_loops.task import Task
 from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER
@@ -45,7 +45,7 @@ def open_run_recorder(task: Task, data: TokenData, config: ExperimentConfig) -> 
         None if folder is None else folder / FACTS_FOLDER,
         meta=meta,
         metric_names=(LEARNING_RATE, DATA_WAIT, *list_metric_names(task, data)),
-        subscribers=_list_subscribers(task, folder, config),
+        subscribers=_list_subscribers(task, config, meta.run_id),
     )
     recorder.record_start(config=plain, data=data.sheet, run_dir=folder)
     return recorder
@@ -58,7 +58,10 @@ def describe_cuda() -> Mapping[str, Any]:
     return {"device": torch.cuda.get_device_name(), "runtime": torch.version.cuda}
 
 
-def _list_subscribers(task: Task, folder: Path | None, config: ExperimentConfig) -> Sequence[Any]:
+def _list_subscribers(task: Task, config: ExperimentConfig, run_id: str) -> Sequence[Subscriber]:
+    folder = config.run_dir
     if folder is None:
         return ()
-    return build_monitoring(config.logging, task.plot_families, folder / FIGURES_FOLDER)
+    run = TrackedRun(run_id, folder.resolve().name, config.to_plain())
+    figures = build_monitoring(config.logging, task.plot_families, folder / FIGURES_FOLDER)
+    return (*figures, *build_tracking(config.logging, run, folder))
