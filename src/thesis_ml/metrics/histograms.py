@@ -46,9 +46,10 @@ def build_edges(values: Array, feature: str) -> Array:
 
 def build_residual_edges(residuals: Array) -> Array:
     """Return `N_RESIDUAL_BINS` + 1 edges around zero that hold the bulk of these residuals."""
-    if len(residuals) == 0:
+    finite = residuals[np.isfinite(residuals)]
+    if len(finite) == 0:
         return np.linspace(-1.0, 1.0, N_RESIDUAL_BINS + 1)
-    largest = float(np.abs(np.quantile(residuals, [0.16, 0.84])).max())
+    largest = float(np.abs(np.quantile(finite, [0.16, 0.84])).max())
     half_range = max(_round_up(RESIDUAL_WIDTHS * largest), LEAST_RESIDUAL)
     return np.linspace(-half_range, half_range, N_RESIDUAL_BINS + 1)
 
@@ -65,7 +66,7 @@ def count_in_bins(values: Array, edges: Array) -> npt.NDArray[np.int64]:
 
 def _round_up(value: float) -> float:
     """Return the next number of two digits, so that a range reads well."""
-    if not 0 < value < math.inf:
+    if value == 0:
         return 0.0
     step = 10.0 ** (math.floor(math.log10(value)) - 1)
     return math.ceil(value / step - 1e-9) * step

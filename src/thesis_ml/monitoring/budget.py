@@ -4,7 +4,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +23,13 @@ class DrawingBudget:
 
     Args:
         families: The families that share the budget.
+        clock: Seconds since any moment.
     """
 
-    def __init__(self, families: Sequence[str]) -> None:
+    def __init__(self, families: Sequence[str], clock: Callable[[], float] = time.perf_counter) -> None:
         self.spent_s = 0.0
-        self._start_s = time.perf_counter()
+        self._clock = clock
+        self._start_s = clock()
         self._costs_s = dict.fromkeys(families, NEW_FIGURE_S)
         self._epoch = -1
         self._is_allowed = False
@@ -51,18 +53,18 @@ class DrawingBudget:
     def measure(self, family: str) -> Iterator[None]:
         """Count the time of the context as drawing, and as what the next figure of `family` will cost."""
         needs_import = _needs_import()
-        start_s = time.perf_counter()
+        start_s = self._clock()
         try:
             yield
         finally:
-            cost_s = time.perf_counter() - start_s
+            cost_s = self._clock() - start_s
             self.spent_s += cost_s
             # The first figure of a process pays for the import, which no later one does.
             self._costs_s[family] = NEW_FIGURE_S if needs_import else cost_s
 
     def _fits(self) -> bool:
         expected_s = sum(self._costs_s.values()) + (IMPORT_S if _needs_import() else 0.0)
-        return self.spent_s + expected_s <= DRAWING_SHARE * (time.perf_counter() - self._start_s)
+        return self.spent_s + expected_s <= DRAWING_SHARE * (self._clock() - self._start_s)
 
 
 def _needs_import() -> bool:

@@ -7,8 +7,8 @@ import torch
 
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.facts.builders import Job, collect_run_meta
-from thesis_ml.facts.recorder import FactsRecorder, Subscriber, open_recorder
-from thesis_ml.monitoring.orchestrator import build_monitoring, build_tracking
+from thesis_ml.facts.recorder import FactsRecorder, open_recorder
+from thesis_ml.monitoring.orchestrator import FigureDrawer, TrackerFeed, build_monitoring, build_tracking
 from thesis_ml.monitoring.trackers import TrackedRun
 from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.training_loops.task import Task
@@ -58,7 +58,7 @@ def describe_cuda() -> Mapping[str, Any]:
     return {"device": torch.cuda.get_device_name(), "runtime": torch.version.cuda}
 
 
-def _list_subscribers(task: Task, config: ExperimentConfig, run_id: str) -> Sequence[Subscriber]:
+def _list_subscribers(task: Task, config: ExperimentConfig, run_id: str) -> Sequence[FigureDrawer | TrackerFeed]:
     folder = config.run_dir
     if folder is None:
         return ()

@@ -158,8 +158,8 @@ def _draw_spectrum(figure: Figure, top_in: float, spectrum: Spectrum) -> None:
 def _scale_counts(axes: Axes, spectrum: Spectrum) -> None:
     largest = max(int(spectrum.true[1:-1].max()), int(spectrum.rec[1:-1].max()), 1)
     if spectrum.feature in FALLING:
-        io_utils.set_log_scale(axes, float(largest))
         axes.set_ylim(0.5, 20 * largest)
+        io_utils.set_log_scale(axes, float(largest))
     else:
         axes.set_ylim(0, 1.35 * largest)
 
