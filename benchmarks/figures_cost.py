@@ -4,7 +4,7 @@ Both train the default model on the sample for the same epochs. From the facts o
 ended, and the time between epochs, which holds facts, checkpoints and, in one of them, figures. Drawing is the
 difference of the latter, which the noise of the training itself does not touch. The figures of the end of training and
 of the test come later and are left out: they cost the same however long a run is. Matplotlib is imported before the
-clock starts when the run is to draw within a minute; `IMPORT_S` of the budget charges it to a real run.
+clock starts: a real run pays for that once, and its budget counts it, which delays the first figures.
 """
 
 import sys
