@@ -6,10 +6,11 @@ that modules that record how they are called stand in for them.
 
 import importlib
 import sys
+import tomllib
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import pytest
 
@@ -109,6 +110,14 @@ def test_epoch_numbers_are_those_of_the_history_without_what_was_not_measured() 
     assert numbers["run/throughput"] == 20_000.0
     assert "val/lr" not in numbers
     assert all(value == value for value in numbers.values())
+
+
+def test_trackers_are_those_that_can_be_chosen_and_installed() -> None:
+    pyproject = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    extras = tomllib.loads(pyproject)["project"]["optional-dependencies"]
+
+    assert get_args(get_type_hints(LoggingConfig)["tracker"]) == ("none", *TRACKERS)
+    assert set(TRACKERS) == set(extras) - {"test"}
 
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])

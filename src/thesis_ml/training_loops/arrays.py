@@ -40,7 +40,10 @@ class RunArrays:
     def _find_edges(self, feature: str, kind: str, values: np.ndarray) -> np.ndarray:
         if kind != "residual":
             return self._arrays[name_edges(feature)]
-        return self._arrays.setdefault(f"{name_edges(feature)}_residual", build_residual_edges(values))
+        name = f"{name_edges(feature)}_residual"
+        if name not in self._arrays:
+            self._arrays[name] = build_residual_edges(values)
+        return self._arrays[name]
 
 
 def name_edges(feature: str) -> str:

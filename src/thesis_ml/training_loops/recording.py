@@ -7,6 +7,7 @@ import torch
 
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.facts.builders import Job, collect_run_meta
+from thesis_ml.facts.lines import read_run_id
 from thesis_ml.facts.recorder import FactsRecorder, open_recorder
 from thesis_ml.monitoring.orchestrator import FigureDrawer, TrackerFeed, build_monitoring, build_tracking
 from thesis_ml.monitoring.trackers import TrackedRun
@@ -62,6 +63,8 @@ def _list_subscribers(task: Task, config: ExperimentConfig, run_id: str) -> Sequ
     folder = config.run_dir
     if folder is None:
         return ()
+    # A run that goes on keeps the identity that its folder holds.
+    run_id = read_run_id(folder / FACTS_FOLDER) or run_id
     run = TrackedRun(run_id, folder.resolve().name, config.to_plain())
     figures = build_monitoring(config.logging, task.plot_families, folder / FIGURES_FOLDER)
     return (*figures, *build_tracking(config.logging, run, folder))
