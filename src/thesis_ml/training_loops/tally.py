@@ -81,17 +81,21 @@ class ResidualTally:
         self.normalizer = normalizer
         self._predicted: list[np.ndarray] = []
         self._true: list[np.ndarray] = []
+        self._tokens: dict[str, np.ndarray] | None = None
 
     def add(self, features: Float[Tensor, "P F"], batch: TokenBatch) -> None:
         """Add the reconstructed features of one batch."""
         self._predicted.append(self.normalizer.decode_features(features.detach()).cpu().numpy())
         self._true.append(self.normalizer.decode_features(batch.features).cpu().numpy())
+        self._tokens = None
 
     def tokens(self) -> dict[str, np.ndarray]:
         """Return `true`, `rec` and `residual` of all tokens, with a column per physical feature."""
-        predicted, true = np.concatenate(self._predicted), np.concatenate(self._true)
-        residuals = compute_residuals(predicted, true, self.normalizer.features)
-        return {"true": true, "rec": predicted, "residual": residuals}
+        if self._tokens is None:
+            predicted, true = np.concatenate(self._predicted), np.concatenate(self._true)
+            residuals = compute_residuals(predicted, true, self.normalizer.features)
+            self._tokens = {"true": true, "rec": predicted, "residual": residuals}
+        return self._tokens
 
     def finish(self) -> dict[str, float]:
         """Return medians and 68% half-widths per feature."""
