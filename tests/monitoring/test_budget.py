@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from thesis_ml.monitoring.budget import DRAWING_SHARE, IMPORT_S, NEW_FIGURE_S, DrawingBudget
+from thesis_ml.monitoring.budget import CAUTION, DRAWING_SHARE, IMPORT_S, NEW_FIGURE_S, DrawingBudget
 
 
 class Clock:
@@ -40,10 +40,26 @@ def test_figures_of_epochs_stay_within_their_share(epoch_s: float, figure_s: flo
     assert shares[-1] <= DRAWING_SHARE
 
 
+def test_figures_that_become_slower_stay_within_their_share() -> None:
+    clock = Clock()
+    budget = DrawingBudget(("losses",), clock)
+    figure_s = 0.2
+
+    for epoch in range(2000):
+        clock.now_s += 1.0
+        if budget.allows(epoch):
+            with budget.measure("losses"):
+                clock.now_s += figure_s
+            figure_s *= 1.2
+
+    assert figure_s > 1
+    assert budget.spent_s / (clock.now_s - 100.0) <= DRAWING_SHARE
+
+
 def test_figures_of_one_epoch_are_drawn_all_or_none() -> None:
     clock = Clock()
     budget = DrawingBudget(("losses", "recon"), clock)
-    clock.now_s += 2 * (IMPORT_S + NEW_FIGURE_S) / DRAWING_SHARE
+    clock.now_s += 2 * (IMPORT_S + CAUTION * NEW_FIGURE_S) / DRAWING_SHARE
 
     assert budget.allows(1)
     with budget.measure("losses"):
@@ -68,7 +84,7 @@ def test_first_figure_waits_until_the_import_of_matplotlib_fits(monkeypatch: pyt
     clock = Clock()
     budget = DrawingBudget(("losses",), clock)
 
-    clock.now_s += 0.99 * (IMPORT_S + NEW_FIGURE_S) / DRAWING_SHARE
+    clock.now_s += 0.99 * (IMPORT_S + CAUTION * NEW_FIGURE_S) / DRAWING_SHARE
     assert not budget.allows(1)
-    clock.now_s += 0.02 * (IMPORT_S + NEW_FIGURE_S) / DRAWING_SHARE
+    clock.now_s += 0.02 * (IMPORT_S + CAUTION * NEW_FIGURE_S) / DRAWING_SHARE
     assert budget.allows(2)
