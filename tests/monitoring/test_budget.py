@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from matplotlib import figure
 
 from thesis_ml.monitoring.budget import CAUTION, DRAWING_SHARE, IMPORT_S, NEW_FIGURE_S, DrawingBudget
 
@@ -80,7 +81,7 @@ def test_time_of_a_figure_that_failed_counts() -> None:
 
 
 def test_first_figure_waits_until_the_import_of_matplotlib_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
+    monkeypatch.delitem(sys.modules, figure.__name__)
     clock = Clock()
     budget = DrawingBudget(("losses",), clock)
 

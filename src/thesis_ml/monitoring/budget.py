@@ -12,7 +12,7 @@ DRAWING_SHARE = 0.02
 """Largest share of a run's time so far that the figures of its epochs may take."""
 
 IMPORT_S = 1.5
-NEW_FIGURE_S = 0.15
+NEW_FIGURE_S = 0.1
 """What the import of matplotlib and the first figure of a family are expected to cost, until they were measured."""
 
 
