@@ -23,7 +23,9 @@ class FamilySwitches:
 
     losses: bool = True
     metrics: bool = True
+    recon: bool = True
     codebook: bool = True
+    latency: bool = True
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,15 @@ class LoggingConfig:
     file_naming: str = "{family}"
     families: FamilySwitches = field(default_factory=FamilySwitches)
     moments: tuple[str, ...] = ("on_test_end",)
+    tracker: Literal["none", "tensorboard", "wandb", "mlflow"] = "none"
 
     def __post_init__(self) -> None:
         require_between(self, 30, 1200, "dpi")
         for moment in self.moments:
             require(moment in DRAWING_MOMENTS, "moments", f"among {', '.join(DRAWING_MOMENTS)}", moment)
         _refuse_bad_naming(self.file_naming)
+        can_write = self.save_artifacts or self.tracker == "none"
+        require(can_write, "tracker", "none when save_artifacts is false: it writes to the run folder", self.tracker)
 
 
 def name_figure(file_naming: str, *, family: str, epoch: int, moment: str) -> str:

@@ -32,7 +32,7 @@ class AutoencoderTask:
     metric_names = ("type_accuracy",)
     epoch_metric_names = ("perplexity", "usage", "n_dead_codes")
     per_event_names = ("rec_globals",)
-    plot_families = ("losses", "metrics", "codebook")
+    plot_families = ("losses", "metrics", "recon", "codebook", "latency")
 
     def __init__(self, model: Autoencoder, data: TokenData, config: ExperimentConfig) -> None:
         self.model = model

@@ -14,6 +14,7 @@ from thesis_ml.data.config import DataConfig
 from thesis_ml.data.tokens import fingerprint_data
 from thesis_ml.errors import ConfigError
 from thesis_ml.monitoring.config import LoggingConfig
+from thesis_ml.monitoring.trackers import refuse_missing_packages
 from thesis_ml.training_loops.trainer import TrainerConfig
 
 
@@ -73,6 +74,7 @@ def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
     if not isinstance(phase1, Mapping):
         raise ConfigError(f"phase1: expected a group of keys, got {phase1!r}")
     logging = parse_config(LoggingConfig, plain.get("logging"), "logging")
+    refuse_missing_packages(logging.tracker, "logging.tracker")
     data = parse_config(DataConfig, plain.get("data"), "data")
     model = parse_model(phase1, "phase1")
     _check_loss_weights(model, data)

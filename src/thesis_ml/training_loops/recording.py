@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -10,9 +9,11 @@ import torch
 from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ConfigError
 from thesis_ml.facts.builders import Job, collect_run_meta
+from thesis_ml.facts.lines import read_run_id
 from thesis_ml.facts.recorder import FactsRecorder, open_recorder
 from thesis_ml.facts.schema import LOSS
-from thesis_ml.monitoring.orchestrator import build_monitoring
+from thesis_ml.monitoring.orchestrator import FigureDrawer, TrackerFeed, build_monitoring, build_tracking
+from thesis_ml.monitoring.trackers import TrackedRun
 from thesis_ml.training_loops.contracts import RunConfig, RunData
 from thesis_ml.training_loops.task import Task
 from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER
@@ -20,6 +21,8 @@ from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER
 log = logging.getLogger(__name__)
 
 LEARNING_RATE = "lr"
+DATA_WAIT = "data_wait_s"
+"""Numbers of the training split that no task names: they are the engine's."""
 
 
 @runtime_checkable
@@ -98,8 +101,8 @@ def open_run_recorder(task: Task, data: RunData, config: RunConfig, resumed: Sta
     recorder = open_recorder(
         None if folder is None else folder / FACTS_FOLDER,
         meta=meta,
-        metric_names=(LEARNING_RATE, *list_metric_names(task, data.normalizer.features)),
-        subscribers=_list_subscribers(task, folder, config),
+        metric_names=(LEARNING_RATE, DATA_WAIT, *list_metric_names(task, data.normalizer.features)),
+        subscribers=_list_subscribers(task, config, meta.run_id),
         resume=resumed is not None,
     )
     if resumed is None:
@@ -119,7 +122,12 @@ def describe_cuda() -> Mapping[str, Any]:
     return {"device": torch.cuda.get_device_name(), "runtime": torch.version.cuda}
 
 
-def _list_subscribers(task: Task, folder: Path | None, config: RunConfig) -> Sequence[Any]:
+def _list_subscribers(task: Task, config: RunConfig, run_id: str) -> Sequence[FigureDrawer | TrackerFeed]:
+    folder = config.run_dir
     if folder is None:
         return ()
-    return build_monitoring(config.logging, task.plot_families, folder / FIGURES_FOLDER)
+    # A run that goes on keeps the identity that its folder holds.
+    run_id = read_run_id(folder / FACTS_FOLDER) or run_id
+    run = TrackedRun(run_id, folder.resolve().name, config.to_plain())
+    figures = build_monitoring(config.logging, task.plot_families, folder / FIGURES_FOLDER)
+    return (*figures, *build_tracking(config.logging, run, folder))

@@ -45,7 +45,7 @@ class TableTask:
         config: The options; its task says which of the two.
     """
 
-    plot_families = ("losses", "metrics")
+    plot_families = ("losses", "metrics", "latency")
 
     def __init__(self, model: TableModel, config: TableExperiment) -> None:
         self.model = model

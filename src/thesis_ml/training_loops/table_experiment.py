@@ -14,6 +14,7 @@ from thesis_ml.data.config import DataConfig, refuse_workers
 from thesis_ml.data.table_data import KnownTableConfig, LabelTableConfig, hash_known_tables
 from thesis_ml.data.tokens import fingerprint_data
 from thesis_ml.monitoring.config import LoggingConfig
+from thesis_ml.monitoring.trackers import refuse_missing_packages
 from thesis_ml.training_loops.experiment import read_job_number
 from thesis_ml.training_loops.trainer import TrainerConfig
 
@@ -114,6 +115,7 @@ def parse_table_experiment(cfg: DictConfig) -> TableExperiment:
     assert isinstance(plain, dict)
     task = parse_config(_TaskChoice, {"task": plain.get("task")}, "").task
     logging = parse_config(LoggingConfig, plain.get("logging"), "logging")
+    refuse_missing_packages(logging.tracker, "logging.tracker")
     start = HydraConfig.get() if HydraConfig.initialized() else None
     return TableExperiment(
         task=task,
