@@ -73,12 +73,12 @@ class FinishedRun(NamedTuple):
     result: dict
 
 
-SMALL = ("data.limit_events=300", "phase1.encoder.enc_hidden=[16]", "phase1.decoder.dec_hidden=[16]")
+SMALL = ("data=synthetic", "data.limit_events=300", "phase1.encoder.enc_hidden=[16]", "phase1.decoder.dec_hidden=[16]")
 
 
 @pytest.fixture
 def finished_run(compose_cfg, tmp_path: Path) -> FinishedRun:
-    """Train one epoch of the default model, made small, on the first events of the sample."""
+    """Train one epoch of the default model, made small, on a few synthetic events."""
     from thesis_ml.training_loops.autoencoder import train
 
     (tmp_path / "run").mkdir(exist_ok=True)

@@ -12,6 +12,9 @@ COMPONENTS = [name for name in FILES if name.startswith("phase1/") and not name.
 NOT_GROUPS = ("train.yaml", "report/")
 """What is no option of a group of thesis-train."""
 
+TABLE_CONFIGS = ("loop/test_mlp.yaml", "general/trainer/test_mlp.yaml")
+"""What only the loop `test_mlp` composes."""
+
 KEY_WITH_VALUE = re.compile(r"^\s*(?P<key>[\w/]+):\s*[^\s#]")
 SELF_EXPLAINING = ("name", "defaults")
 
@@ -52,8 +55,13 @@ def test_component_config_starts_with_its_name(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in FILES if not name.startswith(NOT_GROUPS)])
 def test_config_composes_and_parses(name: str, compose_cfg) -> None:
     from thesis_ml.training_loops.experiment import parse_experiment
+    from thesis_ml.training_loops.table_experiment import parse_table_experiment
 
-    config = parse_experiment(compose_cfg(choose_option(name)))
+    is_of_tables = name in TABLE_CONFIGS
+    parse = parse_table_experiment if is_of_tables else parse_experiment
+    loop = ["loop=test_mlp"] if is_of_tables and name != "loop/test_mlp.yaml" else []
+
+    config = parse(compose_cfg(*loop, choose_option(name)))
 
     assert config.trainer.epochs >= 1
 

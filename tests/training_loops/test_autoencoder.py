@@ -7,7 +7,7 @@ import torch
 from data_files import join_events, random_events, random_splits, sample_splits, write_tokens_file
 from thesis_ml.architectures.build import build_model, parse_model
 from thesis_ml.data.batch import DataDims
-from thesis_ml.data.config import DataConfig
+from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import load_tokens
@@ -221,7 +221,7 @@ def test_a_checkpoint_alone_rebuilds_the_model(finished_run) -> None:
     model = build_model(parse_model(checkpoint["config"]["phase1"], "phase1"), dims)
     model.load_state_dict(checkpoint["model"])
     model.eval()
-    data = load_tokens(DataConfig(limit_events=300), 300)
+    data = load_tokens(DataConfig(limit_events=300, synthetic=SyntheticConfig()), 300)
 
     (batch,) = iterate_batches(data.test, 300, generator=None)
     with torch.no_grad():

@@ -37,12 +37,6 @@ def run_command(command: Callable[[], Any], at_end: Callable[[], int]) -> None:
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(EXIT_CTRL_C)
-    except OSError as error:
-        # Hydra makes the folder of a run before any code of ours sees its name.
-        if wants_traceback or error.filename is None:
-            raise
-        print(f"error: {error.filename}: cannot be used ({error.strerror}); choose another folder", file=sys.stderr)
-        sys.exit(WRONG_INPUT)
     except (*WRONG_INPUT_ERRORS, *FAILURES) as error:
         if wants_traceback:
             raise
@@ -50,6 +44,12 @@ def run_command(command: Callable[[], Any], at_end: Callable[[], int]) -> None:
         print(f"error: {describe_error(error)}", file=sys.stderr)
         is_mendable = isinstance(error, WRONG_INPUT_ERRORS) and not n_failed
         sys.exit(WRONG_INPUT if is_mendable else FAILED)
+    except OSError as error:
+        # Hydra makes the folder of a run before any code of ours sees its name.
+        if wants_traceback or error.filename is None:
+            raise
+        print(f"error: {error.filename}: cannot be used ({error.strerror}); choose another folder", file=sys.stderr)
+        sys.exit(WRONG_INPUT)
     sys.exit(FAILED if at_end() else DONE)
 
 

@@ -3,11 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from thesis_ml.config import require, require_at_least
+from thesis_ml.config import require, require_at_least, require_between
 from thesis_ml.errors import ConfigError
 
 Feature = Literal["E", "pt", "eta", "phi", "mass"]
 PhiEncoding = Literal["cos_sin", "wrapped"]
+
+MOST_SYNTHETIC_EVENTS = 10_000_000
+"""Per split; they take 4 GB."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,63 @@ class DatasetNames:
 
 
 @dataclass(frozen=True)
+class ResonanceConfig:
+    """The resonance that `inject: dijet_resonance` adds.
+
+    Args:
+        mass_gev: Where its mass peaks.
+        width_gev: Full width at half maximum.
+    """
+
+    mass_gev: float = 500.0
+    width_gev: float = 20.0
+
+    def __post_init__(self) -> None:
+        require_between(self, 150.0, 5000.0, "mass_gev")
+        at_most = self.mass_gev / 5
+        require(
+            0 < self.width_gev <= at_most,
+            "width_gev",
+            f"above 0 and at most mass_gev / 5 ({at_most:g})",
+            self.width_gev,
+        )
+
+
+@dataclass(frozen=True)
+class SyntheticConfig:
+    """Events that are made, not read; data/synthetic.py says how.
+
+    Args:
+        n_train: Events of the training split.
+        n_val: Events of the validation split.
+        n_test: Events of the test split.
+        seed: The same seed gives the same events.
+        signal_fraction: Chance of an event to be of the four-top-like class.
+        inject: Anomaly of the test split, with a label of its own.
+        inject_fraction: Chance of a test event to be replaced by the anomaly.
+        resonance: Mass and width for `dijet_resonance`.
+    """
+
+    n_train: int = 30_000
+    n_val: int = 6_000
+    n_test: int = 6_000
+    seed: int = 42
+    signal_fraction: float = 0.5
+    inject: Literal["none", "dijet_resonance", "four_top_overlay"] = "none"
+    inject_fraction: float = 0.1
+    resonance: ResonanceConfig = field(default_factory=ResonanceConfig)
+
+    def __post_init__(self) -> None:
+        require_between(self, 1, MOST_SYNTHETIC_EVENTS, "n_train", "n_val", "n_test")
+        require_at_least(self, 0, "seed")
+        require_between(self, 0.0, 1.0, "signal_fraction", "inject_fraction")
+
+    def sizes(self) -> dict[str, int]:
+        """Return the number of events of every split."""
+        return {"train": self.n_train, "val": self.n_val, "test": self.n_test}
+
+
+@dataclass(frozen=True)
 class DataConfig:
     """Which events are read and how their tokens are described.
 
@@ -46,6 +106,7 @@ class DataConfig:
         order: Tokens as the file stores them, or by falling pT.
         train_classes: Labels that train and val keep; None keeps all. The test split keeps all.
         num_workers: Always 0.
+        synthetic: Make the events instead of reading any; None reads a file.
     """
 
     name: str = "sample"
@@ -59,6 +120,7 @@ class DataConfig:
     order: Literal["as_stored", "pt"] = "as_stored"
     train_classes: tuple[int, ...] | None = None
     num_workers: int = 0
+    synthetic: SyntheticConfig | None = None
 
     def __post_init__(self) -> None:
         require(bool(self.name.strip()), "name", "a name for the data set", self.name)
@@ -67,11 +129,20 @@ class DataConfig:
         _require_distinct("features", self.features)
         if self.train_classes is not None:
             _require_distinct("train_classes", self.train_classes)
-        if self.num_workers != 0:
+        refuse_workers(self.num_workers)
+        if self.synthetic is not None and self.path is not None:
             raise ConfigError(
-                f"num_workers: must be 0, got {self.num_workers!r}; events live in memory and batches are slices of "
-                "them, so workers would only add the cost of sending batches between processes"
+                f"path: synthetic events come from no file, got {self.path!r}; use data=h5_tokens to read it"
             )
+
+
+def refuse_workers(num_workers: int) -> None:
+    """Refuse any number of worker processes but 0, with the reason."""
+    if num_workers != 0:
+        raise ConfigError(
+            f"num_workers: must be 0, got {num_workers!r}; events live in memory and batches are slices of "
+            "them, so workers would only add the cost of sending batches between processes"
+        )
 
 
 def _require_distinct(key: str, values: tuple[object, ...]) -> None:

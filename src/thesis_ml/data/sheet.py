@@ -16,7 +16,7 @@ def build_sheet(stored: StoredFile, name: str, fingerprint: str) -> dict[str, An
     Args:
         stored: The events after all choices of the user.
         name: Name of the data set.
-        fingerprint: Hash of the file.
+        fingerprint: Hash of the file or of what made the events.
     """
     return {
         "name": name,
@@ -34,9 +34,8 @@ def build_sheet(stored: StoredFile, name: str, fingerprint: str) -> dict[str, An
     }
 
 
-def describe_sheet(sheet: Mapping[str, Any], is_packaged: bool) -> str:
-    """Return the data sheet in a few lines for a terminal."""
-    origin = "the sample that comes with thesis-ml" if is_packaged else sheet["path"]
+def describe_sheet(sheet: Mapping[str, Any], origin: str) -> str:
+    """Return the data sheet in a few lines for a terminal; `origin` says where the events are from."""
     splits = sheet["splits"]
     lines = [f"data {sheet['name']}: {origin} ({sheet['encoding']} from {sheet['encoding_from']})"]
     for split, summary in splits.items():

@@ -20,8 +20,11 @@ from thesis_ml.data.normalizer import Normalizer, fit_normalizer
 from thesis_ml.data.place import Place
 from thesis_ml.data.sheet import build_sheet, describe_sheet
 from thesis_ml.data.splits import TokenSplit
+from thesis_ml.data.synthetic import WHERE, build_stored_file, hash_generator
 
 SAMPLE_PATH = Path(__file__).with_name("ttbar_tth_small.h5")
+ORIGINS = {SAMPLE_PATH: "the sample that comes with thesis-ml", WHERE: "events made by the generator"}
+"""What is said of events that the user gave no file for."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ class TokenData:
         dims: What a model must know of the data.
         normalizer: The encoding of the columns.
         sheet: The data sheet as plain JSON values.
-        fingerprint: Hash of the file's bytes.
+        fingerprint: Hash of the file's bytes, or of the generator's parameters.
         batch_size: Events per batch.
-        path: The file.
+        path: The file; `data.synthetic` where there is none.
     """
 
     train: TokenSplit
@@ -59,11 +62,11 @@ class TokenData:
 
     def describe(self) -> str:
         """Return the data sheet in a few lines."""
-        return describe_sheet(self.sheet, self.path == SAMPLE_PATH)
+        return describe_sheet(self.sheet, ORIGINS.get(self.path, str(self.path)))
 
 
 def load_tokens(config: DataConfig, batch_size: int) -> TokenData:
-    """Read a data set and standardise it by its training split.
+    """Read or make a data set and standardise it by its training split.
 
     Args:
         config: The options below `data`.
@@ -72,11 +75,10 @@ def load_tokens(config: DataConfig, batch_size: int) -> TokenData:
     Raises:
         DataError: The file cannot be used, or nothing is left of a split.
     """
-    path = _find_file(config)
-    stored = _choose_events(read_file(path, config), config)
+    stored = _choose_events(_read_events(config), config)
     normalizer = _fit(stored, config)
     splits = {name: _build_split(events, normalizer) for name, events in stored.splits.items()}
-    fingerprint = hash_file(path)
+    fingerprint = fingerprint_data(config)
     return TokenData(
         **splits,
         dims=_build_dims(stored, normalizer),
@@ -84,7 +86,7 @@ def load_tokens(config: DataConfig, batch_size: int) -> TokenData:
         sheet=build_sheet(stored, config.name, fingerprint),
         fingerprint=fingerprint,
         batch_size=batch_size,
-        path=path,
+        path=stored.path,
     )
 
 
@@ -94,6 +96,8 @@ def fingerprint_data(config: DataConfig) -> str:
     Raises:
         DataError: The file cannot be read.
     """
+    if config.synthetic is not None:
+        return hash_generator(config.synthetic)
     path = _find_file(config)
     try:
         return hash_file(path)
@@ -109,6 +113,12 @@ def hash_file(path: Path) -> str:
 
 def _find_file(config: DataConfig) -> Path:
     return SAMPLE_PATH if config.path is None else Path(config.path).expanduser()
+
+
+def _read_events(config: DataConfig) -> StoredFile:
+    if config.synthetic is not None:
+        return build_stored_file(config)
+    return read_file(_find_file(config), config)
 
 
 def _choose_events(stored: StoredFile, config: DataConfig) -> StoredFile:

@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from thesis_ml.config import to_plain
-from thesis_ml.data.tokens import TokenData
-from thesis_ml.training_loops.experiment import ExperimentConfig
+from thesis_ml.training_loops.contracts import RunConfig, RunData
 from thesis_ml.training_loops.optimisation import Optimisation
 from thesis_ml.training_loops.task import Task
 from thesis_ml.utils.seed import read_random_states, set_random_states
@@ -33,7 +32,7 @@ def copy_model(model: nn.Module, epoch: int, metrics: Mapping[str, float]) -> Mo
     return ModelState(epoch, dict(metrics), weights)
 
 
-def describe_model(state: ModelState, data: TokenData, config: ExperimentConfig) -> dict[str, Any]:
+def describe_model(state: ModelState, data: RunData, config: RunConfig) -> dict[str, Any]:
     """Return all that is needed to use a model without its training data."""
     return {
         "checkpoint_version": CHECKPOINT_VERSION,

@@ -11,17 +11,17 @@ import torch
 
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import count_batches, iterate_batches
-from thesis_ml.data.tokens import TokenData
 from thesis_ml.errors import ConfigError, RunInterrupted, TrainingError
 from thesis_ml.facts.recorder import FactsRecorder
-from thesis_ml.facts.schema import EpochFacts
+from thesis_ml.facts.schema import EpochFacts, Metrics
 from thesis_ml.training_loops.checkpoint import ModelState, copy_model, describe_model, describe_task, restore_task
-from thesis_ml.training_loops.experiment import ExperimentConfig
+from thesis_ml.training_loops.contracts import RunConfig, RunData
 from thesis_ml.training_loops.optimisation import Optimisation
 from thesis_ml.training_loops.recording import Start, list_metric_names, open_run_recorder
 from thesis_ml.training_loops.resume import find_finished, resume_training
 from thesis_ml.training_loops.tally import EpochTally, ResidualTally
 from thesis_ml.training_loops.task import StepResult, Task
+from thesis_ml.training_loops.trainer import TrainerConfig
 from thesis_ml.utils.checkpoints import link_model, save_checkpoint
 from thesis_ml.utils.devices import choose_device, read_max_memory_mib
 from thesis_ml.utils.paths import BEST_CHECKPOINT, LAST_CHECKPOINT, MODEL_FILE, PREVIOUS_CHECKPOINT
@@ -35,10 +35,10 @@ log = logging.getLogger(__name__)
 STEPS_BETWEEN_CHECKS = 50
 """Steps after which an accelerator is asked whether a loss was not finite; asking waits for the device."""
 
-HIGHER_IS_BETTER = ("type_accuracy", "perplexity", "usage")
+HIGHER_IS_BETTER = ("type_accuracy", "perplexity", "usage", "auroc")
 
 
-def run_training(task: Task, data: TokenData, config: ExperimentConfig) -> dict[str, Any]:
+def run_training(task: Task, data: RunData, config: RunConfig) -> dict[str, Any]:
     """Train `task`, test its best weights and return the summary of the run.
 
     A folder that holds the unfinished run goes on from its newest checkpoint, to the same numbers.
@@ -91,10 +91,10 @@ class Training:
         batch: Batches of the next epoch that were trained on already.
     """
 
-    def __init__(self, task: Task, data: TokenData, config: ExperimentConfig) -> None:
+    def __init__(self, task: Task, data: RunData, config: RunConfig) -> None:
         trainer = config.trainer
         self.task, self.data, self.config = task, data, config
-        self.device = choose_device(trainer.device)
+        self.device = choose_device(trainer.device, f"{config.trainer_key}.device")
         for module in task.modules.values():
             module.to(self.device)
         self.splits = {name: split.to(self.device) for name, split in data.splits().items()}
@@ -110,7 +110,9 @@ class Training:
         self._run_clock = Stopwatch()
         self._saved_s = time.monotonic()
         if trainer.monitor not in (names := ("loss", *list_metric_names(task, data))):
-            raise ConfigError(f"phase1.trainer.monitor: unknown {trainer.monitor!r}; available: {', '.join(names)}")
+            raise ConfigError(
+                f"{config.trainer_key}.monitor: unknown {trainer.monitor!r}; available: {', '.join(names)}"
+            )
         if trainer.compile:
             task.model.compile()
 
@@ -188,12 +190,13 @@ class Training:
             "final_train_loss": self.losses["train"],
             "final_val_loss": self.losses["val"],
             "test_loss": test["loss"],
-            "rec_mse": test["rec_mse"],
+            "rec_mse": test.get("rec_mse"),
             "run_dir": None if self.config.run_dir is None else str(self.config.run_dir),
         }
         session.recorder.save_arrays({f"test_{name}": values.cpu().numpy() for name, values in counts.items()})
         session.recorder.record_test(self.best.epoch, test, result)
-        log.info("test: loss %.5g, rec_mse %.5g (weights of epoch %d)", test["loss"], test["rec_mse"], self.best.epoch)
+        shown = describe_main_number(test, self.config.trainer.monitor)
+        log.info("test: loss %.5g, %s (weights of epoch %d)", test["loss"], shown, self.best.epoch)
         return result
 
     def _run_epoch(self, session: Session) -> None:
@@ -222,7 +225,7 @@ class Training:
         if is_best and self.best is not None:
             self._save_best(self.best)
         self._save(session.recorder)
-        session.shower.end_epoch(describe_epoch(facts, self.config.trainer.epochs))
+        session.shower.end_epoch(describe_epoch(facts, self.config.trainer))
 
     def _start_next_epoch(self) -> None:
         self.epoch += 1
@@ -278,7 +281,7 @@ class Training:
     def _evaluate_with_counts(
         self, split: str, stops: StopRequests
     ) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
-        tally = EpochTally(self.task, self.data.dims)
+        tally = EpochTally(self.task, self.data.dims, keeps_scores=True)
         residuals = ResidualTally(self.data.normalizer)
         self._set_mode(training=False)
         for batch in iterate_batches(self.splits[split], self.config.trainer.batch_size, generator=None):
@@ -305,7 +308,10 @@ class Training:
         name = self.config.trainer.monitor
         value = val.get(name, math.nan)
         if math.isnan(value):
-            raise ConfigError(f"phase1.trainer.monitor: {name!r} is not measured in this run; monitor rec_mse or loss")
+            measured = ", ".join(sorted(val))
+            raise ConfigError(
+                f"{self.config.trainer_key}.monitor: {name!r} is not measured in this run; measured: {measured}"
+            )
         best = math.nan if self.best is None else self.best.metrics[name]
         is_better = value > best if name in HIGHER_IS_BETTER else value < best
         if self.best is not None and not is_better:
@@ -339,20 +345,26 @@ def describe_bad_terms(step: StepResult, where: str) -> str:
     terms = {name: value.item() for name, value in step.terms.items()}
     bad = [f"{name} is {value}" for name, value in terms.items() if not math.isfinite(value)]
     what = ", ".join(bad) or f"loss is {step.loss.item()}"
-    return f"{where}: {what}; the weights were not changed by it; lower phase1.trainer.lr or look at the data"
+    return f"{where}: {what}; the weights were not changed by it; lower the trainer's lr or look at the data"
 
 
 def refuse_bad_numbers(numbers: dict[str, float], where: str) -> None:
     """Raise a TrainingError when a loss or an average of an epoch that has tokens is infinite or nan."""
     bad = [f"{name} is {value}" for name, value in numbers.items() if not math.isfinite(value)]
     if bad:
-        raise TrainingError(f"{where}: {', '.join(bad)}; lower phase1.trainer.lr or look at the data")
+        raise TrainingError(f"{where}: {', '.join(bad)}; lower the trainer's lr or look at the data")
 
 
-def describe_epoch(facts: EpochFacts, n_epochs: int) -> str:
+def describe_epoch(facts: EpochFacts, trainer: TrainerConfig) -> str:
     """Return one line on an epoch for the terminal and the log."""
     train, val = facts.metrics["train"], facts.metrics["val"]
     return (
-        f"epoch {facts.epoch + 1}/{n_epochs}: loss {train['loss']:.5g} (train) {val['loss']:.5g} (val), "
-        f"rec_mse {val['rec_mse']:.5g}, {facts.throughput:.0f} events/s, {facts.epoch_time_s:.1f} s"
+        f"epoch {facts.epoch + 1}/{trainer.epochs}: loss {train['loss']:.5g} (train) {val['loss']:.5g} (val), "
+        f"{describe_main_number(val, trainer.monitor)}, {facts.throughput:.0f} events/s, {facts.epoch_time_s:.1f} s"
     )
+
+
+def describe_main_number(numbers: Metrics, monitor: str) -> str:
+    """Return `rec_mse` of a split or, of a task that reconstructs nothing, the monitored number."""
+    name = "rec_mse" if "rec_mse" in numbers else monitor
+    return f"{name} {numbers[name]:.5g}"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from thesis_ml.architectures.build import ModelConfig, describe_copying, parse_model
 from thesis_ml.config import hint_nearest, parse_config, to_plain
 from thesis_ml.data.config import DataConfig
+from thesis_ml.data.tokens import fingerprint_data
 from thesis_ml.errors import ConfigError
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.training_loops.trainer import TrainerConfig
@@ -42,11 +43,16 @@ class ExperimentConfig:
     run_dir: Path | None
     overrides: tuple[str, ...] = ()
     job_id: str = ""
+    trainer_key: ClassVar[str] = "phase1.trainer"
 
     @property
     def copy_warning(self) -> str | None:
         """A warning when the bottleneck can copy its input."""
         return describe_copying(self.phase1, len(self.data.features))
+
+    def read_fingerprint(self) -> str:
+        """Return the fingerprint of the data, without loading it."""
+        return fingerprint_data(self.data)
 
     def to_plain(self) -> dict[str, Any]:
         """Return what describes the run, without where it was written, as plain JSON values."""
@@ -64,9 +70,9 @@ def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
     """
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
-    _refuse_unknown(plain, TOP_KEYS, "")
+    refuse_unknown(plain, TOP_KEYS, "")
     phase1 = plain.get("phase1", {})
-    _refuse_unknown(phase1, (*MODEL_GROUPS, "trainer"), "phase1.")
+    refuse_unknown(phase1, (*MODEL_GROUPS, "trainer"), "phase1.")
     logging = parse_config(LoggingConfig, plain["logging"], "logging")
     start = HydraConfig.get() if HydraConfig.initialized() else None
     return ExperimentConfig(
@@ -77,16 +83,18 @@ def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
         logging=logging,
         run_dir=Path(plain["run_dir"]) if logging.save_artifacts else None,
         overrides=tuple(start.overrides.task) if start else (),
-        job_id=_read_job_number() if start else "",
+        job_id=read_job_number() if start else "",
     )
 
 
-def _read_job_number() -> str:
+def read_job_number() -> str:
+    """Return the number of the job in its sweep, blank for a single run."""
     number = HydraConfig.get().job.get("num")  # type: ignore[attr-defined]
     return "" if number is None else str(number)
 
 
-def _refuse_unknown(values: Mapping[Any, Any], allowed: tuple[str, ...], prefix: str) -> None:
+def refuse_unknown(values: Mapping[Any, Any], allowed: tuple[str, ...], prefix: str) -> None:
+    """Raise a ConfigError for a key that is not among those `allowed` below `prefix`."""
     for key in values:
         if key not in allowed:
             available = ", ".join(allowed) + hint_nearest(str(key), allowed)

@@ -8,27 +8,18 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from thesis_ml.training_loops.task import Task
 from thesis_ml.training_loops.trainer import TrainerConfig
+from thesis_ml.utils.optimisers import build_adamw, schedule_factor
 
 
 def build_optimizer(module: nn.Module, trainer: TrainerConfig) -> Optimizer:
-    """Return AdamW over the parameters of `module`; its fused form is the fastest one on every device."""
-    return AdamW(module.parameters(), lr=trainer.lr, weight_decay=trainer.weight_decay, fused=True)
-
-
-def schedule_factor(step: int, n_steps: int, n_warmup: int, schedule: str) -> float:
-    """Return the learning rate of optimiser step `step` in units of the peak."""
-    if step < n_warmup:
-        return (step + 1) / n_warmup
-    if schedule == "constant":
-        return 1.0
-    progress = (step - n_warmup) / max(n_steps - n_warmup, 1)
-    return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    """Return AdamW over the parameters of `module`."""
+    return build_adamw(module, lr=trainer.lr, weight_decay=trainer.weight_decay)
 
 
 class Optimisation:

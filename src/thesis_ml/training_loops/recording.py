@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from thesis_ml.data.tokens import TokenData
 from thesis_ml.facts.builders import Job, collect_run_meta
 from thesis_ml.facts.recorder import FactsRecorder, open_recorder
 from thesis_ml.monitoring.orchestrator import build_monitoring
-from thesis_ml.training_loops.experiment import ExperimentConfig
+from thesis_ml.training_loops.contracts import RunConfig, RunData
 from thesis_ml.training_loops.task import Task
 from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER
 
@@ -20,10 +19,11 @@ log = logging.getLogger(__name__)
 LEARNING_RATE = "lr"
 
 
-def list_metric_names(task: Task, data: TokenData) -> Sequence[str]:
+def list_metric_names(task: Task, data: RunData) -> Sequence[str]:
     """Return every number that a run of `task` may record for the validation split, beside `loss`."""
-    residuals = [f"{kind}_{feature}" for feature in data.normalizer.features for kind in ("median", "width68")]
-    return ("rec_mse", *task.term_names, *task.metric_names, *task.epoch_metric_names, *residuals)
+    features = data.normalizer.features
+    residuals = [f"{kind}_{feature}" for feature in features for kind in ("median", "width68")]
+    return (*["rec_mse"] * bool(features), *task.term_names, *task.metric_names, *task.epoch_metric_names, *residuals)
 
 
 class Start(NamedTuple):
@@ -34,9 +34,7 @@ class Start(NamedTuple):
     warnings: Sequence[str]
 
 
-def open_run_recorder(
-    task: Task, data: TokenData, config: ExperimentConfig, resumed: Start | None = None
-) -> FactsRecorder:
+def open_run_recorder(task: Task, data: RunData, config: RunConfig, resumed: Start | None = None) -> FactsRecorder:
     """Open the recorder of a run and record that it starts, or that it goes on.
 
     Args:
@@ -82,7 +80,7 @@ def describe_cuda() -> Mapping[str, Any]:
     return {"device": torch.cuda.get_device_name(), "runtime": torch.version.cuda}
 
 
-def _list_subscribers(task: Task, folder: Path | None, config: ExperimentConfig) -> Sequence[Any]:
+def _list_subscribers(task: Task, folder: Path | None, config: RunConfig) -> Sequence[Any]:
     if folder is None:
         return ()
     return build_monitoring(config.logging, task.plot_families, folder / FIGURES_FOLDER)

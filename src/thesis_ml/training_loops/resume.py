@@ -10,7 +10,7 @@ from thesis_ml.facts.builders import to_json
 from thesis_ml.facts.lines import find_test_end, read_events, read_history_table
 from thesis_ml.facts.recorder import holds_facts
 from thesis_ml.facts.writers import cut_facts
-from thesis_ml.training_loops.experiment import ExperimentConfig
+from thesis_ml.training_loops.contracts import RunConfig
 from thesis_ml.utils.checkpoints import load_checkpoint
 from thesis_ml.utils.paths import FACTS_FOLDER, LAST_CHECKPOINT, PREVIOUS_CHECKPOINT
 
@@ -47,7 +47,7 @@ class Restorable(Protocol):
     def restore(self, state: Mapping[str, Any]) -> None: ...
 
 
-def find_finished(run_dir: Path, config: ExperimentConfig, fingerprint: str | None = None) -> dict[str, Any] | None:
+def find_finished(run_dir: Path, config: RunConfig, fingerprint: str | None = None) -> dict[str, Any] | None:
     """Return the result of the finished run that `run_dir` holds, or None when there is something to train.
 
     Args:
@@ -69,7 +69,7 @@ def find_finished(run_dir: Path, config: ExperimentConfig, fingerprint: str | No
     return None if is_extended else dict(final["result"])
 
 
-def resume_training(training: Restorable, run_dir: Path | None, config: ExperimentConfig) -> Sequence[str] | None:
+def resume_training(training: Restorable, run_dir: Path | None, config: RunConfig) -> Sequence[str] | None:
     """Put `training` where the run in `run_dir` was saved last and cut its facts to that.
 
     Returns:
@@ -117,7 +117,7 @@ def _refuse_other_run(
     run_dir: Path,
     facts: list[dict[str, Any]],
     stored: Mapping[str, Any],
-    config: ExperimentConfig,
+    config: RunConfig,
     fingerprint: str | None,
 ) -> None:
     remedy = "a run goes on with the same model, data and seed; choose another hydra.run.dir"
@@ -136,7 +136,7 @@ def _refuse_other_run(
     n_epochs = 1 + max((fact["epoch"] for fact in facts if _is_epoch(fact)), default=-1)
     if config.trainer.epochs < n_epochs:
         raise ConfigError(
-            f"phase1.trainer.epochs: {config.trainer.epochs} is fewer than the {n_epochs} epochs that the run in "
+            f"{config.trainer_key}.epochs: {config.trainer.epochs} is fewer than the {n_epochs} epochs that the run in "
             f"{run_dir} has; give at least as many or choose another hydra.run.dir"
         )
 
@@ -167,15 +167,15 @@ def _is_free(key: str) -> bool:
     return bool(groups) and groups[-1] == "trainer" and name in FREE_TRAINER_KEYS
 
 
-def _describe_extension(stored: Mapping[str, Any], config: ExperimentConfig) -> tuple[str, ...]:
+def _describe_extension(stored: Mapping[str, Any], config: RunConfig) -> tuple[str, ...]:
     """Return the warning that more epochs change the schedule, unless it is constant."""
     before = _count_asked_epochs(stored)
     now = config.trainer.epochs
     if before in (0, now) or config.trainer.schedule == "constant":
         return ()
     return (
-        f"phase1.trainer.epochs: was {before}, is {now}; from here on the learning rate follows the schedule of {now} "
-        "epochs, so the numbers are not those of a run that was started with it",
+        f"{config.trainer_key}.epochs: was {before}, is {now}; from here on the learning rate follows the schedule of "
+        f"{now} epochs, so the numbers are not those of a run that was started with it",
     )
 
 

@@ -9,27 +9,37 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from thesis_ml.data.batch import DataDims, TokenBatch, wrap_differences
-from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.metrics.residuals import compute_residuals, summarise_residuals
-from thesis_ml.training_loops.task import EpochSums, StepResult, Task
+from thesis_ml.training_loops.contracts import ColumnEncoding
+from thesis_ml.training_loops.task import EpochSums, EventScores, StepResult, Task
 
 
 class EpochTally:
-    """Sum the steps of one split: token numbers over tokens, event numbers over events, counts as they are."""
+    """Sum the steps of one split: token numbers over tokens, event numbers over events, counts as they are.
 
-    def __init__(self, task: Task, dims: DataDims) -> None:
+    Args:
+        task: Names the terms and which numbers are per event.
+        dims: The columns of the features.
+        keeps_scores: Keep the scores of all events. A training does not: its weights change between them.
+    """
+
+    def __init__(self, task: Task, dims: DataDims, *, keeps_scores: bool = False) -> None:
         self.task = task
         self.dims = dims
+        self.keeps_scores = keeps_scores
         self.n_tokens = 0
         self.n_events = 0
         self.counts: dict[str, Int[Tensor, " K"]] = {}
         self._names: tuple[list[str], list[str]] | None = None
         self._sums: list[Tensor | None] = [None, None]
         self._latest_loss: Tensor | None = None
+        self._scores: list[EventScores] = []
 
     def add(self, step: StepResult, batch: TokenBatch) -> None:
         """Add one step."""
-        values = {"rec_mse": self._mean_square(step.features, batch), **step.terms, **step.metrics}
+        values = {**step.terms, **step.metrics}
+        if step.features is not None:
+            values = {"rec_mse": self._mean_square(step.features, batch), **values}
         if self._names is None:
             self._names = self._sort_names(values)
         size = batch.size
@@ -42,6 +52,8 @@ class EpochTally:
         self.n_events += batch.n_events
         for name, counts in step.counts.items():
             self.counts[name] = self.counts[name] + counts if name in self.counts else counts
+        if self.keeps_scores and step.scores is not None:
+            self._scores.append(EventScores(step.scores.detach(), batch.labels, batch.weights))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sums so far as tensors and plain values, fit for a checkpoint."""
@@ -76,7 +88,10 @@ class EpochTally:
         """Return all numbers of the epoch: averages, `loss` and what the task makes of sums and counts."""
         averages = self.averages()
         terms = {name: averages[name] for name in self.task.term_names if name in averages}
-        return {**averages, **self.task.finish_epoch(EpochSums(terms, self.counts))}
+        return {**averages, **self.task.finish_epoch(EpochSums(terms, self.counts, self._join_scores()))}
+
+    def _join_scores(self) -> EventScores | None:
+        return EventScores(*(torch.cat(parts) for parts in zip(*self._scores, strict=True))) if self._scores else None
 
     def _sort_names(self, values: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
         per_event = [name for name in values if name in self.task.per_event_names]
@@ -90,17 +105,21 @@ class EpochTally:
 class ResidualTally:
     """Keep the physical residuals of a split, which quantiles need as a whole."""
 
-    def __init__(self, normalizer: Normalizer) -> None:
+    def __init__(self, normalizer: ColumnEncoding) -> None:
         self.normalizer = normalizer
         self._residuals: list[np.ndarray] = []
 
-    def add(self, features: Float[Tensor, "P F"], batch: TokenBatch) -> None:
+    def add(self, features: Float[Tensor, "P F"] | None, batch: TokenBatch) -> None:
+        if features is None:
+            return
         predicted = self.normalizer.decode_features(features.detach()).cpu().numpy()
         true = self.normalizer.decode_features(batch.features).cpu().numpy()
         self._residuals.append(compute_residuals(predicted, true, self.normalizer.features))
 
     def finish(self) -> dict[str, float]:
-        """Return medians and 68% half-widths per feature."""
+        """Return medians and 68% half-widths per feature; nothing when no step reconstructed any."""
+        if not self._residuals:
+            return {}
         return summarise_residuals(np.concatenate(self._residuals), self.normalizer.features)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -19,23 +19,41 @@ class StepResult:
         loss: The objective of this batch, which the gradients come from.
         terms: Its unweighted terms by name.
         metrics: Further averages over the batch by name.
-        features: The reconstructed features, which the engine takes `rec_mse` and residuals from.
+        features: The reconstructed features, which the engine takes `rec_mse` and residuals from; None for a task that
+            reconstructs nothing.
         counts: Count vectors to be summed over the epoch.
+        scores: One score per event, which an evaluation keeps for all its events.
     """
 
     loss: Float[Tensor, ""]
     terms: Mapping[str, Float[Tensor, ""]]
-    features: Float[Tensor, "P F"]
+    features: Float[Tensor, "P F"] | None = None
     metrics: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
     counts: Mapping[str, Int[Tensor, " K"]] = field(default_factory=dict)
+    scores: Float[Tensor, " B"] | None = None
+
+
+class EventScores(NamedTuple):
+    """The scores of all events of an evaluation, with the labels and weights of these events."""
+
+    scores: Float[Tensor, " N"]
+    labels: Int[Tensor, " N"]
+    weights: Float[Tensor, " N"]
 
 
 @dataclass(frozen=True)
 class EpochSums:
-    """What the engine summed over an epoch: unweighted terms, averaged exactly, and counts."""
+    """What the engine summed over an epoch: unweighted terms, averaged exactly, and counts.
+
+    Args:
+        terms: Averages of the terms.
+        counts: Sums of the count vectors.
+        scores: Those of all events, of an evaluation whose steps gave any.
+    """
 
     terms: Mapping[str, float]
     counts: Mapping[str, Int[Tensor, " K"]]
+    scores: EventScores | None = None
 
 
 @runtime_checkable

@@ -7,8 +7,12 @@ import torch
 from thesis_ml.errors import ConfigError
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, where: str = "device") -> torch.device:
     """Return the device called `name`; `auto` takes CUDA, then MPS, then the CPU.
+
+    Args:
+        name: auto, cuda, mps or cpu.
+        where: The key that the name came from, for messages.
 
     Raises:
         ConfigError: This machine has no such device.
@@ -18,7 +22,7 @@ def choose_device(name: str) -> torch.device:
         return torch.device(next(kind for kind, is_there in available.items() if is_there))
     if not available[name]:
         usable = ", ".join(kind for kind, is_there in available.items() if is_there)
-        raise ConfigError(f"phase1.trainer.device: {name!r} is not available here; available: auto, {usable}")
+        raise ConfigError(f"{where}: {name!r} is not available here; available: auto, {usable}")
     return torch.device(name)
 
 

@@ -21,15 +21,21 @@ def _ae(cfg: DictConfig) -> dict[str, Any]:
     return train(cfg)
 
 
+def _test_mlp(cfg: DictConfig) -> dict[str, Any]:
+    from thesis_ml.training_loops.simple_mlp import train
+
+    return train(cfg)
+
+
 def _not_there_yet(cfg: DictConfig) -> dict[str, Any]:
-    raise ConfigError("loop: this loop is planned but does not exist yet; available: ae")
+    raise ConfigError("loop: this loop is planned but does not exist yet; available: ae, test_mlp")
 
 
 DISPATCH: Mapping[str, TrainFunction] = {
     "ae": _ae,
     "gan_ae": _not_there_yet,
     "diffusion_ae": _not_there_yet,
-    "test_mlp": _not_there_yet,
+    "test_mlp": _test_mlp,
 }
 
 
@@ -39,7 +45,13 @@ def _parse_tokens(cfg: DictConfig) -> Any:
     return parse_experiment(cfg)
 
 
-PARSERS: Mapping[str, ParseFunction] = {"ae": _parse_tokens}
+def _parse_tables(cfg: DictConfig) -> Any:
+    from thesis_ml.training_loops.table_experiment import parse_table_experiment
+
+    return parse_table_experiment(cfg)
+
+
+PARSERS: Mapping[str, ParseFunction] = {"ae": _parse_tokens, "test_mlp": _parse_tables}
 """How the loops of this package parse their configuration; a loop without an entry reads its own keys."""
 
 register_folder_resolvers()

@@ -81,11 +81,10 @@ def _find_finished(path: Path, loop: Loop, cfg: DictConfig) -> Mapping[str, Any]
     if loop.parse is None:
         result = read_result(path / FACTS_FOLDER)
     else:
-        from thesis_ml.data.tokens import fingerprint_data
         from thesis_ml.training_loops.resume import find_finished
 
         config = loop.parse(cfg)
-        result = find_finished(path, config, fingerprint_data(config.data))
+        result = find_finished(path, config, config.read_fingerprint())
     if result is not None:
         log.info("%s: this run is finished; nothing is done", path)
     return result

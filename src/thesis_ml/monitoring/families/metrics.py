@@ -20,7 +20,13 @@ FEATURE_LABELS = {
     "phi": r"$\phi$ [rad]",
     "mass": "$m$ [GeV]",
 }
-METRIC_LABELS = {"type_accuracy": "type accuracy", "lr": "learning rate"}
+METRIC_LABELS = {
+    "type_accuracy": "type accuracy",
+    "lr": "learning rate",
+    "auroc": "AUROC",
+    "bce": "cross-entropy",
+    "mse": "mean squared error",
+}
 
 
 def draw_metrics(history: History) -> Figure | None:

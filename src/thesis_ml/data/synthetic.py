@@ -1,0 +1,330 @@
+"""Make events of two classes with known densities, and anomalies, in the layout of the data files.
+
+Objects have falling pT spectra, E >= p and wrapped angles; each is thrown roughly against the sum of those before it,
+and MET balances them all within a resolution of 0.5 sqrt(HT / GeV) GeV per direction. Events are made in blocks that
+each have a generator of their own, so that an event depends on the seed, its split and its number alone.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from jaxtyping import Bool, Float, Int, Num
+from numpy.typing import NDArray
+
+from thesis_ml.config import to_plain
+from thesis_ml.data.config import DataConfig, ResonanceConfig, SyntheticConfig
+from thesis_ml.data.encoding import MEV_PER_GEV, Encoding
+from thesis_ml.data.h5_loader import DEFAULT_TYPE_NAMES, StoredFile, convert_to_gev, split_rows
+from thesis_ml.data.place import Place
+from thesis_ml.data.synthetic_truth import (
+    B_JET,
+    CLASSES,
+    FEWEST_LIGHT_JETS,
+    JET_THRESHOLD_GEV,
+    LEPTONS,
+    LIGHT_JET,
+    MOST_B_JETS,
+    MOST_LEPTONS,
+    MOST_LIGHT_JETS,
+    MOST_PHOTONS,
+    PHOTON,
+)
+from thesis_ml.errors import DataError
+
+GENERATOR_VERSION = 1
+"""Changes when the same parameters give other events; part of the fingerprint."""
+
+WHERE = Path("data.synthetic")
+"""Stands for the file in messages and in the data sheet."""
+
+ANOMALY_LABEL = 2
+ANOMALY_NAMES = {"dijet_resonance": "dijet resonance", "four_top_overlay": "four-top overlay"}
+INJECTED_SPLIT = "test"
+
+N_BLOCK = 2048
+"""Events per block: large enough for numpy, small enough that what is made in vain costs little."""
+
+SLOT_IDS = np.repeat([LIGHT_JET, B_JET, LEPTONS[0], PHOTON], [MOST_LIGHT_JETS, MOST_B_JETS, MOST_LEPTONS, MOST_PHOTONS])
+N_SLOTS = len(SLOT_IDS)
+PHOTON_CHANCE = 0.05
+LEPTON_THRESHOLD_GEV, LEPTON_SLOPE_GEV = 20.0, 40.0
+MASSES_GEV = np.array([0.0, 0.0, 0.0, 0.000511, 0.000511, 0.10566, 0.10566, 0.0])
+"""By object id; the mass of a jet is a share of its pT instead."""
+JET_MASS_SHARE = (0.05, 0.2)
+SORT_GROUPS = np.array([9, 0, 0, 1, 1, 2, 2, 3])
+"""Order of the stored objects by id: jets, electrons, muons, photons; padding last."""
+LARGEST_ETA = 2.5
+RECOIL_SPREAD_RAD = 1.0
+MET_RESOLUTION = 0.5
+TINY_GEV = 1e-9
+"""A smaller sum has no direction: before the first object the direction is random."""
+LARGEST_PHI = np.nextafter(np.float32(math.pi), np.float32(0))
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects of some events, in slots; all is 0 in an empty slot. Momenta and masses are in GeV.
+
+    Args:
+        ids: Object ids.
+        pt: Transverse momentum.
+        px: Its component along x.
+        py: Its component along y.
+        eta: Pseudorapidity.
+        mass: Mass.
+    """
+
+    ids: Int[NDArray[Any], "N S"]
+    pt: Float[NDArray[Any], "N S"]
+    px: Float[NDArray[Any], "N S"]
+    py: Float[NDArray[Any], "N S"]
+    eta: Float[NDArray[Any], "N S"]
+    mass: Float[NDArray[Any], "N S"]
+
+
+@dataclass(frozen=True)
+class SyntheticTable:
+    """Rows of 2 + 5 * 18 columns in MeV, and the class of each."""
+
+    rows: Float[NDArray[np.float32], "N W"]
+    labels: Int[NDArray[np.int64], " N"]
+
+
+def build_stored_file(config: DataConfig) -> StoredFile:
+    """Return the events that `data.synthetic` asks for, after the same checks that a file passes.
+
+    Args:
+        config: The options below `data`; `limit_events` cuts every split.
+    """
+    assert config.synthetic is not None
+    datasets = config.datasets.by_split()
+    encoding = Encoding("mev", "the generator")
+    splits = {}
+    for split, n_wanted in config.synthetic.sizes().items():
+        n_events = n_wanted if config.limit_events is None else min(n_wanted, config.limit_events)
+        place = Place(WHERE, datasets[split])
+        table = make_table(config.synthetic, split, n_events)
+        events = dataclasses.replace(split_rows(table.rows, len(DEFAULT_TYPE_NAMES), place), labels=table.labels)
+        splits[split] = convert_to_gev(events, encoding, place)
+    return StoredFile(WHERE, splits, datasets, encoding, DEFAULT_TYPE_NAMES, name_labels(config.synthetic), N_SLOTS)
+
+
+def write_synthetic_file(path: Path, config: SyntheticConfig) -> None:
+    """Write the three splits to an HDF5 file that `data=h5_tokens` reads.
+
+    Raises:
+        DataError: The file cannot be written.
+    """
+    attributes = {
+        "energy_unit": "MeV",
+        "angle_unit": "rad",
+        "generator": f"thesis-ml synthetic, version {GENERATOR_VERSION}: {json.dumps(to_plain(config))}",
+        "id_meaning": json.dumps({str(number): name for number, name in enumerate(("padding", *DEFAULT_TYPE_NAMES))}),
+        "label_meaning": json.dumps(name_labels(config)),
+    }
+    try:
+        with h5py.File(path, "w") as file:
+            file.attrs.update(attributes)
+            for split, n_events in config.sizes().items():
+                table = make_table(config, split, n_events)
+                file[f"X_{split}"], file[f"Y_{split}"] = table.rows, table.labels
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error}); choose another file") from error
+
+
+def hash_generator(config: SyntheticConfig) -> str:
+    """Return the fingerprint of the events: a hash of the generator's version and parameters."""
+    text = json.dumps({"generator": GENERATOR_VERSION, **to_plain(config)}, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def name_labels(config: SyntheticConfig) -> dict[str, str]:
+    """Return the name of every label that may occur."""
+    names = {str(label): kind.name for label, kind in enumerate(CLASSES)}
+    return names if config.inject == "none" else {**names, str(ANOMALY_LABEL): ANOMALY_NAMES[config.inject]}
+
+
+def make_table(config: SyntheticConfig, split: str, n_events: int) -> SyntheticTable:
+    """Return the first `n_events` events of a split; more of them leave these as they are."""
+    n_blocks = -(-n_events // N_BLOCK)
+    blocks = [_make_block(config, split, number) for number in range(n_blocks)]
+    rows = np.concatenate([block.rows for block in blocks])[:n_events]
+    return SyntheticTable(rows, np.concatenate([block.labels for block in blocks])[:n_events])
+
+
+def _make_block(config: SyntheticConfig, split: str, number: int) -> SyntheticTable:
+    generator = _build_generator(config, split, number, "events")
+    labels = (generator.random(N_BLOCK) < config.signal_fraction).astype(np.int64)
+    rows = _build_rows(_draw_objects(labels, generator), generator)
+    if config.inject != "none" and split == INJECTED_SPLIT:
+        # A generator of its own: the other events are those of `inject: none`.
+        generator = _build_generator(config, split, number, "anomalies")
+        is_injected = generator.random(N_BLOCK) < config.inject_fraction
+        anomalies = _draw_anomalies(config, int(is_injected.sum()), generator)
+        rows[is_injected] = _build_rows(anomalies, generator)
+        labels[is_injected] = ANOMALY_LABEL
+    return SyntheticTable(rows, labels)
+
+
+def _build_generator(config: SyntheticConfig, split: str, number: int, purpose: str) -> np.random.Generator:
+    return np.random.default_rng([config.seed, list(config.sizes()).index(split), number, purpose == "anomalies"])
+
+
+def _draw_objects(labels: Int[NDArray[Any], " N"], generator: np.random.Generator) -> Objects:
+    """Draw all objects of events of the given classes."""
+    is_object = _draw_presence(labels, generator)
+    events, slots = np.nonzero(is_object)
+    n_objects = len(events)
+    ids = SLOT_IDS[slots]
+    is_lepton, is_jet = ids == LEPTONS[0], ids <= B_JET
+    ids[is_lepton] = generator.integers(LEPTONS[0], LEPTONS[-1] + 1, size=int(is_lepton.sum()))
+    excess = generator.exponential(size=n_objects)
+    slopes = np.array([kind.jet_slope_gev for kind in CLASSES])[labels[events]]
+    pt = np.where(is_jet, JET_THRESHOLD_GEV + slopes * excess, LEPTON_THRESHOLD_GEV + LEPTON_SLOPE_GEV * excess)
+    shares = generator.uniform(*JET_MASS_SHARE, size=n_objects)
+    values = {
+        "ids": ids,
+        "pt": pt,
+        "eta": LARGEST_ETA * (generator.random((3, n_objects)).sum(axis=0) / 1.5 - 1),
+        "mass": np.where(is_jet, shares * pt, MASSES_GEV[ids]),
+    }
+    dense = {name: _fill_slots(part, is_object) for name, part in values.items()}
+    px, py = _throw_against(dense["pt"], is_object, generator)
+    return Objects(px=px, py=py, **dense)
+
+
+def _fill_slots(values: Num[NDArray[Any], " P"], is_object: Bool[NDArray[Any], "N S"]) -> Num[NDArray[Any], "N S"]:
+    dense = np.zeros(is_object.shape, dtype=values.dtype)
+    dense[is_object] = values
+    return dense
+
+
+def _draw_presence(labels: Int[NDArray[Any], " N"], generator: np.random.Generator) -> Bool[NDArray[Any], "N S"]:
+    """Draw the multiplicities and say which slots are filled."""
+    light = FEWEST_LIGHT_JETS + _draw_counts([kind.light_shares for kind in CLASSES], labels, generator)
+    b_jets = _draw_counts([kind.b_shares for kind in CLASSES], labels, generator)
+    leptons = _draw_counts([kind.lepton_shares for kind in CLASSES], labels, generator)
+    photons = (generator.random(len(labels)) < PHOTON_CHANCE).astype(np.int64)
+    most = (MOST_LIGHT_JETS, MOST_B_JETS, MOST_LEPTONS, MOST_PHOTONS)
+    parts = zip((light, b_jets, leptons, photons), most, strict=True)
+    return np.concatenate([np.arange(n_slots) < counts[:, None] for counts, n_slots in parts], axis=1)
+
+
+def _draw_counts(
+    shares: list[NDArray[np.float64]], labels: Int[NDArray[Any], " N"], generator: np.random.Generator
+) -> Int[NDArray[Any], " N"]:
+    uniform = generator.random(len(labels))
+    counts = [np.searchsorted(np.cumsum(share)[:-1], uniform, side="right") for share in shares]
+    return np.choose(labels, counts)
+
+
+def _throw_against(
+    pt: Float[NDArray[Any], "N S"], is_object: Bool[NDArray[Any], "N S"], generator: np.random.Generator
+) -> tuple[Float[NDArray[Any], "N S"], Float[NDArray[Any], "N S"]]:
+    """Return transverse momenta in which each object flies roughly against the sum of those before it."""
+    turns = generator.normal(math.pi, RECOIL_SPREAD_RAD, size=int(is_object.sum()))
+    along = _fill_slots(np.cos(turns), is_object) * pt
+    across = _fill_slots(np.sin(turns), is_object) * pt
+    angle = generator.uniform(0, 2 * math.pi, size=len(pt))
+    px, py = np.zeros_like(pt), np.zeros_like(pt)
+    x, y = np.zeros(len(pt)), np.zeros(len(pt))
+    unit_x, unit_y = np.cos(angle), np.sin(angle)
+    for slot in range(pt.shape[1]):
+        px[:, slot] = unit_x * along[:, slot] - unit_y * across[:, slot]
+        py[:, slot] = unit_y * along[:, slot] + unit_x * across[:, slot]
+        x += px[:, slot]
+        y += py[:, slot]
+        total = np.hypot(x, y)
+        has_direction = total > TINY_GEV
+        np.divide(x, total, out=unit_x, where=has_direction)
+        np.divide(y, total, out=unit_y, where=has_direction)
+    return px, py
+
+
+def _draw_anomalies(config: SyntheticConfig, n_events: int, generator: np.random.Generator) -> Objects:
+    background = _draw_objects(np.zeros(n_events, dtype=np.int64), generator)
+    if config.inject == "dijet_resonance":
+        return _put_resonance(background, config.resonance, generator)
+    return _overlay(background, _draw_objects(np.ones(n_events, dtype=np.int64), generator))
+
+
+def _put_resonance(objects: Objects, resonance: ResonanceConfig, generator: np.random.Generator) -> Objects:
+    """Replace the first two light jets of every event, which all have, by those that a resonance decays to.
+
+    Its mass follows a Breit-Wigner curve cut at a quarter of the mass on either side; it has no transverse momentum,
+    and decays to jets at 53 degrees or more from the beam in its own frame. The other objects balance each other.
+    """
+    n_events = len(objects.pt)
+    half_width, reach = resonance.width_gev / 2, math.atan(resonance.mass_gev / 2 / resonance.width_gev)
+    mass = resonance.mass_gev + half_width * np.tan(generator.uniform(-reach, reach, size=n_events))
+    shares = generator.uniform(*JET_MASS_SHARE, size=(n_events, 2))
+    energies = np.hypot(1, shares)
+    momentum = (mass / energies.sum(axis=1))[:, None]
+    cosine, rapidity = generator.uniform(-0.6, 0.6, size=n_events), generator.uniform(-1, 1, size=(n_events, 1))
+    along = np.stack([cosine, -cosine], axis=1) * momentum
+    pz = np.cosh(rapidity) * along + np.sinh(rapidity) * energies * momentum
+    pt = np.repeat(momentum * np.sqrt(1 - cosine**2)[:, None], 2, axis=1)
+    angle = generator.uniform(0, 2 * math.pi, size=n_events)
+    signs = np.array([1.0, -1.0])
+    rest_x, rest_y = _throw_against(objects.pt[:, 2:], objects.ids[:, 2:] > 0, generator)
+    return Objects(
+        ids=objects.ids,
+        pt=np.concatenate([pt, objects.pt[:, 2:]], axis=1),
+        px=np.concatenate([pt * np.cos(angle)[:, None] * signs, rest_x], axis=1),
+        py=np.concatenate([pt * np.sin(angle)[:, None] * signs, rest_y], axis=1),
+        eta=np.concatenate([np.arcsinh(pz / pt), objects.eta[:, 2:]], axis=1),
+        mass=np.concatenate([shares * momentum, objects.mass[:, 2:]], axis=1),
+    )
+
+
+def _overlay(first: Objects, second: Objects) -> Objects:
+    """Return the objects of both events as one event, the hardest that fit into the slots."""
+    joined = {
+        field.name: np.concatenate([getattr(first, field.name), getattr(second, field.name)], axis=1)
+        for field in dataclasses.fields(Objects)
+    }
+    hardest = np.argsort(-joined["pt"], axis=1, kind="stable")[:, :N_SLOTS]
+    return Objects(**{name: np.take_along_axis(values, hardest, axis=1) for name, values in joined.items()})
+
+
+def _build_rows(objects: Objects, generator: np.random.Generator) -> Float[NDArray[np.float32], "N W"]:
+    """Return the stored rows: sorted objects, and the MET that balances them."""
+    n_events = len(objects.ids)
+    order = np.argsort(SORT_GROUPS[objects.ids] * 1e6 - objects.pt, axis=1, kind="stable")
+    flat = order + N_SLOTS * np.arange(n_events)[:, None]
+    is_object = np.arange(N_SLOTS) < (objects.ids > 0).sum(axis=1)[:, None]
+    rows = np.zeros((n_events, 2 + 5 * N_SLOTS), dtype=np.float32)
+    rows[:, :N_SLOTS] = objects.ids.reshape(-1)[flat]
+    rows[:, N_SLOTS : N_SLOTS + 2] = _draw_met(objects, generator)
+    rows[:, N_SLOTS + 2 :].reshape(n_events, N_SLOTS, 4)[is_object] = _store_objects(objects, flat[is_object])
+    return rows
+
+
+def _draw_met(objects: Objects, generator: np.random.Generator) -> Float[NDArray[np.float32], "N 2"]:
+    """Return MET in MeV and METphi."""
+    noise = MET_RESOLUTION * generator.normal(size=(2, len(objects.pt))) * np.sqrt(objects.pt.sum(axis=1))
+    x, y = noise[0] - objects.px.sum(axis=1), noise[1] - objects.py.sum(axis=1)
+    return np.stack([(np.hypot(x, y) * MEV_PER_GEV).astype(np.float32), _store_angle(y, x)], axis=1)
+
+
+def _store_objects(objects: Objects, wanted: Int[NDArray[Any], " P"]) -> Float[NDArray[np.float32], "P 4"]:
+    """Return E, pT, eta, phi of the wanted slots in single precision and MeV, with E >= p of the values as stored."""
+    pt, px, py, eta, mass = (getattr(objects, name).reshape(-1)[wanted] for name in ("pt", "px", "py", "eta", "mass"))
+    stored_pt, stored_eta = (pt * MEV_PER_GEV).astype(np.float32), eta.astype(np.float32)
+    momentum = stored_pt.astype(np.float64) * np.cosh(stored_eta.astype(np.float64))
+    energy = np.hypot(momentum, mass * MEV_PER_GEV).astype(np.float32)
+    energy = np.where(energy < momentum, np.nextafter(energy, np.float32(np.inf)), energy)
+    return np.stack([energy, stored_pt, stored_eta, _store_angle(py, px)], axis=1)
+
+
+def _store_angle(y: Float[NDArray[Any], " M"], x: Float[NDArray[Any], " M"]) -> Float[NDArray[np.float32], " M"]:
+    """Return the azimuth in [-pi, pi], which single precision could round to beyond pi."""
+    angle: NDArray[np.float32] = np.arctan2(y, x).astype(np.float32)
+    return np.clip(angle, -LARGEST_PHI, LARGEST_PHI)

@@ -1,0 +1,295 @@
+"""Tables as the engine trains on them: events of one token each, whose features are the columns."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from thesis_ml.config import require, require_at_least, require_between, to_plain
+from thesis_ml.data.batch import DataDims
+from thesis_ml.data.event_tables import Representation, build_event_table
+from thesis_ml.data.splits import TokenSplit, select_events
+from thesis_ml.data.tokens import TokenData
+from thesis_ml.errors import DataError
+from thesis_ml.metrics.auroc import compute_auroc
+
+KnownTask = Literal["regression", "binary"]
+
+TABLES_VERSION = 1
+"""Changes when the same options give other known tables; part of the fingerprint."""
+FEWEST_COLUMNS = 3
+"""Those that the known functions depend on; any others are noise."""
+
+
+@dataclass(frozen=True)
+class KnownTableConfig:
+    """A table made from a known function of its columns, which are normal.
+
+    Args:
+        n_train: Rows of the training split.
+        n_val: Rows of the validation split.
+        n_test: Rows of the test split.
+        n_columns: Columns; the function knows the first three.
+        noise: Spread of the target of a regression around the function.
+        seed: Of the rows.
+    """
+
+    n_train: int = 20_000
+    n_val: int = 4_000
+    n_test: int = 4_000
+    n_columns: int = 6
+    noise: float = 0.1
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        require_between(self, 1, 10_000_000, "n_train", "n_val", "n_test")
+        require_between(self, FEWEST_COLUMNS, 1000, "n_columns")
+        require_at_least(self, 0, "noise", "seed")
+
+    def sizes(self) -> dict[str, int]:
+        """Return the number of rows of every split."""
+        return {"train": self.n_train, "val": self.n_val, "test": self.n_test}
+
+
+@dataclass(frozen=True)
+class LabelTableConfig:
+    """How events become rows, and which classes are told apart.
+
+    Args:
+        representation: Sums over the event, or its tokens side by side.
+        n_tokens: Tokens per event of the flattened table; None: as many as the largest event has.
+        signal_classes: Labels that count as signal.
+        background_classes: Labels that count as background; None: all others of the training split.
+    """
+
+    representation: Representation = "pooled"
+    n_tokens: int | None = None
+    signal_classes: tuple[int, ...] = (1,)
+    background_classes: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "n_tokens")
+        require(bool(self.signal_classes), "signal_classes", "a list of at least one label", list(self.signal_classes))
+        both = set(self.signal_classes) & set(self.background_classes or ())
+        require(not both, "background_classes", "other labels than signal_classes", sorted(both))
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """Stands where tokens have their normaliser: the model of a table standardises it, nothing is reconstructed."""
+
+    columns: tuple[str, ...]
+    features: tuple[str, ...] = ()
+
+    def decode_features(self, encoded: Float[Tensor, "N C"]) -> Float[Tensor, "N C"]:
+        """Return the columns as they are."""
+        return encoded
+
+    def to_state(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"columns": list(self.columns)}
+
+
+@dataclass(frozen=True)
+class TableData:
+    """The three splits of a table, ready for training.
+
+    Args:
+        train: Rows to learn from.
+        val: Rows that choose the best epoch.
+        test: Rows that are scored once.
+        dims: Names of the columns.
+        normalizer: Names of the columns, for checkpoints.
+        sheet: The data sheet as plain JSON values.
+        fingerprint: Hash of where the rows come from.
+        description: The data sheet in a few lines.
+    """
+
+    train: TokenSplit
+    val: TokenSplit
+    test: TokenSplit
+    dims: DataDims
+    normalizer: TableColumns
+    sheet: Mapping[str, Any]
+    fingerprint: str
+    description: str = field(repr=False)
+
+    def splits(self) -> dict[str, TokenSplit]:
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+    def describe(self) -> str:
+        """Return the data sheet in a few lines."""
+        return self.description
+
+
+def build_known_tables(task: KnownTask, config: KnownTableConfig) -> TableData:
+    """Return a table for `regression`, whose target stands in the globals, or `binary`, with labels.
+
+    The data sheet holds what the known function itself reaches on each split: `mse`, or `bce` and `auroc`.
+
+    Raises:
+        DataError: A split is so small that it has one class only.
+    """
+    make = _MAKERS[task]
+    made = {
+        split: make(n_rows, config, np.random.default_rng([config.seed, number]))
+        for number, (split, n_rows) in enumerate(config.sizes().items())
+    }
+    for split, table in made.items():
+        if task == "binary" and len(np.unique(table.labels)) < 2:
+            raise DataError(f"general.table.n_{split}: {len(table.labels)} rows hold one class only; ask for more")
+    columns = tuple(f"x{number}" for number in range(1, config.n_columns + 1))
+    reachable = {split: dict(table.reachable) for split, table in made.items()}
+    sizes = {split: {"n_events": n_rows} for split, n_rows in config.sizes().items()}
+    fingerprint = hash_known_tables(task, config)
+    counts = ", ".join(f"{split} {n_rows:,}" for split, n_rows in config.sizes().items())
+    best = ", ".join(f"{name} {value:.5g}" for name, value in reachable["test"].items())
+    return TableData(
+        **{split: _build_split(table.features, table.labels, table.target) for split, table in made.items()},
+        dims=DataDims(columns, ("target",) if task == "regression" else (), ("row",), max_tokens=1),
+        normalizer=TableColumns(columns),
+        sheet={
+            "name": task,
+            "fingerprint": fingerprint,
+            "columns": len(columns),
+            "splits": sizes,
+            "reachable": reachable,
+        },
+        fingerprint=fingerprint,
+        description=f"table {task}: {len(columns)} columns; rows: {counts}\n  the known function reaches {best} (test)",
+    )
+
+
+def hash_known_tables(task: KnownTask, config: KnownTableConfig) -> str:
+    """Return the fingerprint of a known table: a hash of what it is made from."""
+    text = json.dumps({"version": TABLES_VERSION, "task": task, **to_plain(config)}, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def build_label_tables(data: TokenData, config: LabelTableConfig) -> TableData:
+    """Return the events of a data set as rows, labelled 1 for signal and 0 for background; other classes are left out.
+
+    Raises:
+        DataError: A split lacks one of the two.
+    """
+    background = _choose_background(data, config)
+    chosen = {split: _choose_classes(events, config, background) for split, events in data.splits().items()}
+    for split, events in chosen.items():
+        _refuse_missing_class(events, split, config, background)
+    tables = {
+        split: build_event_table(config.representation, events, data.dims, data.normalizer, n_tokens=config.n_tokens)
+        for split, events in chosen.items()
+    }
+    columns = tables["train"].columns
+    classes = {"signal_classes": list(config.signal_classes), "background_classes": background}
+    counts = {split: int(_is_among(events.labels, config.signal_classes).sum()) for split, events in chosen.items()}
+    shown = ", ".join(f"{split} {n:,} of {chosen[split].n_events:,}" for split, n in counts.items())
+    return TableData(
+        **{split: _relabel(chosen[split], table.values, config) for split, table in tables.items()},
+        dims=DataDims(columns, (), ("row",), max_tokens=1),
+        normalizer=TableColumns(columns),
+        sheet={**data.sheet, "table": {"columns": len(columns), "n_signal": counts, **classes}},
+        fingerprint=data.fingerprint,
+        description=f"{data.describe()}\n  {config.representation} table of {len(columns)} columns; signal: {shown}",
+    )
+
+
+@dataclass(frozen=True)
+class _KnownTable:
+    features: Float[NDArray[np.float64], "N C"]
+    labels: Int[NDArray[np.int64], " N"]
+    target: Float[NDArray[np.float64], "N G"]
+    reachable: Mapping[str, float]
+
+
+def compute_known_function(features: Float[NDArray[Any], "N C"]) -> Float[NDArray[np.float64], " N"]:
+    """Return sin(2 x1) + x2 x3 / 2."""
+    values: NDArray[np.float64] = np.sin(2 * features[:, 0]) + features[:, 1] * features[:, 2] / 2
+    return values
+
+
+def _make_regression(n_rows: int, config: KnownTableConfig, generator: np.random.Generator) -> _KnownTable:
+    features = generator.normal(size=(n_rows, config.n_columns))
+    noise = config.noise * generator.normal(size=n_rows)
+    target = (compute_known_function(features) + noise)[:, None]
+    return _KnownTable(features, np.full(n_rows, -1), target, {"mse": float((noise**2).mean())})
+
+
+def _make_binary(n_rows: int, config: KnownTableConfig, generator: np.random.Generator) -> _KnownTable:
+    """Return labels whose log-odds are twice the known function."""
+    features = generator.normal(size=(n_rows, config.n_columns))
+    odds = 2 * compute_known_function(features)
+    labels = (generator.random(n_rows) < 1 / (1 + np.exp(-odds))).astype(np.int64)
+    loss = np.logaddexp(0, np.where(labels == 1, -odds, odds)).mean()
+    reachable = {"bce": float(loss), "auroc": compute_auroc(odds, labels)}
+    return _KnownTable(features, labels, np.zeros((n_rows, 0)), reachable)
+
+
+_MAKERS: Mapping[str, Callable[[int, KnownTableConfig, np.random.Generator], _KnownTable]] = {
+    "regression": _make_regression,
+    "binary": _make_binary,
+}
+
+
+def _build_split(
+    features: Float[NDArray[Any], "N C"], labels: Int[NDArray[Any], " N"], target: Float[NDArray[Any], "N G"]
+) -> TokenSplit:
+    n_rows = len(features)
+    return TokenSplit(
+        features=torch.from_numpy(features).float(),
+        types=torch.zeros(n_rows, dtype=torch.int64),
+        offsets=torch.arange(n_rows + 1),
+        globals=torch.from_numpy(target).float(),
+        labels=torch.from_numpy(labels),
+        weights=torch.ones(n_rows),
+        index=torch.arange(n_rows),
+    )
+
+
+def _relabel(events: TokenSplit, values: Float[Tensor, "N C"], config: LabelTableConfig) -> TokenSplit:
+    n_rows = events.n_events
+    return TokenSplit(
+        features=values,
+        types=torch.zeros(n_rows, dtype=torch.int64),
+        offsets=torch.arange(n_rows + 1),
+        globals=torch.zeros(n_rows, 0),
+        labels=_is_among(events.labels, config.signal_classes).long(),
+        weights=events.weights,
+        index=events.index,
+    )
+
+
+def _is_among(labels: Int[Tensor, " N"], classes: Sequence[int]) -> Bool[Tensor, " N"]:
+    return torch.isin(labels, torch.tensor(tuple(classes), dtype=labels.dtype))
+
+
+def _choose_background(data: TokenData, config: LabelTableConfig) -> list[int]:
+    if config.background_classes is not None:
+        return list(config.background_classes)
+    present = data.train.labels.unique().tolist()
+    return [label for label in present if label not in config.signal_classes and label != -1]
+
+
+def _choose_classes(events: TokenSplit, config: LabelTableConfig, background: Sequence[int]) -> TokenSplit:
+    is_chosen = _is_among(events.labels, (*config.signal_classes, *background))
+    return select_events(events, torch.nonzero(is_chosen)[:, 0])
+
+
+def _refuse_missing_class(events: TokenSplit, split: str, config: LabelTableConfig, background: Sequence[int]) -> None:
+    n_signal = int(_is_among(events.labels, config.signal_classes).sum())
+    if 0 < n_signal < events.n_events:
+        return
+    missing = f"signal (general.events.signal_classes={list(config.signal_classes)})"
+    if n_signal:
+        missing = f"background (general.events.background_classes={list(background)})"
+    raise DataError(
+        f"task=labels: the {split} split has no event of the {missing}; choose classes that the data have, and leave "
+        "data.train_classes null"
+    )
