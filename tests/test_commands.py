@@ -35,7 +35,6 @@ ANSWERED_BY_HYDRA = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c",
 LIMIT_S = 120
 
 FEW_EVENTS = "data.limit_events=300"
-SMALL_BY_LOOP = {"ae": (FEW_EVENTS,), "test_mlp": ("general.trainer.epochs=2",)}
 SMALL_BY_OPTION = {
     ("phase1/encoder", "mlp"): "phase1.encoder.enc_hidden=[16]",
     ("phase1/decoder", "mlp"): "phase1.decoder.dec_hidden=[16]",
@@ -170,9 +169,9 @@ def list_small_overrides(arguments: list[str]) -> list[str]:
     if ANSWERED_BY_HYDRA & set(arguments):
         return []
     given = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
-    loop = given.get("loop", "ae")
-    small = list(SMALL_BY_LOOP.get(loop, ()))
-    if loop == "ae":
+    is_autoencoder, is_labels = given.get("loop", "ae") == "ae", given.get("task") == "labels"
+    small = [FEW_EVENTS] if is_autoencoder or is_labels else []
+    if is_autoencoder:
         small += [text for (group, option), text in SMALL_BY_OPTION.items() if given.get(group, option) == option]
     return [text for text in small if text.partition("=")[0] not in given]
 
@@ -264,7 +263,8 @@ def test_blocks_are_read_with_what_stands_before_them() -> None:
         ("", [FEW_EVENTS, *SMALL_BY_OPTION.values()]),
         ("data.limit_events=50 phase1/encoder=gnn", ["phase1.decoder.dec_hidden=[16]"]),
         ("phase1/encoder=gnn,mlp phase1/decoder=mlp", [FEW_EVENTS, "phase1.decoder.dec_hidden=[16]"]),
-        ("loop=my_loop", []),
+        ("loop=test_mlp task=labels", [FEW_EVENTS]),
+        ("loop=test_mlp", []),
         ("--cfg job", []),
     ],
 )
