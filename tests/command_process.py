@@ -16,6 +16,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from thesis_ml.utils import stops
+
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     ["command_process", "thesis_ml.cli.train", "thesis_ml.training_loops.autoencoder", "thesis_ml.monitoring.io_utils"]
@@ -105,6 +107,7 @@ def _run_command(folder: str, arguments: list[str], start: Start) -> None:
     for name in [name for name in os.environ if name.startswith("THESIS_") or name == "HYDRA_FULL_ERROR"]:
         del os.environ[name]
     os.environ.update(start.variables)
+    stops.STARTED_S = time.monotonic()  # the server's own is older
     if start.limit_bytes is not None:
         import resource
 
