@@ -97,8 +97,9 @@ class BareLoop:
             self.task.eval_step(batch)
 
     def train(self, epochs: Sequence[int]) -> None:
-        """Train and validate for some epochs, then test."""
+        """Train and validate for some epochs, then evaluate the final weights on val and test."""
         for _ in epochs:
             self.train_epoch()
             self.evaluate(self.data.val)
+        self.evaluate(self.data.val)
         self.evaluate(self.data.test)

@@ -1,11 +1,11 @@
 """Time the whole engine, with facts, checkpoints and progress, against our bare step loop.
 
-Both train the default model on the sample and take the same steps: training, validation after every epoch, test at the
-end. The bare loop keeps no sum of them, measures no residuals, and writes nothing. The engine writes to a temporary
-folder and draws its progress on a (pretended) terminal; one case also draws the figures of a default run. Matplotlib
-and torch are warmed up by a small run before the clock starts: that is paid once per process, not per event. Events
-are those of the training split. The ratio is the engine's events per second over those of the bare loop.
-"""
+Both train the default model on the sample and take the same steps: training, validation after every epoch, validation
+and test of the final weights at the end. The bare loop keeps no sum of them, measures no residuals, and writes nothing.
+The engine writes to a temporary folder and draws its progress on a (pretended) terminal; one case also draws the
+figures of a default run. Matplotlib and torch are warmed up by a small run before the clock starts: that is paid once
+per process, not per event. Events are those of the training split. The ratio is the engine's events per second over
+those of the bare loop."""
 
 import contextlib
 import io

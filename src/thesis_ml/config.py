@@ -12,6 +12,11 @@ from thesis_ml.errors import ConfigError
 
 T = TypeVar("T")
 
+LARGEST_FLOAT = 3.4e38
+"""Beyond it a 32-bit number is infinite."""
+LARGEST_WIDTH = 16_384
+"""Of a layer; one between two of this width takes 1 GiB. More is a typing error rather than a wish."""
+
 
 def choose(name: str, choices: Mapping[str, T], where: str) -> T:
     """Return the entry of `choices` called `name`.
@@ -152,13 +157,20 @@ def _parse_scalar(kind: type, value: Any, where: str) -> Any:
     if isinstance(value, int) and abs(value) >= 2**63:
         raise ConfigError(f"{where}: must be below 2^63 in size, got a larger whole number")
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if kind is float and isinstance(value, str):
+        value = _parse_exponent(value, where)
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return _refuse_beyond_float32(float(value), where)
     if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
-    if kind is float and isinstance(value, str):
-        return _parse_exponent(value, where)
     raise ConfigError(f"{where}: expected {names[kind]}, got {value!r}")
+
+
+def _refuse_beyond_float32(value: float, where: str) -> float:
+    """Let nan and infinity pass: the range of the key refuses them with what would be right."""
+    if math.isfinite(value) and abs(value) > LARGEST_FLOAT:
+        raise ConfigError(f"{where}: must be below {LARGEST_FLOAT} in size, got {value!r}")
+    return value
 
 
 def _parse_exponent(value: str, where: str) -> float:

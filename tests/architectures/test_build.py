@@ -43,7 +43,7 @@ def test_parse_model_names_a_key_in_full() -> None:
 
 
 def test_parse_model_names_a_value_out_of_range_in_full() -> None:
-    with pytest.raises(ConfigError, match=r"^phase1\.decoder\.dec_hidden\[0\]: must be at least 1, got 0$"):
+    with pytest.raises(ConfigError, match=r"^phase1\.decoder\.dec_hidden\[0\]: must be between 1 and 16384, got 0$"):
         parse_model(make_groups(decoder={"name": "mlp", "dec_hidden": [0]}), "phase1")
 
 

@@ -1,6 +1,7 @@
 """Histories as a run leaves them, for the tests of figures."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -32,7 +33,24 @@ def make_history(n_epochs: int = 3, *, n_codes: int = 64, is_tested: bool = True
         return build_history(epochs)
     counts = np.round(4e4 * noise.dirichlet(np.full(n_codes, 1.5))).astype(np.int64)
     test = make_metrics(n_epochs - 1, n_codes, 1.05, "test")
-    return build_history(epochs, best_epoch=n_epochs - 1, test=test, arrays={"test_codes": counts})
+    arrays = {"test_codes": counts, **make_histograms("test")}
+    return build_history(epochs, best_epoch=n_epochs - 1, test=test, arrays=arrays)
+
+
+def make_histograms(split: str, features: Iterable[str] = FEATURES) -> dict[str, np.ndarray]:
+    """Return histograms of a reconstruction that loses one object in ten, as arrays.npz holds them."""
+    arrays: dict[str, np.ndarray] = {}
+    for feature in features:
+        arrays[f"edges_{feature}"] = np.geomspace(10, 1000, 41) if feature in ("E", "pt") else np.linspace(-3, 3, 41)
+        arrays[f"edges_{feature}_residual"] = np.linspace(-0.5, 0.5, 42)
+        true = np.concatenate([[3], np.round(1e4 * np.exp(-np.arange(40) / 6.0)), [7]]).astype(np.int64)
+        bell = np.round(1e3 * np.exp(-0.5 * np.linspace(-4, 4, 43) ** 2)).astype(np.int64)
+        arrays |= {
+            f"{split}_hist_{feature}_true": true,
+            f"{split}_hist_{feature}_rec": true - true // 10,
+            f"{split}_hist_{feature}_residual": bell,
+        }
+    return arrays
 
 
 def make_metrics(epoch: int, n_codes: int, factor: float, split: str) -> dict[str, float]:
@@ -51,6 +69,7 @@ def make_metrics(epoch: int, n_codes: int, factor: float, split: str) -> dict[st
         "n_dead_codes": float(round(n_codes * 0.5 * fall)),
     }
     if split == "train":
-        return {**metrics, "lr": 1e-3 * 0.5 * (1 + math.cos(math.pi * min(epoch / 20, 1)))}
+        learning_rate = 1e-3 * 0.5 * (1 + math.cos(math.pi * min(epoch / 20, 1)))
+        return {**metrics, "lr": learning_rate, "data_wait_s": 0.01}
     residuals = {f"width68_{name}": scale * (1 + 8 * fall) for name, scale in FEATURES.items()}
     return metrics | residuals | {f"median_{name}": scale * (fall - 0.1) for name, scale in FEATURES.items()}

@@ -1,21 +1,23 @@
 """Every plot family, drawn from a history of three epochs."""
 
 import importlib
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from monitoring.histories import make_history
+from monitoring.histories import make_histograms, make_history
 from thesis_ml.facts.history import build_history
 from thesis_ml.facts.schema import EpochFacts
 from thesis_ml.monitoring.config import FamilySwitches
 from thesis_ml.monitoring.families import FAMILIES
 from thesis_ml.monitoring.families.codebook import draw_codebook
+from thesis_ml.monitoring.families.latency import draw_latency
 from thesis_ml.monitoring.families.losses import draw_losses
 from thesis_ml.monitoring.families.metrics import draw_metrics
+from thesis_ml.monitoring.families.recon import draw_recon
 from thesis_ml.monitoring.io_utils import NAME_COLOURS, SPLIT_COLOURS, choose_colour
 
 
@@ -42,12 +44,20 @@ def test_family_draws_nothing_before_the_first_epoch(family: str) -> None:
     assert find_draw(family)(build_history([])) is None
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_family_draws_splits_in_the_same_colours(family: str) -> None:
+@pytest.mark.parametrize(
+    ("family", "splits"),
+    [
+        ("losses", {"train", "val", "test"}),
+        ("metrics", {"train", "val", "test"}),
+        ("codebook", {"train", "val", "test"}),
+        ("latency", {"train"}),
+    ],
+)
+def test_family_draws_splits_in_the_same_colours(family: str, splits: set[str]) -> None:
     figure = find_draw(family)(make_history())
     lines = [line for axes in figure.axes for line in axes.get_lines() if line.get_label() in SPLIT_COLOURS]
 
-    assert {line.get_label() for line in lines} == {"train", "val", "test"}
+    assert {line.get_label() for line in lines} == splits
     assert all(to_hex(line.get_color()).upper() == SPLIT_COLOURS[line.get_label()] for line in lines)
 
 
@@ -103,10 +113,72 @@ def test_losses_of_a_loop_without_terms_are_one_panel() -> None:
     assert list_labels(draw_losses(build_history([epoch]))) == ["loss"]
 
 
-def test_metrics_leave_losses_and_codebook_to_their_families() -> None:
+def test_metrics_leave_what_other_families_draw_to_them() -> None:
     labels = list_labels(draw_metrics(make_history()))
 
-    assert labels == ["type accuracy", "learning rate", "68% half-width (val)", "median residual (val)"]
+    assert labels == ["type accuracy", "learning rate"]
+
+
+def test_recon_draws_residuals_per_epoch_until_there_are_histograms() -> None:
+    labels = list_labels(draw_recon(make_history(is_tested=False)))
+
+    assert labels == ["68% half-width (val)", "median residual (val)"]
+
+
+@pytest.mark.parametrize("feature", ["E", "pt", "eta", "phi", "mass"])
+def test_recon_draws_truth_ratio_and_residual_of_every_feature_with_units(feature: str) -> None:
+    history = make_history()
+    figure = draw_recon(replace(history, arrays=make_histograms("test", [feature])))
+
+    spectrum, ratio, residual = figure.axes[2:]
+    assert [axes.get_ylabel() for axes in (spectrum, ratio, residual)] == [
+        "objects / bin",
+        "rec./true",
+        "objects / bin",
+    ]
+    assert ratio.get_xscale() == spectrum.get_xscale() == ("log" if feature in ("E", "pt") else "linear")
+    assert ("[GeV]" in ratio.get_xlabel()) == (feature in ("E", "pt", "mass"))
+    assert ("[rad]" in ratio.get_xlabel()) == ("[rad]" in residual.get_xlabel()) == (feature == "phi")
+
+
+def test_recon_fills_the_truth_and_steps_the_reconstruction() -> None:
+    spectrum, ratio = draw_recon(make_history()).axes[2:4]
+    truth, reconstruction = spectrum.patches
+
+    assert truth.get_fill() and not reconstruction.get_fill()
+    assert to_hex(truth.get_facecolor()).upper() == NAME_COLOURS["truth"]
+    assert to_hex(reconstruction.get_edgecolor()).upper() == SPLIT_COLOURS["test"]
+    assert ratio.patches[1].get_data().values == pytest.approx(0.9, abs=0.06)
+
+
+def test_recon_says_what_lies_outside_the_bins() -> None:
+    spectrum, _, residual = draw_recon(make_history()).axes[2:5]
+
+    assert [text.get_text() for text in spectrum.texts] == ["outside: truth 0.015%, rec. 0.017%"]
+    assert len(residual.texts) == 0
+
+
+def test_recon_draws_the_validation_split_before_the_test() -> None:
+    history = replace(make_history(), test={}, arrays=make_histograms("val", ["pt"]))
+    spectrum, _, residual = draw_recon(history).axes[2:]
+
+    assert spectrum.get_legend().get_texts()[0].get_text() == "truth (val)"
+    width = history.series("val", "width68_pt")[-1]
+    assert residual.get_legend().get_texts()[0].get_text().endswith(f"68% half-width {width:.2g}")
+
+
+def test_recon_draws_histograms_without_a_single_object() -> None:
+    arrays = {name: 0 * array if "hist" in name else array for name, array in make_histograms("test").items()}
+
+    draw_recon(replace(make_history(), arrays=arrays)).canvas.draw()
+
+
+def test_latency_shows_memory_only_where_it_is_measured() -> None:
+    numbers = {"train": {"loss": 1.0}}
+    epoch = EpochFacts(epoch=0, step=1, metrics=numbers, epoch_time_s=1.0, total_time_s=1.0, throughput=1.0)
+
+    assert list_labels(draw_latency(build_history([epoch]))) == ["events/s", "time per epoch [s]"]
+    assert list_labels(draw_latency(make_history()))[2] == "peak memory [MiB]"
 
 
 def test_codebook_is_not_drawn_without_codes() -> None:

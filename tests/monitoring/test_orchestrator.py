@@ -1,5 +1,6 @@
 """When figures are drawn, where they go, and that one failing family leaves the others alone."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,13 @@ from thesis_ml.config import parse_config
 from thesis_ml.errors import ConfigError
 from thesis_ml.facts.recorder import open_recorder
 from thesis_ml.facts.schema import EpochFacts, RunMeta
+from thesis_ml.monitoring import budget
 from thesis_ml.monitoring.config import FamilySwitches, LoggingConfig
 from thesis_ml.monitoring.families import FAMILIES
 from thesis_ml.monitoring.orchestrator import build_monitoring
 
-ALL_FAMILIES = ("losses", "metrics", "codebook")
+ALL_FAMILIES = ("losses", "metrics", "recon", "codebook", "latency")
+ALL_FIGURES = ["codebook.png", "latency.png", "losses.png", "metrics.png", "recon.png"]
 
 
 def list_names(folder: Path) -> list[str]:
@@ -33,7 +36,7 @@ def test_orchestrator_draws_at_the_chosen_moments_only(tmp_path: Path) -> None:
     assert list_names(tmp_path / "figures") == []
 
     notify_all(LoggingConfig(moments=("on_test_end",)), tmp_path / "figures", "on_test_end")
-    assert list_names(tmp_path / "figures") == ["codebook.png", "losses.png", "metrics.png"]
+    assert list_names(tmp_path / "figures") == ALL_FIGURES
 
 
 def test_orchestrator_draws_only_what_the_loop_has_and_the_user_left_on(tmp_path: Path) -> None:
@@ -56,21 +59,22 @@ def test_orchestrator_refuses_a_family_that_does_not_exist(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("fig_format", ["png", "pdf", "svg"])
 def test_figure_of_the_same_numbers_is_the_same_file(fig_format: str, tmp_path: Path) -> None:
-    config = LoggingConfig(fig_format=fig_format, moments=("on_test_end",), families=FamilySwitches(metrics=False))
+    config = LoggingConfig(
+        fig_format=fig_format, moments=("on_test_end",), families=FamilySwitches(metrics=False, latency=False)
+    )
     for folder in ("one", "two"):
         notify_all(config, tmp_path / folder, "on_test_end")
 
-    assert list_names(tmp_path / "one") == [f"codebook.{fig_format}", f"losses.{fig_format}"]
+    assert list_names(tmp_path / "one") == [f"{family}.{fig_format}" for family in ("codebook", "losses", "recon")]
     for name in list_names(tmp_path / "one"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
 def test_file_naming_tells_epoch_and_moment(tmp_path: Path) -> None:
-    config = LoggingConfig(
-        file_naming="{family}_{moment}_epoch{epoch:03d}", families=FamilySwitches(True, False, False)
-    )
+    config = LoggingConfig(file_naming="{family}_{moment}_epoch{epoch:03d}")
+    (drawer,) = build_monitoring(config, ("losses",), tmp_path)
 
-    notify_all(config, tmp_path, "on_test_end")
+    drawer.notify("on_test_end", make_history())
 
     assert list_names(tmp_path) == ["losses_on_test_end_epoch002.png"]
 
@@ -91,6 +95,8 @@ def test_file_naming_that_would_lose_figures_is_refused(naming: str, ending: str
         ({"moments": ["on_end"]}, "logging.moments: must be among on_epoch_end"),
         ({"fig_format": "jpg"}, "logging.fig_format: unknown value 'jpg'"),
         ({"families": {"loses": True}}, "logging.families.loses: unknown key"),
+        ({"tracker": "tensorbord"}, "logging.tracker: unknown value 'tensorbord'"),
+        ({"tracker": "wandb", "save_artifacts": False}, "logging.tracker: must be none when save_artifacts is false"),
     ],
 )
 def test_logging_config_refuses_wrong_values(values: dict, message: str) -> None:
@@ -104,6 +110,7 @@ def test_family_that_raises_does_not_stop_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(FAMILIES, "losses", "math:fsum")  # raises on a history
+    monkeypatch.setattr(budget, "DRAWING_SHARE", math.inf)
     drawers = build_monitoring(LoggingConfig(moments=("on_epoch_end",)), ("losses", "metrics"), tmp_path / "figures")
     epoch = EpochFacts(
         epoch=0,
@@ -120,6 +127,38 @@ def test_family_that_raises_does_not_stop_the_others(
 
     assert list_names(tmp_path / "figures") == ["metrics.png"]
     assert "FigureDrawer" in caplog.text
+
+
+def test_figures_that_an_epoch_has_no_time_for_are_drawn_when_training_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    config = LoggingConfig(moments=("on_epoch_end",))
+    drawers = build_monitoring(config, ("losses", "latency"), tmp_path)
+    for drawer in drawers:
+        for n_epochs in (1, 2, 3):
+            drawer.notify("on_epoch_end", make_history(n_epochs, is_tested=False))
+    assert list_names(tmp_path) == []
+
+    for drawer in drawers:
+        drawer.notify("on_train_end", make_history(is_tested=False))
+
+    assert list_names(tmp_path) == ["latency.png", "losses.png"]
+    assert caplog.text.count("at the latest when training ends") == 1
+
+
+def test_figures_that_were_drawn_in_time_are_not_drawn_again_when_training_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "DRAWING_SHARE", math.inf)
+    (drawer,) = build_monitoring(
+        LoggingConfig(moments=("on_epoch_end",), file_naming="{family}_{moment}"), ("losses",), tmp_path
+    )
+
+    for moment in ("on_epoch_end", "on_train_end"):
+        drawer.notify(moment, make_history())
+
+    assert list_names(tmp_path) == ["losses_on_epoch_end.png"]
 
 
 def test_orchestrator_imports_no_matplotlib_before_the_first_figure() -> None:

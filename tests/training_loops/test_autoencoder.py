@@ -1,6 +1,8 @@
 import json
+import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -12,7 +14,11 @@ from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import load_tokens
 from thesis_ml.errors import ConfigError, TrainingError
-from thesis_ml.facts.readers import read_events, read_scalars, read_state
+from thesis_ml.facts.readers import load_history, read_arrays, read_events, read_scalars, read_state
+from thesis_ml.monitoring import budget
+from thesis_ml.monitoring.config import LoggingConfig
+from thesis_ml.monitoring.families import FAMILIES
+from thesis_ml.monitoring.orchestrator import build_monitoring
 from thesis_ml.training_loops.autoencoder import train
 from thesis_ml.utils.checkpoints import load_checkpoint
 
@@ -113,11 +119,51 @@ def test_train_repeats_bit_for_bit_and_another_seed_differs(train_with) -> None:
     assert other["test_loss"] != first["test_loss"]
 
 
-def test_figures_change_no_number(train_with, tmp_path: Path) -> None:
-    drawn = train_with(*VQ, "phase1.trainer.epochs=1", "logging=plots_full", f"run_dir={tmp_path / 'drawn'}")
-    plain = train_with(*VQ, "phase1.trainer.epochs=1", "logging.make_plots=false", f"run_dir={tmp_path / 'plain'}")
+def test_figures_and_trackers_change_no_number(train_with, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "DRAWING_SHARE", math.inf)  # else so short a run would draw nothing before its end
+    watched = ("logging=plots_full", "logging.tracker=tensorboard", f"run_dir={tmp_path / 'watched'}")
+    plain = ("logging.make_plots=false", f"run_dir={tmp_path / 'plain'}")
 
-    assert without_folder(drawn) == without_folder(plain)
+    results = [train_with(*VQ, "phase1.trainer.epochs=2", *options) for options in (watched, plain)]
+
+    tables = [drop_times(read_scalars(tmp_path / name / "facts")) for name in ("watched", "plain")]
+    assert (tmp_path / "watched/figures/recon_on_epoch_end_epoch000.png").exists()
+    assert len(list((tmp_path / "watched/tensorboard").glob("*/events.out.tfevents.*"))) == 1
+    assert not (tmp_path / "plain/figures").exists()
+    assert without_folder(results[0]) == without_folder(results[1])
+    assert tables[0].equals(tables[1])
+
+
+def drop_times(scalars: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that the same seed repeats to the last bit."""
+    return scalars.filter(regex="epoch$|split|loss|metric").drop(columns="metric_data_wait_s")
+
+
+def test_every_figure_of_a_run_is_redrawn_from_its_facts(finished_run) -> None:
+    history = load_history(finished_run.path / "facts")
+
+    for drawer in build_monitoring(LoggingConfig(), tuple(FAMILIES), finished_run.path / "again"):
+        drawer.notify("on_test_end", history)
+
+    drawn, again = ({path.name: path for path in (finished_run.path / name).iterdir()} for name in ("figures", "again"))
+    assert set(drawn) == set(again) == {f"{family}.png" for family in FAMILIES}
+    assert all(drawn[name].read_bytes() == again[name].read_bytes() for name in drawn)
+
+
+def test_histograms_of_a_run_are_of_its_best_weights(finished_run) -> None:
+    arrays = read_arrays(finished_run.path / "facts")
+    splits = read_events(finished_run.path / "facts")[0]["data"]["splits"]
+
+    assert arrays["val_hist_pt_true"].sum() == arrays["val_hist_pt_rec"].sum() == splits["val"]["n_tokens"]
+    assert arrays["test_codes"].sum() == splits["test"]["n_tokens"]
+    assert arrays["val_codes"].sum() == splits["val"]["n_tokens"]
+    assert (finished_run.path / "facts/arrays.npz").stat().st_size < 50_000
+
+
+def test_wait_for_data_is_recorded_as_a_part_of_the_epoch(finished_run) -> None:
+    row = read_scalars(finished_run.path / "facts").query("split == 'train'").iloc[0]
+
+    assert 0 < row.metric_data_wait_s < row.epoch_time_s
 
 
 def test_train_stops_before_a_step_on_a_loss_that_is_not_finite(train_with, tmp_path: Path) -> None:

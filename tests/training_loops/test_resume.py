@@ -69,7 +69,14 @@ def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
 
 @pytest.mark.parametrize(
     ("method", "number"),
-    [("train_step", 1), ("train_step", 20), ("train_step", 39), ("finish_epoch", 1), ("finish_epoch", 7)],
+    [
+        ("train_step", 1),
+        ("train_step", 20),
+        ("train_step", 39),
+        ("finish_epoch", 1),
+        ("finish_epoch", 7),
+        ("finish_epoch", 8),
+    ],
 )
 def test_interrupted_run_ends_with_the_numbers_of_an_undisturbed_one(
     method: str, number: int, train_in, stop_at, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -83,7 +90,7 @@ def test_interrupted_run_ends_with_the_numbers_of_an_undisturbed_one(
     monkeypatch.undo()
     result = train_in("run")
 
-    assert state == ("complete" if method == "finish_epoch" and number == 7 else "interrupted")
+    assert state == ("complete" if method == "finish_epoch" and number == 8 else "interrupted")
     assert {**result, "run_dir": ""} == {**expected, "run_dir": ""}
     tables = [
         read_scalars(tmp_path / name / "facts").filter(regex="epoch$|split|loss|metric_(?!data_wait)")

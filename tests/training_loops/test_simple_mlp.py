@@ -67,7 +67,7 @@ def test_two_epochs_lower_the_loss_and_leave_a_whole_run(train_with, tmp_path: P
     assert read_state(folder / "facts").name == "complete"
     assert [fact["moment"] for fact in facts] == ["on_start", *["on_epoch_end"] * 2, "on_train_end", "on_test_end"]
     assert {"best_val.pt", "last.pt", "model.pt", "figures"} <= {path.name for path in folder.iterdir()}
-    assert {path.name for path in (folder / "figures").iterdir()} == {"losses.png", "metrics.png"}
+    assert {path.name for path in (folder / "figures").iterdir()} == {"losses.png", "metrics.png", "latency.png"}
 
 
 def test_facts_name_the_numbers_of_the_task_and_no_reconstruction(train_with, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_facts_name_the_numbers_of_the_task_and_no_reconstruction(train_with, tm
 
     start, first, *_, last = read_events(tmp_path / "run/facts")
     assert set(first["metrics"]["val"]) == {"bce", "auroc"}
-    assert set(first["metrics"]["train"]) == {"bce", "lr"}
+    assert set(first["metrics"]["train"]) == {"bce", "lr", "data_wait_s"}
     assert last["result"] == result
     assert last["metrics"]["test"]["auroc"] > 0.6
     assert start["config"]["task"] == "binary"
@@ -247,10 +247,9 @@ def test_monitor_of_the_user_wins(parse) -> None:
         ("task=null", "task: unknown value None; available: regression, binary, labels"),
         ("+general.trainer.epoch=3", "general.trainer.epoch: unknown key; .*did you mean 'epochs'"),
         ("+general.trane=3", "general.trane: unknown key"),
-        ("+generl=3", "generl: unknown key; available: .*did you mean 'general'"),
         ("general.trainer.lr=0", "general.trainer.lr: must be above 0"),
         ("general.trainer.num_workers=2", "general.trainer.num_workers: must be 0"),
-        ("general.model.hidden=[0]", r"general.model.hidden\[0\]: must be at least 1"),
+        ("general.model.hidden=[0]", r"general.model.hidden\[0\]: must be between 1 and 16384"),
         ("general.table.n_columns=2", "general.table.n_columns: must be between 3 and 1000"),
         ("general.events.representation=flat", "general.events.representation: unknown value 'flat'"),
         ("data.n_tokens=0", "data.n_tokens: must be at least 1"),

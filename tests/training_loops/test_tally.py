@@ -1,6 +1,8 @@
 """Averages over an epoch do not depend on how it was cut into batches."""
 
 import math
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,10 @@ from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import TokenSplit, iterate_batches, select_events
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.training_loops.autoencoder import AutoencoderTask
-from thesis_ml.training_loops.tally import EpochTally, ResidualTally
+from thesis_ml.training_loops.tally import EpochTally, ResidualTally, TimedBatches
 from thesis_ml.training_loops.task import StepResult
 from thesis_ml.utils.checkpoints import load_checkpoint, save_checkpoint
+from thesis_ml.utils.stopwatch import Stopwatch
 
 FROZEN = {"codebook_size": 16, "ema_decay": 1.0, "revive_below": 0.0}
 
@@ -193,3 +196,20 @@ def test_residuals_of_a_relative_shift_of_pt_are_that_shift(event_data: TokenDat
 
     assert numbers["median_pt"] == pytest.approx(0.02, abs=1e-5)
     assert numbers["width68_pt"] == pytest.approx(0, abs=1e-5)
+
+
+def test_timed_batches_are_those_given_and_their_wait_is_summed(event_data: TokenData) -> None:
+    def yield_slowly() -> Iterator[TokenBatch]:
+        for batch in iterate_batches(event_data.val, 200, generator=None):
+            time.sleep(0.01)
+            yield batch
+
+    clock = Stopwatch()
+    timed = TimedBatches(yield_slowly(), clock)
+    seen = []
+    for batch in timed:
+        seen.append(batch.index)
+        time.sleep(0.05)  # a step, which is no wait
+
+    assert torch.equal(torch.cat(seen), event_data.val.index)
+    assert 0.01 * len(seen) <= clock.read_s() < 0.05 * len(seen)

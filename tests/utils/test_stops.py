@@ -70,7 +70,7 @@ def test_time_limit_stops_when_the_next_step_may_not_fit(monkeypatch: pytest.Mon
     now_s = 100.0
     monkeypatch.setattr(stops, "STARTED_S", 100.0)
     monkeypatch.setattr(stops.time, "monotonic", lambda: now_s)
-    requests = StopRequests(max_time_s=10.0)
+    requests = StopRequests(max_time_s=10.0, limit_key="trainer.max_time_s")
     n_steps = 0
 
     with pytest.raises(RunInterrupted) as stopped:
@@ -81,7 +81,7 @@ def test_time_limit_stops_when_the_next_step_may_not_fit(monkeypatch: pytest.Mon
 
     # After 7 seconds another step of 3 would end at the limit.
     assert (now_s, n_steps) == (107.0, 5)
-    assert (stopped.value.reason, stopped.value.exit_code) == ("phase1.trainer.max_time_s", 85)
+    assert (stopped.value.reason, stopped.value.exit_code) == ("trainer.max_time_s", 85)
 
 
 def test_other_threads_leave_signals_alone() -> None:

@@ -2,19 +2,26 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
+from thesis_ml.cli.hydra_errors import describe_error
 from thesis_ml.errors import ConfigError, DataError, FactsError, ReportError, RunInterrupted, TrainingError
 from thesis_ml.utils.stops import EXIT_CTRL_C, raise_on_signals
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 
-WRONG_INPUT_ERRORS = (ConfigError, DataError, ReportError, HydraException, OmegaConfBaseException)
+WRONG_INPUT_ERRORS = (ConfigError, DataError, ReportError, HydraException, OmegaConfBaseException, YAMLError)
 FAILURES = (TrainingError, FactsError)
+
+
+class RefusalError(BaseException):
+    """Carries a named error, its cause, out of a Hydra callback: Hydra only warns about every `Exception` of one."""
 
 
 def run_command(command: Callable[[], Any], at_end: Callable[[], int]) -> None:
@@ -22,40 +29,46 @@ def run_command(command: Callable[[], Any], at_end: Callable[[], int]) -> None:
 
     Args:
         command: The function that hydra.main decorates.
-        at_end: Called after success and after a named error; returns the number of failed jobs of a sweep.
+        at_end: Called however the command ends; returns the number of failed jobs of a sweep.
     """
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     # Hydra would print its own errors and always exit with 1; with this it raises them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    n_failed = 0
     try:
-        with raise_on_signals():
-            command()
-    except RunInterrupted as stop:
-        at_end()
-        print(f"stopped by {stop.reason}; the same command in the same folder goes on from here", file=sys.stderr)
-        sys.exit(stop.exit_code)
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
-        sys.exit(EXIT_CTRL_C)
-    except (*WRONG_INPUT_ERRORS, *FAILURES) as error:
+        try:
+            with raise_on_signals():
+                command()
+        finally:
+            n_failed = at_end()
+    except KeyboardInterrupt as stop:
+        sys.exit(_report_stop(stop))
+    except (RefusalError, OSError, *WRONG_INPUT_ERRORS, *FAILURES) as error:
+        named = error.__cause__ if isinstance(error, RefusalError) and error.__cause__ is not None else error
+        message = _describe(named)
+        if message is None:
+            raise
         if wants_traceback:
-            raise
-        n_failed = at_end()
-        print(f"error: {describe_error(error)}", file=sys.stderr)
-        is_mendable = isinstance(error, WRONG_INPUT_ERRORS) and not n_failed
+            traceback.print_exception(error)
+        print(f"error: {message}", file=sys.stderr)
+        is_mendable = not isinstance(named, FAILURES) and not n_failed
         sys.exit(WRONG_INPUT if is_mendable else FAILED)
-    except OSError as error:
+    sys.exit(FAILED if n_failed else DONE)
+
+
+def _report_stop(stop: KeyboardInterrupt) -> int:
+    if not isinstance(stop, RunInterrupted):
+        print("stopped by Ctrl-C", file=sys.stderr)
+        return EXIT_CTRL_C
+    print(f"stopped by {stop.reason}; the same command in the same folder goes on from here", file=sys.stderr)
+    return stop.exit_code
+
+
+def _describe(error: BaseException) -> str | None:
+    """Return the message of an error that the user can mend or knows of, None for any other."""
+    if isinstance(error, (*WRONG_INPUT_ERRORS, *FAILURES)):
+        return describe_error(error)
+    if isinstance(error, OSError) and error.filename is not None:
         # Hydra makes the folder of a run before any code of ours sees its name.
-        if wants_traceback or error.filename is None:
-            raise
-        print(f"error: {error.filename}: cannot be used ({error.strerror}); choose another folder", file=sys.stderr)
-        sys.exit(WRONG_INPUT)
-    sys.exit(FAILED if at_end() else DONE)
-
-
-def describe_error(error: BaseException) -> str:
-    """Return the message of `error`, with the cause that Hydra hides behind its own."""
-    cause = error.__cause__
-    if isinstance(error, HydraException) and cause is not None and str(cause) not in str(error):
-        return f"{error} ({cause})"
-    return str(error)
+        return f"{error.filename}: cannot be used ({error.strerror}); choose another folder"
+    return None

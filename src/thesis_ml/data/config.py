@@ -129,6 +129,7 @@ class DataConfig:
         _require_distinct("features", self.features)
         if self.train_classes is not None:
             _require_distinct("train_classes", self.train_classes)
+            require(min(self.train_classes) >= 0, "train_classes", "a list of labels >= 0", list(self.train_classes))
         refuse_workers(self.num_workers)
         if self.synthetic is not None and self.path is not None:
             raise ConfigError(

@@ -13,6 +13,8 @@ DRAWING_MOMENTS = ("on_epoch_end", "on_train_end", "on_test_end")
 NAMING_FIELDS = ("family", "epoch", "moment")
 FORBIDDEN_IN_NAMES = '<>:"/\\|?*'
 """What some file system refuses, and what would leave the figures' folder."""
+LONGEST_NAME_BYTES = 150
+"""File systems take 255; family names and endings differ."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,9 @@ class FamilySwitches:
 
     losses: bool = True
     metrics: bool = True
+    recon: bool = True
     codebook: bool = True
+    latency: bool = True
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,15 @@ class LoggingConfig:
     file_naming: str = "{family}"
     families: FamilySwitches = field(default_factory=FamilySwitches)
     moments: tuple[str, ...] = ("on_test_end",)
+    tracker: Literal["none", "tensorboard", "wandb", "mlflow"] = "none"
 
     def __post_init__(self) -> None:
         require_between(self, 30, 1200, "dpi")
         for moment in self.moments:
             require(moment in DRAWING_MOMENTS, "moments", f"among {', '.join(DRAWING_MOMENTS)}", moment)
         _refuse_bad_naming(self.file_naming)
+        can_write = self.save_artifacts or self.tracker == "none"
+        require(can_write, "tracker", "none when save_artifacts is false: it writes to the run folder", self.tracker)
 
 
 def name_figure(file_naming: str, *, family: str, epoch: int, moment: str) -> str:
@@ -56,13 +63,14 @@ def _refuse_bad_naming(file_naming: str) -> None:
         example = name_figure(file_naming, family="losses", epoch=0, moment="on_test_end")
     except (ValueError, KeyError, IndexError, AttributeError):
         raise ConfigError(_describe_naming(file_naming)) from None
-    is_safe = not any(mark in example for mark in FORBIDDEN_IN_NAMES) and example == example.strip(" .")
+    is_plain = example.isprintable() and len(example.encode()) <= LONGEST_NAME_BYTES
+    is_safe = is_plain and not any(mark in example for mark in FORBIDDEN_IN_NAMES) and example == example.strip(" .")
     if not is_safe or "family" not in fields or not fields <= set(NAMING_FIELDS):
         raise ConfigError(_describe_naming(file_naming))
 
 
 def _describe_naming(file_naming: str) -> str:
     return (
-        f"file_naming: must be a plain file name with {{family}} and, if wanted, {{epoch}} and {{moment}}, "
+        f"file_naming: must be a plain short file name with {{family}} and, if wanted, {{epoch}} and {{moment}}, "
         f"such as '{{family}}_epoch{{epoch:03d}}', got {file_naming!r}"
     )

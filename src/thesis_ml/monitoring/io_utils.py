@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -18,13 +19,18 @@ from thesis_ml.monitoring.config import LoggingConfig
 COLUMN_WIDTH_IN = 3.4
 """Width of one column of a two-column article; letters below are sized to be read at it."""
 
+PAGE_COLUMNS = 2
+PAGE_TOP_IN = 0.5
+"""Above the first row of a page: room for the word Simulation and a legend of two rows."""
+
 PANEL_HEIGHT_IN = 1.25
 LEFT_IN, RIGHT_IN, TOP_IN, BOTTOM_IN = 0.66, 0.08, 0.25, 0.4
+PANEL_WIDTH_IN = COLUMN_WIDTH_IN - LEFT_IN - RIGHT_IN
 LABEL_IN = 0.5
 """From the left edge of a panel to the middle of its label."""
 
-GAP_IN = 0.52
-"""Between panels: room for tick labels and a legend of two rows."""
+GAP_IN = 0.6
+"""Between panels: room for tick labels and a legend of two rows, or for an axis label and a legend of one."""
 
 FONT_SIZE = 8
 MAX_SPAN_OF_PLAIN_TICKS = 50.0
@@ -48,6 +54,10 @@ NAME_COLOURS = {
     "eta": "#56B4E9",
     "phi": "#444444",
     "mass": "#7F6A00",
+    "truth": "#BBBBBB",
+    "epoch_time_s": "#444444",
+    "data_wait_s": "#E69F00",
+    "max_memory_mib": "#444444",
 }
 """Okabe and Ito's colour-blind-safe palette, apart from the colours of the splits."""
 
@@ -86,15 +96,57 @@ def new_panels(
     )
     rows = figure.subplots(n_panels, 1, squeeze=False)[:, 0]
     for axes, y_label in zip(rows, y_labels, strict=True):
-        axes.set_ylabel(y_label, fontsize=FONT_SIZE)
-        axes.yaxis.set_label_coords(-LABEL_IN / (COLUMN_WIDTH_IN - LEFT_IN - RIGHT_IN), 0.5)
-        axes.tick_params(which="both", labelsize=FONT_SIZE - 1, direction="in", top=True, right=True)
-        axes.ticklabel_format(axis="y", scilimits=(-3, 5), useOffset=False)
-        axes.yaxis.get_offset_text().set_fontsize(FONT_SIZE - 1)
-        axes.grid(visible=True, color="#DDDDDD", linewidth=0.5)
-        axes.set_axisbelow(True)
+        _style_panel(axes, y_label)
     rows[-1].set_xlabel(x_label, fontsize=FONT_SIZE)
     return figure, list(rows)
+
+
+def new_page(height_in: float) -> Figure:
+    """Return an empty figure as wide as both columns of an article; `add_panel` puts panels on it."""
+    figure = Figure(figsize=(PAGE_COLUMNS * COLUMN_WIDTH_IN, height_in))
+    FigureCanvasAgg(figure)
+    left = LEFT_IN / figure.get_figwidth()
+    figure.text(left, 1 - 0.05 / height_in, "Simulation", va="top", fontsize=FONT_SIZE, weight="bold", style="italic")
+    return figure
+
+
+def add_panel(figure: Figure, column: int, top_in: float, height_in: float, *, y_label: str) -> Axes:
+    """Return a new panel of column width on a page.
+
+    Args:
+        figure: The page.
+        column: 0 for the left column, 1 for the right one.
+        top_in: From the upper edge of the page to that of the panel.
+        height_in: Height of the panel.
+        y_label: Its quantity and unit.
+    """
+    width_in, total_in = figure.get_size_inches()
+    left_in = column * COLUMN_WIDTH_IN + LEFT_IN
+    size = (PANEL_WIDTH_IN / width_in, height_in / total_in)
+    axes = figure.add_axes((left_in / width_in, 1 - (top_in + height_in) / total_in, *size))
+    _style_panel(axes, y_label)
+    return axes
+
+
+def label_x(axes: Axes, x_label: str) -> None:
+    """Name quantity and unit along a panel."""
+    axes.set_xlabel(x_label, fontsize=FONT_SIZE)
+
+
+def keep_ticks_inside(axes: Axes, low: float, high: float) -> None:
+    """Let the x axis go from `low` to `high`, without tick labels at its ends, which would stick out."""
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, prune="both"))
+
+
+def _style_panel(axes: Axes, y_label: str) -> None:
+    axes.set_ylabel(y_label, fontsize=FONT_SIZE)
+    axes.yaxis.set_label_coords(-LABEL_IN / PANEL_WIDTH_IN, 0.5)
+    axes.tick_params(which="both", labelsize=FONT_SIZE - 1, direction="in", top=True, right=True)
+    axes.ticklabel_format(axis="y", scilimits=(-3, 5), useOffset=False)
+    axes.yaxis.get_offset_text().set_fontsize(FONT_SIZE - 1)
+    axes.grid(visible=True, color="#DDDDDD", linewidth=0.5)
+    axes.set_axisbelow(True)
 
 
 def choose_colour(name: str) -> str:
@@ -148,10 +200,32 @@ def set_log_scale(axes: Axes, span: float) -> None:
         span: Largest over smallest value drawn.
     """
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if span < MAX_SPAN_OF_PLAIN_TICKS else (1.0,)))
+    _set_plain_ticks(axes.yaxis, has_room=span < MAX_SPAN_OF_PLAIN_TICKS)
+
+
+def set_log_x_scale(axes: Axes) -> None:
+    """Make the x axis logarithmic, with plain numbers at 1, 2 and 5: a panel is wide enough for two decades of them."""
+    axes.set_xscale("log")
+    _set_plain_ticks(axes.xaxis, has_room=True)
+
+
+def _set_plain_ticks(axis: Axis, *, has_room: bool) -> None:
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if has_room else (1.0,)))
     # Minor ticks would take half of the time of a figure.
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(_format_tick))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(_format_tick))
+
+
+def start_at_zero(axes: Axes) -> None:
+    """Let the y axis begin at zero, with room above the largest value drawn."""
+    values = np.concatenate([np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.get_lines()])
+    finite = values[np.isfinite(values)]
+    axes.set_ylim(0, 1.1 * float(finite.max()) if len(finite) and finite.max() > 0 else 1.0)
+
+
+def write_note(axes: Axes, text: str) -> None:
+    """Write a short text into the upper right corner of a panel."""
+    axes.text(0.98, 0.95, text, transform=axes.transAxes, ha="right", va="top", fontsize=FONT_SIZE - 2)
 
 
 def _format_tick(value: float, _position: int | None) -> str:

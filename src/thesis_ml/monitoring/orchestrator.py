@@ -1,43 +1,65 @@
-"""Route the moments of a run to the plot families that draw at them."""
+"""Route the moments of a run to the plot families that draw at them, and to the tracker."""
 
 import importlib
 import logging
 import os
 import sys
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from thesis_ml.config import choose
-from thesis_ml.facts.schema import History
+from thesis_ml.facts.schema import EPOCH_FIELDS, LOSS, History
+from thesis_ml.monitoring.budget import DrawingBudget
 from thesis_ml.monitoring.config import DRAWING_MOMENTS, LoggingConfig, name_figure
 from thesis_ml.monitoring.families import FAMILIES
+from thesis_ml.monitoring.trackers import TRACKERS, TrackedRun, Tracker
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
 
+RUN_ENDS = ("on_test_end", "on_interrupt", "on_exception")
+"""Moments after which nothing more comes."""
+
 
 class FigureDrawer:
     """Draw one family at the chosen moments; a subscriber of the facts.
 
-    There is one drawer per family, so that a family that fails leaves the others alone.
+    There is one drawer per family, so that a family that fails leaves the others alone. They share a budget.
     """
 
-    def __init__(self, family: str, config: LoggingConfig, folder: Path) -> None:
+    def __init__(self, family: str, config: LoggingConfig, folder: Path, budget: DrawingBudget) -> None:
         self.family = family
         self.config = config
         self.folder = folder
+        self._budget = budget
         self._target = choose(family, FAMILIES, "monitoring families")
         self._last_moment = max(config.moments, key=DRAWING_MOMENTS.index, default=None)
+        self._is_behind = False
         self._is_shown = False
 
     def notify(self, moment: str, history: History) -> None:
-        """Draw and save the figure when this is one of the chosen moments and there is anything to draw."""
-        if moment not in self.config.moments:
+        """Draw and save the figure when it is due and there is anything to draw."""
+        if not self._is_due(moment, history):
             return
+        self._is_behind = False
+        with self._budget.measure(self.family):
+            self._draw(moment, history)
+
+    def _is_due(self, moment: str, history: History) -> bool:
+        """Say whether to draw now; a figure that an epoch had no time for is due when training ends."""
+        is_chosen = moment in self.config.moments
+        if moment != "on_epoch_end":
+            return is_chosen or (moment == "on_train_end" and self._is_behind)
+        if is_chosen and not self._budget.allows(history.n_epochs):
+            self._is_behind = True
+            return False
+        return is_chosen
+
+    def _draw(self, moment: str, history: History) -> None:
         figure = _find_draw(self._target)(history)
         if figure is None:
             return
@@ -54,6 +76,41 @@ class FigureDrawer:
         return save_figure(figure, self.folder, name, self.config)
 
 
+class TrackerFeed:
+    """Forward the numbers of a run to a tracker; a subscriber of the facts.
+
+    The package of the tracker is imported at the first moment. A tracker that failed once is left alone, because its
+    package may take long to fail; the facts hold everything, so that the run can be replayed into it.
+    """
+
+    def __init__(self, name: str, run: TrackedRun, folder: Path) -> None:
+        self.name = name
+        self.run = run
+        self.folder = folder
+        self._tracker: Tracker | None = None
+        self._has_failed = False
+
+    def notify(self, moment: str, history: History) -> None:
+        """Forward the numbers of this moment, and close the tracker when it is the last one."""
+        if not self._has_failed:
+            self._has_failed = True
+            self._forward(moment, history)
+            self._has_failed = False
+        if moment in RUN_ENDS and self._tracker is not None:
+            tracker, self._tracker = self._tracker, None
+            tracker.close(is_complete=moment == "on_test_end")
+
+    def _forward(self, moment: str, history: History) -> None:
+        if self._tracker is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._tracker = cast(Tracker, _import_target(TRACKERS[self.name].target)(self.run, self.folder))
+        if moment == "on_epoch_end":
+            self._tracker.log_epoch(history.epochs[-1], list_epoch_numbers(history))
+        elif moment == "on_test_end":
+            epoch = history.epochs[-1] if history.best_epoch is None else history.best_epoch
+            self._tracker.log_test(epoch, _drop_unmeasured({f"test/{name}": v for name, v in history.test.items()}))
+
+
 def build_monitoring(config: LoggingConfig, families: Sequence[str], folder: Path) -> list[FigureDrawer]:
     """Return a drawer for every family that the loop has and the user left switched on.
 
@@ -65,10 +122,25 @@ def build_monitoring(config: LoggingConfig, families: Sequence[str], folder: Pat
     Raises:
         ConfigError: The loop names a family that does not exist.
     """
-    drawers = [FigureDrawer(family, config, folder) for family in families]
-    if not (config.make_plots and config.save_artifacts):
-        return []
-    return [drawer for drawer in drawers if getattr(config.families, drawer.family)]
+    chosen = [family for family in families if getattr(config.families, family, True)]
+    budget = DrawingBudget(chosen)
+    drawers = [FigureDrawer(family, config, folder, budget) for family in chosen]
+    return drawers if config.make_plots and config.save_artifacts else []
+
+
+def build_tracking(config: LoggingConfig, run: TrackedRun, run_dir: Path) -> list[TrackerFeed]:
+    """Return what forwards the numbers of a run to the chosen tracker, in a folder of its own of the run's."""
+    return [] if config.tracker == "none" else [TrackerFeed(config.tracker, run, run_dir / config.tracker)]
+
+
+def list_epoch_numbers(history: History) -> dict[str, float]:
+    """Return the numbers of the newest epoch by names such as `val/rec_mse`; what was not measured is left out."""
+    numbers = {
+        f"{split}/{name}": history.latest(split, name)
+        for split in ("train", "val")
+        for name in (LOSS, *history.names(split))
+    }
+    return _drop_unmeasured(numbers | {f"run/{name}": history.values(name)[-1] for name in EPOCH_FIELDS})
 
 
 def show_file(path: Path) -> None:
@@ -80,6 +152,15 @@ def show_file(path: Path) -> None:
         log.info("logging.show_plots: no desktop here; the figure is %s", path)
 
 
+def _drop_unmeasured(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in numbers.items() if value == value}
+
+
 def _find_draw(target: str) -> Callable[[History], "Figure | None"]:
-    module, function = target.split(":")
-    return cast("Callable[[History], Figure | None]", getattr(importlib.import_module(module), function))
+    return cast("Callable[[History], Figure | None]", _import_target(target))
+
+
+def _import_target(target: str) -> Callable[..., Any]:
+    module, name = target.split(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found

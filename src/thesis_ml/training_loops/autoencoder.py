@@ -19,7 +19,9 @@ from thesis_ml.metrics.codebook import summarise_code_usage
 from thesis_ml.training_loops.engine import run_training
 from thesis_ml.training_loops.experiment import ExperimentConfig, parse_experiment
 from thesis_ml.training_loops.optimisation import build_optimizer
+from thesis_ml.training_loops.recording import check_monitor, list_metric_names
 from thesis_ml.training_loops.task import ApplyGradients, EpochSums, StepResult
+from thesis_ml.utils.devices import choose_device
 from thesis_ml.utils.seed import set_all_seeds
 
 
@@ -30,7 +32,7 @@ class AutoencoderTask:
     metric_names = ("type_accuracy",)
     epoch_metric_names = ("perplexity", "usage", "n_dead_codes")
     per_event_names = ("rec_globals",)
-    plot_families = ("losses", "metrics", "codebook")
+    plot_families = ("losses", "metrics", "recon", "codebook", "latency")
 
     def __init__(self, model: Autoencoder, data: TokenData, config: ExperimentConfig) -> None:
         self.model = model
@@ -76,9 +78,24 @@ class AutoencoderTask:
         return torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()
 
 
+def parse_autoencoder(cfg: DictConfig) -> ExperimentConfig:
+    """Return the typed configuration of this loop.
+
+    Raises:
+        ConfigError: A key or value is wrong, or the monitored number does not exist.
+    """
+    config = parse_experiment(cfg)
+    metric_names = list_metric_names(AutoencoderTask, config.data.features)
+    check_monitor(config.trainer.monitor, f"{config.trainer_key}.monitor", metric_names)
+    return config
+
+
 def train(cfg: DictConfig) -> dict[str, Any]:
     """Train one autoencoder and return the summary of `run_training`."""
-    config = parse_experiment(cfg)
+    config = parse_autoencoder(cfg)
+    choose_device(
+        config.trainer.device, f"{config.trainer_key}.device"
+    )  # a device that is not there is refused before data is read
     set_all_seeds(config.trainer.seed)
     data = load_tokens(config.data, config.trainer.batch_size)
     model = build_model(config.phase1, data.dims)

@@ -14,12 +14,13 @@ from thesis_ml.data.splits import count_batches, iterate_batches
 from thesis_ml.errors import ConfigError, RunInterrupted, TrainingError
 from thesis_ml.facts.recorder import FactsRecorder
 from thesis_ml.facts.schema import EpochFacts, Metrics
+from thesis_ml.training_loops.arrays import RunArrays
 from thesis_ml.training_loops.checkpoint import ModelState, copy_model, describe_model, describe_task, restore_task
 from thesis_ml.training_loops.contracts import RunConfig, RunData
 from thesis_ml.training_loops.optimisation import Optimisation
-from thesis_ml.training_loops.recording import Start, list_metric_names, open_run_recorder
+from thesis_ml.training_loops.recording import DATA_WAIT, Start, check_monitor, list_metric_names, open_run_recorder
 from thesis_ml.training_loops.resume import find_finished, resume_training
-from thesis_ml.training_loops.tally import EpochTally, ResidualTally
+from thesis_ml.training_loops.tally import EpochTally, ResidualTally, TimedBatches
 from thesis_ml.training_loops.task import StepResult, Task
 from thesis_ml.training_loops.trainer import TrainerConfig
 from thesis_ml.utils.checkpoints import link_model, save_checkpoint
@@ -64,7 +65,7 @@ def run_training(task: Task, data: RunData, config: RunConfig) -> dict[str, Any]
     warnings = resume_training(training, config.run_dir, config)
     resumed = None if warnings is None else Start(training.epoch, training.optimisation.n_steps, warnings)
     with (
-        StopRequests(config.trainer.max_time_s) as stops,
+        StopRequests(config.trainer.max_time_s, f"{config.trainer_key}.max_time_s") as stops,
         open_run_recorder(task, data, config, resumed) as recorder,
         ProgressShower() as shower,
     ):
@@ -107,12 +108,11 @@ class Training:
         self.n_stalled = 0
         self._tally = EpochTally(task, data.dims)
         self._train_clock = Stopwatch()
+        self._wait_clock = Stopwatch()
         self._run_clock = Stopwatch()
         self._saved_s = time.monotonic()
-        if trainer.monitor not in (names := ("loss", *list_metric_names(task, data))):
-            raise ConfigError(
-                f"{config.trainer_key}.monitor: unknown {trainer.monitor!r}; available: {', '.join(names)}"
-            )
+        metric_names = list_metric_names(task, data.normalizer.features)
+        check_monitor(trainer.monitor, f"{config.trainer_key}.monitor", metric_names)
         if trainer.compile:
             task.model.compile()
 
@@ -139,6 +139,7 @@ class Training:
             "best": None if best is None else {**vars(best), "weights": dict(best.weights)},
             "n_stalled": self.n_stalled,
             "train_s": self._train_clock.read_s(),
+            "wait_s": self._wait_clock.read_s(),
             "total_s": self._run_clock.read_s(),
         }
 
@@ -154,6 +155,7 @@ class Training:
         self.best = None if state["best"] is None else ModelState(**state["best"])
         self.n_stalled = int(state["n_stalled"])
         self._train_clock = Stopwatch(float(state["train_s"]))
+        self._wait_clock = Stopwatch(float(state["wait_s"]))
         self._run_clock = Stopwatch(float(state["total_s"]))
         self._run_clock.start()
 
@@ -178,11 +180,14 @@ class Training:
             log.info("epoch %d: no better %s for %s", self.epoch - 1, self.config.trainer.monitor, patience)
 
     def finish(self, session: Session) -> dict[str, Any]:
-        """Test the best weights, record the result and return it."""
+        """Evaluate the best weights on val and test, record the result and return it."""
         assert self.best is not None
-        session.recorder.record_train_end(self.best.epoch)
         self.task.model.load_state_dict(self.best.weights)
-        test, counts = self._evaluate_with_counts("test", session.stops)
+        arrays = RunArrays(self.data)
+        self._evaluate("val", session.stops, arrays)
+        session.recorder.save_arrays(arrays.to_dict())
+        session.recorder.record_train_end(self.best.epoch)
+        test = self._evaluate("test", session.stops, arrays)
         result = {
             "best_monitor": self.best.metrics[self.config.trainer.monitor],
             "best_val_loss": self.best.metrics["loss"],
@@ -193,7 +198,7 @@ class Training:
             "rec_mse": test.get("rec_mse"),
             "run_dir": None if self.config.run_dir is None else str(self.config.run_dir),
         }
-        session.recorder.save_arrays({f"test_{name}": values.cpu().numpy() for name, values in counts.items()})
+        session.recorder.save_arrays(arrays.to_dict())
         session.recorder.record_test(self.best.epoch, test, result)
         shown = describe_main_number(test, self.config.trainer.monitor)
         log.info("test: loss %.5g, %s (weights of epoch %d)", test["loss"], shown, self.best.epoch)
@@ -232,11 +237,13 @@ class Training:
         self.batch = 0
         self._tally = EpochTally(self.task, self.data.dims)
         self._train_clock = Stopwatch()
+        self._wait_clock = Stopwatch()
 
     def _train_once(self, session: Session) -> dict[str, float]:
         where = f"epoch {self.epoch}"
         self._set_mode(training=True)
-        for number, batch in enumerate(self._iterate_train(), start=self.batch):
+        batches = TimedBatches(self._iterate_train(), self._wait_clock)
+        for number, batch in enumerate(batches, start=self.batch):
             self.optimisation.start_batch(number)
             with self._autocast():
                 step = self.task.train_step(batch, self.optimisation)
@@ -251,7 +258,7 @@ class Training:
                 self._pause(session)
         numbers = self._tally.finish()
         refuse_bad_numbers(numbers, f"{where}, training split")
-        return numbers
+        return {**numbers, DATA_WAIT: self._wait_clock.read_s()}
 
     def _pause(self, session: Session) -> None:
         """Stop here when that was asked for, and save when it is time: no gradient is left over."""
@@ -274,13 +281,9 @@ class Training:
             start=self.batch,
         )
 
-    def _evaluate(self, split: str, stops: StopRequests) -> dict[str, float]:
-        return self._evaluate_with_counts(split, stops)[0]
-
     @torch.no_grad()
-    def _evaluate_with_counts(
-        self, split: str, stops: StopRequests
-    ) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    def _evaluate(self, split: str, stops: StopRequests, arrays: RunArrays | None = None) -> dict[str, float]:
+        """Return the numbers of a split, and add its tokens and counts to `arrays` when there are any."""
         tally = EpochTally(self.task, self.data.dims, keeps_scores=True)
         residuals = ResidualTally(self.data.normalizer)
         self._set_mode(training=False)
@@ -292,7 +295,9 @@ class Training:
             stops.check()
         numbers = tally.finish()
         refuse_bad_numbers(numbers, f"epoch {self.epoch}, {split} split")
-        return {**numbers, **residuals.finish()}, tally.counts
+        if arrays is not None:
+            arrays.add_split(split, residuals, tally.counts)
+        return {**numbers, **residuals.finish()}
 
     def _set_mode(self, *, training: bool) -> None:
         for module in self.task.modules.values():

@@ -9,15 +9,13 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from thesis_ml.architectures.build import ModelConfig, describe_copying, parse_model
-from thesis_ml.config import hint_nearest, parse_config, to_plain
+from thesis_ml.config import hint_nearest, parse_config, require, to_plain
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.tokens import fingerprint_data
 from thesis_ml.errors import ConfigError
 from thesis_ml.monitoring.config import LoggingConfig
+from thesis_ml.monitoring.trackers import refuse_missing_packages
 from thesis_ml.training_loops.trainer import TrainerConfig
-
-TOP_KEYS = ("data", "env", "logging", "name", "phase1", "resume", "run_dir")
-MODEL_GROUPS = ("encoder", "decoder", "latent_space", "loss")
 
 
 @dataclass(frozen=True)
@@ -65,20 +63,26 @@ class ExperimentConfig:
 def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
     """Return the typed configuration of the loops on particle tokens.
 
+    Groups that it does not read may be composed for other loops; the command refuses those that a user overrode.
+
     Raises:
         ConfigError: A key is unknown, or a value is missing or wrong.
     """
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
-    refuse_unknown(plain, TOP_KEYS, "")
-    phase1 = plain.get("phase1", {})
-    refuse_unknown(phase1, (*MODEL_GROUPS, "trainer"), "phase1.")
-    logging = parse_config(LoggingConfig, plain["logging"], "logging")
+    phase1 = plain.get("phase1")
+    if not isinstance(phase1, Mapping):
+        raise ConfigError(f"phase1: expected a group of keys, got {phase1!r}")
+    logging = parse_config(LoggingConfig, plain.get("logging"), "logging")
+    refuse_missing_packages(logging.tracker, "logging.tracker")
+    data = parse_config(DataConfig, plain.get("data"), "data")
+    model = parse_model(phase1, "phase1")
+    _check_loss_weights(model, data)
     start = HydraConfig.get() if HydraConfig.initialized() else None
     return ExperimentConfig(
         loop=start.runtime.choices.get("loop") or "ae" if start else "ae",
-        data=parse_config(DataConfig, plain["data"], "data"),
-        phase1=parse_model(phase1, "phase1"),
+        data=data,
+        phase1=model,
         trainer=parse_config(TrainerConfig, phase1.get("trainer"), "phase1.trainer"),
         logging=logging,
         run_dir=Path(plain["run_dir"]) if logging.save_artifacts else None,
@@ -93,9 +97,14 @@ def read_job_number() -> str:
     return "" if number is None else str(number)
 
 
-def refuse_unknown(values: Mapping[Any, Any], allowed: tuple[str, ...], prefix: str) -> None:
-    """Raise a ConfigError for a key that is not among those `allowed` below `prefix`."""
-    for key in values:
-        if key not in allowed:
-            available = ", ".join(allowed) + hint_nearest(str(key), allowed)
-            raise ConfigError(f"{prefix}{key}: unknown key; available: {available}")
+def _check_loss_weights(model: ModelConfig, data: DataConfig) -> None:
+    """Refuse weights of features that the data does not have; the loss would see it only when it is built."""
+    weights = getattr(model.loss, "weights", None)
+    if not isinstance(weights, Mapping):
+        return
+    for feature in weights:
+        if feature not in data.features:
+            available = ", ".join(data.features) + hint_nearest(feature, data.features)
+            raise ConfigError(f"phase1.loss.weights.{feature}: unknown feature; available: {available}")
+    is_any_above_0 = any(weights.get(feature, 1.0) > 0 for feature in data.features)
+    require(is_any_above_0, "phase1.loss.weights", "above 0 for at least one feature", dict(weights))

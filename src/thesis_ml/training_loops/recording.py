@@ -2,14 +2,18 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
+from thesis_ml.config import hint_nearest
+from thesis_ml.errors import ConfigError
 from thesis_ml.facts.builders import Job, collect_run_meta
+from thesis_ml.facts.lines import read_run_id
 from thesis_ml.facts.recorder import FactsRecorder, open_recorder
-from thesis_ml.monitoring.orchestrator import build_monitoring
+from thesis_ml.facts.schema import LOSS
+from thesis_ml.monitoring.orchestrator import FigureDrawer, TrackerFeed, build_monitoring, build_tracking
+from thesis_ml.monitoring.trackers import TrackedRun
 from thesis_ml.training_loops.contracts import RunConfig, RunData
 from thesis_ml.training_loops.task import Task
 from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER
@@ -17,13 +21,51 @@ from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER
 log = logging.getLogger(__name__)
 
 LEARNING_RATE = "lr"
+DATA_WAIT = "data_wait_s"
+"""Numbers of the training split that no task names: they are the engine's."""
 
 
-def list_metric_names(task: Task, data: RunData) -> Sequence[str]:
-    """Return every number that a run of `task` may record for the validation split, beside `loss`."""
-    features = data.normalizer.features
+@runtime_checkable
+class NamedNumbers(Protocol):
+    """A task, or its class, as far as it names what it records."""
+
+    @property
+    def term_names(self) -> Sequence[str]: ...
+
+    @property
+    def metric_names(self) -> Sequence[str]: ...
+
+    @property
+    def epoch_metric_names(self) -> Sequence[str]: ...
+
+
+def list_metric_names(task: NamedNumbers, features: Sequence[str]) -> Sequence[str]:
+    """Return every number that a run may record for the validation split, beside `loss`.
+
+    Args:
+        task: Names its own numbers.
+        features: The physical features that are reconstructed, none where nothing is.
+    """
     residuals = [f"{kind}_{feature}" for feature in features for kind in ("median", "width68")]
     return (*["rec_mse"] * bool(features), *task.term_names, *task.metric_names, *task.epoch_metric_names, *residuals)
+
+
+def check_monitor(name: str, where: str, metric_names: Sequence[str]) -> None:
+    """Refuse a monitor that no run records.
+
+    Args:
+        name: The number that is to choose the best epoch.
+        where: Its key.
+        metric_names: What `list_metric_names` gives.
+
+    Raises:
+        ConfigError: There is no such number.
+    """
+    available = (LOSS, *metric_names)
+    if name not in available:
+        raise ConfigError(
+            f"{where}: unknown {name!r}; available: {', '.join(available)}{hint_nearest(name, available)}"
+        )
 
 
 class Start(NamedTuple):
@@ -59,8 +101,8 @@ def open_run_recorder(task: Task, data: RunData, config: RunConfig, resumed: Sta
     recorder = open_recorder(
         None if folder is None else folder / FACTS_FOLDER,
         meta=meta,
-        metric_names=(LEARNING_RATE, *list_metric_names(task, data)),
-        subscribers=_list_subscribers(task, folder, config),
+        metric_names=(LEARNING_RATE, DATA_WAIT, *list_metric_names(task, data.normalizer.features)),
+        subscribers=_list_subscribers(task, config, meta.run_id),
         resume=resumed is not None,
     )
     if resumed is None:
@@ -80,7 +122,12 @@ def describe_cuda() -> Mapping[str, Any]:
     return {"device": torch.cuda.get_device_name(), "runtime": torch.version.cuda}
 
 
-def _list_subscribers(task: Task, folder: Path | None, config: RunConfig) -> Sequence[Any]:
+def _list_subscribers(task: Task, config: RunConfig, run_id: str) -> Sequence[FigureDrawer | TrackerFeed]:
+    folder = config.run_dir
     if folder is None:
         return ()
-    return build_monitoring(config.logging, task.plot_families, folder / FIGURES_FOLDER)
+    # A run that goes on keeps the identity that its folder holds.
+    run_id = read_run_id(folder / FACTS_FOLDER) or run_id
+    run = TrackedRun(run_id, folder.resolve().name, config.to_plain())
+    figures = build_monitoring(config.logging, task.plot_families, folder / FIGURES_FOLDER)
+    return (*figures, *build_tracking(config.logging, run, folder))

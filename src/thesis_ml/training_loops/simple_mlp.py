@@ -1,7 +1,7 @@
 """The loop `test_mlp`: a dense stack on tables, with known functions or with the labels of events to learn."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from jaxtyping import Float
 from omegaconf import DictConfig
@@ -15,9 +15,26 @@ from thesis_ml.data.tokens import load_tokens
 from thesis_ml.metrics.auroc import compute_auroc
 from thesis_ml.training_loops.engine import run_training
 from thesis_ml.training_loops.optimisation import build_optimizer
+from thesis_ml.training_loops.recording import check_monitor, list_metric_names
 from thesis_ml.training_loops.table_experiment import TableExperiment, parse_table_experiment
 from thesis_ml.training_loops.task import ApplyGradients, EpochSums, EventScores, StepResult
+from thesis_ml.utils.devices import choose_device
 from thesis_ml.utils.seed import set_all_seeds
+
+
+class TableNumbers(NamedTuple):
+    """The names of what a task on tables records."""
+
+    term_names: Sequence[str]
+    metric_names: Sequence[str] = ()
+    epoch_metric_names: Sequence[str] = ()
+
+
+NUMBERS: Mapping[str, TableNumbers] = {
+    "regression": TableNumbers(("mse",)),
+    "binary": TableNumbers(("bce",), epoch_metric_names=("auroc",)),
+    "labels": TableNumbers(("bce",), epoch_metric_names=("auroc",)),
+}
 
 
 class TableTask:
@@ -28,15 +45,13 @@ class TableTask:
         config: The options; its task says which of the two.
     """
 
-    metric_names = ()
-    plot_families = ("losses", "metrics")
+    plot_families = ("losses", "metrics", "latency")
 
     def __init__(self, model: TableModel, config: TableExperiment) -> None:
         self.model = model
         self.is_classifier = config.task != "regression"
-        self.term_names = ("bce",) if self.is_classifier else ("mse",)
+        self.term_names, self.metric_names, self.epoch_metric_names = NUMBERS[config.task]
         self.per_event_names = self.term_names
-        self.epoch_metric_names = ("auroc",) if self.is_classifier else ()
         self.optimizer = build_optimizer(model, config.trainer)
         self.modules: Mapping[str, nn.Module] = {"model": model}
         self.optimizers: Mapping[str, Optimizer] = {"main": self.optimizer}
@@ -76,9 +91,22 @@ def load_tables(config: TableExperiment) -> TableData:
     return build_known_tables(config.task, config.general.table)
 
 
+def parse_tables(cfg: DictConfig) -> TableExperiment:
+    """Return the typed configuration of this loop.
+
+    Raises:
+        ConfigError: A key or value is wrong, or the monitored number does not exist.
+    """
+    config = parse_table_experiment(cfg)
+    metric_names = list_metric_names(NUMBERS[config.task], ())
+    check_monitor(config.trainer.monitor, f"{config.trainer_key}.monitor", metric_names)
+    return config
+
+
 def train(cfg: DictConfig) -> dict[str, Any]:
     """Train one dense stack and return the summary of `run_training`."""
-    config = parse_table_experiment(cfg)
+    config = parse_tables(cfg)
+    choose_device(config.trainer.device, f"{config.trainer_key}.device")  # refused before data is read
     data = load_tables(config)
     set_all_seeds(config.trainer.seed)
     model = build_table_model(data.train.features, config.general.model)

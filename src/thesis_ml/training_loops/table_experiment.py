@@ -14,10 +14,9 @@ from thesis_ml.data.config import DataConfig, refuse_workers
 from thesis_ml.data.table_data import KnownTableConfig, LabelTableConfig, hash_known_tables
 from thesis_ml.data.tokens import fingerprint_data
 from thesis_ml.monitoring.config import LoggingConfig
-from thesis_ml.training_loops.experiment import read_job_number, refuse_unknown
+from thesis_ml.monitoring.trackers import refuse_missing_packages
+from thesis_ml.training_loops.experiment import read_job_number
 from thesis_ml.training_loops.trainer import TrainerConfig
-
-TOP_KEYS = ("data", "env", "general", "logging", "name", "phase1", "resume", "run_dir", "task")
 
 TaskName = Literal["regression", "binary", "labels"]
 
@@ -114,13 +113,13 @@ def parse_table_experiment(cfg: DictConfig) -> TableExperiment:
     """
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
-    refuse_unknown(plain, TOP_KEYS, "")
     task = parse_config(_TaskChoice, {"task": plain.get("task")}, "").task
-    logging = parse_config(LoggingConfig, plain["logging"], "logging")
+    logging = parse_config(LoggingConfig, plain.get("logging"), "logging")
+    refuse_missing_packages(logging.tracker, "logging.tracker")
     start = HydraConfig.get() if HydraConfig.initialized() else None
     return TableExperiment(
         task=task,
-        data=parse_config(DataConfig, plain["data"], "data"),
+        data=parse_config(DataConfig, plain.get("data"), "data"),
         general=parse_config(GeneralConfig, _fill_monitor(plain.get("general"), task), "general"),
         logging=logging,
         run_dir=Path(plain["run_dir"]) if logging.save_artifacts else None,

@@ -1,6 +1,6 @@
 """Exact averages over an epoch, without reading a number from the device in between."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from thesis_ml.data.batch import DataDims, TokenBatch, wrap_differences
 from thesis_ml.metrics.residuals import compute_residuals, summarise_residuals
 from thesis_ml.training_loops.contracts import ColumnEncoding
 from thesis_ml.training_loops.task import EpochSums, EventScores, StepResult, Task
+from thesis_ml.utils.stopwatch import Stopwatch
 
 
 class EpochTally:
@@ -103,24 +104,52 @@ class EpochTally:
 
 
 class ResidualTally:
-    """Keep the physical residuals of a split, which quantiles need as a whole."""
+    """Keep the physical tokens of a split, true and reconstructed: quantiles of residuals need them as a whole."""
 
     def __init__(self, normalizer: ColumnEncoding) -> None:
         self.normalizer = normalizer
-        self._residuals: list[np.ndarray] = []
+        self._predicted: list[np.ndarray] = []
+        self._true: list[np.ndarray] = []
+        self._tokens: dict[str, np.ndarray] = {}
 
     def add(self, features: Float[Tensor, "P F"] | None, batch: TokenBatch) -> None:
+        """Add the reconstructed features of one batch, None of a task that reconstructs nothing."""
         if features is None:
             return
-        predicted = self.normalizer.decode_features(features.detach()).cpu().numpy()
-        true = self.normalizer.decode_features(batch.features).cpu().numpy()
-        self._residuals.append(compute_residuals(predicted, true, self.normalizer.features))
+        self._predicted.append(self.normalizer.decode_features(features.detach()).cpu().numpy())
+        self._true.append(self.normalizer.decode_features(batch.features).cpu().numpy())
+        self._tokens = {}
+
+    def tokens(self) -> dict[str, np.ndarray]:
+        """Return `true`, `rec` and `residual` of all tokens, with a column per physical feature; {} without any."""
+        if self._true and not self._tokens:
+            predicted, true = np.concatenate(self._predicted), np.concatenate(self._true)
+            residuals = compute_residuals(predicted, true, self.normalizer.features)
+            self._tokens = {"true": true, "rec": predicted, "residual": residuals}
+        return self._tokens
 
     def finish(self) -> dict[str, float]:
         """Return medians and 68% half-widths per feature; nothing when no step reconstructed any."""
-        if not self._residuals:
-            return {}
-        return summarise_residuals(np.concatenate(self._residuals), self.normalizer.features)
+        tokens = self.tokens()
+        return summarise_residuals(tokens["residual"], self.normalizer.features) if tokens else {}
+
+
+class TimedBatches:
+    """Iterate over batches and let a clock run while the next one is waited for."""
+
+    def __init__(self, batches: Iterable[TokenBatch], clock: Stopwatch) -> None:
+        self._batches = iter(batches)
+        self._clock = clock
+
+    def __iter__(self) -> Iterator[TokenBatch]:
+        return self
+
+    def __next__(self) -> TokenBatch:
+        self._clock.start()
+        try:
+            return next(self._batches)
+        finally:
+            self._clock.stop()
 
 
 def _add_scaled(sums: Tensor | None, values: Tensor, scale: float) -> Tensor:

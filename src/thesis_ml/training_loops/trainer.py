@@ -5,6 +5,8 @@ from typing import Literal
 
 from thesis_ml.config import require, require_at_least, require_between
 
+MOST_THREADS = 1024
+
 
 @dataclass(frozen=True)
 class TrainerConfig:
@@ -38,5 +40,6 @@ class TrainerConfig:
             require(value is None or 0 < value < float("inf"), key, "above 0", value)
         require(self.warmup_epochs < self.epochs, "warmup_epochs", f"below epochs ({self.epochs})", self.warmup_epochs)
         require(self.seed < 2**63, "seed", "below 2^63", self.seed)
+        require((self.n_threads or 1) <= MOST_THREADS, "n_threads", f"at most {MOST_THREADS}", self.n_threads)
         if self.average_decay is not None:
             require_between(self, 0.0, 1.0, "average_decay")

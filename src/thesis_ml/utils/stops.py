@@ -20,8 +20,6 @@ EXIT_CTRL_C = 130
 EXIT_RESUMABLE = 85
 """Tells a batch system to start the same job again: its state is saved."""
 
-TIME_LIMIT = "phase1.trainer.max_time_s"
-
 STDERR = 2
 
 _EXIT_CODES = {"SIGINT": EXIT_CTRL_C, "SIGTERM": EXIT_RESUMABLE, "SIGBREAK": EXIT_RESUMABLE}
@@ -36,10 +34,12 @@ class StopRequests:
 
     Args:
         max_time_s: Seconds from the start of the process after which the run should have stopped; None: no limit.
+        limit_key: The key that sets them, which is then the reason of the stop.
     """
 
-    def __init__(self, max_time_s: float | None = None) -> None:
+    def __init__(self, max_time_s: float | None = None, limit_key: str = "max_time_s") -> None:
         self.max_time_s = max_time_s
+        self.limit_key = limit_key
         self._requested: str | None = None
         self._before: Mapping[str, Any] = {}
         self._last_check_s = time.monotonic()
@@ -57,7 +57,7 @@ class StopRequests:
         self._longest_s = max(self._longest_s, now_s - self._last_check_s)
         self._last_check_s = now_s
         if self.max_time_s is not None and now_s - STARTED_S + self._longest_s >= self.max_time_s:
-            raise RunInterrupted(TIME_LIMIT, EXIT_RESUMABLE)
+            raise RunInterrupted(self.limit_key, EXIT_RESUMABLE)
 
     def __enter__(self) -> Self:
         self._last_check_s = time.monotonic()

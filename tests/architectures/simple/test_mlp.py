@@ -53,5 +53,5 @@ def test_check_stack_refuses_a_dropout(dropout: float) -> None:
 
 
 def test_check_stack_names_the_width_that_is_none() -> None:
-    with pytest.raises(ConfigError, match=r"^enc_hidden\[1\]: must be at least 1, got 0$"):
+    with pytest.raises(ConfigError, match=r"^enc_hidden\[1\]: must be between 1 and 16384, got 0$"):
         check_stack(StackConfig(), "enc_hidden", (8, 0))

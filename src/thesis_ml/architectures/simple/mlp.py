@@ -8,7 +8,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from thesis_ml.config import require, require_between
+from thesis_ml.config import LARGEST_WIDTH, require, require_between
 
 ActivationName = Literal["gelu", "relu", "silu", "tanh", "leaky_relu"]
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {
@@ -29,10 +29,10 @@ class StackConfig:
 
 
 def check_stack(config: StackConfig, key: str, hidden: Sequence[int]) -> None:
-    """Refuse widths below 1 and a dropout outside [0, 0.99]."""
+    """Refuse widths outside [1, LARGEST_WIDTH] and a dropout outside [0, 0.99]."""
     require_between(config, 0.0, 0.99, "dropout")
     for number, width in enumerate(hidden):
-        require(width >= 1, f"{key}[{number}]", "at least 1", width)
+        require(1 <= width <= LARGEST_WIDTH, f"{key}[{number}]", f"between 1 and {LARGEST_WIDTH}", width)
 
 
 class MLP(nn.Module):

@@ -9,8 +9,11 @@ from omegaconf import DictConfig
 
 from thesis_ml.cli.exit_codes import run_command
 from thesis_ml.cli.train.folders import register_folder_resolvers
-from thesis_ml.cli.train.jobs import ParseFunction, TrainFunction, print_job_table, run_job
+from thesis_ml.cli.train.guardrails import PARSERS, check_command_line
+from thesis_ml.cli.train.help_text import register_help_resolver
+from thesis_ml.cli.train.jobs import TrainFunction, run_job
 from thesis_ml.cli.train.resume import expand_resume
+from thesis_ml.cli.train.sweeps import print_job_table
 from thesis_ml.errors import ConfigError
 from thesis_ml.utils.paths import find_configs
 
@@ -38,23 +41,8 @@ DISPATCH: Mapping[str, TrainFunction] = {
     "test_mlp": _test_mlp,
 }
 
-
-def _parse_tokens(cfg: DictConfig) -> Any:
-    from thesis_ml.training_loops.experiment import parse_experiment
-
-    return parse_experiment(cfg)
-
-
-def _parse_tables(cfg: DictConfig) -> Any:
-    from thesis_ml.training_loops.table_experiment import parse_table_experiment
-
-    return parse_table_experiment(cfg)
-
-
-PARSERS: Mapping[str, ParseFunction] = {"ae": _parse_tokens, "test_mlp": _parse_tables}
-"""How the loops of this package parse their configuration; a loop without an entry reads its own keys."""
-
 register_folder_resolvers()
+register_help_resolver([name for name, train in DISPATCH.items() if train is not _not_there_yet])
 
 
 @hydra.main(config_path=str(find_configs()), config_name="train", version_base="1.3")
@@ -62,14 +50,15 @@ def _compose_and_run(cfg: DictConfig) -> float | None:
     return run_job(cfg, DISPATCH, PARSERS)
 
 
+def _check_and_run() -> None:
+    sys.argv[1:] = expand_resume(sys.argv[1:])
+    check_command_line(sys.argv[1:])
+    _compose_and_run()
+
+
 def main() -> None:
     """Run the command and exit.
 
     The exit code is 0 (done), 1 (failed), 2 (wrong input), 85 (stopped, to be started again) or 130 (Ctrl-C).
     """
-    run_command(_resume_or_start, at_end=print_job_table)
-
-
-def _resume_or_start() -> None:
-    sys.argv[1:] = expand_resume(sys.argv[1:])
-    _compose_and_run()
+    run_command(_check_and_run, at_end=print_job_table)

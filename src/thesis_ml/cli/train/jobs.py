@@ -1,4 +1,4 @@
-"""One job of thesis-train in its folder, and the table of jobs of a sweep."""
+"""One job of thesis-train in its folder."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -6,30 +6,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from thesis_ml.cli.train.guardrails import ParseFunction
+from thesis_ml.cli.train.sweeps import FailureNote
 from thesis_ml.config import choose
 from thesis_ml.errors import ConfigError, DataError
-from thesis_ml.facts.lines import read_result, read_state
-from thesis_ml.facts.recorder import record_failed_start
+from thesis_ml.facts.lines import read_result
 from thesis_ml.utils.paths import FACTS_FOLDER, RunFolder, is_run_folder
 
 log = logging.getLogger(__name__)
 
 TrainFunction = Callable[[DictConfig], dict[str, Any]]
-ParseFunction = Callable[[DictConfig], Any]
-"""Returns the typed configuration of a loop; importing it is what costs, so it is imported when it is called."""
-
-_sweep_folders: list[Path] = []
-
-
-class SweepFolder(Callback):
-    """Remember where a sweep goes, so that its jobs can be listed whatever becomes of them."""
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        _sweep_folders.append(Path(config.hydra.sweep.dir))
 
 
 class Loop(NamedTuple):
@@ -49,19 +38,6 @@ def run_job(
     if not cfg.logging.save_artifacts:
         return _take_monitor(loop.train(cfg))
     return _take_monitor(_run_in_folder(Path(hydra_config.runtime.output_dir), loop, cfg))
-
-
-def print_job_table() -> int:
-    """Print the state of every job of the sweep that just ended and return how many failed."""
-    if not _sweep_folders or not _sweep_folders[-1].is_dir():
-        return 0
-    jobs = sorted(path for path in _sweep_folders[-1].iterdir() if path.is_dir() and path.name.isdigit())
-    states = [(path, read_state(path / FACTS_FOLDER)) for path in jobs]
-    print(f"{_sweep_folders[-1]}: {len(jobs)} jobs")
-    for path, state in states:
-        print(f"  {path.name}  {state.name:<12} {state.reason}")
-    # A user's own loop may record no facts: its folder is empty, and its error is the one that Hydra raised.
-    return sum(state.name not in ("complete", "empty") for _, state in states)
 
 
 def _run_in_folder(path: Path, loop: Loop, cfg: DictConfig) -> Mapping[str, Any]:
@@ -92,15 +68,13 @@ def _find_finished(path: Path, loop: Loop, cfg: DictConfig) -> Mapping[str, Any]
 
 def _train_in(folder: RunFolder, train: TrainFunction, cfg: DictConfig) -> dict[str, Any]:
     start = folder.remember()
+    is_new_job = start.is_new and HydraConfig.get().mode == RunMode.MULTIRUN
     try:
         folder.write_hydra(_describe_start(cfg))
-        with folder.open_log():
+        with folder.open_log(), FailureNote(folder.path / FACTS_FOLDER, keeps_refusals=is_new_job):
             return train(cfg)
-    except (ConfigError, DataError) as error:
-        is_job = HydraConfig.get().mode == RunMode.MULTIRUN
-        if is_job and start.is_new and read_state(folder.path / FACTS_FOLDER).name == "empty":
-            record_failed_start(folder.path / FACTS_FOLDER, error)
-        else:
+    except (ConfigError, DataError):
+        if not is_new_job:
             folder.undo(start)
         raise
 

@@ -3,6 +3,8 @@
 FAMILIES = {
     "losses": "thesis_ml.monitoring.families.losses:draw_losses",
     "metrics": "thesis_ml.monitoring.families.metrics:draw_metrics",
+    "recon": "thesis_ml.monitoring.families.recon:draw_recon",
     "codebook": "thesis_ml.monitoring.families.codebook:draw_codebook",
+    "latency": "thesis_ml.monitoring.families.latency:draw_latency",
 }
 """Where each family is drawn; looked up when its first figure is due, because drawing imports matplotlib."""

@@ -29,7 +29,7 @@ def draw_codebook(history: History) -> Figure | None:
         _draw_splits(axes, history, name)
     io_utils.draw_legend(panels[0])
     if counts_name is not None:
-        panels[-2].set_xlabel("epoch", fontsize=io_utils.FONT_SIZE)
+        io_utils.label_x(panels[-2], "epoch")
         _draw_code_usage(panels[-1], history.arrays[counts_name], counts_name)
     return figure
 
@@ -62,5 +62,5 @@ def _draw_code_usage(axes: Axes, counts: npt.NDArray[np.integer], counts_name: s
     if len(used):
         io_utils.set_log_scale(axes, float(used[0] / used[-1]))
     axes.set_xlim(0, len(counts) + 1)
-    axes.set_xlabel("code, by usage", fontsize=io_utils.FONT_SIZE)
+    io_utils.label_x(axes, "code, by usage")
     io_utils.draw_legend(axes)

@@ -74,5 +74,5 @@ def test_bottleneck_passes_gradients_to_the_encoder(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(BOTTLENECKS))
 def test_bottleneck_config_refuses_a_width_below_one(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"^latent_dim: must be at least 1, got 0"):
+    with pytest.raises(ConfigError, match=r"^latent_dim: must be between 1 and 16384, got 0"):
         BOTTLENECKS[name].Config(latent_dim=0)

@@ -76,9 +76,9 @@ def test_decoder_takes_any_number_of_hidden_layers(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dec_hidden": (0,)}, r"^dec_hidden\[0\]: must be at least 1, got 0"),
+        ({"dec_hidden": (0,)}, r"^dec_hidden\[0\]: must be between 1 and 16384, got 0"),
         ({"dropout": -0.5}, "^dropout: must be between"),
-        ({"globals_hidden": 0}, "^globals_hidden: must be at least 1, got 0"),
+        ({"globals_hidden": 0}, "^globals_hidden: must be between 1 and 16384, got 0"),
         ({"globals_beta": -1.0}, r"^globals_beta: must be at least 0, got -1\.0"),
         ({"types_beta": float("nan")}, "^types_beta: must be at least 0, got nan"),
     ],

@@ -60,8 +60,8 @@ def test_encoder_without_hidden_layers_is_one_linear_map(dims: DataDims, token_b
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"enc_hidden": (8, 0)}, r"^enc_hidden\[1\]: must be at least 1"),
-        ({"id_embed_dim": 0}, "^id_embed_dim: must be at least 1, got 0"),
+        ({"enc_hidden": (8, 0)}, r"^enc_hidden\[1\]: must be between 1 and 16384"),
+        ({"id_embed_dim": 0}, "^id_embed_dim: must be between 1 and 16384, got 0"),
         ({"dropout": 1.0}, "^dropout: must be between"),
     ],
 )

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.base import Latent
-from thesis_ml.config import require_at_least
+from thesis_ml.config import LARGEST_WIDTH, require_between
 
 
 class IdentityBottleneck(nn.Module):
@@ -22,7 +22,7 @@ class IdentityBottleneck(nn.Module):
         latent_dim: int = 32
 
         def __post_init__(self) -> None:
-            require_at_least(self, 1, "latent_dim")
+            require_between(self, 1, LARGEST_WIDTH, "latent_dim")
 
     def __init__(self, config: Config) -> None:
         super().__init__()

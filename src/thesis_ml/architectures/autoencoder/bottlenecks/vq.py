@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from thesis_ml.architectures.autoencoder.base import Latent
-from thesis_ml.config import require_at_least, require_between
+from thesis_ml.config import LARGEST_WIDTH, require_at_least, require_between
 
 # Scores searched at a time. 1 MiB of float32 stays in a CPU's cache between addmm and argmin, but addmm slows down
 # below 128 rows; a GPU has no such cache and wants few, large calls.
@@ -19,6 +19,7 @@ _LEAST_BLOCK = 128
 # Codes per group of the two-step argmin: PyTorch vectorises amin over a row, but not argmin.
 _GROUP = 64
 _JITTER = 0.01
+_MOST_CODES = 2**20
 # A prime, so that the latents offered to dead codes in successive steps are at ever other places of the batch.
 _STRIDE = 7919
 
@@ -75,7 +76,8 @@ class VQBottleneck(nn.Module):
         revive_share: float = 0.02
 
         def __post_init__(self) -> None:
-            require_at_least(self, 1, "latent_dim", "codebook_size")
+            require_between(self, 1, LARGEST_WIDTH, "latent_dim")
+            require_between(self, 1, _MOST_CODES, "codebook_size")
             require_at_least(self, 0.0, "beta")
             require_between(self, 0.0, 1.0, "ema_decay", "revive_below", "revive_share")
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.base import Decoded
 from thesis_ml.architectures.simple.mlp import MLP, StackConfig
-from thesis_ml.config import require_at_least
+from thesis_ml.config import LARGEST_WIDTH, require_at_least, require_between
 from thesis_ml.data.batch import DataDims, sum_over_events
 
 
@@ -40,7 +40,7 @@ class HeadsConfig(StackConfig):
         return self.types_beta > 0
 
     def check_heads(self) -> None:
-        require_at_least(self, 1, "globals_hidden")
+        require_between(self, 1, LARGEST_WIDTH, "globals_hidden")
         require_at_least(self, 0, "globals_beta", "types_beta")
 
 

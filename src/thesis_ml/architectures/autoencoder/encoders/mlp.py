@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from thesis_ml.architectures.simple.mlp import MLP, StackConfig, check_stack
-from thesis_ml.config import require_at_least
+from thesis_ml.config import LARGEST_WIDTH, require_between
 from thesis_ml.data.batch import DataDims, TokenBatch, spread_over_tokens
 
 
@@ -22,7 +22,7 @@ class MLPEncoder(nn.Module):
 
         def __post_init__(self) -> None:
             check_stack(self, "enc_hidden", self.enc_hidden)
-            require_at_least(self, 1, "id_embed_dim")
+            require_between(self, 1, LARGEST_WIDTH, "id_embed_dim")
 
     def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:
         super().__init__()

@@ -10,11 +10,14 @@ from thesis_ml.config import hint_nearest, require
 from thesis_ml.data.batch import DataDims, wrap_differences
 from thesis_ml.errors import ConfigError
 
+LARGEST_WEIGHT = 1e6
+"""Only ratios of the weights count; a sum of huge ones would overflow and leave no loss at all."""
+
 
 def check_weights(weights: Mapping[str, float] | None) -> None:
-    """Refuse weights of features that are negative or not finite."""
+    """Refuse weights of features that are negative or huge."""
     for feature, weight in (weights or {}).items():
-        require(0 <= weight < float("inf"), f"weights.{feature}", "at least 0", weight)
+        require(0 <= weight <= LARGEST_WEIGHT, f"weights.{feature}", f"between 0 and {LARGEST_WEIGHT:g}", weight)
 
 
 class FeatureColumns(nn.Module):

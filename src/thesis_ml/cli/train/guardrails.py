@@ -1,0 +1,191 @@
+"""Refuse a wrong command line or configuration before a folder is made or data is read."""
+
+import copy
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, ValueType
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from thesis_ml.cli.groups import list_groups
+from thesis_ml.cli.hydra_errors import list_leaves
+from thesis_ml.config import choose, hint_nearest, parse_config, require
+from thesis_ml.errors import ConfigError
+from thesis_ml.training_loops.loop_keys import COMMAND_KEYS, LOOP_KEYS, MOVED_KEYS, describe_moved, is_below
+
+log = logging.getLogger(__name__)
+
+
+ParseFunction = Callable[[DictConfig], Any]
+"""Returns the typed configuration of a loop; importing it is what costs, so it is imported when it is called."""
+
+
+def _parse_autoencoder(cfg: DictConfig) -> Any:
+    from thesis_ml.training_loops.autoencoder import parse_autoencoder
+
+    return parse_autoencoder(cfg)
+
+
+def _parse_tables(cfg: DictConfig) -> Any:
+    from thesis_ml.training_loops.simple_mlp import parse_tables
+
+    return parse_tables(cfg)
+
+
+PARSERS: Mapping[str, ParseFunction] = {"ae": _parse_autoencoder, "test_mlp": _parse_tables}
+"""How the loops of `LOOP_KEYS` parse their configuration; a loop without an entry reads its own keys."""
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """The places of one environment; configs/env says what each key means."""
+
+    data_root: str
+    output_root: str
+    user: str | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("data_root", "output_root"):
+            require(bool(getattr(self, key).strip()), key, "the path of a folder", getattr(self, key))
+
+
+def check_command_line(arguments: Sequence[str]) -> None:
+    """Refuse what Hydra itself answers with a ValueError.
+
+    Raises:
+        ConfigError: Flags exclude each other, or a group is given what is no name.
+        HydraException: An override cannot be read.
+    """
+    flags = get_args_parser().parse_args(arguments)
+    modes = {"--run": flags.run, "--multirun": flags.multirun, "--cfg": flags.cfg, "--info": flags.info}
+    chosen = [name for name, value in modes.items() if value]
+    require(len(chosen) <= 1, " and ".join(chosen), "given alone", " ".join(arguments))
+    if flags.resolve and not (flags.cfg or flags.help):
+        raise ConfigError("--resolve: belongs to --cfg or --help; add one of them")
+    if flags.config_dir is not None and not Path(flags.config_dir).is_dir():
+        raise ConfigError(f"--config-dir: there is no folder {flags.config_dir!r}; name one with yaml files")
+    groups = {parent for group in list_groups() for parent in _list_parents(group)}
+    for override in OverridesParser.create().parse_overrides(flags.overrides):
+        if override.key_or_group in groups:
+            _refuse_no_option(override)
+
+
+def check_job(config: DictConfig, number: int = 0) -> None:
+    """Refuse a composed configuration that the command or the chosen loop cannot use.
+
+    Args:
+        config: The configuration of one job, with the node `hydra`.
+        number: The number of the job in its sweep.
+
+    Raises:
+        ConfigError: A key is not read by the loop, or a key or value is wrong.
+        OmegaConfBaseException: A value refers to something that does not exist.
+    """
+    with _pretend_to_run(config, number) as cfg:
+        start = HydraConfig.get()
+        loop = start.runtime.choices.get("loop") or ""
+        choose(loop, _list_loops(), "loop")
+        require(not OmegaConf.is_config(cfg.name), "name", "a text", cfg.name)
+        # On the command line it is gone by now: it stands for other arguments.
+        require(cfg.resume is None, "resume", "given on the command line, as resume=<run dir>", cfg.resume)
+        parse_config(EnvConfig, OmegaConf.to_container(cfg.env, resolve=True), "env")
+        if loop in LOOP_KEYS:
+            refuse_unread(start.overrides.task, loop, cfg)
+            if number == 0:
+                _warn_of_unread(cfg, start.runtime.choices)
+            PARSERS[loop](cfg)
+
+
+def refuse_unread(overrides: Sequence[str], loop: str, cfg: DictConfig) -> None:
+    """Refuse what the user overrode and nothing of `loop` reads; what is merely composed may be for other loops.
+
+    Raises:
+        ConfigError: There is such a key.
+    """
+    reads = (*COMMAND_KEYS, *LOOP_KEYS[loop])
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        for key in _list_keys(override):
+            if (moved := describe_moved(key)) is not None:
+                raise ConfigError(moved)
+            if is_below(key, reads) or _is_group_of_other_keys(override, key, cfg):
+                continue
+            known = [leaf for leaf in list_leaves(OmegaConf.to_container(cfg)) if is_below(leaf, reads)]
+            raise ConfigError(
+                f"{key}: nothing of loop {loop!r} reads this key; it reads {', '.join(sorted(reads))}"
+                f"{hint_nearest(key, known)}"
+            )
+    for key in MOVED_KEYS:
+        if key.startswith("phase1.") and OmegaConf.select(cfg, key) is not None:
+            raise ConfigError(f"{describe_moved(key)} (a file of the configuration sets it)")
+
+
+def _warn_of_unread(cfg: DictConfig, choices: Mapping[str, str | None]) -> None:
+    """Warn of keys in files that no loop reads and that are no chosen group, as a typo in an experiment makes them."""
+    known = (*COMMAND_KEYS, "run_dir", *(key for keys in LOOP_KEYS.values() for key in keys))
+    known += tuple(group.replace("/", ".") for group in choices)
+    for key in [str(key) for key in cfg] + [f"phase1.{key}" for key in cfg.get("phase1") or ()]:
+        if not any(is_below(key, (name,)) or is_below(name, (key,)) for name in known):
+            log.warning("%s: no loop of ours reads this key of the configuration", key)
+
+
+def _list_loops() -> Mapping[str, Any]:
+    # At the top this would be a circle: the module of the command imports this one.
+    from thesis_ml.cli.train import DISPATCH
+
+    return DISPATCH
+
+
+@contextmanager
+def _pretend_to_run(config: DictConfig, number: int) -> Iterator[DictConfig]:
+    """Give the configuration as a job would see it, without claiming its folder."""
+    pretended = copy.deepcopy(config)
+    with read_write(pretended), open_dict(pretended):
+        pretended.hydra.runtime.output_dir = "."
+        pretended.hydra.job.num, pretended.hydra.job.id = number, str(number)
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(pretended)
+    cfg = copy.deepcopy(pretended)
+    with read_write(cfg), open_dict(cfg):
+        del cfg["hydra"]
+    try:
+        yield cfg
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def _list_parents(group: str) -> list[str]:
+    parts = group.split("/")
+    return ["/".join(parts[: count + 1]) for count in range(len(parts))]
+
+
+def _refuse_no_option(override: Override) -> None:
+    group = override.key_or_group
+    if override.value_type is ValueType.GLOB_CHOICE_SWEEP:  # a pattern that finds names of options
+        return
+    values = override.sweep_iterator() if override.is_discrete_sweep() else [override.value()]
+    for value in values:
+        # A mapping is merged into the group.
+        if isinstance(value, bool | int | float):
+            options = ", ".join(list_groups().get(group, ()))
+            remedy = f"available: {options}" if options else f"set one of its keys, as in {group}.key=value"
+            raise ConfigError(f"{group}: {value!r} is no option of this group; {remedy}")
+
+
+def _list_keys(override: Override) -> list[str]:
+    """Return the full keys that an override sets; a mapping sets those inside it."""
+    key = (override.package or override.key_or_group).replace("/", ".")
+    value = override.value()
+    return list_leaves(value, key) if isinstance(value, Mapping) else [key]
+
+
+def _is_group_of_other_keys(override: Override, key: str, cfg: DictConfig) -> bool:
+    """Say whether a group was chosen whose file puts nothing below its own name, as an experiment does."""
+    is_group = override.key_or_group in HydraConfig.get().runtime.choices
+    return is_group and OmegaConf.select(cfg, key) is None

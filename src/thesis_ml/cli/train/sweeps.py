@@ -1,0 +1,198 @@
+"""The jobs of a sweep: checked before the first one trains, and listed in a table when the sweep ends."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from thesis_ml.cli.exit_codes import FAILURES, WRONG_INPUT_ERRORS, RefusalError
+from thesis_ml.cli.hydra_errors import describe_error
+from thesis_ml.cli.train.guardrails import check_job
+from thesis_ml.errors import ConfigError, FactsError
+from thesis_ml.facts.lines import read_result, read_state
+from thesis_ml.facts.recorder import record_failed_start
+from thesis_ml.utils.paths import FACTS_FOLDER
+
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+EXPERIMENT_GROUP = "phase1/experiment"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep that was started: its folder, and what was swept in each job, none when that is not known in advance."""
+
+    folder: Path
+    jobs: Sequence[str]
+
+
+_started: list[Sweep] = []
+
+
+class StartChecks(Callback):
+    """Check every job of a start before anything is made, and remember where a sweep goes."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        with _refuse():
+            check_job(config)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        with _refuse():
+            jobs = check_sweep(config)
+            _started.append(Sweep(Path(config.hydra.sweep.dir), jobs))
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        # Hydra would print a line of its own before it raises the error of a run.
+        is_failed_run = job_return.status == JobStatus.FAILED and config.hydra.mode == RunMode.RUN
+        error = job_return._return_value
+        if is_failed_run and isinstance(error, (*WRONG_INPUT_ERRORS, *FAILURES)):
+            raise RefusalError from error
+
+
+def check_sweep(config: DictConfig) -> Sequence[str]:
+    """Compose and check the jobs of a sweep and return what differs between them.
+
+    With a sweeper that chooses values as it goes there is one check, with the first value of everything swept.
+
+    Raises:
+        ConfigError: A job is wrong.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides(_list_lines(config))
+    for override in overrides:
+        if override.key_or_group == EXPERIMENT_GROUP and override.is_sweep_override():
+            raise ConfigError(f"{EXPERIMENT_GROUP}: an experiment is a sweep of its own; choose one per start")
+    is_basic = config.hydra.sweeper.get("_target_") == BASIC_SWEEPER
+    jobs = BasicSweeper.split_arguments(overrides, None)[0] if is_basic else [_take_first(overrides)]
+    swept = describe_differences(jobs)
+    for number, job in enumerate(jobs):
+        try:
+            check_job(loader.load_sweep_config(config, list(job)), number)
+        except (*WRONG_INPUT_ERRORS, ValueError) as error:
+            which = f" (job {number} of the sweep: {swept[number]})" if len(jobs) > 1 else ""
+            raise ConfigError(f"{describe_error(error)}{which}") from error
+    return swept if is_basic else ()
+
+
+def describe_differences(jobs: Sequence[Sequence[str]]) -> list[str]:
+    """Return for every job its overrides that not all jobs have."""
+    common = set.intersection(*map(set, jobs)) if jobs else set()
+    return [" ".join(line for line in job if line not in common) for job in jobs]
+
+
+def print_job_table() -> int:
+    """Print what became of every job of the sweep that just ended and return how many failed."""
+    if not _started:
+        return 0
+    sweep = _started.pop()
+    if not sweep.folder.is_dir():
+        return 0
+    if not any(sweep.folder.iterdir()):
+        # The sweeper could not be made: nothing was started, and the claim on the folder is given back.
+        sweep.folder.rmdir()
+        return 0
+    rows = list_rows(sweep)
+    width = max((len(row.swept) for row in rows), default=0)
+    print(f"{sweep.folder}: {len(rows)} jobs")
+    for row in rows:
+        print(f"  {row.name}  {row.state:<12} {row.swept:<{width}}  {row.outcome}".rstrip())
+    return sum(row.has_failed for row in rows)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One job in the table of a sweep."""
+
+    name: str
+    state: str
+    swept: str = ""
+    outcome: str = ""
+
+    @property
+    def has_failed(self) -> bool:
+        # A user's own loop may record no facts; what it raised is recorded for it.
+        return self.state not in ("complete", "empty", "not started")
+
+
+def list_rows(sweep: Sweep) -> list[Row]:
+    """Return a row for every job that has a folder and for every one that was to come."""
+    folders = {path.name: path for path in sweep.folder.iterdir() if path.is_dir() and path.name.isdigit()}
+    swept = {f"{number:03d}": text for number, text in enumerate(sweep.jobs)}
+    names = sorted({*folders, *swept}, key=int)
+    return [_describe_job(name, folders.get(name), swept.get(name, "")) for name in names]
+
+
+class FailureNote:
+    """Record an error that leaves the context in facts that hold nothing yet, so that the table of jobs knows it.
+
+    Args:
+        facts: The facts folder of the run.
+        keeps_refusals: Record wrong input too; the folder of a single run that was refused is removed instead.
+    """
+
+    def __init__(self, facts: Path, *, keeps_refusals: bool) -> None:
+        self.facts, self.keeps_refusals = facts, keeps_refusals
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not isinstance(error, Exception) or (isinstance(error, WRONG_INPUT_ERRORS) and not self.keeps_refusals):
+            return
+        if read_state(self.facts).name == "empty":
+            record_failed_start(self.facts, error)
+
+
+@contextmanager
+def _refuse() -> Iterator[None]:
+    try:
+        yield
+    except WRONG_INPUT_ERRORS as error:
+        raise RefusalError from error
+
+
+def _list_lines(config: DictConfig) -> list[str]:
+    """Return the overrides of a sweep: those in its configuration, then the user's, which win."""
+    params: DictConfig = config.hydra.sweeper.get("params") or OmegaConf.create({})
+    lines = [f"{key!s}={value}" for key, value in params.items() if isinstance(value, str | int | float)]
+    return lines + list(config.hydra.overrides.task)
+
+
+def _take_first(overrides: Sequence[Override]) -> list[str]:
+    return list({override.get_key_element(): _take_first_value(override) for override in overrides}.values())
+
+
+def _take_first_value(override: Override) -> str:
+    key, value = override.get_key_element(), override.value()
+    if isinstance(value, IntervalSweep):
+        return f"{key}={value.start}"
+    if override.is_discrete_sweep():
+        return f"{key}={next(iter(override.sweep_string_iterator()))}"
+    return f"{key}={override.get_value_element_as_str()}"
+
+
+def _describe_job(name: str, folder: Path | None, swept: str) -> Row:
+    if folder is None:
+        return Row(name, "not started", swept)
+    try:
+        state = read_state(folder / FACTS_FOLDER)
+        result = read_result(folder / FACTS_FOLDER)
+    except FactsError as error:
+        return Row(name, "unreadable", swept, str(error))
+    return Row(name, state.name, swept, state.reason or _describe_result(result or {}))
+
+
+def _describe_result(result: Mapping[str, Any]) -> str:
+    value = result.get("rec_mse")
+    return f"rec_mse {value:.5g}" if isinstance(value, float) else ""

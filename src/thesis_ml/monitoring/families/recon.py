@@ -1,0 +1,230 @@
+"""What the reconstruction does to the physics: residuals per epoch and, once measured, spectra and residuals."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from thesis_ml.facts.schema import History
+from thesis_ml.monitoring import io_utils
+
+RESIDUAL_LABELS = {"width68_": "68% half-width (val)", "median_": "median residual (val)"}
+"""Label of the panel that shows the residuals of all features, by the prefix of their names."""
+
+FEATURES = {
+    "E": ("E", "GeV"),
+    "pt": (r"p_\mathrm{T}", "GeV"),
+    "eta": (r"\eta", ""),
+    "phi": (r"\phi", "rad"),
+    "mass": ("m", "GeV"),
+}
+"""Symbol and unit of every physical feature."""
+
+RELATIVE = ("E", "pt")
+LOG_AXIS = ("E", "pt")
+FALLING = ("E", "pt", "mass")
+"""Features whose counts fall over decades."""
+
+SPLITS = ("test", "val")
+"""Whose histograms are drawn: the first split that has them."""
+
+CURVES_IN = 1.25
+SPECTRUM_IN, RATIO_IN = 0.95, 0.4
+ROW_GAP_IN = 0.62
+"""Between rows: tick labels, the label of the axis above, and the legend of the row below."""
+
+NARROW_RATIO, WIDE_RATIO = 0.5, 1.0
+"""How far the axis of the ratio reaches to either side of 1; the wide one when populated bins need it."""
+
+POPULATED = 100
+"""Objects in a bin whose ratio counts when the axis is chosen: its error is 10%."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """The histograms of one feature; counts have an underflow in front and an overflow behind."""
+
+    feature: str
+    split: str
+    edges: npt.NDArray[np.floating]
+    residual_edges: npt.NDArray[np.floating]
+    true: npt.NDArray[np.integer]
+    rec: npt.NDArray[np.integer]
+    residual: npt.NDArray[np.integer]
+
+
+def draw_recon(history: History) -> Figure | None:
+    """Draw median and width of the residuals per epoch, and the histograms of each feature once there are some."""
+    prefixes = [prefix for prefix in RESIDUAL_LABELS if _list_features(history, prefix)]
+    spectra = _list_spectra(history)
+    if not history.epochs or not prefixes:
+        return None
+    row_in = SPECTRUM_IN + RATIO_IN + ROW_GAP_IN
+    first_in = io_utils.PAGE_TOP_IN
+    figure = io_utils.new_page(first_in + CURVES_IN + io_utils.BOTTOM_IN + len(spectra) * row_in)
+    for column, prefix in enumerate(prefixes):
+        label = RESIDUAL_LABELS[prefix]
+        axes = io_utils.add_panel(figure, column, first_in, CURVES_IN, y_label=label)
+        _draw_curves(axes, history, prefix)
+    for number, spectrum in enumerate(spectra):
+        top_in = first_in + CURVES_IN + ROW_GAP_IN + number * row_in
+        _draw_spectrum(figure, top_in, spectrum)
+        _draw_residual(figure, top_in, spectrum, history)
+    return figure
+
+
+def label_feature(feature: str) -> str:
+    """Return the symbol and unit of a feature."""
+    symbol, unit = FEATURES.get(feature, (rf"\mathrm{{{feature}}}", ""))
+    return f"${symbol}$ [{unit}]" if unit else f"${symbol}$"
+
+
+def label_residual(feature: str) -> str:
+    """Return what the residual of a feature is, with its unit."""
+    symbol, unit = FEATURES.get(feature, (rf"\mathrm{{{feature}}}", ""))
+    difference = rf"{symbol}^\mathrm{{\,rec}} - {symbol}^\mathrm{{\,true}}"
+    if feature in RELATIVE:
+        return rf"$({difference})\,/\,{symbol}^\mathrm{{\,true}}$"
+    return f"${difference}$ [{unit}]" if unit else f"${difference}$"
+
+
+def _list_features(history: History, prefix: str) -> list[str]:
+    return [name.removeprefix(prefix) for name in history.names("val") if name.startswith(prefix)]
+
+
+def _list_spectra(history: History) -> list[Spectrum]:
+    arrays = history.arrays
+    split = next((split for split in SPLITS if any(name.startswith(f"{split}_hist_") for name in arrays)), None)
+    if split is None:
+        return []
+    features = [name.removeprefix("edges_") for name in arrays if name.startswith("edges_")]
+    return [
+        Spectrum(
+            feature,
+            split,
+            arrays[f"edges_{feature}"],
+            arrays[f"edges_{feature}_residual"],
+            *(arrays[f"{split}_hist_{feature}_{kind}"] for kind in ("true", "rec", "residual")),
+        )
+        for feature in features
+        if not feature.endswith("_residual")
+    ]
+
+
+def _draw_curves(axes: Axes, history: History, prefix: str) -> None:
+    """Draw the residuals of the validation split, the only one they are measured on in every epoch."""
+    for feature in _list_features(history, prefix):
+        symbol, unit = FEATURES.get(feature, (feature, ""))
+        kind = "rel." if feature in RELATIVE else unit
+        io_utils.draw_epochs(
+            axes,
+            history.epochs,
+            history.series("val", prefix + feature),
+            split="val",
+            label=f"${symbol}$ [{kind}]" if kind else f"${symbol}$",
+            colour=io_utils.choose_colour(feature),
+        )
+    if prefix == "median_":
+        axes.axhline(0.0, color=io_utils.REFERENCE_COLOUR, linewidth=0.8)
+    io_utils.use_log_scale_if_wide(axes)
+    io_utils.label_x(axes, "epoch")
+    io_utils.draw_legend(axes)
+
+
+def _draw_spectrum(figure: Figure, top_in: float, spectrum: Spectrum) -> None:
+    """Draw truth and reconstruction of one feature, and their ratio beneath."""
+    axes = io_utils.add_panel(figure, 0, top_in, SPECTRUM_IN, y_label="objects / bin")
+    ratio = io_utils.add_panel(figure, 0, top_in + SPECTRUM_IN, RATIO_IN, y_label="rec./true")
+    truth_colour, colour = io_utils.choose_colour("truth"), io_utils.choose_colour(spectrum.split)
+    true, rec = spectrum.true[1:-1], spectrum.rec[1:-1]
+    axes.stairs(true, spectrum.edges, fill=True, color=truth_colour, label=f"truth ({spectrum.split})")
+    axes.stairs(rec, spectrum.edges, color=colour, linewidth=1.2, label="reconstruction")
+    io_utils.draw_legend(axes)
+    _scale_counts(axes, spectrum)
+    if note := _describe_outside(("truth", spectrum.true), ("rec.", spectrum.rec)):
+        io_utils.write_note(axes, note)
+    _draw_ratio(ratio, spectrum)
+    for panel in (axes, ratio):
+        if spectrum.feature in LOG_AXIS:
+            io_utils.set_log_x_scale(panel)
+        panel.set_xlim(spectrum.edges[0], spectrum.edges[-1])
+    axes.tick_params(labelbottom=False)
+    io_utils.label_x(ratio, label_feature(spectrum.feature))
+
+
+def _scale_counts(axes: Axes, spectrum: Spectrum) -> None:
+    largest = max(int(spectrum.true[1:-1].max()), int(spectrum.rec[1:-1].max()), 1)
+    if spectrum.feature in FALLING:
+        axes.set_ylim(0.5, 20 * largest)
+        io_utils.set_log_scale(axes, float(largest))
+    else:
+        axes.set_ylim(0, 1.35 * largest)
+
+
+def _draw_ratio(axes: Axes, spectrum: Spectrum) -> None:
+    """Draw reconstruction over truth with the statistical error of the truth; arrows point to what lies outside."""
+    true, rec = spectrum.true[1:-1].astype(float), spectrum.rec[1:-1].astype(float)
+    known = np.where(true > 0, true, np.nan)
+    ratio, error = rec / known, 1 / np.sqrt(known)
+    truth_colour = io_utils.choose_colour("truth")
+    axes.stairs(1 + error, spectrum.edges, baseline=1 - error, fill=True, color=truth_colour, alpha=0.6)
+    axes.stairs(ratio, spectrum.edges, baseline=None, color=io_utils.choose_colour(spectrum.split), linewidth=1.2)
+    axes.axhline(1.0, color=io_utils.REFERENCE_COLOUR, linewidth=0.8)
+    is_narrow = np.all(np.abs(ratio[true >= POPULATED] - 1) <= NARROW_RATIO)
+    reach = NARROW_RATIO if is_narrow else WIDE_RATIO
+    axes.set_ylim(1 - reach, 1 + reach)
+    axes.set_yticks([1 - reach / 2, 1, 1 + reach / 2])
+    _mark_outside(axes, spectrum, ratio, reach)
+
+
+def _mark_outside(axes: Axes, spectrum: Spectrum, ratio: npt.NDArray[np.floating], reach: float) -> None:
+    centres = 0.5 * (spectrum.edges[1:] + spectrum.edges[:-1])
+    for is_outside, marker, height in (
+        (ratio > 1 + reach, "^", 1 + 0.85 * reach),
+        (ratio < 1 - reach, "v", 1 - 0.85 * reach),
+    ):
+        heights = np.full(int(is_outside.sum()), height)
+        axes.plot(centres[is_outside], heights, marker, markersize=2.5, color=io_utils.choose_colour(spectrum.split))
+
+
+def _describe_outside(*histograms: tuple[str, npt.NDArray[np.integer]]) -> str:
+    """Return the shares that lie below or above the bins, or nothing when there are none."""
+    shares = [(name, 100 * (counts[0] + counts[-1]) / max(int(counts.sum()), 1)) for name, counts in histograms]
+    if all(share == 0 for _, share in shares):
+        return ""
+    return "outside: " + ", ".join(f"{name} {share:.2g}%" for name, share in shares)
+
+
+def _draw_residual(figure: Figure, top_in: float, spectrum: Spectrum, history: History) -> None:
+    axes = io_utils.add_panel(figure, 1, top_in, SPECTRUM_IN + RATIO_IN, y_label="objects / bin")
+    axes.stairs(
+        spectrum.residual[1:-1],
+        spectrum.residual_edges,
+        color=io_utils.choose_colour(spectrum.split),
+        linewidth=1.2,
+        label=_describe_residual(spectrum, history),
+    )
+    axes.axvline(0.0, color=io_utils.REFERENCE_COLOUR, linewidth=0.8)
+    io_utils.keep_ticks_inside(axes, spectrum.residual_edges[0], spectrum.residual_edges[-1])
+    axes.set_ylim(0, 1.2 * max(int(spectrum.residual[1:-1].max()), 1))
+    if note := _describe_outside((spectrum.split, spectrum.residual)):
+        io_utils.write_note(axes, note)
+    io_utils.label_x(axes, label_residual(spectrum.feature))
+    io_utils.draw_legend(axes)
+
+
+def _describe_residual(spectrum: Spectrum, history: History) -> str:
+    """Return median and width of a residual as they were recorded."""
+    median, width = (_find_number(history, spectrum.split, kind + spectrum.feature) for kind in ("median_", "width68_"))
+    return f"{spectrum.split}: median {median:.2g}, 68% half-width {width:.2g}"
+
+
+def _find_number(history: History, split: str, name: str) -> float:
+    if split == "test":
+        return history.test.get(name, math.nan)
+    if history.best_epoch not in history.epochs:
+        return math.nan
+    return history.series(split, name)[history.epochs.index(history.best_epoch)]

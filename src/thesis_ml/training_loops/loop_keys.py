@@ -1,0 +1,43 @@
+"""Which keys of the configuration each of our loops reads; light to import, so that a wrong key is refused at once."""
+
+from collections.abc import Mapping
+
+COMMAND_KEYS = ("env", "hydra", "loop", "name", "phase1.experiment", "resume")
+"""What the command itself reads, whatever the loop."""
+
+LOOP_KEYS: Mapping[str, tuple[str, ...]] = {
+    "ae": (
+        "data",
+        "logging",
+        "phase1.encoder",
+        "phase1.latent_space",
+        "phase1.decoder",
+        "phase1.loss",
+        "phase1.trainer",
+    ),
+    "test_mlp": ("data", "general", "logging", "task"),
+}
+"""A key stands for all that lies below it. A loop that is not here reads its raw configuration: any key is its own."""
+
+MOVED_KEYS: Mapping[str, str] = {
+    "phase1.model": "phase1.encoder and phase1.decoder",
+    "phase1.tokenizer": "phase1.latent_space",
+    "phase1.full_model": "loop, and phase1.encoder, phase1.latent_space and phase1.decoder for its parts",
+    "phase1.ae": "phase1.trainer",
+    "run_dir": "hydra.run.dir for a run and hydra.sweep.dir for a sweep",
+}
+"""Keys that do not exist any more, or are not to be set, and where what they said is said now."""
+
+
+def is_below(key: str, parents: tuple[str, ...]) -> bool:
+    """Say whether `key` is one of `parents` or lies below one."""
+    return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
+
+
+def describe_moved(key: str) -> str | None:
+    """Return where a key that has moved is now, for a message; None for any other key."""
+    key = key.replace("/", ".")
+    for old, new in MOVED_KEYS.items():
+        if is_below(key, (old,)):
+            return f"{key}: has moved; use {new} instead"
+    return None

@@ -1,0 +1,222 @@
+"""Every key of every yaml refuses what is out of range or of the wrong type, in full, before data is read."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from thesis_ml.cli.hydra_errors import list_leaves
+from thesis_ml.cli.train.guardrails import check_job
+from thesis_ml.errors import ConfigError
+from thesis_ml.utils.paths import find_configs
+
+WHOLE = ("2.5", "true", "nan", "inf", "abc", "[1]", "1e3", "10000000000000000000")
+"""What is no whole number, or none that a machine has."""
+REAL = ("nan", "inf", "-inf", "true", "abc", "[1]", "1e39")
+"""What is no number, or none of 32 bits."""
+SWITCH = ("1", "0", "maybe", "null", "[true]")
+TEXT = ("5", "true", "null", "[a]")
+
+COUNT = ("0", "-1", *WHOLE)
+WIDTH = (*COUNT, "16385", "null")
+WIDTHS = ("8", "null", *(f"[8,{value}]" for value in (*COUNT, "16385")))
+SHARE = ("-0.1", "1.1", *REAL)
+NAMES = ("abc", *TEXT)
+
+TRAINER: Mapping[str, tuple[str, ...]] = {
+    "epochs": (*COUNT, "null"),
+    "batch_size": (*COUNT, "null"),
+    "lr": ("0", "-1e-3", *REAL, "null"),
+    "weight_decay": ("-0.1", *REAL, "null"),
+    "grad_clip": ("0", "-1", *REAL),
+    "seed": ("-1", *WHOLE, "null"),
+    "device": ("tpu", "cuda:0", *TEXT),
+    "precision": ("fp16", "32", *TEXT),
+    "n_threads": (*COUNT, "1025"),
+    "schedule": NAMES,
+    "warmup_epochs": ("-1", "10", *REAL, "null"),
+    "early_stopping": COUNT,
+    "accumulate": (*COUNT, "null"),
+    "average_decay": SHARE,
+    "monitor": ("abc", "5", "true", "[a]"),
+    "compile": SWITCH,
+    "checkpoint_every_s": ("0", "-1", *REAL, "null"),
+    "max_time_s": ("0", "-1", *REAL),
+}
+WRONG: Mapping[str, tuple[str, ...]] = {
+    "env.data_root": ("''", *TEXT),
+    "env.output_root": ("'  '", *TEXT),
+    "env.user": ("5", "true", "[a]"),
+    "data.name": ("' '", *TEXT),
+    "data.path": ("''", "5", "true", "[a.h5]"),
+    "data.datasets.x_train": ("''", "X_val", *TEXT),
+    "data.datasets.x_val": ("'/'", "X_test", *TEXT),
+    "data.datasets.x_test": ("''", "X_train", *TEXT),
+    "data.n_tokens": COUNT,
+    "data.limit_events": COUNT,
+    "data.encoding": NAMES,
+    "data.features": ("[]", "[pt,pt]", "[pt,charge]", "pt", "null"),
+    "data.phi": NAMES,
+    "data.order": NAMES,
+    "data.train_classes": ("[]", "[1,1]", "[-1]", "[1.5]", "[true]", "1"),
+    "data.num_workers": ("1", "-1", *WHOLE, "null"),
+    "logging.save_artifacts": SWITCH,
+    "logging.make_plots": SWITCH,
+    "logging.show_plots": SWITCH,
+    "logging.fig_format": NAMES,
+    "logging.dpi": ("0", "29", "1201", *WHOLE, "null"),
+    "logging.file_naming": (
+        "''",
+        "losses",
+        "'{family}/a'",
+        "'{famly}'",
+        "'{family}:'",
+        "'{'",
+        f"'{'x' * 200}{{family}}'",
+        "5",
+    ),
+    "logging.moments": ("[on_epoch_start]", "on_test_end", "null", "[5]"),
+    **{f"logging.families.{name}": SWITCH for name in ("losses", "metrics", "recon", "codebook", "latency")},
+    "logging.tracker": NAMES,
+    "phase1.encoder.enc_hidden": WIDTHS,
+    "phase1.encoder.dropout": ("-0.1", "1", "0.995", *REAL, "null"),
+    "phase1.encoder.activation": NAMES,
+    "phase1.encoder.id_embed_dim": WIDTH,
+    "phase1.decoder.dec_hidden": WIDTHS,
+    "phase1.decoder.dropout": ("-0.1", "1", *REAL, "null"),
+    "phase1.decoder.activation": NAMES,
+    "phase1.decoder.globals_head": SWITCH,
+    "phase1.decoder.globals_hidden": WIDTH,
+    "phase1.decoder.globals_beta": ("-1", *REAL, "null"),
+    "phase1.decoder.globals_shape_latents": SWITCH,
+    "phase1.decoder.types_beta": ("-1", *REAL, "null"),
+    "phase1.latent_space.latent_dim": WIDTH,
+    "phase1.latent_space.codebook_size": (*COUNT, "1048577", "null"),
+    "phase1.latent_space.beta": ("-0.1", *REAL, "null"),
+    "phase1.latent_space.ema": SWITCH,
+    "phase1.latent_space.ema_decay": (*SHARE, "null"),
+    "phase1.latent_space.revive_below": (*SHARE, "null"),
+    "phase1.latent_space.revive_share": (*SHARE, "null"),
+    "phase1.loss.weights": ("{pt:-1}", "{pt:nan}", "{pt:2e6}", "{charge:1}", "{E:0,pt:0,eta:0,phi:0}", "[1]", "1"),
+    "phase1.loss.delta": ("0", "-1", *REAL, "null"),
+    **{f"phase1.trainer.{key}": values for key, values in TRAINER.items()},
+    "resume": ("[1]", "{a:1}", "outputs/runs/x"),
+    "name": ("[1]", "{a:1}"),
+    **{f"data.synthetic.{name}": (*COUNT, "10000001", "null") for name in ("n_train", "n_val", "n_test")},
+    "data.synthetic.seed": ("-1", *WHOLE, "null"),
+    "data.synthetic.signal_fraction": (*SHARE, "null"),
+    "data.synthetic.inject": NAMES,
+    "data.synthetic.inject_fraction": (*SHARE, "null"),
+    "data.synthetic.resonance.mass_gev": ("149", "5001", *REAL, "null"),
+    "data.synthetic.resonance.width_gev": ("0", "101", *REAL, "null"),
+    "task": NAMES,
+    "general.model.hidden": WIDTHS,
+    "general.model.dropout": ("-0.1", "1", *REAL, "null"),
+    "general.model.activation": NAMES,
+    **{f"general.table.{name}": (*COUNT, "10000001", "null") for name in ("n_train", "n_val", "n_test")},
+    "general.table.n_columns": ("2", "1001", *WHOLE, "null"),
+    "general.table.noise": ("-0.1", *REAL, "null"),
+    "general.table.seed": ("-1", *WHOLE, "null"),
+    "general.events.representation": NAMES,
+    "general.events.n_tokens": COUNT,
+    "general.events.signal_classes": ("[]", "[1.5]", "[true]", "1", "null"),
+    "general.events.background_classes": ("[1]", "[1.5]", "1"),
+    **{f"general.trainer.{key}": values for key, values in TRAINER.items()},
+    "general.trainer.num_workers": ("1", "-1", *WHOLE, "null"),
+}
+STARTS: Mapping[str, tuple[str, ...]] = {
+    "": ("env=stoomboot", "phase1/loss=huber"),
+    "data.synthetic": ("data=synthetic",),
+    "task": ("loop=test_mlp",),
+    "general": ("loop=test_mlp",),
+}
+"""By the start of a key: options that have all keys of their groups."""
+NOT_VALUES = ("run_dir",)
+
+
+@pytest.fixture(scope="module")
+def compose_for() -> Callable[[str], DictConfig]:
+    """Return the configuration that reads a key, composed once: that takes longer than all checks of a key together."""
+    known: dict[tuple[str, ...], DictConfig] = {}
+
+    def find(key: str) -> DictConfig:
+        options = STARTS[max((start for start in STARTS if key.startswith(start)), key=len)]
+        if options not in known:
+            GlobalHydra.instance().clear()
+            with initialize_config_dir(str(find_configs()), version_base="1.3"):
+                known[options] = compose("train", overrides=list(options), return_hydra_config=True)
+        return known[options]
+
+    return find
+
+
+def set_value(composed: DictConfig, key: str, text: str) -> DictConfig:
+    """Return the configuration with `key=text` as Hydra reads it from the command line."""
+    job = composed.copy()
+    OmegaConf.update(job, key, OverridesParser.create().parse_override(f"{key}={text}").value(), merge=False)
+    return job
+
+
+@pytest.mark.parametrize("key", list(WRONG))
+def test_key_refuses_values_out_of_range_or_of_another_type(key: str, compose_for: Callable[[str], DictConfig]) -> None:
+    for text in WRONG[key]:
+        with pytest.raises(ConfigError) as caught:
+            check_job(set_value(compose_for(key), key, text))
+
+        # Two data sets of one name are found at the group, whichever key made them equal.
+        message = str(caught.value)
+        assert message.startswith(key) or (key.startswith("data.datasets") and "another dataset" in message), text
+        assert re.search(r"must be|expected|available|allowed", message), message
+
+
+def list_yaml_keys() -> set[str]:
+    """Return the full key of every value in the yaml files of the groups that a loop reads."""
+    keys = {*list_leaves(read("train.yaml")), *list_leaves(read("loop/test_mlp.yaml"))}
+    for group in ("env", "data", "logging", "general/trainer", *(f"phase1/{part}" for part in LOOP_PARTS)):
+        for path in (find_configs() / group).glob("*.yaml"):
+            prefix = group.replace("/", ".")
+            keys |= set(list_leaves(read(path.relative_to(find_configs()).as_posix()), prefix))
+    return {key for key in keys if key.rpartition(".")[2] not in ("name", "defaults") or key in ("name", "data.name")}
+
+
+LOOP_PARTS = ("encoder", "decoder", "latent_space", "loss", "trainer")
+
+
+def read(name: str) -> Any:
+    return yaml.safe_load((Path(find_configs()) / name).read_text(encoding="utf-8"))
+
+
+def test_every_key_of_every_yaml_has_wrong_values_here() -> None:
+    assert list_yaml_keys() - set(WRONG) - {"defaults", *NOT_VALUES} == set()
+
+
+@pytest.mark.parametrize("start", list(STARTS))
+def test_values_that_stand_in_the_files_are_right(start: str, compose_for: Callable[[str], DictConfig]) -> None:
+    check_job(compose_for(start))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "is_warned"),
+    [
+        (("phase1/latent_space=linear", "phase1.latent_space.latent_dim=4"), True),
+        (("phase1/latent_space=linear", "phase1.latent_space.latent_dim=3"), False),
+        (("phase1/latent_space=none", "data.features=[pt,eta,phi]", "phase1.latent_space.latent_dim=3"), True),
+        (("phase1/latent_space=vq", "phase1.latent_space.latent_dim=32"), False),
+    ],
+)
+def test_latent_as_wide_as_the_features_is_warned_about(
+    overrides: tuple[str, ...], is_warned: bool, compose_cfg
+) -> None:
+    from thesis_ml.training_loops.experiment import parse_experiment
+
+    warning = parse_experiment(compose_cfg(*overrides)).copy_warning
+
+    assert (warning is not None) == is_warned
+    assert warning is None or re.search(r"can copy the [34] features .* use latent_dim < [34]", warning)
