@@ -35,6 +35,7 @@ ANSWERED_BY_HYDRA = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c",
 LIMIT_S = 120
 
 FEW_EVENTS = "data.limit_events=300"
+NO_FIGURES = "logging.make_plots=false"
 SMALL_BY_OPTION = {
     ("phase1/encoder", "mlp"): "phase1.encoder.enc_hidden=[16]",
     ("phase1/decoder", "mlp"): "phase1.decoder.dec_hidden=[16]",
@@ -171,6 +172,8 @@ def list_small_overrides(arguments: list[str]) -> list[str]:
     given = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
     is_autoencoder, is_labels = given.get("loop", "ae") == "ae", given.get("task") == "labels"
     small = [FEW_EVENTS] if is_autoencoder or is_labels else []
+    if arguments and not any("logging" in argument for argument in arguments):
+        small.append(NO_FIGURES)  # a plain start shows that figures are drawn, and others what they say of them
     if is_autoencoder:
         small += [text for (group, option), text in SMALL_BY_OPTION.items() if given.get(group, option) == option]
     return [text for text in small if text.partition("=")[0] not in given]
@@ -261,10 +264,10 @@ def test_blocks_are_read_with_what_stands_before_them() -> None:
     ("command", "small"),
     [
         ("", [FEW_EVENTS, *SMALL_BY_OPTION.values()]),
-        ("data.limit_events=50 phase1/encoder=gnn", ["phase1.decoder.dec_hidden=[16]"]),
-        ("phase1/encoder=gnn,mlp phase1/decoder=mlp", [FEW_EVENTS, "phase1.decoder.dec_hidden=[16]"]),
-        ("loop=test_mlp task=labels", [FEW_EVENTS]),
-        ("loop=test_mlp", []),
+        ("data.limit_events=50 phase1/encoder=gnn", [NO_FIGURES, "phase1.decoder.dec_hidden=[16]"]),
+        ("phase1/encoder=gnn,mlp logging.dpi=50", [FEW_EVENTS, "phase1.decoder.dec_hidden=[16]"]),
+        ("loop=test_mlp task=labels", [FEW_EVENTS, NO_FIGURES]),
+        ("loop=test_mlp", [NO_FIGURES]),
         ("--cfg job", []),
     ],
 )
