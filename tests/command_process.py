@@ -1,4 +1,4 @@
-"""thesis-train in processes that fork from one warm server, so that a start costs milliseconds and can be killed.
+"""Our commands in processes that fork from one warm server, so that a start costs milliseconds and can be killed.
 
 The server imports torch once and never computes with it, so that its children may use any number of threads.
 """
@@ -6,19 +6,25 @@ The server imports torch once and never computes with it, so that its children m
 import contextlib
 import multiprocessing
 import os
+import runpy
 import signal
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from thesis_ml.utils import stops
+
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["command_process", "thesis_ml.cli.train", "thesis_ml.training_loops.autoencoder"])
+SERVER.set_forkserver_preload(
+    ["command_process", "thesis_ml.cli.train", "thesis_ml.training_loops.autoencoder", "thesis_ml.monitoring.io_utils"]
+)
 
 LIMIT_S = 300.0
+TRAIN = "thesis_ml.cli.train"
 
 
 @dataclass(frozen=True)
@@ -36,15 +42,30 @@ class Fault:
     number: int = signal.SIGKILL
 
 
-class Command:
-    """One start of thesis-train in `folder`; its output goes to `folder`/output.txt."""
+@dataclass(frozen=True)
+class Start:
+    """How a process differs from a plain `thesis-train` in the environment of the tests.
 
-    def __init__(
-        self, folder: Path, *arguments: str, fault: Fault | None = None, limit_bytes: int | None = None
-    ) -> None:
+    Args:
+        module: What runs as `python -m <module>` does.
+        variables: Set in its environment, where none of the tests' own THESIS_... are.
+        fault: Where it sends itself a signal.
+        limit_bytes: No file may grow larger.
+    """
+
+    module: str = TRAIN
+    variables: Mapping[str, str] = field(default_factory=dict)
+    fault: Fault | None = None
+    limit_bytes: int | None = None
+
+
+class Command:
+    """One start of thesis-train in `folder`; its output goes to `folder`/output.txt. Options are those of `Start`."""
+
+    def __init__(self, folder: Path, *arguments: str, **options: Any) -> None:
         self.folder = folder
         self._process: BaseProcess = SERVER.Process(
-            target=_run_command, args=(str(folder), list(arguments), fault, limit_bytes)
+            target=_run_command, args=(str(folder), list(arguments), Start(**options))
         )
         self._process.start()
 
@@ -62,7 +83,7 @@ class Command:
         code = self._process.exitcode
         if code is None:
             self._process.kill()
-            raise TimeoutError(f"thesis-train did not end within {LIMIT_S:.0f} s: {self.read_output()[-500:]}")
+            raise TimeoutError(f"the command did not end within {LIMIT_S:.0f} s: {self.read_output()[-500:]}")
         return code
 
     def read_output(self) -> str:
@@ -78,22 +99,23 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
-def _run_command(folder: str, arguments: list[str], fault: Fault | None, limit_bytes: int | None) -> None:
+def _run_command(folder: str, arguments: list[str], start: Start) -> None:
     os.chdir(folder)
     output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(output, stream)
-    os.environ.pop("HYDRA_FULL_ERROR", None)
-    if limit_bytes is not None:
+    for name in [name for name in os.environ if name.startswith("THESIS_") or name == "HYDRA_FULL_ERROR"]:
+        del os.environ[name]
+    os.environ.update(start.variables)
+    stops.STARTED_S = time.monotonic()  # the server's own is older
+    if start.limit_bytes is not None:
         import resource
 
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
-    if fault is not None:
-        FAULTS[fault.name](_Bomb(fault))
-    from thesis_ml.cli.train import main
-
-    sys.argv = ["thesis-train", *arguments]
-    main()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (start.limit_bytes, start.limit_bytes))
+    if start.fault is not None:
+        FAULTS[start.fault.name](_Bomb(start.fault))
+    sys.argv = ["thesis-train" if start.module == TRAIN else start.module, *arguments]
+    runpy.run_module(start.module, run_name="__main__")
 
 
 class _Bomb:

@@ -27,6 +27,29 @@ SECTIONS = (
 )
 """The sections that the author of the project wants to find."""
 
+AUTHORS_PATHS = (
+    "cli/train",
+    "training_loops/autoencoder.py",
+    "training_loops/simple_mlp.py",
+    "architectures/autoencoder/encoders",
+    "architectures/autoencoder/decoders",
+    "architectures/autoencoder/bottlenecks",
+    "architectures/autoencoder/losses",
+    "architectures/simple",
+    "facts/builders.py",
+    "facts/writers.py",
+    "facts/readers.py",
+    "monitoring/orchestrator.py",
+    "monitoring/io_utils.py",
+    "monitoring/families",
+    "data/h5_loader.py",
+    "data/synthetic.py",
+    "utils/seed.py",
+    "utils/paths.py",
+    "utils/training_progress_shower.py",
+)
+"""Where the author of the project looks for things."""
+
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)[^)]*\)")
 CODE_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 TREE_LINE = re.compile(r"^(?P<indent>(?:│   |    )*)(?:├── |└── )(?P<name>[^\s#]+)")
@@ -74,6 +97,11 @@ def test_text_links_to_what_exists(name: str) -> None:
 @pytest.mark.parametrize("section", SECTIONS)
 def test_readme_has_the_sections_of_its_author(section: str) -> None:
     assert re.search(rf"^#+ .*{section}", read("README.md"), re.MULTILINE | re.IGNORECASE)
+
+
+@pytest.mark.parametrize("path", AUTHORS_PATHS)
+def test_package_has_the_places_that_its_author_knows(path: str) -> None:
+    assert (ROOT / "src" / "thesis_ml" / path).exists()
 
 
 def test_readme_tree_names_only_what_exists() -> None:
