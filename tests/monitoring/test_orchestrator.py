@@ -57,7 +57,7 @@ def test_orchestrator_refuses_a_family_that_does_not_exist(tmp_path: Path) -> No
         build_monitoring(LoggingConfig(), ("loses",), tmp_path)
 
 
-@pytest.mark.parametrize("fig_format", ["png", "pdf", "svg"])
+@pytest.mark.parametrize("fig_format", ["png", pytest.param("pdf", marks=pytest.mark.slow), "svg"])
 def test_figure_of_the_same_numbers_is_the_same_file(fig_format: str, tmp_path: Path) -> None:
     config = LoggingConfig(
         fig_format=fig_format, moments=("on_test_end",), families=FamilySwitches(metrics=False, latency=False)

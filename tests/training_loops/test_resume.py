@@ -70,10 +70,10 @@ def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
 @pytest.mark.parametrize(
     ("method", "number"),
     [
-        ("train_step", 1),
+        pytest.param("train_step", 1, marks=pytest.mark.slow),
         ("train_step", 20),
         ("train_step", 39),
-        ("finish_epoch", 1),
+        pytest.param("finish_epoch", 1, marks=pytest.mark.slow),
         ("finish_epoch", 7),
         ("finish_epoch", 8),
     ],

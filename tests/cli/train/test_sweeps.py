@@ -192,6 +192,7 @@ def test_two_sweeps_of_one_second_claim_two_folders(start_sweep, tmp_path: Path)
     assert all((tmp_path / folder).is_dir() for folder in folders)
 
 
+@pytest.mark.slow
 def test_compare_globals_heads_is_27_jobs(start_sweep, tmp_path: Path) -> None:
     jobs = check_sweep(start_sweep("phase1/experiment=compare_globals_heads"))
 

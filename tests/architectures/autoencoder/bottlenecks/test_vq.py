@@ -358,6 +358,7 @@ class ElementCounter(TorchDispatchMode):
         return result
 
 
+@pytest.mark.slow
 def test_vq_start_costs_no_more_than_another_search_per_batch() -> None:
     vq, batches = make_vq(codebook_size=8192), [make_latents(1150, seed=seed) for seed in range(9)]
     work = []
@@ -408,6 +409,7 @@ def test_vq_moves_at_most_the_allowed_number_of_codes_per_step(ema: bool) -> Non
     assert (vq.code_usage > 1).all()
 
 
+@pytest.mark.slow
 def test_vq_brings_every_code_into_use_when_latents_move_away() -> None:
     vq, latents = make_placed_vq(codebook_size=64, ema_decay=0.9), make_latents(1000) * 0.3 + 20.0
 
