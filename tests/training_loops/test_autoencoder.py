@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from data_files import join_events, random_events, random_splits, sample_splits, write_tokens_file
+from run_results import RESULT_KEYS, without_folder
 from thesis_ml.architectures.build import build_model, parse_model
 from thesis_ml.data.batch import DataDims
 from thesis_ml.data.config import DataConfig, SyntheticConfig
@@ -31,16 +32,6 @@ SMALL = (
 )
 VQ = ("phase1/latent_space=vq", "phase1.latent_space.codebook_size=16")
 NOTHING_WRITTEN = "logging.save_artifacts=false"
-RESULT_KEYS = {
-    "best_monitor",
-    "best_val_loss",
-    "best_epoch",
-    "final_train_loss",
-    "final_val_loss",
-    "test_loss",
-    "rec_mse",
-    "run_dir",
-}
 
 
 @pytest.fixture
@@ -52,10 +43,6 @@ def train_with(compose_cfg, tmp_path: Path):
         return train(compose_cfg(*SMALL, *overrides))
 
     return run
-
-
-def without_folder(result: dict) -> dict:
-    return {key: value for key, value in result.items() if key != "run_dir"}
 
 
 def test_train_returns_the_same_keys_as_every_loop(train_with) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from run_results import RESULT_KEYS
 from thesis_ml.architectures.simple.classifier import ClassifierConfig, Table, TableModel, fit_classifier
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.errors import ConfigError, DataError, RunInterrupted, TrainingError
@@ -22,16 +23,6 @@ SMALL = ("general.table.n_train=3000", "general.table.n_val=600", "general.table
 TWO_EPOCHS = "general.trainer.epochs=2"
 SYNTHETIC = (LOOP, "task=labels", "data=synthetic", "data.synthetic.n_train=3000", "data.synthetic.n_val=2000")
 NOTHING_WRITTEN = "logging.save_artifacts=false"
-RESULT_KEYS = {
-    "best_monitor",
-    "best_val_loss",
-    "best_epoch",
-    "final_train_loss",
-    "final_val_loss",
-    "test_loss",
-    "rec_mse",
-    "run_dir",
-}
 
 
 @pytest.fixture

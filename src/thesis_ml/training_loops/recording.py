@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import torch
 
@@ -15,7 +15,7 @@ from thesis_ml.facts.schema import LOSS
 from thesis_ml.monitoring.orchestrator import FigureDrawer, TrackerFeed, build_monitoring, build_tracking
 from thesis_ml.monitoring.trackers import TrackedRun
 from thesis_ml.training_loops.contracts import RunConfig, RunData
-from thesis_ml.training_loops.task import Task
+from thesis_ml.training_loops.task import NamedNumbers, Task
 from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER
 
 log = logging.getLogger(__name__)
@@ -23,20 +23,6 @@ log = logging.getLogger(__name__)
 LEARNING_RATE = "lr"
 DATA_WAIT = "data_wait_s"
 """Numbers of the training split that no task names: they are the engine's."""
-
-
-@runtime_checkable
-class NamedNumbers(Protocol):
-    """A task, or its class, as far as it names what it records."""
-
-    @property
-    def term_names(self) -> Sequence[str]: ...
-
-    @property
-    def metric_names(self) -> Sequence[str]: ...
-
-    @property
-    def epoch_metric_names(self) -> Sequence[str]: ...
 
 
 def list_metric_names(task: NamedNumbers, features: Sequence[str]) -> Sequence[str]:

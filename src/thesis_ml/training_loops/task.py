@@ -64,16 +64,33 @@ class ApplyGradients(Protocol):
 
 
 @runtime_checkable
-class Task(Protocol):
+class NamedNumbers(Protocol):
+    """A task, or its class, as far as it names what it records.
+
+    Args:
+        term_names: Terms of the objective that a step may return.
+        metric_names: Metrics that a step may return.
+        epoch_metric_names: Numbers that `finish_epoch` may return.
+    """
+
+    @property
+    def term_names(self) -> Sequence[str]: ...
+
+    @property
+    def metric_names(self) -> Sequence[str]: ...
+
+    @property
+    def epoch_metric_names(self) -> Sequence[str]: ...
+
+
+@runtime_checkable
+class Task(NamedNumbers, Protocol):
     """One kind of training: models, optimisers, and what a step is.
 
     Args:
         model: The module that best_val.pt holds; its `reconstruct` is what reports use.
         modules: Every module with state, by name; `model` among them.
         optimizers: Every optimiser, by name.
-        term_names: Terms of the objective that a step may return.
-        metric_names: Metrics that a step may return.
-        epoch_metric_names: Numbers that `finish_epoch` may return.
         per_event_names: Terms and metrics that average over events; all others average over tokens.
         plot_families: Families of figures that suit this task.
     """
@@ -86,15 +103,6 @@ class Task(Protocol):
 
     @property
     def optimizers(self) -> Mapping[str, Optimizer]: ...
-
-    @property
-    def term_names(self) -> Sequence[str]: ...
-
-    @property
-    def metric_names(self) -> Sequence[str]: ...
-
-    @property
-    def epoch_metric_names(self) -> Sequence[str]: ...
 
     @property
     def per_event_names(self) -> Sequence[str]: ...
