@@ -80,7 +80,8 @@ class StopRequests:
         self._requested = name
         # Printing may find the stream in the middle of another print.
         with suppress(OSError):
-            os.write(STDERR, f"{name}: finishing the step and saving; once more ends at once\n".encode())
+            after_bar = "\n" if os.isatty(STDERR) else ""
+            os.write(STDERR, f"{after_bar}{name}: finishing the step and saving; once more ends at once\n".encode())
 
 
 @contextmanager

@@ -91,7 +91,7 @@ class ProgressShower:
             dynamic_ncols=True,
             mininterval=0.0,
             miniters=1,
-            bar_format="{desc} {percentage:3.0f}%|{bar}| step {n_fmt}/{total_fmt}, {remaining} left, {postfix}",
+            bar_format="{desc} {percentage:3.0f}%|{bar}| step {n_fmt}/{total_fmt}, {remaining} left{postfix}",
         )
 
     def _draw_steps(self) -> None:
