@@ -1,6 +1,7 @@
 """Fixtures that every test may use; shapes in signatures are checked while the tests run."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -57,15 +58,21 @@ def token_batch(dims):
     )
 
 
+def compose_train(*overrides: str) -> DictConfig:
+    """Compose the real configuration with overrides."""
+    from thesis_ml.utils.paths import find_configs
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(find_configs()), version_base="1.3"):
+        return compose("train", overrides=list(overrides))
+
+
 @pytest.fixture
 def compose_cfg(tmp_path: Path) -> Callable[..., DictConfig]:
     """Compose the real configuration with overrides; the run goes to a folder of the test."""
-    from thesis_ml.utils.paths import find_configs
 
     def compose_with(*overrides: str) -> DictConfig:
-        GlobalHydra.instance().clear()
-        with initialize_config_dir(str(find_configs()), version_base="1.3"):
-            return compose("train", overrides=[f"run_dir={tmp_path / 'run'}", *overrides])
+        return compose_train(f"run_dir={tmp_path / 'run'}", *overrides)
 
     return compose_with
 
@@ -80,12 +87,19 @@ class FinishedRun(NamedTuple):
 SMALL = ("data=synthetic", "data.limit_events=300", "phase1.encoder.enc_hidden=[16]", "phase1.decoder.dec_hidden=[16]")
 
 
-@pytest.fixture
-def finished_run(compose_cfg, tmp_path: Path) -> FinishedRun:
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """Train one epoch of the default model, made small, on a few synthetic events."""
     from thesis_ml.training_loops.autoencoder import train
 
-    (tmp_path / "run").mkdir(exist_ok=True)
+    path = tmp_path_factory.mktemp("finished") / "run"
+    path.mkdir()
     codes = ("phase1.latent_space.codebook_size=16", "phase1.latent_space.latent_dim=4")
-    result = train(compose_cfg(*SMALL, *codes, "phase1.trainer.epochs=1"))
-    return FinishedRun(tmp_path / "run", result)
+    return FinishedRun(path, train(compose_train(f"run_dir={path}", *SMALL, *codes, "phase1.trainer.epochs=1")))
+
+
+@pytest.fixture
+def finished_run(trained_once: FinishedRun, tmp_path: Path) -> FinishedRun:
+    """A copy of that run, which the test may change."""
+    shutil.copytree(trained_once.path, tmp_path / "run", symlinks=True)
+    return FinishedRun(tmp_path / "run", trained_once.result)

@@ -27,6 +27,7 @@ SMALL = (
     "phase1.encoder.enc_hidden=[16]",
     "phase1.decoder.dec_hidden=[16]",
     "phase1.latent_space.latent_dim=4",
+    "logging.make_plots=false",
 )
 VQ = ("phase1/latent_space=vq", "phase1.latent_space.codebook_size=16")
 NOTHING_WRITTEN = "logging.save_artifacts=false"
@@ -121,7 +122,12 @@ def test_train_repeats_bit_for_bit_and_another_seed_differs(train_with) -> None:
 
 def test_figures_and_trackers_change_no_number(train_with, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "DRAWING_SHARE", math.inf)  # else so short a run would draw nothing before its end
-    watched = ("logging=plots_full", "logging.tracker=tensorboard", f"run_dir={tmp_path / 'watched'}")
+    watched = (
+        "logging=plots_full",
+        "logging.make_plots=true",
+        "logging.tracker=tensorboard",
+        f"run_dir={tmp_path / 'watched'}",
+    )
     plain = ("logging.make_plots=false", f"run_dir={tmp_path / 'plain'}")
 
     results = [train_with(*VQ, "phase1.trainer.epochs=2", *options) for options in (watched, plain)]

@@ -151,11 +151,10 @@ def _pretend_to_run(config: DictConfig, number: int) -> Iterator[DictConfig]:
         pretended.hydra.job.num, pretended.hydra.job.id = number, str(number)
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(pretended)
-    cfg = copy.deepcopy(pretended)
-    with read_write(cfg), open_dict(cfg):
-        del cfg["hydra"]
+    with read_write(pretended), open_dict(pretended):
+        del pretended["hydra"]
     try:
-        yield cfg
+        yield pretended
     finally:
         HydraConfig.instance().cfg = before
 
