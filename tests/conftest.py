@@ -1,5 +1,6 @@
 """Fixtures that every test may use; shapes in signatures are checked while the tests run."""
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from jaxtyping import install_import_hook
 from omegaconf import DictConfig
 
 sys.path.insert(0, str(Path(__file__).parent))
+# Read when torch is imported, which is later. More threads for small tensors cost time, on a busy machine a lot of it;
+# a test that is about threads sets their number.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # An int passes for a float, as in every type checker.
 SHAPE_CHECKS = install_import_hook(
     ["thesis_ml.architectures", "thesis_ml.data", "thesis_ml.metrics", "thesis_ml.training_loops"],
