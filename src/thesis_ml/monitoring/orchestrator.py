@@ -71,7 +71,7 @@ class FigureDrawer:
     def _save(self, figure: "Figure", moment: str, history: History) -> Path:
         from thesis_ml.monitoring.io_utils import save_figure
 
-        epoch = history.epochs[-1] if history.epochs else 0
+        epoch = history.last_epoch or 0
         name = name_figure(self.config.file_naming, family=self.family, epoch=epoch, moment=moment)
         return save_figure(figure, self.folder, name, self.config)
 
@@ -140,7 +140,7 @@ def list_epoch_numbers(history: History) -> dict[str, float]:
         for split in ("train", "val")
         for name in (LOSS, *history.names(split))
     }
-    return _drop_unmeasured(numbers | {f"run/{name}": history.values(name)[-1] for name in EPOCH_FIELDS})
+    return _drop_unmeasured(numbers | {f"run/{name}": history.latest_value(name) for name in EPOCH_FIELDS})
 
 
 def show_file(path: Path) -> None:

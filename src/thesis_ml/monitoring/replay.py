@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             folder = options.folder or options.run_dir / options.target
             replay_into_tracker(options.run_dir, options.target, folder)
-    except (ConfigError, FactsError) as error:
+    except (ConfigError, FactsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_INPUT
     return 0

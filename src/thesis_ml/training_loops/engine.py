@@ -13,12 +13,12 @@ from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import count_batches, iterate_batches
 from thesis_ml.errors import ConfigError, RunInterrupted, TrainingError
 from thesis_ml.facts.recorder import FactsRecorder
-from thesis_ml.facts.schema import EpochFacts, Metrics
+from thesis_ml.facts.schema import DATA_WAIT, EpochFacts, Metrics
 from thesis_ml.training_loops.arrays import RunArrays
 from thesis_ml.training_loops.checkpoint import ModelState, copy_model, describe_model, describe_task, restore_task
 from thesis_ml.training_loops.contracts import RunConfig, RunData
 from thesis_ml.training_loops.optimisation import Optimisation
-from thesis_ml.training_loops.recording import DATA_WAIT, Start, check_monitor, list_metric_names, open_run_recorder
+from thesis_ml.training_loops.recording import LEARNING_RATE, Start, check_monitor, list_metric_names, open_run_recorder
 from thesis_ml.training_loops.resume import find_finished, resume_training
 from thesis_ml.training_loops.tally import EpochTally, ResidualTally, TimedBatches
 from thesis_ml.training_loops.task import StepResult, Task
@@ -87,7 +87,7 @@ class Session(NamedTuple):
 class Training:
     """One training: the task on its device, its optimisation, how far it is, and the best weights so far.
 
-    Args:
+    Attributes:
         epoch: Epochs that are over, so also the number of the one that comes next.
         batch: Batches of the next epoch that were trained on already.
     """
@@ -172,8 +172,9 @@ class Training:
         try:
             while self.epoch < self.config.trainer.epochs and not self.has_stalled:
                 self._run_epoch(session)
-        except RunInterrupted:
+        except RunInterrupted as stop:
             self._save(session.recorder)
+            session.recorder.record_interrupt(stop.reason, stop.exit_code, step=self.optimisation.n_steps)
             raise
         if self.has_stalled:
             patience = f"{self.n_stalled} epochs"
@@ -219,7 +220,7 @@ class Training:
         facts = EpochFacts(
             epoch=epoch,
             step=self.optimisation.n_steps,
-            metrics={"train": {**train, "lr": self.optimisation.learning_rate}, "val": val},
+            metrics={"train": {**train, LEARNING_RATE: self.optimisation.learning_rate}, "val": val},
             epoch_time_s=train_s + time.perf_counter() - start_s,
             total_time_s=self._run_clock.read_s(),
             throughput=self.data.train.n_events / train_s,
@@ -267,7 +268,6 @@ class Training:
             self.config.run_dir is not None
             and time.monotonic() - self._saved_s > self.config.trainer.checkpoint_every_s
         ):
-            refuse_bad_numbers(self._tally.averages(), f"epoch {self.epoch}, at or before step {self.batch - 1}")
             self._save(session.recorder)
 
     def _iterate_train(self) -> Iterator[TokenBatch]:
@@ -337,6 +337,7 @@ class Training:
         """Write last.pt: the model as it is evaluated now, and all that the training needs to go on."""
         if self.config.run_dir is None:
             return
+        refuse_bad_numbers(self._tally.averages(), f"epoch {self.epoch}, at or before step {self.batch - 1}")
         recorder.flush()
         present = ModelState(self.epoch - 1, {}, self.optimisation.evaluation_model.state_dict())
         content = {**describe_model(present, self.data, self.config), "training": self.capture()}
@@ -349,7 +350,7 @@ def describe_bad_terms(step: StepResult, where: str) -> str:
     """Return which terms of a step are not finite."""
     terms = {name: value.item() for name, value in step.terms.items()}
     bad = [f"{name} is {value}" for name, value in terms.items() if not math.isfinite(value)]
-    what = ", ".join(bad) or f"loss is {step.loss.item()}"
+    what = ", ".join(bad) or f"the loss is {step.loss.item():.5g} but its gradient is not finite"
     return f"{where}: {what}; the weights were not changed by it; lower the trainer's lr or look at the data"
 
 

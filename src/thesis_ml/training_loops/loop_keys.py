@@ -15,9 +15,18 @@ LOOP_KEYS: Mapping[str, tuple[str, ...]] = {
         "phase1.loss",
         "phase1.trainer",
     ),
-    "test_mlp": ("data", "general", "logging", "task"),
+    "test_mlp": ("general.model", "general.trainer", "logging", "task"),
 }
 """A key stands for all that lies below it. A loop that is not here reads its raw configuration: any key is its own."""
+
+TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
+    "regression": ("general.table",),
+    "binary": ("general.table",),
+    "labels": ("data", "general.events"),
+}
+"""What each task of the loop `test_mlp` reads beside that."""
+
+PLANNED_LOOPS = ("gan_ae", "diffusion_ae")
 
 MOVED_KEYS: Mapping[str, str] = {
     "phase1.model": "phase1.encoder and phase1.decoder",
@@ -27,6 +36,16 @@ MOVED_KEYS: Mapping[str, str] = {
     "run_dir": "hydra.run.dir for a run and hydra.sweep.dir for a sweep",
 }
 """Keys that do not exist any more, or are not to be set, and where what they said is said now."""
+
+
+def list_read_keys(loop: str, task: object) -> tuple[str, ...]:
+    """Return what `loop` reads with the `task` that the configuration chooses."""
+    return (*LOOP_KEYS[loop], *(TABLE_KEYS.get(str(task), ()) if loop == "test_mlp" else ()))
+
+
+def describe_planned(loop: str) -> str:
+    """Return the message for a loop that is not there yet."""
+    return f"loop: {loop!r} is planned but does not exist yet; available: {', '.join(LOOP_KEYS)}"
 
 
 def is_below(key: str, parents: tuple[str, ...]) -> bool:

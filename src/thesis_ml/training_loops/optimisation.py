@@ -77,7 +77,8 @@ class Optimisation:
     def __call__(self, loss: Float[Tensor, ""], optimizer: Optimizer) -> None:
         """Add the gradients of `loss`, and step at the end of each group of `accumulate` batches.
 
-        A loss that is not finite leaves weights and optimiser as they are and sets `has_bad_loss`.
+        A loss that is not finite leaves weights and optimiser as they are and sets `has_bad_loss`; so does a gradient
+        that is not, where gradients are clipped.
         """
         if loss.device.type == "cpu" and not math.isfinite(loss.item()):
             self.has_bad_loss = True
@@ -93,7 +94,11 @@ class Optimisation:
 
     def _step(self, optimizer: Optimizer) -> None:
         if self.trainer.grad_clip is not None:
-            nn.utils.clip_grad_norm_(self._parameters[id(optimizer)], self.trainer.grad_clip)
+            norm = nn.utils.clip_grad_norm_(self._parameters[id(optimizer)], self.trainer.grad_clip)
+            if norm.device.type == "cpu" and not math.isfinite(norm.item()):
+                # Clipping makes nan of an infinite gradient.
+                self.has_bad_loss = True
+                return
         optimizer.step()
         optimizer.zero_grad()
         self.schedules[self._names[id(optimizer)]].step()

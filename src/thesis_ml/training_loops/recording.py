@@ -7,22 +7,21 @@ from typing import Any, NamedTuple
 import torch
 
 from thesis_ml.config import hint_nearest
-from thesis_ml.errors import ConfigError
+from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.builders import Job, collect_run_meta
-from thesis_ml.facts.lines import read_run_id
+from thesis_ml.facts.lines import iterate_events, read_run_id
 from thesis_ml.facts.recorder import FactsRecorder, open_recorder
-from thesis_ml.facts.schema import LOSS
+from thesis_ml.facts.schema import DATA_WAIT, LOSS
 from thesis_ml.monitoring.orchestrator import FigureDrawer, TrackerFeed, build_monitoring, build_tracking
 from thesis_ml.monitoring.trackers import TrackedRun
 from thesis_ml.training_loops.contracts import RunConfig, RunData
 from thesis_ml.training_loops.task import NamedNumbers, Task
-from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER
+from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER, make_name_safe
 
 log = logging.getLogger(__name__)
 
 LEARNING_RATE = "lr"
-DATA_WAIT = "data_wait_s"
-"""Numbers of the training split that no task names: they are the engine's."""
+"""With `DATA_WAIT` a number of the training split that no task names: they are the engine's."""
 
 
 def list_metric_names(task: NamedNumbers, features: Sequence[str]) -> Sequence[str]:
@@ -91,14 +90,29 @@ def open_run_recorder(task: Task, data: RunData, config: RunConfig, resumed: Sta
         subscribers=_list_subscribers(task, config, meta.run_id),
         resume=resumed is not None,
     )
-    if resumed is None:
-        recorder.record_start(config=plain, data=data.sheet, run_dir=folder)
+    try:
+        _record_beginning(recorder, config, data, resumed)
+    except FactsError:
+        recorder.close()
+        raise
+    return recorder
+
+
+def _record_beginning(recorder: FactsRecorder, config: RunConfig, data: RunData, resumed: Start | None) -> None:
+    plain = config.to_plain()
+    if resumed is None or not _has_started(config):
+        recorder.record_start(config=plain, data=data.sheet, run_dir=config.run_dir)
     else:
         recorder.record_resume(epoch=resumed.epoch, step=resumed.step, config=plain)
     for warning in resumed.warnings if resumed else ():
         log.warning(warning)
         recorder.record_warning(warning)
-    return recorder
+
+
+def _has_started(config: RunConfig) -> bool:
+    """Say whether the folder's run got as far as its data; one that failed before has only its error recorded."""
+    assert config.run_dir is not None
+    return any(fact["moment"] == "on_start" for fact in iterate_events(config.run_dir / FACTS_FOLDER))
 
 
 def describe_cuda() -> Mapping[str, Any]:
@@ -114,6 +128,6 @@ def _list_subscribers(task: Task, config: RunConfig, run_id: str) -> Sequence[Fi
         return ()
     # A run that goes on keeps the identity that its folder holds.
     run_id = read_run_id(folder / FACTS_FOLDER) or run_id
-    run = TrackedRun(run_id, folder.resolve().name, config.to_plain())
+    run = TrackedRun(make_name_safe(run_id), folder.resolve().name, config.to_plain())
     figures = build_monitoring(config.logging, task.plot_families, folder / FIGURES_FOLDER)
     return (*figures, *build_tracking(config.logging, run, folder))

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import torch
+
 from thesis_ml.errors import ConfigError, DataError
 from thesis_ml.facts.builders import to_json
 from thesis_ml.facts.lines import find_test_end, read_events, read_history_table
@@ -47,13 +49,13 @@ class Restorable(Protocol):
     def restore(self, state: Mapping[str, Any]) -> None: ...
 
 
-def find_finished(run_dir: Path, config: RunConfig, fingerprint: str | None = None) -> dict[str, Any] | None:
+def find_finished(run_dir: Path, config: RunConfig, fingerprint: str) -> dict[str, Any] | None:
     """Return the result of the finished run that `run_dir` holds, or None when there is something to train.
 
     Args:
         run_dir: A folder that may hold a run.
         config: What this start asks for.
-        fingerprint: That of its data; None leaves the data unchecked.
+        fingerprint: That of its data.
 
     Raises:
         ConfigError: The folder holds a run of another model, other data or another seed.
@@ -105,6 +107,8 @@ def _restore(training: Restorable, run_dir: Path, name: str) -> None:
     content = load_checkpoint(path)
     try:
         training.restore(content["training"])
+    except torch.OutOfMemoryError:
+        raise
     except DOES_NOT_FIT as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: does not fit this run ({reason})") from error
@@ -118,9 +122,9 @@ def _refuse_other_run(
     facts: list[dict[str, Any]],
     stored: Mapping[str, Any],
     config: RunConfig,
-    fingerprint: str | None,
+    fingerprint: str,
 ) -> None:
-    remedy = "a run goes on with the same model, data and seed; choose another hydra.run.dir"
+    remedy = "a run goes on with the configuration it was started with; choose another hydra.run.dir"
     changes = list(list_changes(stored, to_json(config.to_plain())) if stored else ())
     if changes:
         named = ", ".join(
@@ -129,7 +133,7 @@ def _refuse_other_run(
         rest = f" and {len(changes) - MAX_NAMED_CHANGES} more" if len(changes) > MAX_NAMED_CHANGES else ""
         raise ConfigError(f"{run_dir}: holds another run: {named}{rest}; {remedy}")
     found = _find_fingerprint(facts)
-    if fingerprint is not None and found is not None and found != fingerprint:
+    if found is not None and found != fingerprint:
         raise ConfigError(
             f"{run_dir}: holds a run on other data: fingerprint {found} there, {fingerprint} here; {remedy}"
         )

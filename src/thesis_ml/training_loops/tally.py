@@ -67,7 +67,8 @@ class EpochTally:
         self.n_tokens, self.n_events = int(state["n_tokens"]), int(state["n_events"])
         self.counts = {name: counts.to(device) for name, counts in state["counts"].items()}
         self._names = None if state["names"] is None else (list(state["names"][0]), list(state["names"][1]))
-        self._sums = [None if sums is None else sums.to(device) for sums in state["sums"]]
+        kind = _choose_sum_kind(device)
+        self._sums = [None if sums is None else sums.to(device, kind) for sums in state["sums"]]
 
     def latest_loss(self) -> float:
         """Return the loss of the newest step; reads one number from the device."""
@@ -155,6 +156,9 @@ class TimedBatches:
 def _add_scaled(sums: Tensor | None, values: Tensor, scale: float) -> Tensor:
     """Return sums + scale * values, in double precision where the device has it."""
     if sums is None:
-        kind = torch.float32 if values.device.type == "mps" else torch.float64
-        sums = torch.zeros_like(values, dtype=kind)
+        sums = torch.zeros_like(values, dtype=_choose_sum_kind(values.device))
     return sums.add_(values, alpha=scale)
+
+
+def _choose_sum_kind(device: torch.device) -> torch.dtype:
+    return torch.float32 if device.type == "mps" else torch.float64

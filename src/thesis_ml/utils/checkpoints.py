@@ -14,7 +14,6 @@ import torch
 from thesis_ml.errors import DataError, FactsError
 
 UNREADABLE = (
-    OSError,
     EOFError,
     RuntimeError,
     ValueError,
@@ -63,12 +62,16 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
 
     Raises:
         DataError: There is no such file, or it is damaged or holds anything but tensors and plain values.
+        FactsError: The disk does not give it.
     """
     try:
+        if not path.is_file():
+            raise DataError(f"{path}: no such checkpoint; give the path of a best_val.pt or last.pt")
         _refuse_damage(path)
         content = torch.load(path, map_location=device, weights_only=True)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such checkpoint; give the path of a best_val.pt or last.pt") from None
+    except OSError as error:
+        # Not damage: whoever takes it for that throws away what is only out of reach.
+        raise FactsError(f"{path}: cannot be read ({error.strerror}); try again when the disk answers") from error
     except UNREADABLE as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise DataError(f"{path}: not a readable checkpoint ({reason}); use another one") from error

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from thesis_ml.cli.exit_codes import run_command
@@ -16,6 +17,7 @@ from thesis_ml.cli.train.jobs import TrainFunction, run_job
 from thesis_ml.cli.train.resume import expand_resume
 from thesis_ml.cli.train.sweeps import print_job_table
 from thesis_ml.errors import ConfigError
+from thesis_ml.training_loops.loop_keys import PLANNED_LOOPS, describe_planned
 from thesis_ml.utils.paths import find_configs
 
 COLLECT_AFTER = (200_000, 20, 100)
@@ -36,18 +38,17 @@ def _test_mlp(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _not_there_yet(cfg: DictConfig) -> dict[str, Any]:
-    raise ConfigError("loop: this loop is planned but does not exist yet; available: ae, test_mlp")
+    raise ConfigError(describe_planned(HydraConfig.get().runtime.choices["loop"]))
 
 
 DISPATCH: Mapping[str, TrainFunction] = {
     "ae": _ae,
-    "gan_ae": _not_there_yet,
-    "diffusion_ae": _not_there_yet,
     "test_mlp": _test_mlp,
+    **dict.fromkeys(PLANNED_LOOPS, _not_there_yet),
 }
 
 register_folder_resolvers()
-register_help_resolver([name for name, train in DISPATCH.items() if train is not _not_there_yet])
+register_help_resolver([name for name in DISPATCH if name not in PLANNED_LOOPS])
 
 
 @hydra.main(config_path=str(find_configs()), config_name="train", version_base="1.3")

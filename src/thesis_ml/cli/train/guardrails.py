@@ -18,7 +18,17 @@ from thesis_ml.cli.groups import list_groups
 from thesis_ml.cli.hydra_errors import list_leaves
 from thesis_ml.config import choose, hint_nearest, parse_config, require
 from thesis_ml.errors import ConfigError
-from thesis_ml.training_loops.loop_keys import COMMAND_KEYS, LOOP_KEYS, MOVED_KEYS, describe_moved, is_below
+from thesis_ml.training_loops.loop_keys import (
+    COMMAND_KEYS,
+    LOOP_KEYS,
+    MOVED_KEYS,
+    PLANNED_LOOPS,
+    TABLE_KEYS,
+    describe_moved,
+    describe_planned,
+    is_below,
+    list_read_keys,
+)
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +101,9 @@ def check_job(config: DictConfig, number: int = 0) -> None:
     with _pretend_to_run(config, number) as cfg:
         start = HydraConfig.get()
         loop = start.runtime.choices.get("loop") or ""
-        choose(loop, _list_loops(), "loop")
+        if loop in PLANNED_LOOPS:
+            raise ConfigError(describe_planned(loop))
+        choose(loop, {name: train for name, train in _list_loops().items() if name not in PLANNED_LOOPS}, "loop")
         require(not OmegaConf.is_config(cfg.name), "name", "a text", cfg.name)
         # On the command line it is gone by now: it stands for other arguments.
         require(cfg.resume is None, "resume", "given on the command line, as resume=<run dir>", cfg.resume)
@@ -109,7 +121,7 @@ def refuse_unread(overrides: Sequence[str], loop: str, cfg: DictConfig) -> None:
     Raises:
         ConfigError: There is such a key.
     """
-    reads = (*COMMAND_KEYS, *LOOP_KEYS[loop])
+    reads = (*COMMAND_KEYS, *list_read_keys(loop, cfg.get("task")))
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         for key in _list_keys(override):
             if (moved := describe_moved(key)) is not None:
@@ -128,7 +140,7 @@ def refuse_unread(overrides: Sequence[str], loop: str, cfg: DictConfig) -> None:
 
 def _warn_of_unread(cfg: DictConfig, choices: Mapping[str, str | None]) -> None:
     """Warn of keys in files that no loop reads and that are no chosen group, as a typo in an experiment makes them."""
-    known = (*COMMAND_KEYS, "run_dir", *(key for keys in LOOP_KEYS.values() for key in keys))
+    known = (*COMMAND_KEYS, "run_dir", *(key for keys in (*LOOP_KEYS.values(), *TABLE_KEYS.values()) for key in keys))
     known += tuple(group.replace("/", ".") for group in choices)
     for key in [str(key) for key in cfg] + [f"phase1.{key}" for key in cfg.get("phase1") or ()]:
         if not any(is_below(key, (name,)) or is_below(name, (key,)) for name in known):

@@ -11,6 +11,8 @@ from thesis_ml.utils.paths import HYDRA_FOLDER, is_run_folder
 RESUME = "resume="
 MAX_OVERRIDES_BYTES = 2**20
 SWEEP_FLAGS = ("--multirun", "-m")
+OUR_HYDRA = ("hydra=run_single", "hydra=experiment")
+"""What may stand among the overrides of a run, and says nothing about it."""
 
 
 def expand_resume(arguments: list[str]) -> list[str]:
@@ -31,7 +33,8 @@ def expand_resume(arguments: list[str]) -> list[str]:
     own = [argument for argument in arguments if argument not in chosen]
     own_keys = {_find_key(argument) for argument in own}
     stored = [override for override in read_overrides(run_dir) if _find_key(override) not in own_keys]
-    return [*stored, *own, f"hydra.run.dir={_quote(str(run_dir))}"]
+    # An experiment among the stored overrides would make a sweep of it.
+    return [*stored, *own, "hydra.mode=RUN", f"hydra.run.dir={_quote(str(run_dir))}"]
 
 
 def read_overrides(run_dir: Path) -> list[str]:
@@ -51,6 +54,7 @@ def read_overrides(run_dir: Path) -> list[str]:
         raise ConfigError(f"{path}: cannot be read ({error}); start with hydra.run.dir and the overrides") from None
     if not isinstance(overrides, list) or not all(isinstance(entry, str) for entry in overrides):
         raise ConfigError(f"{path}: is no list of overrides; start with hydra.run.dir and the overrides")
+    overrides = [override for override in overrides if override not in OUR_HYDRA]
     for override in overrides:
         # A run folder may come from anybody, and Hydra's own keys name things to import.
         if "=" not in override or re.match(r"[+~]*(hydra\b|-)", override.strip()):

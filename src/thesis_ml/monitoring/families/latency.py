@@ -3,10 +3,9 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from thesis_ml.facts.schema import History
+from thesis_ml.facts.schema import DATA_WAIT, History
 from thesis_ml.monitoring import io_utils
 
-DATA_WAIT = "data_wait_s"
 LABELS = {"throughput": "events/s", "epoch_time_s": "time per epoch [s]", "max_memory_mib": "peak memory [MiB]"}
 MEMORY = "max_memory_mib"
 

@@ -5,10 +5,9 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from thesis_ml.facts.schema import History
+from thesis_ml.facts.schema import DATA_WAIT, History
 from thesis_ml.monitoring import io_utils
 from thesis_ml.monitoring.families.codebook import CODEBOOK_METRICS
-from thesis_ml.monitoring.families.latency import DATA_WAIT
 from thesis_ml.monitoring.families.losses import REC_MSE, is_term
 from thesis_ml.monitoring.families.recon import RESIDUAL_LABELS
 

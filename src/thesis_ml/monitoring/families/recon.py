@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from thesis_ml.facts.schema import History
+from thesis_ml.metrics.histograms import LOG_FEATURES
+from thesis_ml.metrics.residuals import RELATIVE_FEATURES
 from thesis_ml.monitoring import io_utils
 
 RESIDUAL_LABELS = {"width68_": "68% half-width (val)", "median_": "median residual (val)"}
@@ -23,8 +25,6 @@ FEATURES = {
 }
 """Symbol and unit of every physical feature."""
 
-RELATIVE = ("E", "pt")
-LOG_AXIS = ("E", "pt")
 FALLING = ("E", "pt", "mass")
 """Features whose counts fall over decades."""
 
@@ -86,7 +86,7 @@ def label_residual(feature: str) -> str:
     """Return what the residual of a feature is, with its unit."""
     symbol, unit = FEATURES.get(feature, (rf"\mathrm{{{feature}}}", ""))
     difference = rf"{symbol}^\mathrm{{\,rec}} - {symbol}^\mathrm{{\,true}}"
-    if feature in RELATIVE:
+    if feature in RELATIVE_FEATURES:
         return rf"$({difference})\,/\,{symbol}^\mathrm{{\,true}}$"
     return f"${difference}$ [{unit}]" if unit else f"${difference}$"
 
@@ -118,7 +118,7 @@ def _draw_curves(axes: Axes, history: History, prefix: str) -> None:
     """Draw the residuals of the validation split, the only one they are measured on in every epoch."""
     for feature in _list_features(history, prefix):
         symbol, unit = FEATURES.get(feature, (feature, ""))
-        kind = "rel." if feature in RELATIVE else unit
+        kind = "rel." if feature in RELATIVE_FEATURES else unit
         io_utils.draw_epochs(
             axes,
             history.epochs,
@@ -148,7 +148,7 @@ def _draw_spectrum(figure: Figure, top_in: float, spectrum: Spectrum) -> None:
         io_utils.write_note(axes, note)
     _draw_ratio(ratio, spectrum)
     for panel in (axes, ratio):
-        if spectrum.feature in LOG_AXIS:
+        if spectrum.feature in LOG_FEATURES:
             io_utils.set_log_x_scale(panel)
         panel.set_xlim(spectrum.edges[0], spectrum.edges[-1])
     axes.tick_params(labelbottom=False)

@@ -39,7 +39,8 @@ class MlflowTracker:
             self._log(epoch, numbers)
 
     def log_test(self, epoch: int, numbers: Mapping[str, float]) -> None:
-        self._log(epoch, {name: value for name, value in numbers.items() if name not in self._run.data.metrics})
+        known = self._run.data.metrics
+        self._log(epoch, {name: value for name, value in numbers.items() if known.get(name) != value})
 
     def close(self, *, is_complete: bool) -> None:
         self._client.set_terminated(self._id, status="FINISHED" if is_complete else "FAILED")

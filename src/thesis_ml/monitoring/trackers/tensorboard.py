@@ -28,7 +28,8 @@ class TensorboardTracker:
         writer.flush()
 
     def log_test(self, epoch: int, numbers: Mapping[str, float]) -> None:
-        writer = self._writer or self._open(epoch)
+        # The epochs that are there already stay: nothing comes after the test.
+        writer = self._writer or self._open(None)
         for name, value in numbers.items():
             writer.add_scalar(name, value, epoch)
 
@@ -36,8 +37,8 @@ class TensorboardTracker:
         if self._writer is not None:
             self._writer.close()
 
-    def _open(self, epoch: int) -> SummaryWriter:
-        self._writer = SummaryWriter(str(self.folder), purge_step=epoch)
+    def _open(self, purge_step: int | None) -> SummaryWriter:
+        self._writer = SummaryWriter(str(self.folder), purge_step=purge_step)
         text = json.dumps(self.run.config, indent=2)
-        self._writer.add_text("config", f"{self.run.name}\n\n```json\n{text}\n```", epoch)
+        self._writer.add_text("config", f"{self.run.name}\n\n```json\n{text}\n```", purge_step or 0)
         return self._writer
