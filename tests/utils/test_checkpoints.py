@@ -132,7 +132,7 @@ def test_load_checkpoint_refuses_what_is_no_dict(tmp_path: Path) -> None:
 
 
 def test_load_checkpoint_refuses_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not a readable checkpoint"):
+    with pytest.raises(DataError, match="no such checkpoint"):
         load_checkpoint(tmp_path)
 
 

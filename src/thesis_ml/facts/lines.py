@@ -4,7 +4,9 @@ A facts folder may come from anybody: what is read is bounded in size, and nothi
 """
 
 import json
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +25,21 @@ MAX_ARRAYS_BYTES = 256 * 2**20
 SILENT_AFTER_S = 600.0
 SILENT_AFTER_EPOCHS = 5
 """A run is called silent after ten minutes or five of its longest epochs without a fact, whichever is more."""
+
+UNREADABLE_ARRAYS = (
+    OSError,
+    ValueError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy and zipfile raise on bytes that are no arrays."""
 
 StateName = Literal["empty", "running", "silent", "interrupted", "failed", "complete"]
 
@@ -231,7 +248,7 @@ def read_arrays(folder: Path) -> dict[str, np.ndarray]:
                 raise FactsError(f"{path}: unpacks to {size} bytes; at most {MAX_ARRAYS_BYTES} are read")
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
+    except UNREADABLE_ARRAYS as error:
         raise FactsError(f"{path}: damaged ({error}); remove it") from error
 
 

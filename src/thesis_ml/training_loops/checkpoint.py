@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from thesis_ml.config import to_plain
 from thesis_ml.training_loops.contracts import RunConfig, RunData
@@ -62,6 +63,32 @@ def restore_task(state: Mapping[str, Any], task: Task, optimisation: Optimisatio
     for name, module in task.modules.items():
         module.load_state_dict(state["modules"][name])
     for name, optimizer in task.optimizers.items():
+        _refuse_other_shapes(optimizer, state["optimizers"][name])
         optimizer.load_state_dict(state["optimizers"][name])
     optimisation.load_state_dict(state["optimisation"])
     set_random_states(state["random_states"])
+
+
+def read_best(state: Mapping[str, Any], model: nn.Module, monitor: str) -> ModelState:
+    """Return the best weights of a stored state.
+
+    Raises:
+        ValueError: They are of another model, or their monitored number is missing.
+    """
+    best = ModelState(int(state["epoch"]), dict(state["metrics"]), dict(state["weights"]))
+    expected = {name: value.shape for name, value in model.state_dict().items()}
+    if {name: value.shape for name, value in best.weights.items()} != expected:
+        raise ValueError("the best weights are of another model")
+    if not all(isinstance(best.metrics.get(name), float) for name in (monitor, "loss")):
+        raise ValueError(f"the best epoch has no {monitor}")
+    return best
+
+
+def _refuse_other_shapes(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
+    """Raise a ValueError for moments of another shape than their weight: the fused step would read beyond them."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for number, moments in state["state"].items():
+        for name, value in moments.items():
+            is_tensor = isinstance(value, torch.Tensor)
+            if is_tensor and value.dim() > 0 and value.shape != weights[number].shape:
+                raise ValueError(f"{name} of weight {number} has shape {tuple(value.shape)}")

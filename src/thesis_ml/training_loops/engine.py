@@ -15,7 +15,14 @@ from thesis_ml.errors import ConfigError, RunInterrupted, TrainingError
 from thesis_ml.facts.recorder import FactsRecorder
 from thesis_ml.facts.schema import DATA_WAIT, EpochFacts, Metrics
 from thesis_ml.training_loops.arrays import RunArrays
-from thesis_ml.training_loops.checkpoint import ModelState, copy_model, describe_model, describe_task, restore_task
+from thesis_ml.training_loops.checkpoint import (
+    ModelState,
+    copy_model,
+    describe_model,
+    describe_task,
+    read_best,
+    restore_task,
+)
 from thesis_ml.training_loops.contracts import RunConfig, RunData
 from thesis_ml.training_loops.optimisation import Optimisation
 from thesis_ml.training_loops.recording import LEARNING_RATE, Start, check_monitor, list_metric_names, open_run_recorder
@@ -151,8 +158,8 @@ class Training:
         restore_task(state, self.task, self.optimisation)
         self.epoch, self.batch = epoch, batch
         self._tally.load_state_dict(state["tally"], self.device)
-        self.losses = dict(state["losses"])
-        self.best = None if state["best"] is None else ModelState(**state["best"])
+        self.losses = {split: float(state["losses"][split]) for split in (("train", "val") if epoch else ())}
+        self.best = read_best(state["best"], self.task.model, self.config.trainer.monitor) if epoch else None
         self.n_stalled = int(state["n_stalled"])
         self._train_clock = Stopwatch(float(state["train_s"]))
         self._wait_clock = Stopwatch(float(state["wait_s"]))

@@ -33,7 +33,7 @@ FREE_TRAINER_KEYS = (
 
 MAX_NAMED_CHANGES = 5
 
-DOES_NOT_FIT = (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError)
+DOES_NOT_FIT = (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError)
 """What restoring raises on the state of another model or another program."""
 
 

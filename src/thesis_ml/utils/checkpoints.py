@@ -6,6 +6,7 @@ import pickle
 import shutil
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ UNREADABLE = (
     pickle.UnpicklingError,
     struct.error,
     zipfile.BadZipFile,
+    zlib.error,
+    OverflowError,
+    MemoryError,
     NotImplementedError,
 )
 """What reading raises on bytes that are no checkpoint."""

@@ -14,7 +14,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from thesis_ml.errors import ConfigError
+from thesis_ml.errors import ConfigError, FactsError
 
 FACTS_FOLDER = "facts"
 FIGURES_FOLDER = "figures"
@@ -77,11 +77,13 @@ class FolderStart:
 
     Args:
         is_new: The folder held no run.
+        names: What it held.
         texts: The files of .hydra/ by name.
         log_size: Bytes of the log file.
     """
 
     is_new: bool
+    names: frozenset[str]
     texts: Mapping[str, bytes]
     log_size: int
 
@@ -105,6 +107,11 @@ class RunFolder:
             raise ConfigError(f"{self.path}: another run is using this folder; wait for it or choose another") from None
         except OSError as error:
             raise ConfigError(f"{self.path}: cannot be written ({error}); choose another hydra.run.dir") from error
+        try:
+            _refuse_links(self.path)
+        except ConfigError:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(
@@ -113,11 +120,20 @@ class RunFolder:
         self._lock.release()
 
     def write_hydra(self, texts: dict[str, str]) -> None:
-        """Write the yaml texts that describe how the run was started, by file name."""
+        """Write the yaml texts that describe how the run was started, by file name; each is there whole or not at all.
+
+        Raises:
+            FactsError: They cannot be written.
+        """
         folder = self.path / HYDRA_FOLDER
-        folder.mkdir(exist_ok=True)
-        for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
+        try:
+            folder.mkdir(exist_ok=True)
+            for name, text in texts.items():
+                partial = folder / f".{name}.tmp"
+                partial.write_text(text, encoding="utf-8")
+                partial.replace(folder / name)
+        except OSError as error:
+            raise FactsError(f"{folder}: cannot be written ({error.strerror}); free space or choose another") from error
 
     @contextmanager
     def open_log(self) -> Iterator[None]:
@@ -142,9 +158,18 @@ class RunFolder:
         log_file = self.path / LOG_FILE
         return FolderStart(
             is_new=not is_run_folder(self.path),
+            names=frozenset(entry.name for entry in self.path.iterdir()),
             texts={path.name: path.read_bytes() for path in described},
             log_size=log_file.stat().st_size if log_file.is_file() else 0,
         )
+
+    def _remove(self, names: set[str]) -> None:
+        """Remove what a start made, and the folder when nothing else is in it."""
+        shutil.rmtree(self.path / HYDRA_FOLDER, ignore_errors=True)
+        for name in names - {HYDRA_FOLDER}:
+            (self.path / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.rmdir()
 
     def undo(self, start: FolderStart) -> None:
         """Take a start that was refused back: a run that the folder holds is as it was, a new folder goes.
@@ -152,15 +177,23 @@ class RunFolder:
         Only whoever holds the lock may call this: another start may be about to write to the folder. A folder with
         anything else in it stays.
         """
-        leftovers = {LOCK_FILE, HYDRA_FOLDER, LOG_FILE}
         if start.is_new:
-            if {entry.name for entry in self.path.iterdir()} <= leftovers:
-                shutil.rmtree(self.path, ignore_errors=True)
+            new = {entry.name for entry in self.path.iterdir()} - (start.names - {LOCK_FILE})
+            if new <= {LOCK_FILE, HYDRA_FOLDER, LOG_FILE}:
+                self._remove(new)
             return
         for name, text in start.texts.items():
             (self.path / HYDRA_FOLDER / name).write_bytes(text)
         if (self.path / LOG_FILE).is_file():
             os.truncate(self.path / LOG_FILE, start.log_size)
+
+
+def _refuse_links(path: Path) -> None:
+    """Refuse a run folder that would make us write somewhere else; only the link to the best weights is ours."""
+    inside = [child for name in (HYDRA_FOLDER, FACTS_FOLDER) for child in (path / name).glob("*")]
+    for entry in (*path.iterdir(), *inside):
+        if entry.is_symlink() and entry.name != MODEL_FILE:
+            raise ConfigError(f"{entry}: is a link, and a run writes into its own folder only; remove it")
 
 
 def is_run_folder(path: Path) -> bool:

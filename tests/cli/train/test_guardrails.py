@@ -138,7 +138,7 @@ def test_help_of_hydra_still_lists_its_flags(outcomes: dict[str, Outcome]) -> No
     [
         ["--multirun", "phase1/loss=glob(*)", "data=sample,h5_tokens"],
         ["--multirun", "phase1.trainer.lr=interval(1e-4,1e-2)"],
-        ["data=null", "~phase1/loss", "data={limit_events: 5}"],
+        ["phase1/experiment=null", "~phase1/loss", "data={limit_events: 5}"],
         ["--cfg", "job", "--resolve"],
     ],
 )

@@ -182,8 +182,8 @@ def _refuse_no_option(override: Override) -> None:
         return
     values = override.sweep_iterator() if override.is_discrete_sweep() else [override.value()]
     for value in values:
-        # A mapping is merged into the group.
-        if isinstance(value, bool | int | float):
+        # A mapping is merged into the group, and an experiment is the one group that may be left out.
+        if isinstance(value, bool | int | float) or (value is None and group != "phase1/experiment"):
             options = ", ".join(list_groups().get(group, ()))
             remedy = f"available: {options}" if options else f"set one of its keys, as in {group}.key=value"
             raise ConfigError(f"{group}: {value!r} is no option of this group; {remedy}")

@@ -13,6 +13,7 @@ from thesis_ml.cli.train.guardrails import ParseFunction
 from thesis_ml.cli.train.sweeps import FailureNote
 from thesis_ml.config import choose
 from thesis_ml.errors import ConfigError, DataError
+from thesis_ml.facts.history import as_float
 from thesis_ml.facts.lines import read_result
 from thesis_ml.utils.paths import FACTS_FOLDER, RunFolder, is_run_folder
 
@@ -83,12 +84,13 @@ def _describe_start(cfg: DictConfig) -> dict[str, str]:
     """Return the texts of .hydra/: the composed config, Hydra's own, and what the user typed."""
     hydra_config = HydraConfig.get()
     return {
+        # First, because without it a run cannot be resumed by name.
+        "overrides.yaml": OmegaConf.to_yaml(hydra_config.overrides.task),
         "config.yaml": OmegaConf.to_yaml(cfg),
         "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": hydra_config})),
-        "overrides.yaml": OmegaConf.to_yaml(hydra_config.overrides.task),
     }
 
 
 def _take_monitor(result: Mapping[str, Any]) -> float | None:
     value = result.get("best_monitor")
-    return None if value is None else float(value)
+    return None if value is None else as_float(value)

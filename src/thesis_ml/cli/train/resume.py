@@ -27,7 +27,10 @@ def expand_resume(arguments: list[str]) -> list[str]:
         return arguments
     if any(flag in arguments for flag in SWEEP_FLAGS):
         raise ConfigError("resume: goes on with one run; for a sweep give its folder as hydra.sweep.dir")
-    run_dir = Path(_unquote(text)).expanduser()
+    try:
+        run_dir = Path(_unquote(text)).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"resume: {text!r}: {error} Give the folder of a run") from None
     if not is_run_folder(run_dir):
         raise ConfigError(f"resume: {str(run_dir)!r} holds no run; give a folder such as outputs/runs/run_...")
     own = [argument for argument in arguments if argument not in chosen]
@@ -38,26 +41,29 @@ def expand_resume(arguments: list[str]) -> list[str]:
 
 
 def read_overrides(run_dir: Path) -> list[str]:
-    """Return what the user typed when the run was started; none when that was not kept.
+    """Return what the user typed when the run was started.
 
     Raises:
         ConfigError: The file is not a list of overrides, or one of them would choose what Hydra runs.
     """
     path = run_dir / HYDRA_FOLDER / "overrides.yaml"
+    if not path.is_file():
+        raise ConfigError(f"{path}: does not exist; start with hydra.run.dir and the overrides of the run")
     try:
-        if path.stat().st_size > MAX_OVERRIDES_BYTES:
-            raise ConfigError(f"{path}: has more than {MAX_OVERRIDES_BYTES} bytes; expected a list of overrides")
-        overrides = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        with path.open(encoding="utf-8") as stream:
+            text = stream.read(MAX_OVERRIDES_BYTES + 1)
+        if len(text) > MAX_OVERRIDES_BYTES:
+            raise ConfigError(f"{path}: has more than {MAX_OVERRIDES_BYTES} characters; expected a list of overrides")
+        overrides = yaml.safe_load(text)
+    except (OSError, ValueError, LookupError, AttributeError, yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}); start with hydra.run.dir and the overrides") from None
     if not isinstance(overrides, list) or not all(isinstance(entry, str) for entry in overrides):
         raise ConfigError(f"{path}: is no list of overrides; start with hydra.run.dir and the overrides")
     overrides = [override for override in overrides if override not in OUR_HYDRA]
     for override in overrides:
         # A run folder may come from anybody, and Hydra's own keys name things to import.
-        if "=" not in override or re.match(r"[+~]*(hydra\b|-)", override.strip()):
+        key, equals, _ = override.partition("=")
+        if not (key.strip("+~ ") and equals) or not key.isprintable() or re.search(r"(^[+~]*|[@:])(hydra\b|-)", key):
             raise ConfigError(f"{path}: {override!r} is no override of a run; remove it")
     return overrides
 
@@ -73,5 +79,6 @@ def _unquote(text: str) -> str:
 
 def _quote(text: str) -> str:
     """Return a path as a quoted value of Hydra's grammar, so that blanks, commas and brackets stay what they are."""
+    escaped = text.replace("${", "\\${")
     # There a backslash is an escape only in front of a quote.
-    return "'" + re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + ("\\'" if match[2] else ""), text) + "'"
+    return "'" + re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + ("\\'" if match[2] else ""), escaped) + "'"

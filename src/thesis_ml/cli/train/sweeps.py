@@ -1,5 +1,6 @@
 """The jobs of a sweep: checked before the first one trains, and listed in a table when the sweep ends."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from thesis_ml.facts.lines import read_result, read_state
 from thesis_ml.facts.recorder import record_failed_start
 from thesis_ml.utils.paths import FACTS_FOLDER
 
+UNEXPECTED = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
+"""Errors of our own making: Hydra would turn them into warnings and train."""
+
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 EXPERIMENT_GROUP = "phase1/experiment"
 
@@ -37,6 +41,8 @@ class Sweep:
 
 
 _started: list[Sweep] = []
+_failures: dict[str, BaseException] = {}
+"""What every job of this process that failed raised, by the name of its folder."""
 
 
 class StartChecks(Callback):
@@ -49,12 +55,15 @@ class StartChecks(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         with _refuse():
             jobs = check_sweep(config)
+            _refuse_blocked_jobs(Path(config.hydra.sweep.dir), len(jobs))
             _started.append(Sweep(Path(config.hydra.sweep.dir), jobs))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         # Hydra would print a line of its own before it raises the error of a run.
         is_failed_run = job_return.status == JobStatus.FAILED and config.hydra.mode == RunMode.RUN
         error = job_return._return_value
+        if job_return.status == JobStatus.FAILED and isinstance(error, BaseException):
+            _failures[Path(config.hydra.runtime.output_dir).name] = error
         if is_failed_run and isinstance(error, (*WRONG_INPUT_ERRORS, *FAILURES)):
             raise RefusalError from error
 
@@ -102,11 +111,17 @@ def print_job_table() -> int:
         sweep.folder.rmdir()
         return 0
     rows = list_rows(sweep)
+    _failures.clear()
     width = max((len(row.swept) for row in rows), default=0)
     print(f"{sweep.folder}: {len(rows)} jobs")
     for row in rows:
-        print(f"  {row.name}  {row.state:<12} {row.swept:<{width}}  {row.outcome}".rstrip())
+        print(make_printable(f"  {row.name}  {row.state:<12} {row.swept:<{width}}  {row.outcome}".rstrip()))
     return sum(row.has_failed for row in rows)
+
+
+def make_printable(text: str) -> str:
+    """Return a text from a run folder with everything that a terminal would act on, or cannot show, replaced."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 @dataclass(frozen=True)
@@ -126,7 +141,8 @@ class Row:
 
 def list_rows(sweep: Sweep) -> list[Row]:
     """Return a row for every job that has a folder and for every one that was to come."""
-    folders = {path.name: path for path in sweep.folder.iterdir() if path.is_dir() and path.name.isdigit()}
+    found = [path for path in sweep.folder.iterdir() if path.is_dir() and re.fullmatch("[0-9]+", path.name)]
+    folders = {path.name: path for path in found}
     swept = {f"{number:03d}": text for number, text in enumerate(sweep.jobs)}
     names = sorted({*folders, *swept}, key=int)
     return [_describe_job(name, folders.get(name), swept.get(name, "")) for name in names]
@@ -154,11 +170,19 @@ class FailureNote:
             record_failed_start(self.facts, error)
 
 
+def _refuse_blocked_jobs(folder: Path, n_jobs: int) -> None:
+    """Refuse a sweep folder in which something else has the name of a job: Hydra would stop there."""
+    for number in range(n_jobs):
+        path = folder / f"{number:03d}"
+        if (path.exists() or path.is_symlink()) and not path.is_dir():
+            raise ConfigError(f"{path}: is no folder, but a job of this sweep goes there; remove it")
+
+
 @contextmanager
 def _refuse() -> Iterator[None]:
     try:
         yield
-    except WRONG_INPUT_ERRORS as error:
+    except (*WRONG_INPUT_ERRORS, *UNEXPECTED) as error:
         raise RefusalError from error
 
 
@@ -183,6 +207,10 @@ def _take_first_value(override: Override) -> str:
 
 
 def _describe_job(name: str, folder: Path | None, swept: str) -> Row:
+    if name in _failures:
+        # Its folder may hold another run, which the job was refused for.
+        error = _failures[name]
+        return Row(name, "failed", swept, f"{type(error).__name__}: {describe_error(error)}")
     if folder is None:
         return Row(name, "not started", swept)
     try:
