@@ -45,7 +45,7 @@ TRAINER: Mapping[str, tuple[str, ...]] = {
     "early_stopping": COUNT,
     "accumulate": (*COUNT, "null"),
     "average_decay": SHARE,
-    "monitor": ("abc", "5", "true", "[a]"),
+    "monitor": ("abc", "5", "true", "[a]", "codebook"),
     "compile": SWITCH,
     "checkpoint_every_s": ("0", "-1", *REAL, "null"),
     "max_time_s": ("0", "-1", *REAL),

@@ -1,7 +1,6 @@
 """A run that is killed at any moment, stopped, or left without disk goes on to the numbers of an undisturbed one."""
 
 import json
-import os
 import random
 import shutil
 import signal
@@ -236,8 +235,8 @@ def test_time_limit_leaves_with_the_code_of_a_job_to_be_started_again(
     case = "vq with revival"
     codes = []
     while len(codes) < 50 and (not codes or codes[-1] == 85):
-        # The clock runs from the start of the process that all starts fork from.
-        codes.append(start(tmp_path, case, "phase1.trainer.max_time_s=1e-3" if len(codes) < 4 else "name=x").wait())
+        limit = ("phase1.trainer.max_time_s=1e-3",) if len(codes) < 4 else ()
+        codes.append(start(tmp_path, case, *limit).wait())
 
     assert codes == [85, 85, 85, 85, 0]
     assert_same_numbers(tmp_path / "run", undisturbed(case))
@@ -349,11 +348,59 @@ def test_sweep_that_was_killed_goes_on_job_by_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_job_of_an_experiment_is_resumed_by_its_folder(tmp_path: Path) -> None:
+    experiment = ("phase1/experiment=compare_latent_spaces", "hydra=experiment", "hydra.sweep.dir=sweep")
+    sweep = Command(tmp_path, *SMALL, *experiment)
+    wait_until(lambda: (tmp_path / "sweep/001/last.pt").exists() or not sweep.is_alive())
+    sweep.send(signal.SIGTERM)
+    assert sweep.wait() == 85
+
+    again = Command(tmp_path, "resume=sweep/001")
+
+    assert again.wait() == 0, again.read_output()
+    assert read_state(tmp_path / "sweep/001/facts").name == "complete"
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.slow
+def test_sweep_started_again_with_other_values_names_the_job_that_is_another(tmp_path: Path) -> None:
+    def run(seeds: str) -> Command:
+        return Command(tmp_path, "--multirun", f"phase1.trainer.seed={seeds}", "hydra.sweep.dir=sweep", *REVIVAL)
+
+    first = run("1,2")
+    assert first.wait() == 0, first.read_output()
+    second = run("1,7")
+
+    assert second.wait() != 0
+    assert "001  failed" in second.read_output()
+    assert "phase1.trainer.seed is 2 there and 7 here" in second.read_output()
+
+
+@pytest.mark.slow
+def test_links_in_a_run_folder_are_refused(tmp_path: Path) -> None:
+    start(tmp_path, "vq with revival", fault=Fault("between facts and checkpoint", 1)).wait()
+    (tmp_path / "victim").write_text("mine", encoding="utf-8")
+    (tmp_path / "run/train.log").unlink()
+    (tmp_path / "run/train.log").symlink_to(tmp_path / "victim")
+
+    refused = start(tmp_path, "vq with revival")
+
+    assert refused.wait() == 2
+    assert "train.log: is a link" in refused.read_output()
+    assert (tmp_path / "victim").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.slow
 def test_second_signal_ends_at_once(tmp_path: Path) -> None:
-    command = start(tmp_path, "vq with revival", "phase1.trainer.epochs=100", "phase1.trainer.accumulate=100000")
-    wait_until(lambda: "epoch 1/" in command.read_output() if (tmp_path / "output.txt").exists() else False)
+    # One step of seconds, so that there is time for a second signal within it.
+    long_step = ("data.limit_events=null", "phase1.trainer.accumulate=100000")
+    command = start(tmp_path, "vq with revival", *long_step)
+    wait_until(lambda: count_starts(tmp_path / "run") > 0)
+    time.sleep(0.5)
     command.send(signal.SIGTERM)
-    os.sched_yield()
+    wait_until(lambda: "once more ends at once" in command.read_output())
     command.send(signal.SIGTERM)
 
     assert command.wait() == 85
+    assert "stopped by" not in command.read_output()
+    assert read_state(tmp_path / "run/facts").name == "running"

@@ -216,3 +216,23 @@ def test_tracker_that_fails_is_left_alone_and_the_run_goes_on(
 
     assert len(attempts) == 1
     assert caplog.text.count("TrackerFeed failed at on_epoch_end; the run goes on") == 1
+
+
+def test_tensorboard_keeps_the_epochs_of_a_run_that_goes_on_with_its_test(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from thesis_ml.monitoring.trackers.tensorboard import TensorboardTracker
+
+    run = TrackedRun("abc", "run", {})
+    first = TensorboardTracker(run, tmp_path)
+    for epoch in range(5):
+        first.log_epoch(epoch, {"val/loss": float(epoch)})
+    first.close(is_complete=False)
+
+    second = TensorboardTracker(run, tmp_path)
+    second.log_test(2, {"test/loss": 1.0})
+    second.close(is_complete=True)
+
+    events = EventAccumulator(str(tmp_path / "abc")).Reload()
+    assert [event.step for event in events.Scalars("val/loss")] == list(range(5))
+    assert [event.step for event in events.Scalars("test/loss")] == [2]

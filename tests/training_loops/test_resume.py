@@ -1,5 +1,6 @@
 """A run goes on where it was saved, and only as the run it was."""
 
+import math
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -10,9 +11,10 @@ import torch
 
 from thesis_ml.errors import ConfigError, RunInterrupted
 from thesis_ml.facts.readers import read_events, read_scalars, read_state
+from thesis_ml.facts.recorder import record_failed_start
 from thesis_ml.training_loops.autoencoder import AutoencoderTask, train
 from thesis_ml.training_loops.resume import list_changes
-from thesis_ml.utils.checkpoints import load_checkpoint
+from thesis_ml.utils.checkpoints import load_checkpoint, save_checkpoint
 
 SMALL = (
     "data.limit_events=400",
@@ -99,6 +101,47 @@ def test_interrupted_run_ends_with_the_numbers_of_an_undisturbed_one(
     assert tables[0].equals(tables[1])
     weights = [load_checkpoint(tmp_path / name / "best_val.pt")["model"] for name in ("run", "undisturbed")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
+
+
+def test_run_that_failed_before_its_first_fact_starts_when_it_is_started_again(train_in, tmp_path: Path) -> None:
+    record_failed_start(tmp_path / "run/facts", RuntimeError("no disk"))
+
+    train_in("run")
+
+    facts = read_events(tmp_path / "run/facts")
+    assert [fact["moment"] for fact in facts][:2] == ["on_exception", "on_start"]
+    assert facts[1]["data"]["splits"]["train"]["n_events"] == 400
+    assert read_state(tmp_path / "run/facts").name == "complete"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda state: state.update(epoch=math.inf),
+        lambda state: state.update(losses={}),
+        lambda state: state.update(best=None),
+        lambda state: state["best"]["weights"].popitem(),
+        lambda state: state["best"]["metrics"].clear(),
+        lambda state: state["optimizers"]["main"]["state"][0].update(exp_avg=torch.zeros(3)),
+        lambda state: state["modules"].clear(),
+    ],
+)
+def test_state_that_does_not_fit_falls_back_to_the_one_before(
+    spoil, train_in, stop_at, tmp_path: Path, monkeypatch
+) -> None:
+    stop_at("train_step", 30)
+    with pytest.raises(RunInterrupted):
+        train_in("run")
+    monkeypatch.undo()
+    content = load_checkpoint(tmp_path / "run/last.pt")
+    spoil(content["training"])
+    save_checkpoint(content, tmp_path / "run/last.pt")
+
+    train_in("run")
+
+    warnings = [fact["text"] for fact in read_events(tmp_path / "run/facts") if fact["moment"] == "on_warning"]
+    assert any("last.pt: does not fit this run" in warning and "last_previous.pt" in warning for warning in warnings)
+    assert read_state(tmp_path / "run/facts").name == "complete"
 
 
 def test_time_goes_on_where_it_was(train_in, stop_at, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from thesis_ml.architectures.autoencoder.base import Autoencoder, Reconstruction
+from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECKS
 from thesis_ml.architectures.autoencoder.losses.globals_loss import globals_loss
 from thesis_ml.architectures.build import build_loss, build_model
 from thesis_ml.data.batch import TokenBatch, mean_over_events, mean_over_tokens
@@ -85,17 +86,27 @@ def parse_autoencoder(cfg: DictConfig) -> ExperimentConfig:
         ConfigError: A key or value is wrong, or the monitored number does not exist.
     """
     config = parse_experiment(cfg)
-    metric_names = list_metric_names(AutoencoderTask, config.data.features)
-    check_monitor(config.trainer.monitor, f"{config.trainer_key}.monitor", metric_names)
+    unmeasured = list_unmeasured(config)
+    names = [name for name in list_metric_names(AutoencoderTask, config.data.features) if name not in unmeasured]
+    check_monitor(config.trainer.monitor, f"{config.trainer_key}.monitor", names)
     return config
+
+
+def list_unmeasured(config: ExperimentConfig) -> set[str]:
+    """Return the numbers that this loop may record, but not with these components."""
+    decoder, latent_space = config.phase1.decoder, config.phase1.latent_space
+    unmeasured = set() if decoder.predicts_types else {"rec_types", "type_accuracy"}
+    if not decoder.predicts_globals:
+        unmeasured.add("rec_globals")
+    if BOTTLENECKS[latent_space.name].copies_when_wide:
+        return unmeasured | {"commit", "codebook", *AutoencoderTask.epoch_metric_names}
+    return unmeasured | ({"codebook"} if getattr(latent_space, "ema", False) else set())
 
 
 def train(cfg: DictConfig) -> dict[str, Any]:
     """Train one autoencoder and return the summary of `run_training`."""
     config = parse_autoencoder(cfg)
-    choose_device(
-        config.trainer.device, f"{config.trainer_key}.device"
-    )  # a device that is not there is refused before data is read
+    choose_device(config.trainer.device, f"{config.trainer_key}.device")  # refused before data is read
     set_all_seeds(config.trainer.seed)
     data = load_tokens(config.data, config.trainer.batch_size)
     model = build_model(config.phase1, data.dims)

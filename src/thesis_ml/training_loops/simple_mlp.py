@@ -107,7 +107,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     """Train one dense stack and return the summary of `run_training`."""
     config = parse_tables(cfg)
     choose_device(config.trainer.device, f"{config.trainer_key}.device")  # refused before data is read
-    data = load_tables(config)
     set_all_seeds(config.trainer.seed)
+    data = load_tables(config)
     model = build_table_model(data.train.features, config.general.model)
     return run_training(TableTask(model, config), data, config)

@@ -178,7 +178,8 @@ def _list_parents(group: str) -> list[str]:
 
 def _refuse_no_option(override: Override) -> None:
     group = override.key_or_group
-    if override.value_type is ValueType.GLOB_CHOICE_SWEEP:  # a pattern that finds names of options
+    # A pattern finds names of options, and what is deleted has no value.
+    if override.value_type is ValueType.GLOB_CHOICE_SWEEP or override.is_delete():
         return
     values = override.sweep_iterator() if override.is_discrete_sweep() else [override.value()]
     for value in values:
