@@ -48,7 +48,7 @@ def parse_config(kind: type[T], values: Any, where: str) -> T:
         ConfigError: A key is unknown or missing, or a value has the wrong type or range.
     """
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{where}: expected a group of keys, got {values!r}")
+        raise ConfigError(f"{where}: expected a group of keys, got {values!r}{_hint_slash(values, where)}")
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
@@ -71,8 +71,12 @@ def parse_choice(kinds: Mapping[str, type[T]], values: Any, where: str) -> T:
     Raises:
         ConfigError: The name is missing or unknown, or a value does not fit the chosen dataclass.
     """
-    if not isinstance(values, Mapping) or not isinstance(values.get("name"), str):
-        raise ConfigError(f"{where}.name: missing; available: {', '.join(sorted(kinds))}")
+    available = ", ".join(sorted(kinds))
+    if not isinstance(values, Mapping):
+        hint = _hint_slash(values, where)
+        raise ConfigError(f"{where}: expected a group of keys, got {values!r}; available: {available}{hint}")
+    if not isinstance(values.get("name"), str):
+        raise ConfigError(f"{where}.name: missing; available: {available}")
     return parse_config(choose(values["name"], kinds, f"{where}.name"), values, where)
 
 
@@ -105,6 +109,15 @@ def require_between(config: Any, low: float, high: float, *keys: str) -> None:
     for key in keys:
         value = getattr(config, key)
         require(low <= value <= high, key, f"between {low} and {high}", value)
+
+
+def _hint_slash(value: object, where: str) -> str:
+    """Return how an option of a group is chosen, for whoever set the group like a key."""
+    return (
+        f"; an option of a group is chosen with a slash: {where.replace('.', '/')}={value}"
+        if isinstance(value, str)
+        else ""
+    )
 
 
 def _join(where: str, key: str) -> str:

@@ -43,6 +43,10 @@ def run_command(command: Callable[[], Any], at_end: Callable[[], int]) -> None:
             n_failed = at_end()
     except KeyboardInterrupt as stop:
         sys.exit(_report_stop(stop))
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does. Python would try once more to write when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
     except (RefusalError, OSError, *WRONG_INPUT_ERRORS, *FAILURES) as error:
         named = error.__cause__ if isinstance(error, RefusalError) and error.__cause__ is not None else error
         message = _describe(named)
@@ -60,7 +64,10 @@ def _report_stop(stop: KeyboardInterrupt) -> int:
     if not isinstance(stop, RunInterrupted):
         print("stopped by Ctrl-C", file=sys.stderr)
         return EXIT_CTRL_C
-    print(f"stopped by {stop.reason}; the same command in the same folder goes on from here", file=sys.stderr)
+    print(
+        f"stopped by {stop.reason}; go on with resume=<run folder>, or the same command in the same folder",
+        file=sys.stderr,
+    )
     return stop.exit_code
 
 

@@ -77,6 +77,8 @@ def _describe_unknown_key(error: OmegaConfBaseException, typed: str) -> str:
     if "/" in full_key:
         return _describe_unknown_group(full_key)
     parent, _, key = full_key.rpartition(".")
+    if not parent and key in OTHER_LOOPS:
+        return f"{typed}: only loop={OTHER_LOOPS[key]} has this key; add loop={OTHER_LOOPS[key]}"
     if not isinstance(error.parent_node, DictConfig) or not len(error.parent_node):
         return f"{full_key}: {parent} is a value and has no keys; set {parent} itself"
     top_groups = {group.partition("/")[0] for group in list_groups()} if not parent else set()
@@ -102,6 +104,9 @@ def _describe_value(error: OmegaConfBaseException) -> str:
     reason = re.sub(r"^\w+ raised while resolving interpolation: (.*)$", r"\1", reason).strip('"')
     return f"{error.full_key}: {reason}; see {error.full_key} in --cfg job" if error.full_key else reason
 
+
+OTHER_LOOPS = {"task": "test_mlp", "general": "test_mlp"}
+"""Keys at the top that are there only with the loop that reads them."""
 
 REWRITTEN = (
     (

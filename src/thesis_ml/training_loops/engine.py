@@ -71,6 +71,8 @@ def run_training(task: Task, data: RunData, config: RunConfig) -> dict[str, Any]
     training = Training(task, data, config)
     warnings = resume_training(training, config.run_dir, config)
     resumed = None if warnings is None else Start(training.epoch, training.optimisation.n_steps, warnings)
+    if config.run_dir is not None:
+        log.info("run folder %s", config.run_dir)
     with (
         StopRequests(config.trainer.max_time_s, f"{config.trainer_key}.max_time_s") as stops,
         open_run_recorder(task, data, config, resumed) as recorder,
@@ -209,7 +211,7 @@ class Training:
         session.recorder.save_arrays(arrays.to_dict())
         session.recorder.record_test(self.best.epoch, test, result)
         shown = describe_main_number(test, self.config.trainer.monitor)
-        log.info("test: loss %.5g, %s (weights of epoch %d)", test["loss"], shown, self.best.epoch)
+        log.info("test: loss %.5g, %s (weights of epoch %d)", test["loss"], shown, self.best.epoch + 1)
         return result
 
     def _run_epoch(self, session: Session) -> None:

@@ -130,12 +130,17 @@ def refuse_unread(overrides: Sequence[str], loop: str, cfg: DictConfig) -> None:
                 continue
             known = [leaf for leaf in list_leaves(OmegaConf.to_container(cfg)) if is_below(leaf, reads)]
             raise ConfigError(
-                f"{key}: nothing of loop {loop!r} reads this key; it reads {', '.join(sorted(reads))}"
+                f"{key}: nothing of loop {loop!r}{_describe_task(cfg)} reads this key; "
+                f"it reads {', '.join(sorted(reads))}"
                 f"{hint_nearest(key, known)}"
             )
     for key in MOVED_KEYS:
         if key.startswith("phase1.") and OmegaConf.select(cfg, key) is not None:
             raise ConfigError(f"{describe_moved(key)} (a file of the configuration sets it)")
+
+
+def _describe_task(cfg: DictConfig) -> str:
+    return f" with task {cfg.task!r}" if "task" in cfg else ""
 
 
 def _warn_of_unread(cfg: DictConfig, choices: Mapping[str, str | None]) -> None:

@@ -34,6 +34,8 @@ def expand_resume(arguments: list[str]) -> list[str]:
     if not is_run_folder(run_dir):
         raise ConfigError(f"resume: {str(run_dir)!r} holds no run; give a folder such as outputs/runs/run_...")
     own = [argument for argument in arguments if argument not in chosen]
+    if any(_find_key(argument) == "hydra.run.dir" for argument in own):
+        raise ConfigError("resume: goes on in the folder of the run; leave out hydra.run.dir")
     own_keys = {_find_key(argument) for argument in own}
     stored = [override for override in read_overrides(run_dir) if _find_key(override) not in own_keys]
     # An experiment among the stored overrides would make a sweep of it.

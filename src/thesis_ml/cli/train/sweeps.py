@@ -83,6 +83,8 @@ def check_sweep(config: DictConfig) -> Sequence[str]:
             raise ConfigError(f"{EXPERIMENT_GROUP}: an experiment is a sweep of its own; choose one per start")
     is_basic = config.hydra.sweeper.get("_target_") == BASIC_SWEEPER
     jobs = BasicSweeper.split_arguments(overrides, None)[0] if is_basic else [_take_first(overrides)]
+    if not jobs:
+        raise ConfigError("--multirun: the sweep has no job; one of its patterns finds nothing")
     swept = describe_differences(jobs)
     for number, job in enumerate(jobs):
         try:
