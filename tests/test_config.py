@@ -171,7 +171,7 @@ def test_parse_choice_says_how_an_option_is_chosen() -> None:
         parse_choice({"outer": Outer, "inner": Inner}, "outer", "group")
 
 
-@pytest.mark.parametrize("values", [{}, {"name": None}, {"name": 3}])
+@pytest.mark.parametrize("values", [None, {}, {"name": None}, {"name": 3}])
 def test_parse_choice_lists_the_names_when_none_is_given(values: Any) -> None:
     with pytest.raises(ConfigError, match=r"^group\.name: missing; available: inner, outer$"):
         parse_choice({"outer": Outer, "inner": Inner}, values, "group")

@@ -72,10 +72,10 @@ def parse_choice(kinds: Mapping[str, type[T]], values: Any, where: str) -> T:
         ConfigError: The name is missing or unknown, or a value does not fit the chosen dataclass.
     """
     available = ", ".join(sorted(kinds))
-    if not isinstance(values, Mapping):
+    if not isinstance(values, Mapping | None):
         hint = _hint_slash(values, where)
         raise ConfigError(f"{where}: expected a group of keys, got {values!r}; available: {available}{hint}")
-    if not isinstance(values.get("name"), str):
+    if values is None or not isinstance(values.get("name"), str):
         raise ConfigError(f"{where}.name: missing; available: {available}")
     return parse_config(choose(values["name"], kinds, f"{where}.name"), values, where)
 
