@@ -49,7 +49,7 @@ CASES = {
         *REVIVAL,
         "phase1.trainer.n_threads=2",
         "phase1.trainer.accumulate=3",
-        "phase1.trainer.average_decay=0.9",
+        "phase1.trainer.average_decay=0.999",
     ),
     "linear with dropout, constant rate": (
         *SMALL,
@@ -58,7 +58,7 @@ CASES = {
         "phase1.trainer.schedule=constant",
         "phase1.trainer.early_stopping=3",
     ),
-    "table of two classes, averaged": (*TABLE, "task=binary", "general.trainer.average_decay=0.9"),
+    "table of two classes, averaged": (*TABLE, "task=binary", "general.trainer.average_decay=0.999"),
     "table with dropout, 2 threads, accumulated": (
         *TABLE,
         "general.model.dropout=0.2",
