@@ -66,7 +66,6 @@ def test_scores_are_those_that_the_last_auroc_was_measured_on(tables: tuple[Tabl
 
     assert compute_auroc(fitted.scores.numpy(), tables[1].labels.numpy()) == fitted.auroc[-1]
     assert torch.equal(score_table(fitted.model, tables[1].features), fitted.scores)
-    assert fitted.auroc[fitted.best_epoch] == max(fitted.auroc)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])

@@ -80,11 +80,6 @@ class FittedClassifier:
     scores: Float[Tensor, " M"]
     auroc: tuple[float, ...]
 
-    @property
-    def best_epoch(self) -> int:
-        """The epoch, from 0, with the largest AUROC."""
-        return int(np.argmax(self.auroc))
-
 
 class TableModel(nn.Module):
     """Standardise the columns of a table and map each row to one number."""

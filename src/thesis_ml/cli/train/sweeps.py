@@ -59,12 +59,13 @@ class StartChecks(Callback):
             _started.append(Sweep(Path(config.hydra.sweep.dir), jobs))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        # Hydra would print a line of its own before it raises the error of a run.
-        is_failed_run = job_return.status == JobStatus.FAILED and config.hydra.mode == RunMode.RUN
         error = job_return._return_value
-        if job_return.status == JobStatus.FAILED and isinstance(error, BaseException):
+        if job_return.status != JobStatus.FAILED or not isinstance(error, BaseException):
+            return
+        if config.hydra.mode == RunMode.MULTIRUN:
             _failures[Path(config.hydra.runtime.output_dir).name] = error
-        if is_failed_run and isinstance(error, (*WRONG_INPUT_ERRORS, *FAILURES)):
+        elif isinstance(error, (*WRONG_INPUT_ERRORS, *FAILURES)):
+            # Hydra would print a line of its own before it raises the error of a run.
             raise RefusalError from error
 
 
