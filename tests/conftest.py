@@ -27,13 +27,24 @@ SHAPE_CHECKS = install_import_hook(
 @pytest.fixture
 def dims():
     """The sizes of the sample's default features."""
-    from thesis_ml.data.batch import DataDims
+    import torch
 
+    from thesis_ml.data.batch import DataDims
+    from thesis_ml.data.config import DataConfig
+    from thesis_ml.data.normalizer import fit_normalizer
+
+    generator = torch.Generator().manual_seed(3)
+    spread = torch.randn(1000, 4, generator=generator, dtype=torch.float64)
+    pt, eta, phi = 50 * torch.exp(0.6 * spread[:, 0]), 1.2 * spread[:, 1], 2 * torch.atan(spread[:, 2])
+    tokens = torch.stack((pt * torch.cosh(eta) + spread[:, 3].abs(), pt, eta, phi), dim=1)
+    met = torch.stack((40 * torch.exp(0.7 * spread[:, 3]), phi), dim=1)
+    normalizer = fit_normalizer(tokens, met, DataConfig())
     return DataDims(
-        columns=("log_E", "log_pt", "eta", "cos_phi", "sin_phi"),
-        global_columns=("log_met", "cos_met_phi", "sin_met_phi"),
+        columns=normalizer.columns,
+        global_columns=normalizer.global_columns,
         type_names=("jet", "b-jet", "e-", "e+", "mu-", "mu+", "photon"),
         max_tokens=6,
+        normalizer=normalizer,
     )
 
 

@@ -255,8 +255,7 @@ def test_a_bottleneck_that_copies_is_warned_of(train_with, tmp_path: Path) -> No
 
 def test_a_checkpoint_alone_rebuilds_the_model(finished_run) -> None:
     checkpoint = load_checkpoint(finished_run.path / "model.pt")
-    plain = checkpoint["dims"]
-    dims = DataDims(**{key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()})
+    dims = DataDims.from_state(checkpoint["dims"], Normalizer.from_state(checkpoint["normalizer"]))
     model = build_model(parse_model(checkpoint["config"]["phase1"], "phase1"), dims)
     model.load_state_dict(checkpoint["model"])
     model.eval()

@@ -1,11 +1,15 @@
 """What a batch of events is: the real tokens of all its events back to back, without padding."""
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from thesis_ml.config import to_plain
+from thesis_ml.data.normalizer import Normalizer
 
 
 class StepSize(NamedTuple):
@@ -26,6 +30,7 @@ class DataDims:
         max_tokens: T, the most tokens an event of the file may have.
         angle_columns: Columns that are an angle, whose differences wrap.
         angle_period: A full turn in the units of those columns.
+        normalizer: The encoding of the columns, for modules that need GeV and radian; None for tables.
     """
 
     columns: tuple[str, ...]
@@ -34,6 +39,7 @@ class DataDims:
     max_tokens: int
     angle_columns: tuple[int, ...] = ()
     angle_period: float = 0.0
+    normalizer: Normalizer | None = None
 
     @property
     def n_features(self) -> int:
@@ -46,6 +52,20 @@ class DataDims:
     @property
     def n_types(self) -> int:
         return len(self.type_names)
+
+    def to_state(self) -> dict[str, Any]:
+        """Return plain values that `from_state` reads; the normaliser is stored on its own."""
+        state: dict[str, Any] = to_plain(replace(self, normalizer=None))
+        del state["normalizer"]
+        return state
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], normalizer: Normalizer | None) -> "DataDims":
+        """Return the sizes and names that `to_state` described."""
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in state.items()
+        }
+        return cls(**values, normalizer=normalizer)
 
     @staticmethod
     def feature_of(column: str) -> str:

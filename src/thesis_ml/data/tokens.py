@@ -173,6 +173,7 @@ def _build_dims(stored: StoredFile, normalizer: Normalizer) -> DataDims:
         max_tokens=max_tokens,
         angle_columns=normalizer.angle_columns,
         angle_period=normalizer.angle_period,
+        normalizer=normalizer,
     )
 
 

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from thesis_ml.config import to_plain
 from thesis_ml.training_loops.contracts import RunConfig, RunData
 from thesis_ml.training_loops.optimisation import Optimisation
 from thesis_ml.training_loops.task import Task
@@ -39,7 +38,7 @@ def describe_model(state: ModelState, data: RunData, config: RunConfig) -> dict[
         "checkpoint_version": CHECKPOINT_VERSION,
         "model": dict(state.weights),
         "config": config.to_plain(),
-        "dims": to_plain(data.dims),
+        "dims": data.dims.to_state(),
         "normalizer": data.normalizer.to_state(),
         "code_version": version("thesis-ml"),
         "dataset_fingerprint": data.fingerprint,
