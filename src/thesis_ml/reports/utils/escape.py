@@ -1,0 +1,37 @@
+"""Make text from runs harmless in tex and csv; html is escaped by its templates."""
+
+import re
+
+TEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+}
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+def escape_tex(text: str) -> str:
+    """Return `text` so that tex prints it instead of obeying it."""
+    return "".join(TEX.get(character, character) for character in strip_controls(text))
+
+
+def guard_csv(text: str) -> str:
+    """Return `text` so that a spreadsheet shows it instead of computing it."""
+    plain = strip_controls(text)
+    return f"'{plain}" if plain.lstrip().startswith(("=", "+", "-", "@")) else plain
+
+
+def strip_controls(text: str) -> str:
+    """Return `text` on one line: control characters, also those that turn the direction of writing, become a space."""
+    return _UNPRINTABLE.sub(" ", text)
