@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from thesis_ml.metrics.auroc import compute_auroc, measure_auroc
+from thesis_ml.metrics.auroc import compare_aurocs, compute_auroc, measure_auroc
 
 EVENTS = st.lists(st.tuples(st.integers(-3, 3), st.booleans(), st.floats(0.1, 10)), min_size=2, max_size=60)
 
@@ -93,3 +93,31 @@ def test_error_is_the_spread_over_repetitions() -> None:
 
 def test_error_of_one_event_is_not_a_number() -> None:
     assert math.isnan(measure_auroc([1.0, 2.0, 3.0], [0, 0, 1]).error)
+
+
+def test_error_of_a_difference_is_its_spread_over_repetitions() -> None:
+    generator = np.random.default_rng(5)
+    labels = np.arange(300) % 3 == 0
+    measured = []
+    for _ in range(300):
+        shared = generator.normal(labels * 0.8, 1.0)
+        measured.append(compare_aurocs(shared, shared + generator.normal(0, 0.7, 300), labels))
+
+    spread = np.std([difference.value for difference in measured])
+
+    assert np.mean([difference.error for difference in measured]) == pytest.approx(spread, rel=0.1)
+
+
+def test_p_values_of_no_difference_are_uniform() -> None:
+    generator = np.random.default_rng(6)
+    labels = np.arange(200) % 2 == 0
+    noises = generator.normal(labels * 0.5, 1.0, (300, 2, 200))
+    p_values = [compare_aurocs(first, second, labels).p_value for first, second in noises]
+
+    assert np.mean(np.array(p_values) < 0.1) == pytest.approx(0.1, abs=0.04)
+
+
+def test_scores_of_the_same_order_do_not_differ() -> None:
+    scores, labels = np.random.default_rng(7).normal(size=50), np.arange(50) % 2
+
+    assert compare_aurocs(scores, 3 * scores + 1, labels) == (0.0, 0.0, 1.0)

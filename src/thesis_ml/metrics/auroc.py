@@ -1,10 +1,13 @@
-"""How well a score tells signal from background: the area under the ROC curve."""
+"""How well a score tells signal from background: the area under the ROC curve, with its error."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
+
+from thesis_ml.metrics.roc import read_scores, sort_scores
 
 
 class Auroc(NamedTuple):
@@ -12,6 +15,20 @@ class Auroc(NamedTuple):
 
     value: float
     error: float
+
+
+class AurocDifference(NamedTuple):
+    """The AUROC of a first score minus that of a second one on the same events.
+
+    Args:
+        value: The difference.
+        error: Its standard error; that both saw the same events is taken into account.
+        p_value: Two-sided, for no difference.
+    """
+
+    value: float
+    error: float
+    p_value: float
 
 
 def compute_auroc(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -25,16 +42,7 @@ def compute_auroc(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | Non
     Returns:
         NaN where a class has no event or no weight, or where a score is not a number.
     """
-    values, is_signal = _read_events(scores, labels)
-    weight = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64).reshape(-1)
-    if len(weight) != len(values):
-        raise ValueError(f"weights: expected {len(values)} of them, one per score, got {len(weight)}")
-    if not (weight * is_signal).sum() or not (weight * ~is_signal).sum() or np.isnan(values).any():
-        return float("nan")
-    _, group = np.unique(values, return_inverse=True)
-    signal, background = (np.bincount(group.reshape(-1), weight * part) for part in (is_signal, ~is_signal))
-    below = np.cumsum(background) - background
-    return float((signal * (below + 0.5 * background)).sum() / (signal.sum() * background.sum()))
+    return sort_scores(scores, labels, weights=weights).build_roc().area
 
 
 def measure_auroc(scores: ArrayLike, labels: ArrayLike) -> Auroc:
@@ -47,22 +55,48 @@ def measure_auroc(scores: ArrayLike, labels: ArrayLike) -> Auroc:
         scores: One number per event, larger for signal.
         labels: 1 or true for signal, 0 or false for background.
     """
-    values, is_signal = _read_events(scores, labels)
-    auroc = compute_auroc(values, is_signal)
-    signal, background = np.sort(values[is_signal]), np.sort(values[~is_signal])
-    if np.isnan(auroc) or min(len(signal), len(background)) < 2:
-        return Auroc(auroc, float("nan"))
-    below, above = _share_below(signal, background), _share_below(background, signal)
-    return Auroc(auroc, float(np.sqrt(below.var(ddof=1) / len(signal) + above.var(ddof=1) / len(background))))
+    values, is_signal = read_scores(scores, labels)
+    value = compute_auroc(values, is_signal)
+    signal, background = _place(values, is_signal)
+    if np.isnan(value) or min(len(signal), len(background)) < 2:
+        return Auroc(value, math.nan)
+    return Auroc(value, _compute_error(signal, background))
 
 
-def _read_events(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    values, is_signal = np.asarray(scores, dtype=np.float64).reshape(-1), np.asarray(labels).reshape(-1)
-    if len(values) != len(is_signal):
-        raise ValueError(f"labels: expected {len(values)} of them, one per score, got {len(is_signal)}")
-    if not np.isin(is_signal, (0, 1)).all():
-        raise ValueError(f"labels: expected 0 and 1, got {np.unique(is_signal)[:10].tolist()}")
-    return values, is_signal.astype(bool)
+def compare_aurocs(first: ArrayLike, second: ArrayLike, labels: ArrayLike) -> AurocDifference:
+    """Return the difference of the AUROCs of two scores of the same events.
+
+    Source: DeLong et al. as in `measure_auroc`, eq. 6: the variance of a difference is that of the differences.
+
+    Args:
+        first: One number per event, larger for signal.
+        second: Another one.
+        labels: 1 or true for signal, 0 or false for background.
+    """
+    values, is_signal = read_scores(first, labels)
+    others, _ = read_scores(second, labels)
+    difference = compute_auroc(values, is_signal) - compute_auroc(others, is_signal)
+    parts = [ours - theirs for ours, theirs in zip(_place(values, is_signal), _place(others, is_signal), strict=True)]
+    if np.isnan(difference) or min(len(part) for part in parts) < 2:
+        return AurocDifference(difference, math.nan, math.nan)
+    error = _compute_error(*parts)
+    # Two scores that order the events alike have no error and no difference.
+    p_value = math.erfc(abs(difference) / error / math.sqrt(2)) if error > 0 else 1.0
+    return AurocDifference(difference, error, p_value)
+
+
+def _place(
+    values: Float[NDArray[Any], " N"], is_signal: NDArray[np.bool_]
+) -> tuple[Float[NDArray[Any], " S"], Float[NDArray[Any], " M"]]:
+    """Return the share of background below each signal event, and of signal above each background event."""
+    signal, background = values[is_signal], values[~is_signal]
+    if not len(signal) or not len(background):
+        return np.full(len(signal), np.nan), np.full(len(background), np.nan)
+    return _share_below(signal, np.sort(background)), 1 - _share_below(background, np.sort(signal))
+
+
+def _compute_error(signal: Float[NDArray[Any], " S"], background: Float[NDArray[Any], " M"]) -> float:
+    return float(np.sqrt(signal.var(ddof=1) / len(signal) + background.var(ddof=1) / len(background)))
 
 
 def _share_below(values: Float[NDArray[Any], " M"], others: Float[NDArray[Any], " N"]) -> Float[NDArray[Any], " M"]:

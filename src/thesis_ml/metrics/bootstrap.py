@@ -1,0 +1,60 @@
+"""Errors from resampling whole events, so that whatever belongs to one event stays together."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+from thesis_ml.metrics.roc import Roc, SortedScores
+
+N_RESAMPLES = 200
+
+
+class Estimate(NamedTuple):
+    """A number, its standard error, and the central 68% of its resampled values."""
+
+    value: float
+    error: float
+    low: float
+    high: float
+
+
+def draw_counts(n_events: int, n_resamples: int, generator: np.random.Generator) -> Iterator[Int[NDArray[Any], " E"]]:
+    """Yield how often each of `n_events` events occurs in a sample of as many drawn with replacement."""
+    for _ in range(n_resamples):
+        yield np.bincount(generator.integers(0, n_events, n_events), minlength=n_events)
+
+
+def resample_rocs(
+    scores: Sequence[SortedScores],
+    read: Callable[[Roc], float],
+    generator: np.random.Generator,
+    n_resamples: int = N_RESAMPLES,
+) -> Float[NDArray[Any], "R M"]:
+    """Return what `read` finds in the ROC of each of M scores, in R samples of events that all scores share.
+
+    A difference of two columns is therefore one of the same events. A cut is made anew in every sample, so that the
+    spread of what survives it contains the error of the threshold.
+
+    Args:
+        scores: Sorted scores whose events are numbered alike, from 0.
+        read: Takes one number from a ROC, such as its area.
+        generator: Draws the samples.
+        n_resamples: R.
+    """
+    n_events = 1 + max((int(part.events.max()) for part in scores if len(part.events)), default=-1)
+    rows = [
+        [read(part.build_roc(counts)) for part in scores] for counts in draw_counts(n_events, n_resamples, generator)
+    ]
+    return np.array(rows, dtype=np.float64).reshape(n_resamples, len(scores))
+
+
+def estimate(value: float, resampled: Float[NDArray[Any], " R"]) -> Estimate:
+    """Return `value` with the spread of its resampled values; nan without any that is a number."""
+    finite = resampled[np.isfinite(resampled)]
+    if len(finite) < 2:
+        return Estimate(value, np.nan, np.nan, np.nan)
+    low, high = np.quantile(finite, [0.16, 0.84])
+    return Estimate(value, float(finite.std(ddof=1)), float(low), float(high))
