@@ -1,5 +1,6 @@
 """The typed configuration of one run of thesis-train."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,11 @@ class ExperimentConfig:
         """A warning when the bottleneck can copy its input."""
         return describe_copying(self.phase1, len(self.data.features))
 
+    @property
+    def n_warmup_epochs(self) -> int:
+        """Epochs that begin before the losses of the bottleneck have their final weights."""
+        return math.ceil(self.phase1.latent_space.warmup_epochs)
+
     def read_fingerprint(self) -> str:
         """Return the fingerprint of the data, without loading it."""
         return fingerprint_data(self.data)
@@ -78,12 +84,14 @@ def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
     data = parse_config(DataConfig, plain.get("data"), "data")
     model = parse_model(phase1, "phase1")
     _check_loss_weights(model, data)
+    trainer = parse_config(TrainerConfig, phase1.get("trainer"), "phase1.trainer")
+    _check_warmup(model, trainer)
     start = HydraConfig.get() if HydraConfig.initialized() else None
     return ExperimentConfig(
         loop=start.runtime.choices.get("loop") or "ae" if start else "ae",
         data=data,
         phase1=model,
-        trainer=parse_config(TrainerConfig, phase1.get("trainer"), "phase1.trainer"),
+        trainer=trainer,
         logging=logging,
         run_dir=Path(plain["run_dir"]) if logging.save_artifacts else None,
         overrides=tuple(start.overrides.task) if start else (),
@@ -95,6 +103,17 @@ def read_job_number() -> str:
     """Return the number of the job in its sweep, blank for a single run."""
     number = HydraConfig.get().job.get("num")  # type: ignore[attr-defined]
     return "" if number is None else str(number)
+
+
+def _check_warmup(model: ModelConfig, trainer: TrainerConfig) -> None:
+    """Refuse a warm-up that leaves no epoch to be the best."""
+    n_epochs = model.latent_space.warmup_epochs
+    require(
+        math.ceil(n_epochs) < trainer.epochs,
+        "phase1.latent_space.beta_warmup_epochs",
+        f"at most {trainer.epochs - 1}, so that one of the phase1.trainer.epochs ({trainer.epochs}) begins after it",
+        n_epochs,
+    )
 
 
 def _check_loss_weights(model: ModelConfig, data: DataConfig) -> None:
