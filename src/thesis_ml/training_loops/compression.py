@@ -1,7 +1,6 @@
 """What a token costs in bits once it is compressed, with the weights that a run ends with."""
 
 import math
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -45,26 +44,24 @@ def measure_codes(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) ->
 
 
 @torch.no_grad()
-def measure_rounding(
-    codec: TokenCodec, splits: Mapping[str, TokenSplit], dims: DataDims, batch_size: int
-) -> dict[str, float]:
+def measure_rounding(codec: TokenCodec, split: TokenSplit, dims: DataDims, batch_size: int) -> dict[str, float]:
     """Return the bits of a token whose latent values are rounded until that begins to cost.
 
     `bits_per_token` is D b with the fewest bits b for which the `rec_mse` of the first `MOST_EVENTS` events of the
-    test split grows by no more than 1%, when each value is replaced by the middle of one of 2^b equal cells between
-    its extremes in as many events of the training split. One pass of the encoder over each of the two, and at most
-    six of the decoder, because b is found by bisection. Nothing when 16 bits do not do.
+    split grows by no more than 1%, when each value is replaced by the middle of one of 2^b equal cells between its
+    extremes in those events. That takes one pass of the encoder over them and at most six of the decoder, because b
+    is found by bisection. Nothing when 16 bits do not do.
 
     Args:
         codec: The model, in evaluation mode.
-        splits: `train` and `test` among them.
+        split: The events; extremes of others would cut off what lies beyond them.
         dims: The columns of the features.
         batch_size: Events per batch.
     """
-    known, batches = (encode_events(codec, splits[name], batch_size) for name in ("train", "test"))
-    if not (known and batches):
+    batches = encode_events(codec, split, batch_size)
+    if not batches:
         return {}
-    values = torch.cat([batch.values for batch in known])
+    values = torch.cat([batch.values for batch in batches])
     low, high = values.amin(dim=0), values.amax(dim=0)
     allowed = LARGEST_LOSS * measure_error(codec, batches, dims)
 
@@ -100,7 +97,8 @@ def round_values(
     size = (high - low) / n_cells
     # A value that never varies has cells of no size: all of them lie at its place.
     cell = ((values - low) / torch.where(size > 0, size, 1.0)).floor().clamp(0, n_cells - 1)
-    return low + (cell + 0.5) * size
+    middle: Tensor = low + (cell + 0.5) * size
+    return middle
 
 
 def measure_error(codec: TokenCodec, batches: list[EncodedBatch], dims: DataDims) -> float:

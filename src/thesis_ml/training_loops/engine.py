@@ -319,7 +319,7 @@ class Training:
         if codec.codebook_sizes:
             return measure_codes(codec.codebook_sizes, arrays.to_dict().get("test_codes"))
         with self._autocast():
-            numbers = measure_rounding(codec, self.splits, self.data.dims, self.config.trainer.batch_size)
+            numbers = measure_rounding(codec, self.splits["test"], self.data.dims, self.config.trainer.batch_size)
         return {**numbers, "kl_bits": test["kl"] / math.log(2)} if "kl" in test else numbers
 
     def _set_mode(self, *, training: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from thesis_ml.architectures.autoencoder.base import BottleneckConfig
 from thesis_ml.architectures.build import ModelConfig, describe_copying, parse_model
 from thesis_ml.config import hint_nearest, parse_config, require, to_plain
 from thesis_ml.data.config import DataConfig
@@ -52,7 +53,7 @@ class ExperimentConfig:
     @property
     def n_warmup_epochs(self) -> int:
         """Epochs that begin before the losses of the bottleneck have their final weights."""
-        return math.ceil(self.phase1.latent_space.warmup_epochs)
+        return count_warmup_epochs(self.phase1)
 
     def read_fingerprint(self) -> str:
         """Return the fingerprint of the data, without loading it."""
@@ -105,14 +106,19 @@ def read_job_number() -> str:
     return "" if number is None else str(number)
 
 
+def count_warmup_epochs(model: ModelConfig) -> int:
+    """Return how many epochs begin before the losses of the bottleneck have their final weights."""
+    traits: BottleneckConfig = model.latent_space
+    return math.ceil(traits.warmup_epochs)
+
+
 def _check_warmup(model: ModelConfig, trainer: TrainerConfig) -> None:
     """Refuse a warm-up that leaves no epoch to be the best."""
-    n_epochs = model.latent_space.warmup_epochs
     require(
-        math.ceil(n_epochs) < trainer.epochs,
+        count_warmup_epochs(model) < trainer.epochs,
         "phase1.latent_space.beta_warmup_epochs",
         f"at most {trainer.epochs - 1}, so that one of the phase1.trainer.epochs ({trainer.epochs}) begins after it",
-        n_epochs,
+        model.latent_space.warmup_epochs,
     )
 
 

@@ -136,7 +136,10 @@ class Codebook(nn.Module):
 
     def read_codes(self) -> Float[Tensor, "K D"]:
         """Return the codes as latents are compared with them."""
-        return functional.normalize(self.codebook, dim=1) if self.is_spherical else self.codebook
+        if not self.is_spherical:
+            return self.codebook
+        # Of trained codes the backward pass needs them as they are now, before any is revived.
+        return functional.normalize(self.codebook if self.config.ema else self.codebook.clone(), dim=1)
 
     def forward(self, latents: Float[Tensor, "P D"]) -> Quantised:
         """Quantise `latents`; in training mode the codes then follow them.

@@ -70,9 +70,8 @@ class RVQBottleneck(nn.Module):
 
     def embed_codes(self, codes: Int[Tensor, "P Q"]) -> Float[Tensor, "P D"]:
         """Return the values that the decoder sees for `codes`."""
-        chosen = zip(codes.unbind(dim=1), self.quantisers, strict=True)
-        parts = [functional.embedding(code, quantiser.read_codes()) for code, quantiser in chosen]
-        total = torch.zeros_like(parts[0])
-        for part in parts:
-            total = total + part
+        total = torch.zeros(codes.shape[0], self.config.latent_dim, device=codes.device)
+        for code, quantiser in zip(codes.unbind(dim=1), self.quantisers, strict=True):
+            assert isinstance(quantiser, Codebook)
+            total = total + functional.embedding(code, quantiser.read_codes())
         return total
