@@ -42,7 +42,7 @@ class KLBottleneck(nn.Module):
 
         name: str = "kl"
         latent_dim: int = 32
-        beta: float = 1e-5
+        beta: float = 1e-4
         beta_warmup_epochs: float = 0.0
 
         def __post_init__(self) -> None:
