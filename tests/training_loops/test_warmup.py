@@ -89,7 +89,9 @@ def test_losses_are_of_the_final_weight_in_every_epoch(train_in, tmp_path: Path)
     assert losses.to_numpy() == pytest.approx((rows.metric_rec_tokens + BETA * rows.metric_kl).to_numpy())
 
 
-@pytest.mark.parametrize("step", [5, 20, 30])
+@pytest.mark.parametrize(
+    "step", [pytest.param(5, marks=pytest.mark.slow), 20, pytest.param(30, marks=pytest.mark.slow)]
+)
 def test_run_stopped_in_its_warm_up_goes_on_to_the_same_numbers(
     step: int, train_in, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
