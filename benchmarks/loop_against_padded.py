@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from _timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
 from _workload import BareLoop, configure, join_events, load_data, take_events
 from thesis_ml.architectures.autoencoder.base import Autoencoder
+from thesis_ml.architectures.autoencoder.bottlenecks.codebook import Codebook
 from thesis_ml.architectures.autoencoder.bottlenecks.vq import VQBottleneck
 from thesis_ml.architectures.autoencoder.decoders.mlp import MLPDecoder
 from thesis_ml.architectures.autoencoder.encoders.mlp import MLPEncoder
@@ -58,7 +59,7 @@ class OneHotVQ(nn.Module):
     usage: Tensor
     sums: Tensor
 
-    def __init__(self, ours: VQBottleneck) -> None:
+    def __init__(self, ours: Codebook) -> None:
         super().__init__()
         self.decay = ours.config.ema_decay
         self.register_buffer("codebook", ours.codebook.detach().clone())
@@ -92,7 +93,7 @@ class PaddedAutoencoder(nn.Module):
         encoder, decoder = copy.deepcopy(ours.encoder), copy.deepcopy(ours.decoder)
         self.embed_type, self.encode = encoder.embed_type, encoder.stack
         self.trunk, self.heads = decoder.trunk, decoder.heads
-        self.quantise = OneHotVQ(ours.bottleneck) if isinstance(ours.bottleneck, VQBottleneck) else None
+        self.quantise = OneHotVQ(ours.bottleneck.quantiser) if isinstance(ours.bottleneck, VQBottleneck) else None
         self.weights = weights
         self.log_met_scale = log_met_scale
 

@@ -78,10 +78,10 @@ def make_pair(case: Case) -> tuple[VQBottleneck, OneHotVQ, Tensor]:
     config = VQBottleneck.Config(latent_dim=LATENT_DIM, codebook_size=case.n_codes)
     ours = VQBottleneck(config)
     n_tokens = case.n_events * TOKENS_PER_EVENT
-    while int(ours.n_placed) < case.n_codes:
+    while int(ours.quantiser.n_placed) < case.n_codes:
         ours(torch.randn(n_tokens, LATENT_DIM, generator=generator))
     latents = torch.randn(n_tokens, LATENT_DIM, generator=generator).requires_grad_()
-    return ours, OneHotVQ(ours.codebook, ours.code_usage, config.ema_decay), latents
+    return ours, OneHotVQ(ours.quantiser.codebook, ours.quantiser.code_usage, config.ema_decay), latents
 
 
 def step_ours(module: VQBottleneck, latents: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ def time_steps(step: Callable[[], Tensor], n_steps: int) -> float:
 def run_case(case: Case, n_rounds: int) -> Timing:
     """Time both modules in turn, in alternating order."""
     ours, one_hot, latents = make_pair(case)
-    codebook = ours.codebook.clone()
+    codebook = ours.quantiser.codebook.clone()
     steps: list[Callable[[], Tensor]] = [lambda: step_one_hot(one_hot, latents), lambda: step_ours(ours, latents)]
     theirs, mine = (step() for step in steps)
     check_equal_codes(latents, codebook, mine, theirs)

@@ -103,6 +103,12 @@ WRONG: Mapping[str, tuple[str, ...]] = {
     "phase1.latent_space.latent_dim": WIDTH,
     "phase1.latent_space.codebook_size": (*COUNT, "1048577", "null"),
     "phase1.latent_space.beta": ("-0.1", *REAL, "null"),
+    "phase1.latent_space.beta_warmup_epochs": ("-1", "10", "9.5", *REAL, "null"),
+    "phase1.latent_space.levels": ("[]", "[8,2]", "[1024,1025]", "[8,8.5]", "[true]", "8", "null"),
+    "phase1.latent_space.n_quantizers": (*COUNT, "65", "null"),
+    "phase1.latent_space.distance": NAMES,
+    "phase1.latent_space.gradient": NAMES,
+    "phase1.latent_space.code_dim": (*COUNT, "32", "33"),
     "phase1.latent_space.ema": SWITCH,
     "phase1.latent_space.ema_decay": (*SHARE, "null"),
     "phase1.latent_space.revive_below": (*SHARE, "null"),
@@ -137,6 +143,9 @@ WRONG: Mapping[str, tuple[str, ...]] = {
 STARTS: Mapping[str, tuple[str, ...]] = {
     "": ("env=stoomboot", "phase1/loss=huber"),
     "data.synthetic": ("data=synthetic",),
+    "phase1.latent_space.levels": ("phase1/latent_space=fsq",),
+    "phase1.latent_space.n_quantizers": ("phase1/latent_space=rvq",),
+    "phase1.latent_space.beta_warmup_epochs": ("phase1/latent_space=kl",),
     "task": ("loop=test_mlp",),
     "general": ("loop=test_mlp",),
 }
@@ -214,7 +223,9 @@ def test_values_that_stand_in_the_files_are_right(start: str, compose_for: Calla
         (("phase1/latent_space=linear", "phase1.latent_space.latent_dim=4"), True),
         (("phase1/latent_space=linear", "phase1.latent_space.latent_dim=3"), False),
         (("phase1/latent_space=none", "data.features=[pt,eta,phi]", "phase1.latent_space.latent_dim=3"), True),
+        (("phase1/latent_space=kl", "phase1.latent_space.latent_dim=4"), True),
         (("phase1/latent_space=vq", "phase1.latent_space.latent_dim=32"), False),
+        (("phase1/latent_space=fsq", "phase1.latent_space.levels=[5,5,5,5]"), False),
     ],
 )
 def test_latent_as_wide_as_the_features_is_warned_about(

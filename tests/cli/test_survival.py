@@ -58,6 +58,20 @@ CASES = {
         "phase1.trainer.schedule=constant",
         "phase1.trainer.early_stopping=3",
     ),
+    "kl with noise and warm-up, early stopping": (
+        *SMALL,
+        "phase1/latent_space=kl",
+        "phase1.latent_space.beta=1e-2",
+        "phase1.latent_space.beta_warmup_epochs=1.5",
+        "phase1.trainer.early_stopping=3",
+    ),
+    "rvq with revival, accumulated": (
+        *SMALL,
+        "phase1/latent_space=rvq",
+        "phase1.latent_space.codebook_size=32",
+        "phase1.latent_space.revive_below=0.5",
+        "phase1.trainer.accumulate=3",
+    ),
     "table of two classes, averaged": (*TABLE, "task=binary", "general.trainer.average_decay=0.999"),
     "table with dropout, 2 threads, accumulated": (
         *TABLE,

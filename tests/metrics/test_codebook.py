@@ -42,6 +42,15 @@ def test_summarise_code_usage_gives_known_numbers() -> None:
     assert summary["n_dead_codes"] == 2
 
 
+def test_summarise_code_usage_of_a_stack_averages_perplexity_and_counts_all_codes() -> None:
+    summary = summarise_code_usage(np.array([[3, 3, 0, 0], [1, 1, 2, 2], [6, 0, 0, 0]]))
+
+    entropy = 2 / 3 * math.log(3) + 1 / 3 * math.log(6)
+    assert summary["perplexity"] == pytest.approx((2 + math.exp(entropy) + 1) / 3)
+    assert summary["usage"] == pytest.approx(7 / 12)
+    assert summary["n_dead_codes"] == 5
+
+
 @pytest.mark.parametrize("n_codes", [1, 512])
 def test_summarise_code_usage_of_equal_use_is_the_number_of_codes(n_codes: int) -> None:
     summary = summarise_code_usage(np.full(n_codes, 7))

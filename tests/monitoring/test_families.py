@@ -198,6 +198,16 @@ def test_codebook_sorts_the_usage_of_codes_on_a_logarithmic_axis() -> None:
     assert list(drawn) == sorted(history.arrays["test_codes"], reverse=True)
 
 
+def test_codebook_draws_the_codes_of_every_quantiser_of_a_stack() -> None:
+    history = make_history()
+    rows = np.stack([history.arrays["test_codes"], history.arrays["test_codes"][::-1] // 2, np.arange(64)])
+    panel = draw_codebook(replace(history, arrays={**history.arrays, "test_codes": rows})).axes[-1]
+
+    drawn = [sorted(line.get_ydata()) for line in panel.get_lines()[:3]]
+    assert drawn == [sorted(row[row > 0]) for row in rows]
+    assert panel.get_legend_handles_labels()[1] == ["test, first of 3", "last", "uniform"]
+
+
 def test_codebook_survives_counts_that_are_all_zero() -> None:
     epochs = [
         EpochFacts(

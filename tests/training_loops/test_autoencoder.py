@@ -8,6 +8,7 @@ import torch
 
 from data_files import join_events, random_events, random_splits, sample_splits, write_tokens_file
 from run_results import RESULT_KEYS, without_folder
+from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECKS
 from thesis_ml.architectures.build import build_model, parse_model
 from thesis_ml.data.batch import DataDims
 from thesis_ml.data.config import DataConfig, SyntheticConfig
@@ -20,17 +21,16 @@ from thesis_ml.monitoring import budget
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.monitoring.families import FAMILIES
 from thesis_ml.monitoring.orchestrator import build_monitoring
-from thesis_ml.training_loops.autoencoder import train
+from thesis_ml.training_loops.autoencoder import parse_autoencoder, train
 from thesis_ml.utils.checkpoints import load_checkpoint
 
 SMALL = (
     "data.limit_events=400",
     "phase1.encoder.enc_hidden=[16]",
     "phase1.decoder.dec_hidden=[16]",
-    "phase1.latent_space.latent_dim=4",
     "logging.make_plots=false",
 )
-VQ = ("phase1/latent_space=vq", "phase1.latent_space.codebook_size=16")
+VQ = ("phase1/latent_space=vq", "phase1.latent_space.latent_dim=4", "phase1.latent_space.codebook_size=16")
 NOTHING_WRITTEN = "logging.save_artifacts=false"
 
 
@@ -51,7 +51,7 @@ def test_train_returns_the_same_keys_as_every_loop(train_with) -> None:
     assert set(result) == RESULT_KEYS
 
 
-@pytest.mark.parametrize("latent_space", ["none", "linear", "vq"])
+@pytest.mark.parametrize("latent_space", sorted(BOTTLENECKS))
 def test_train_lowers_the_loss(train_with, tmp_path: Path, latent_space: str) -> None:
     train_with(f"phase1/latent_space={latent_space}", "phase1.trainer.epochs=3", "phase1.trainer.batch_size=32")
 
@@ -175,7 +175,7 @@ def splits_with_empty_events() -> dict:
     return {name: join_events(events, random_events(2, seed=9, max_tokens=0)) for name, events in splits.items()}
 
 
-@pytest.mark.parametrize("latent_space", ["none", "linear", "vq"])
+@pytest.mark.parametrize("latent_space", sorted(BOTTLENECKS))
 def test_padding_of_the_file_changes_no_loss(
     train_with, tmp_path: Path, splits_with_empty_events, latent_space
 ) -> None:
@@ -243,6 +243,28 @@ def test_early_stopping_ends_a_run_that_no_longer_improves(train_with, tmp_path:
 def test_unknown_monitor_names_those_that_exist(train_with) -> None:
     with pytest.raises(ConfigError, match=r"phase1\.trainer\.monitor: unknown 'rec_mes'; available: .*rec_mse"):
         train_with("phase1.trainer.monitor=rec_mes", NOTHING_WRITTEN)
+
+
+@pytest.mark.parametrize(
+    ("latent_space", "monitors", "others"),
+    [
+        ("none", (), ("commit", "codebook", "kl", "perplexity", "usage", "bits_per_token")),
+        ("kl", ("kl",), ("commit", "perplexity", "kl_bits")),
+        ("fsq", ("perplexity", "usage"), ("commit", "kl")),
+        ("vq", ("commit", "perplexity"), ("codebook", "kl", "entropy_bits")),
+        ("rvq", ("commit", "n_dead_codes"), ("codebook", "kl")),
+    ],
+)
+def test_only_what_a_bottleneck_gives_may_be_monitored(
+    latent_space: str, monitors: tuple[str, ...], others: tuple[str, ...], compose_cfg
+) -> None:
+    group = f"phase1/latent_space={latent_space}"
+    for name in ("rec_mse", "loss", *monitors):
+        assert parse_autoencoder(compose_cfg(group, f"phase1.trainer.monitor={name}")).trainer.monitor == name
+
+    for name in others:
+        with pytest.raises(ConfigError, match=rf"phase1\.trainer\.monitor: unknown '{name}'"):
+            parse_autoencoder(compose_cfg(group, f"phase1.trainer.monitor={name}"))
 
 
 def test_a_bottleneck_that_copies_is_warned_of(train_with, tmp_path: Path) -> None:

@@ -167,6 +167,17 @@ def test_a_finite_loss_is_not_bad(make_task, split: TokenSplit) -> None:
     assert not train_once(make_task(), split, TrainerConfig()).has_bad_loss
 
 
+@pytest.mark.parametrize(("accumulate", "expected"), [(1, [0, 1, 2, 3, 4]), (2, [0, 0, 2, 2, 4]), (9, [0, 0, 0, 0, 0])])
+def test_progress_counts_epochs_before_the_step(make_task, accumulate: int, expected: list[int]) -> None:
+    optimisation = Optimisation(make_task(), TrainerConfig(accumulate=accumulate), n_batches=5)
+    progress = []
+    for number in range(5):
+        optimisation.start_batch(number, epoch=3)
+        progress.append(optimisation.progress)
+
+    assert progress == pytest.approx([3 + first / 5 for first in expected])
+
+
 def test_averaged_weights_are_the_moving_average_of_the_steps(make_task, split: TokenSplit) -> None:
     trainer = TrainerConfig(batch_size=100, average_decay=0.75)
     task = make_task(trainer=trainer)

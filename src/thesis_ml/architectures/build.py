@@ -61,9 +61,8 @@ def describe_copying(config: ModelConfig, n_features: int) -> str | None:
         config: The parsed components.
         n_features: Physical features per token; cos and sin of phi count as one.
     """
-    bottleneck = BOTTLENECKS[config.latent_space.name]
     width = config.latent_space.latent_dim
-    if not bottleneck.copies_when_wide or width < n_features:
+    if not config.latent_space.copies_when_wide or width < n_features:
         return None
     return (
         f"phase1.latent_space: {config.latent_space.name!r} with latent_dim {width} can copy the {n_features} features "

@@ -3,11 +3,11 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 
-def summarise_code_usage(counts: Int[NDArray[Any], " K"]) -> dict[str, float]:
+def summarise_code_usage(counts: Int[NDArray[Any], "*Q K"]) -> dict[str, float]:
     """Return perplexity, usage and the number of dead codes of an epoch.
 
     With p_i = counts_i / sum_j counts_j, the share of tokens that chose code i:
@@ -16,18 +16,31 @@ def summarise_code_usage(counts: Int[NDArray[Any], " K"]) -> dict[str, float]:
         usage = (number of i with counts_i > 0) / K
         n_dead_codes = number of i with counts_i = 0
 
+    Of several quantisers perplexity is the mean over them, usage and dead codes are those of all codes together.
     Perplexity is no average over batches: a batch sees few codes, so counts are summed over the epoch first.
 
     Args:
-        counts: How often each code was chosen in the epoch. Without a single choice all results are NaN.
+        counts: How often each code was chosen in the epoch, a row per quantiser where there are several. Without a
+            single choice all results are NaN.
     """
-    total = counts.sum()
-    if total == 0:
+    if counts.sum() == 0:
         return {"perplexity": np.nan, "usage": np.nan, "n_dead_codes": np.nan}
-    used = counts[counts > 0]
-    shares = used / total
+    n_used = int((counts > 0).sum())
     return {
-        "perplexity": float(np.exp(-(shares * np.log(shares)).sum())),
-        "usage": used.size / counts.size,
-        "n_dead_codes": float(counts.size - used.size),
+        "perplexity": float(np.exp(measure_entropies(counts)).mean()),
+        "usage": n_used / counts.size,
+        "n_dead_codes": float(counts.size - n_used),
     }
+
+
+def measure_entropies(counts: Int[NDArray[Any], "*Q K"]) -> Float[NDArray[Any], " Q"]:
+    """Return the entropy of use of each quantiser in nats; NaN for one that chose nothing."""
+    return np.array([_measure_entropy(row) for row in np.atleast_2d(counts)])
+
+
+def _measure_entropy(counts: Int[NDArray[Any], " K"]) -> float:
+    used = counts[counts > 0]
+    if used.size == 0:
+        return float("nan")
+    shares = used / used.sum()
+    return float(-(shares * np.log(shares)).sum())

@@ -27,7 +27,7 @@ class RunArrays:
         for column, feature in enumerate(self._features):
             self._arrays[name_edges(feature)] = build_edges(tokens[:, column], feature)
 
-    def add_split(self, split: str, residuals: ResidualTally, counts: Mapping[str, Int[Tensor, " K"]]) -> None:
+    def add_split(self, split: str, residuals: ResidualTally, counts: Mapping[str, Int[Tensor, "*Q K"]]) -> None:
         """Add the tokens that an evaluation of `split` went over, and what it counted."""
         for kind, values in residuals.tokens().items():
             for column, feature in enumerate(self._features):

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from omegaconf import DictConfig
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
 from thesis_ml.architectures.autoencoder.base import Autoencoder, Reconstruction
-from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECKS
+from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECK_TERMS
 from thesis_ml.architectures.autoencoder.losses.globals_loss import globals_loss
 from thesis_ml.architectures.build import build_loss, build_model
 from thesis_ml.data.batch import TokenBatch, mean_over_events, mean_over_tokens
@@ -29,14 +28,14 @@ from thesis_ml.utils.seed import set_all_seeds
 class AutoencoderTask:
     """Reconstruct tokens; the type head, the globals head and the bottleneck may add loss terms."""
 
-    term_names = ("rec_tokens", "rec_types", "rec_globals", "commit", "codebook")
+    term_names = ("rec_tokens", "rec_types", "rec_globals", *BOTTLENECK_TERMS)
     metric_names = ("type_accuracy",)
     epoch_metric_names = ("perplexity", "usage", "n_dead_codes")
     per_event_names = ("rec_globals",)
     plot_families = ("losses", "metrics", "recon", "codebook", "latency")
 
     def __init__(self, model: Autoencoder, data: TokenData, config: ExperimentConfig) -> None:
-        self.model = model
+        self.model = self.codec = model
         self.feature_loss = build_loss(config.phase1, data.dims)
         self.log_met_scale = data.normalizer.global_statistics[0].scale
         self.weights: Mapping[str, float] = {
@@ -50,11 +49,22 @@ class AutoencoderTask:
         self.optimizers: Mapping[str, Optimizer] = {"main": self.optimizer}
 
     def train_step(self, batch: TokenBatch, apply_gradients: ApplyGradients) -> StepResult:
-        step = self.eval_step(batch)
+        weights = {**self.weights, **self.model.traits.weigh_losses(apply_gradients.progress)}
+        step = self._compare(batch, weights)
         apply_gradients(step.loss, self.optimizer)
         return step
 
     def eval_step(self, batch: TokenBatch) -> StepResult:
+        return self._compare(batch, self.weights)
+
+    def finish_epoch(self, sums: EpochSums) -> dict[str, float]:
+        """Return the loss with its final weights, and how the codes were used."""
+        numbers = {"loss": float(sum(self.weights[name] * value for name, value in sums.terms.items()))}
+        if "codes" in sums.counts:
+            numbers |= summarise_code_usage(sums.counts["codes"].cpu().numpy())
+        return numbers
+
+    def _compare(self, batch: TokenBatch, weights: Mapping[str, float]) -> StepResult:
         output: Reconstruction = self.model(batch)
         token_terms = {"rec_tokens": self.feature_loss(output.features, batch.features), **output.latent.losses}
         metrics = {name: mean_over_tokens(values, batch) for name, values in output.latent.metrics.items()}
@@ -67,16 +77,8 @@ class AutoencoderTask:
             terms["rec_globals"] = mean_over_events(
                 globals_loss(output.globals, batch.globals, self.log_met_scale), batch
             )
-        return StepResult(self._weigh(terms), terms, output.features, metrics, output.latent.counts)
-
-    def finish_epoch(self, sums: EpochSums) -> dict[str, float]:
-        numbers = {"loss": float(sum(self.weights[name] * value for name, value in sums.terms.items()))}
-        if "codes" in sums.counts:
-            numbers |= summarise_code_usage(sums.counts["codes"].cpu().numpy())
-        return numbers
-
-    def _weigh(self, terms: Mapping[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
-        return torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()
+        loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
+        return StepResult(loss, terms, output.features, metrics, output.latent.counts)
 
 
 def parse_autoencoder(cfg: DictConfig) -> ExperimentConfig:
@@ -98,9 +100,9 @@ def list_unmeasured(config: ExperimentConfig) -> set[str]:
     unmeasured = set() if decoder.predicts_types else {"rec_types", "type_accuracy"}
     if not decoder.predicts_globals:
         unmeasured.add("rec_globals")
-    if BOTTLENECKS[latent_space.name].copies_when_wide:
-        return unmeasured | {"commit", "codebook", *AutoencoderTask.epoch_metric_names}
-    return unmeasured | ({"codebook"} if getattr(latent_space, "ema", False) else set())
+    if not latent_space.codebook_sizes:
+        unmeasured |= set(AutoencoderTask.epoch_metric_names)
+    return unmeasured | (set(BOTTLENECK_TERMS) - set(latent_space.loss_weights))
 
 
 def train(cfg: DictConfig) -> dict[str, Any]:

@@ -63,6 +63,8 @@ class RunConfig(Protocol):
         overrides: What the user typed.
         job_id: Number of the job in its sweep, blank for a single run.
         copy_warning: What the user should know before the first step, if anything.
+        n_warmup_epochs: Epochs that begin with another objective than the final one, so that none of them may become
+            the best or count for early stopping. Numbers of the validation split are always of the final objective.
     """
 
     @property
@@ -85,6 +87,9 @@ class RunConfig(Protocol):
 
     @property
     def copy_warning(self) -> str | None: ...
+
+    @property
+    def n_warmup_epochs(self) -> int: ...
 
     def read_fingerprint(self) -> str:
         """Return the fingerprint of the data that this configuration asks for, without loading it."""

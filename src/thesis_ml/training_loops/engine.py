@@ -23,6 +23,7 @@ from thesis_ml.training_loops.checkpoint import (
     read_best,
     restore_task,
 )
+from thesis_ml.training_loops.compression import measure_codes, measure_rounding
 from thesis_ml.training_loops.contracts import RunConfig, RunData
 from thesis_ml.training_loops.optimisation import Optimisation
 from thesis_ml.training_loops.recording import LEARNING_RATE, Start, check_monitor, list_metric_names, open_run_recorder
@@ -161,7 +162,8 @@ class Training:
         self.epoch, self.batch = epoch, batch
         self._tally.load_state_dict(state["tally"], self.device)
         self.losses = {split: float(state["losses"][split]) for split in (("train", "val") if epoch else ())}
-        self.best = read_best(state["best"], self.task.model, self.config.trainer.monitor) if epoch else None
+        is_judged = epoch > self.config.n_warmup_epochs
+        self.best = read_best(state["best"], self.task.model, self.config.trainer.monitor) if is_judged else None
         self.n_stalled = int(state["n_stalled"])
         self._train_clock = Stopwatch(float(state["train_s"]))
         self._wait_clock = Stopwatch(float(state["wait_s"]))
@@ -198,6 +200,7 @@ class Training:
         session.recorder.save_arrays(arrays.to_dict())
         session.recorder.record_train_end(self.best.epoch)
         test = self._evaluate("test", session.stops, arrays)
+        test |= self._measure_compression(test, arrays)
         result = {
             "best_monitor": self.best.metrics[self.config.trainer.monitor],
             "best_val_loss": self.best.metrics["loss"],
@@ -254,7 +257,7 @@ class Training:
         self._set_mode(training=True)
         batches = TimedBatches(self._iterate_train(), self._wait_clock)
         for number, batch in enumerate(batches, start=self.batch):
-            self.optimisation.start_batch(number)
+            self.optimisation.start_batch(number, self.epoch)
             with self._autocast():
                 step = self.task.train_step(batch, self.optimisation)
             if self.optimisation.has_bad_loss:
@@ -308,6 +311,17 @@ class Training:
             arrays.add_split(split, residuals, tally.counts)
         return {**numbers, **residuals.finish()}
 
+    def _measure_compression(self, test: Mapping[str, float], arrays: RunArrays) -> dict[str, float]:
+        """Return what a token costs in bits; nothing of a task that compresses none."""
+        codec = self.task.codec
+        if codec is None:
+            return {}
+        if codec.codebook_sizes:
+            return measure_codes(codec.codebook_sizes, arrays.to_dict().get("test_codes"))
+        with self._autocast():
+            numbers = measure_rounding(codec, self.splits["test"], self.data.dims, self.config.trainer.batch_size)
+        return {**numbers, "kl_bits": test["kl"] / math.log(2)} if "kl" in test else numbers
+
     def _set_mode(self, *, training: bool) -> None:
         for module in self.task.modules.values():
             module.train(training)
@@ -318,7 +332,10 @@ class Training:
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def _judge(self, val: dict[str, float]) -> bool:
-        """Keep the weights when the monitored number is the best so far, and say whether it is."""
+        """Keep the weights when the monitored number is the best so far, and say whether it is.
+
+        An epoch that began in the warm-up is not judged: weights trained for another objective are no candidates.
+        """
         name = self.config.trainer.monitor
         value = val.get(name, math.nan)
         if math.isnan(value):
@@ -326,6 +343,8 @@ class Training:
             raise ConfigError(
                 f"{self.config.trainer_key}.monitor: {name!r} is not measured in this run; measured: {measured}"
             )
+        if self.epoch < self.config.n_warmup_epochs:
+            return False
         best = math.nan if self.best is None else self.best.metrics[name]
         is_better = value > best if name in HIGHER_IS_BETTER else value < best
         if self.best is not None and not is_better:

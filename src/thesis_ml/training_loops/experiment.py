@@ -1,5 +1,6 @@
 """The typed configuration of one run of thesis-train."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, ClassVar
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from thesis_ml.architectures.autoencoder.base import BottleneckConfig
 from thesis_ml.architectures.build import ModelConfig, describe_copying, parse_model
 from thesis_ml.config import hint_nearest, parse_config, require, to_plain
 from thesis_ml.data.config import DataConfig
@@ -48,6 +50,11 @@ class ExperimentConfig:
         """A warning when the bottleneck can copy its input."""
         return describe_copying(self.phase1, len(self.data.features))
 
+    @property
+    def n_warmup_epochs(self) -> int:
+        """Epochs that begin before the losses of the bottleneck have their final weights."""
+        return count_warmup_epochs(self.phase1)
+
     def read_fingerprint(self) -> str:
         """Return the fingerprint of the data, without loading it."""
         return fingerprint_data(self.data)
@@ -78,12 +85,14 @@ def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
     data = parse_config(DataConfig, plain.get("data"), "data")
     model = parse_model(phase1, "phase1")
     _check_loss_weights(model, data)
+    trainer = parse_config(TrainerConfig, phase1.get("trainer"), "phase1.trainer")
+    _check_warmup(model, trainer)
     start = HydraConfig.get() if HydraConfig.initialized() else None
     return ExperimentConfig(
         loop=start.runtime.choices.get("loop") or "ae" if start else "ae",
         data=data,
         phase1=model,
-        trainer=parse_config(TrainerConfig, phase1.get("trainer"), "phase1.trainer"),
+        trainer=trainer,
         logging=logging,
         run_dir=Path(plain["run_dir"]) if logging.save_artifacts else None,
         overrides=tuple(start.overrides.task) if start else (),
@@ -95,6 +104,22 @@ def read_job_number() -> str:
     """Return the number of the job in its sweep, blank for a single run."""
     number = HydraConfig.get().job.get("num")  # type: ignore[attr-defined]
     return "" if number is None else str(number)
+
+
+def count_warmup_epochs(model: ModelConfig) -> int:
+    """Return how many epochs begin before the losses of the bottleneck have their final weights."""
+    traits: BottleneckConfig = model.latent_space
+    return math.ceil(traits.warmup_epochs)
+
+
+def _check_warmup(model: ModelConfig, trainer: TrainerConfig) -> None:
+    """Refuse a warm-up that leaves no epoch to be the best."""
+    require(
+        count_warmup_epochs(model) < trainer.epochs,
+        "phase1.latent_space.beta_warmup_epochs",
+        f"at most {trainer.epochs - 1}, so that one of the phase1.trainer.epochs ({trainer.epochs}) begins after it",
+        model.latent_space.warmup_epochs,
+    )
 
 
 def _check_loss_weights(model: ModelConfig, data: DataConfig) -> None:

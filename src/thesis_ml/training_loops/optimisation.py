@@ -36,6 +36,7 @@ class Optimisation:
         self.n_batches = n_batches
         self.n_steps = 0
         self.has_bad_loss = False
+        self._epoch = 0
         self._batch = 0
         steps_per_epoch = -(-n_batches // trainer.accumulate)
         n_steps = steps_per_epoch * trainer.epochs
@@ -61,6 +62,10 @@ class Optimisation:
         return (self._batch + 1) % self.trainer.accumulate == 0 or self._batch + 1 == self.n_batches
 
     @property
+    def _first_of_group(self) -> int:
+        return self._batch // self.trainer.accumulate * self.trainer.accumulate
+
+    @property
     def evaluation_model(self) -> nn.Module:
         """The module whose weights validation and test use: the averaged one, if there is any."""
         averages = self.averages
@@ -70,9 +75,14 @@ class Optimisation:
     def learning_rate(self) -> float:
         return float(next(iter(self.schedules.values())).get_last_lr()[0])
 
-    def start_batch(self, number: int) -> None:
-        """Say which batch of the epoch the next gradients come from."""
-        self._batch = number
+    @property
+    def progress(self) -> float:
+        """Epochs trained before this optimiser step; the same for all batches that make it."""
+        return self._epoch + self._first_of_group / self.n_batches
+
+    def start_batch(self, number: int, epoch: int = 0) -> None:
+        """Say which batch of which epoch the next gradients come from."""
+        self._epoch, self._batch = epoch, number
 
     def __call__(self, loss: Float[Tensor, ""], optimizer: Optimizer) -> None:
         """Add the gradients of `loss`, and step at the end of each group of `accumulate` batches.
@@ -89,8 +99,7 @@ class Optimisation:
             self._step(optimizer)
 
     def _group_size(self) -> int:
-        first = self._batch // self.trainer.accumulate * self.trainer.accumulate
-        return min(self.trainer.accumulate, self.n_batches - first)
+        return min(self.trainer.accumulate, self.n_batches - self._first_of_group)
 
     def _step(self, optimizer: Optimizer) -> None:
         if self.trainer.grad_clip is not None:

@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 LEARNING_RATE = "lr"
 """With `DATA_WAIT` a number of the training split that no task names: they are the engine's."""
 
+COMPRESSION = ("bits_per_token", "entropy_bits", "kl_bits")
+"""Numbers of the test split alone, which the engine measures where a task has a codec."""
+
 
 def list_metric_names(task: NamedNumbers, features: Sequence[str]) -> Sequence[str]:
     """Return every number that a run may record for the validation split, beside `loss`.
@@ -86,7 +89,11 @@ def open_run_recorder(task: Task, data: RunData, config: RunConfig, resumed: Sta
     recorder = open_recorder(
         None if folder is None else folder / FACTS_FOLDER,
         meta=meta,
-        metric_names=(LEARNING_RATE, DATA_WAIT, *list_metric_names(task, data.normalizer.features)),
+        metric_names=(
+            *(LEARNING_RATE, DATA_WAIT),
+            *list_metric_names(task, data.normalizer.features),
+            *COMPRESSION * (task.codec is not None),
+        ),
         subscribers=_list_subscribers(task, config, meta.run_id),
         resume=resumed is not None,
     )

@@ -46,6 +46,7 @@ class TableTask:
     """
 
     plot_families = ("losses", "metrics", "latency")
+    codec = None
 
     def __init__(self, model: TableModel, config: TableExperiment) -> None:
         self.model = model

@@ -81,6 +81,7 @@ class TableExperiment:
     loop: ClassVar[str] = "test_mlp"
     trainer_key: ClassVar[str] = "general.trainer"
     copy_warning: ClassVar[str | None] = None
+    n_warmup_epochs: ClassVar[int] = 0
 
     @property
     def trainer(self) -> TableTrainerConfig:

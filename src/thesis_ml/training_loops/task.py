@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from thesis_ml.architectures.autoencoder.base import Decoded, Latent
 from thesis_ml.data.batch import TokenBatch
 
 
@@ -21,7 +22,7 @@ class StepResult:
         metrics: Further averages over the batch by name.
         features: The reconstructed features, which the engine takes `rec_mse` and residuals from; None for a task that
             reconstructs nothing.
-        counts: Count vectors to be summed over the epoch.
+        counts: Counts to be summed over the epoch.
         scores: One score per event, which an evaluation keeps for all its events.
     """
 
@@ -29,7 +30,7 @@ class StepResult:
     terms: Mapping[str, Float[Tensor, ""]]
     features: Float[Tensor, "P F"] | None = None
     metrics: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
-    counts: Mapping[str, Int[Tensor, " K"]] = field(default_factory=dict)
+    counts: Mapping[str, Int[Tensor, "*Q K"]] = field(default_factory=dict)
     scores: Float[Tensor, " B"] | None = None
 
 
@@ -52,7 +53,7 @@ class EpochSums:
     """
 
     terms: Mapping[str, float]
-    counts: Mapping[str, Int[Tensor, " K"]]
+    counts: Mapping[str, Int[Tensor, "*Q K"]]
     scores: EventScores | None = None
 
 
@@ -60,7 +61,28 @@ class EpochSums:
 class ApplyGradients(Protocol):
     """The engine's optimiser step: backward, accumulate, clip, step, schedule, average."""
 
+    @property
+    def progress(self) -> float:
+        """Epochs that were trained before this step, a part of one included."""
+        ...
+
     def __call__(self, loss: Float[Tensor, ""], optimizer: Optimizer) -> None: ...
+
+
+@runtime_checkable
+class TokenCodec(Protocol):
+    """A model as far as it compresses tokens: to a `Latent`, and from the values of one back to features.
+
+    Args:
+        codebook_sizes: Codes of each quantiser; none where latents are continuous.
+    """
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]: ...
+
+    def encode(self, batch: TokenBatch) -> Latent: ...
+
+    def decode(self, values: Float[Tensor, "P D"], lengths: Int[Tensor, " B"]) -> Decoded: ...
 
 
 @runtime_checkable
@@ -89,6 +111,7 @@ class Task(NamedNumbers, Protocol):
 
     Args:
         model: The module that best_val.pt holds; its `reconstruct` is what reports use.
+        codec: What compresses tokens, whose cost in bits the engine measures; None where nothing does.
         modules: Every module with state, by name; `model` among them.
         optimizers: Every optimiser, by name.
         per_event_names: Terms and metrics that average over events; all others average over tokens.
@@ -97,6 +120,9 @@ class Task(NamedNumbers, Protocol):
 
     @property
     def model(self) -> nn.Module: ...
+
+    @property
+    def codec(self) -> TokenCodec | None: ...
 
     @property
     def modules(self) -> Mapping[str, nn.Module]: ...

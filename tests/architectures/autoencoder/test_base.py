@@ -14,11 +14,15 @@ from token_batches import find_tokens, permute_tokens, reverse_within_events, ta
 def model(request: pytest.FixtureRequest, dims: DataDims, token_batch: TokenBatch) -> Autoencoder:
     """A small model in evaluation mode; its codes, if any, lie on latents of the batch."""
     torch.manual_seed(0)
-    codes = {"codebook_size": 8} if request.param == "vq" else {}
+    keys: dict[str, dict[str, object]] = {
+        "fsq": {"levels": [5, 4, 3, 3]},
+        "vq": {"latent_dim": 4, "codebook_size": 8},
+        "rvq": {"latent_dim": 4, "codebook_size": 8, "n_quantizers": 3},
+    }
     groups = {
         "encoder": {"name": "mlp", "enc_hidden": [16]},
         "decoder": {"name": "mlp", "dec_hidden": [16]},
-        "latent_space": {"name": request.param, "latent_dim": 4, **codes},
+        "latent_space": {"name": request.param, **keys.get(request.param, {"latent_dim": 4})},
         "loss": {"name": "mse"},
     }
     model = build_model(parse_model(groups, "phase1"), dims)
@@ -84,3 +88,13 @@ def test_model_names_the_weights_of_the_terms_that_its_bottleneck_adds(
     model: Autoencoder, token_batch: TokenBatch
 ) -> None:
     assert set(model.loss_weights) == set(model(token_batch).latent.losses)
+
+
+def test_model_says_how_many_codes_each_of_its_quantisers_has(model: Autoencoder, token_batch: TokenBatch) -> None:
+    latent = model(token_batch).latent
+
+    n_quantisers = 0 if latent.codes is None else latent.codes.shape[1]
+    assert len(model.codebook_sizes) == n_quantisers
+    assert ("codes" in latent.counts) == (n_quantisers > 0)
+    for quantiser, n_codes in enumerate(model.codebook_sizes):
+        assert latent.codes[:, quantiser].max() < n_codes

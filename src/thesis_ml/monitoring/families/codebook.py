@@ -16,6 +16,9 @@ CODEBOOK_METRICS = {"perplexity": "perplexity [codes]", "usage": "codes used [%]
 CODE_COUNTS = ("test_codes", "val_codes", "code_counts")
 """Arrays that may hold how often each code was used; the first that is there is drawn."""
 
+FADING = 0.7
+"""What the last quantiser of a stack loses of its colour."""
+
 
 def draw_codebook(history: History) -> Figure | None:
     """Draw perplexity, usage and dead codes per epoch and, once counted, the usage of each code."""
@@ -44,23 +47,39 @@ def _draw_splits(axes: Axes, history: History, name: str) -> None:
 
 
 def _draw_code_usage(axes: Axes, counts: npt.NDArray[np.integer], counts_name: str) -> None:
-    """Draw the codes from the most to the least used one; unused ones have no place on a logarithmic axis."""
-    used = np.sort(counts[counts > 0])[::-1]
+    """Draw the codes of each quantiser from the most to the least used one.
+
+    Unused codes have no place on a logarithmic axis. The quantisers of a stack share a colour that fades.
+    """
+    rows = np.atleast_2d(counts)
     split = counts_name.split("_")[0]
-    n_unused = len(counts) - len(used)
-    axes.step(
-        np.arange(1, len(used) + 1),
-        used,
-        where="mid",
-        linewidth=1.2,
-        color=io_utils.choose_colour(split if split in io_utils.SPLIT_COLOURS else "val"),
-        label=f"{split}, {n_unused} of {len(counts)} unused",
-    )
+    colour = io_utils.choose_colour(split if split in io_utils.SPLIT_COLOURS else "val")
+    sorted_rows = [np.sort(row[row > 0])[::-1] for row in rows]
+    for number, used in enumerate(sorted_rows):
+        axes.step(
+            np.arange(1, len(used) + 1),
+            used,
+            where="mid",
+            linewidth=1.2,
+            color=colour,
+            alpha=1.0 - FADING * number / max(len(rows) - 1, 1),
+            label=_label_quantiser(number, rows, split),
+        )
     axes.axhline(
-        counts.sum() / len(counts), color=io_utils.REFERENCE_COLOUR, linestyle=":", linewidth=1.0, label="uniform"
+        rows[0].sum() / rows.shape[1], color=io_utils.REFERENCE_COLOUR, linestyle=":", linewidth=1.0, label="uniform"
     )
+    used = np.concatenate(sorted_rows)
     if len(used):
-        io_utils.set_log_scale(axes, float(used[0] / used[-1]))
-    axes.set_xlim(0, len(counts) + 1)
+        io_utils.set_log_scale(axes, float(used.max() / used.min()))
+    axes.set_xlim(0, rows.shape[1] + 1)
     io_utils.label_x(axes, "code, by usage")
     io_utils.draw_legend(axes)
+
+
+def _label_quantiser(number: int, rows: npt.NDArray[np.integer], split: str) -> str:
+    """Return what the legend says of a quantiser; of a stack only the first and the last one are named."""
+    if len(rows) == 1:
+        return f"{split}, {int((rows == 0).sum())} of {rows.size} unused"
+    if number == 0:
+        return f"{split}, first of {len(rows)}"
+    return "last" if number == len(rows) - 1 else f"_{number}"

@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from thesis_ml.architectures.autoencoder.bottlenecks.vq import VQBottleneck, find_nearest_codes, select_evenly
+from thesis_ml.architectures.autoencoder.bottlenecks.codebook import (
+    Codebook,
+    CodebookConfig,
+    find_nearest_codes,
+    select_evenly,
+)
+from thesis_ml.architectures.autoencoder.bottlenecks.vq import VQBottleneck
 from thesis_ml.errors import ConfigError
 
 
@@ -22,13 +28,16 @@ def make_latents(n_tokens: int, width: int = 8, seed: int = 0) -> Tensor:
     return torch.randn(n_tokens, width, generator=torch.Generator().manual_seed(seed))
 
 
-def make_vq(kind: type[VQBottleneck] = VQBottleneck, **keys: Any) -> VQBottleneck:
-    return kind(VQBottleneck.Config(**{"latent_dim": 8, "codebook_size": 64, **keys}))
+def make_vq(kind: type[Codebook] = Codebook, **keys: Any) -> VQBottleneck:
+    vq = VQBottleneck(VQBottleneck.Config(**{"latent_dim": 8, "codebook_size": 64, **keys}))
+    if kind is not Codebook:
+        vq.quantiser = kind(vq.config, vq.config.latent_dim)
+    return vq
 
 
-def make_placed_vq(kind: type[VQBottleneck] = VQBottleneck, **keys: Any) -> VQBottleneck:
+def make_placed_vq(kind: type[Codebook] = Codebook, **keys: Any) -> VQBottleneck:
     vq = make_vq(kind, **keys)
-    vq(make_latents(4 * vq.n_codes, vq.config.latent_dim, seed=99))
+    vq(make_latents(4 * vq.config.codebook_size, vq.config.latent_dim, seed=99))
     return vq
 
 
@@ -55,13 +64,13 @@ def use_threads(n_threads: int) -> Iterator[None]:
 # --- three known mistakes; each check passes for the real class and fails for its mutant ------------------------------
 
 
-class VQWithSums(VQBottleneck):
+class WithSums(Codebook):
     """The textbook moving average, which keeps the sums m_i in a buffer; right as it stands here."""
 
     sums: Tensor
 
-    def __init__(self, config: VQBottleneck.Config) -> None:
-        super().__init__(config)
+    def __init__(self, config: CodebookConfig, width: int) -> None:
+        super().__init__(config, width)
         self.register_buffer("sums", torch.zeros_like(self.codebook))
 
     def _place_codes(self, latents: Tensor) -> None:
@@ -83,85 +92,85 @@ class VQWithSums(VQBottleneck):
         self.sums.copy_(self.codebook * self.code_usage[:, None])
 
 
-class VQWithUnrelatedSums(VQWithSums):
+class WithUnrelatedSums(WithSums):
     """Mistake: the sums start at zero, so that the first step shrinks every code towards the origin."""
 
     def _match_sums(self) -> None:
         return
 
 
-class VQWithOverwrittenRevival(VQWithSums):
+class WithOverwrittenRevival(WithSums):
     """Mistake: a revived code keeps its old usage and sums, so that the next step takes it back."""
 
     def _revive_codes(self, latents: Tensor) -> None:
         usage = self.code_usage.clone()
-        VQBottleneck._revive_codes(self, latents)
+        Codebook._revive_codes(self, latents)
         self.code_usage.copy_(usage)
 
 
 def count_used_codes(vq: VQBottleneck, latents: Tensor) -> int:
-    return len(find_nearest_codes(latents, vq.codebook).unique())
+    return len(find_nearest_codes(latents, vq.quantiser.codebook).unique())
 
 
-def check_codes_stay_in_use_after_the_first_step(kind: type[VQBottleneck]) -> None:
+def check_codes_stay_in_use_after_the_first_step(kind: type[Codebook]) -> None:
     latents = make_latents(1024) + 5.0
     vq = make_vq(kind, codebook_size=256, revive_below=0.0)
-    vq._place_codes(latents)
+    vq.quantiser._place_codes(latents)
     before = count_used_codes(vq, latents)
     for _ in range(2):
         vq(latents)
     assert count_used_codes(vq, latents) >= 0.9 * before
 
 
-def check_a_revived_code_stays_where_it_was_put(kind: type[VQBottleneck]) -> None:
+def check_a_revived_code_stays_where_it_was_put(kind: type[Codebook]) -> None:
     latents = make_latents(256)
     vq = make_vq(kind, codebook_size=16, revive_below=0.5)
     vq(latents)
     lose_codes(vq, 3, 4)
     vq(latents)
-    place = vq.codebook[3].clone()
+    place = vq.quantiser.codebook[3].clone()
     assert (place == latents).all(dim=1).any()
-    vq(vq.codebook[5].repeat(20, 1))
-    assert torch.allclose(vq.codebook[3], place, atol=1e-4)
+    vq(vq.quantiser.codebook[5].repeat(20, 1))
+    assert torch.allclose(vq.quantiser.codebook[3], place, atol=1e-4)
     for _ in range(3):
         vq(latents)
-    assert (find_nearest_codes(latents, vq.codebook) == 3).any()
+    assert (find_nearest_codes(latents, vq.quantiser.codebook) == 3).any()
 
 
 def lose_codes(vq: VQBottleneck, start: int, stop: int) -> None:
     """Move codes to where no latent is, as if they had not been chosen for long."""
     with torch.no_grad():
-        vq.codebook[start:stop] = 1e3
-        vq.code_usage[start:stop] = 1e-3
-    if isinstance(vq, VQWithSums):
-        vq.sums.copy_(vq.codebook * vq.code_usage[:, None])
+        vq.quantiser.codebook[start:stop] = 1e3
+        vq.quantiser.code_usage[start:stop] = 1e-3
+    if isinstance(vq.quantiser, WithSums):
+        vq.quantiser.sums.copy_(vq.quantiser.codebook * vq.quantiser.code_usage[:, None])
 
 
 CHECKS = [check_codes_stay_in_use_after_the_first_step, check_a_revived_code_stays_where_it_was_put]
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("kind", [VQBottleneck, VQWithSums])
-def test_vq_passes_the_checks_that_its_mutants_fail(kind: type[VQBottleneck], check: Any) -> None:
+@pytest.mark.parametrize("kind", [Codebook, WithSums])
+def test_vq_passes_the_checks_that_its_mutants_fail(kind: type[Codebook], check: Any) -> None:
     check(kind)
 
 
-@pytest.mark.parametrize(("kind", "check"), [(VQWithUnrelatedSums, CHECKS[0]), (VQWithOverwrittenRevival, CHECKS[1])])
-def test_vq_checks_fail_on_known_mistakes(kind: type[VQBottleneck], check: Any) -> None:
+@pytest.mark.parametrize(("kind", "check"), [(WithUnrelatedSums, CHECKS[0]), (WithOverwrittenRevival, CHECKS[1])])
+def test_vq_checks_fail_on_known_mistakes(kind: type[Codebook], check: Any) -> None:
     with pytest.raises(AssertionError):
         check(kind)
 
 
 def test_vq_equals_the_textbook_moving_average() -> None:
-    ours, textbook = make_vq(revive_below=0.3), make_vq(VQWithSums, revive_below=0.3)
+    ours, textbook = make_vq(revive_below=0.3), make_vq(WithSums, revive_below=0.3)
 
     for seed in range(20):
         latents = make_latents(200, seed=seed)
         ours(latents)
         textbook(latents)
 
-    assert torch.allclose(ours.codebook, textbook.codebook, atol=1e-5)
-    assert torch.allclose(ours.code_usage, textbook.code_usage, atol=1e-5)
+    assert torch.allclose(ours.quantiser.codebook, textbook.quantiser.codebook, atol=1e-5)
+    assert torch.allclose(ours.quantiser.code_usage, textbook.quantiser.code_usage, atol=1e-5)
 
 
 # --- codes ------------------------------------------------------------------------------------------------------------
@@ -182,7 +191,7 @@ def test_vq_codes_equal_those_of_scikit_learn() -> None:
 
     codes = vq(latents).codes
 
-    neighbours = NearestNeighbors(n_neighbors=1).fit(vq.codebook.double().numpy())
+    neighbours = NearestNeighbors(n_neighbors=1).fit(vq.quantiser.codebook.double().numpy())
     expected = neighbours.kneighbors(latents.double().numpy(), return_distance=False)
     assert codes is not None
     assert np.array_equal(codes.numpy(), expected)
@@ -218,7 +227,7 @@ def test_find_nearest_codes_of_values_that_are_not_finite_exist(n_codes: int) ->
 
 def test_vq_values_are_the_codes_themselves() -> None:
     vq, latents = make_placed_vq(), make_latents(100)
-    before = vq.codebook.clone()
+    before = vq.quantiser.codebook.clone()
 
     latent = vq(latents)
 
@@ -252,7 +261,7 @@ def test_vq_takes_bfloat16_latents_and_keeps_float32_codes() -> None:
         latent = vq(latents)
     (latent.values.sum() + latent.losses["commit"].sum()).backward()
 
-    assert vq.codebook.dtype == torch.float32
+    assert vq.quantiser.codebook.dtype == torch.float32
     assert latents.grad is not None and latents.grad.isfinite().all()
 
 
@@ -297,9 +306,9 @@ def test_vq_without_ema_trains_its_codebook_by_the_codebook_loss() -> None:
 
 
 def test_vq_weighs_its_losses() -> None:
-    assert make_vq(beta=0.5).loss_weights == {"commit": 0.5}
-    assert make_vq(beta=0.5, ema=False).loss_weights == {"commit": 0.5, "codebook": 1.0}
-    assert make_vq(ema=False)(make_latents(9)).losses.keys() == make_vq(ema=False).loss_weights.keys()
+    assert make_vq(beta=0.5).config.loss_weights == {"commit": 0.5}
+    assert make_vq(beta=0.5, ema=False).config.loss_weights == {"commit": 0.5, "codebook": 1.0}
+    assert make_vq(ema=False)(make_latents(9)).losses.keys() == make_vq(ema=False).config.loss_weights.keys()
 
 
 # --- start ------------------------------------------------------------------------------------------------------------
@@ -309,10 +318,10 @@ def test_vq_starts_from_distinct_latents() -> None:
     latents = make_latents(100).repeat(4, 1)
     vq = make_vq(codebook_size=100)
 
-    vq._place_codes(latents)
+    vq.quantiser._place_codes(latents)
 
-    assert int(vq.n_placed) == 100
-    assert torch.equal(vq.codebook.unique(dim=0), latents.unique(dim=0))
+    assert int(vq.quantiser.n_placed) == 100
+    assert torch.equal(vq.quantiser.codebook.unique(dim=0), latents.unique(dim=0))
 
 
 def test_vq_with_more_codes_than_tokens_places_the_rest_with_later_batches() -> None:
@@ -320,14 +329,14 @@ def test_vq_with_more_codes_than_tokens_places_the_rest_with_later_batches() -> 
     first, second = make_latents(60), make_latents(60, seed=1)
 
     vq(first)
-    after_first = vq.codebook.clone()
+    after_first = vq.quantiser.codebook.clone()
     vq(torch.cat([first, second]))
 
     assert len(after_first.unique(dim=0)) == 100
     assert after_first.abs().max() <= first.abs().max()
-    assert torch.equal(vq.codebook[:60], after_first[:60])
-    assert {tuple(row) for row in vq.codebook[60:].tolist()} <= {tuple(row) for row in second.tolist()}
-    assert int(vq.n_placed) == 100
+    assert torch.equal(vq.quantiser.codebook[:60], after_first[:60])
+    assert {tuple(row) for row in vq.quantiser.codebook[60:].tolist()} <= {tuple(row) for row in second.tolist()}
+    assert int(vq.quantiser.n_placed) == 100
 
 
 def test_vq_places_no_latent_twice() -> None:
@@ -336,7 +345,7 @@ def test_vq_places_no_latent_twice() -> None:
     for _ in range(3):
         vq(latents)
 
-    assert int(vq.n_placed) == 60
+    assert int(vq.quantiser.n_placed) == 60
 
 
 def test_vq_starts_where_all_latents_are_equal() -> None:
@@ -367,7 +376,7 @@ def test_vq_start_costs_no_more_than_another_search_per_batch() -> None:
             vq(latents)
         work.append(counter.n_elements)
 
-    assert int(vq.n_placed) == 8192
+    assert int(vq.quantiser.n_placed) == 8192
     assert max(work[:-1]) <= 2.2 * work[-1]
 
 
@@ -382,7 +391,7 @@ def test_vq_codes_stay_within_the_data_they_quantise(seed: int) -> None:
     for _ in range(50):
         bottleneck(latents)
 
-    assert bottleneck.codebook.abs().max() <= latents.abs().max()
+    assert bottleneck.quantiser.codebook.abs().max() <= latents.abs().max()
 
 
 def test_vq_converges_to_the_means_of_its_latents() -> None:
@@ -391,9 +400,9 @@ def test_vq_converges_to_the_means_of_its_latents() -> None:
     for _ in range(200):
         vq(latents)
 
-    codes = find_nearest_codes(latents, vq.codebook)
+    codes = find_nearest_codes(latents, vq.quantiser.codebook)
     means = torch.stack([latents[codes == code].mean(dim=0) for code in range(8)])
-    assert torch.allclose(vq.codebook, means, atol=1e-4)
+    assert torch.allclose(vq.quantiser.codebook, means, atol=1e-4)
 
 
 @pytest.mark.parametrize("ema", [True, False])
@@ -403,10 +412,10 @@ def test_vq_moves_at_most_the_allowed_number_of_codes_per_step(ema: bool) -> Non
     n_lost: list[int] = []
     for seed in range(5):
         vq(make_latents(300, seed=seed))
-        n_lost.append(int((vq.codebook == 1e3).all(dim=1).sum()))
+        n_lost.append(int((vq.quantiser.codebook == 1e3).all(dim=1).sum()))
 
     assert n_lost == [15, 10, 5, 0, 0]
-    assert (vq.code_usage > 1).all()
+    assert (vq.quantiser.code_usage > 1).all()
 
 
 @pytest.mark.slow

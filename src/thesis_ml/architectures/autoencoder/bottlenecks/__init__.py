@@ -2,12 +2,29 @@
 
 from collections.abc import Mapping
 
+from thesis_ml.architectures.autoencoder.bottlenecks.fsq import FSQBottleneck
 from thesis_ml.architectures.autoencoder.bottlenecks.identity import IdentityBottleneck
+from thesis_ml.architectures.autoencoder.bottlenecks.kl import KLBottleneck
 from thesis_ml.architectures.autoencoder.bottlenecks.linear import LinearBottleneck
+from thesis_ml.architectures.autoencoder.bottlenecks.rvq import RVQBottleneck
 from thesis_ml.architectures.autoencoder.bottlenecks.vq import VQBottleneck
 
-BOTTLENECKS: Mapping[str, type[IdentityBottleneck] | type[LinearBottleneck] | type[VQBottleneck]] = {
+BOTTLENECKS: Mapping[
+    str,
+    type[IdentityBottleneck]
+    | type[LinearBottleneck]
+    | type[KLBottleneck]
+    | type[VQBottleneck]
+    | type[RVQBottleneck]
+    | type[FSQBottleneck],
+] = {
     "none": IdentityBottleneck,
     "linear": LinearBottleneck,
+    "kl": KLBottleneck,
     "vq": VQBottleneck,
+    "rvq": RVQBottleneck,
+    "fsq": FSQBottleneck,
 }
+
+BOTTLENECK_TERMS = ("commit", "codebook", "kl")
+"""Every loss term that some bottleneck adds: a table of facts has a column for each."""

@@ -1,23 +1,19 @@
 """The bottleneck that is none."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from thesis_ml.architectures.autoencoder.base import Latent
+from thesis_ml.architectures.autoencoder.base import BottleneckConfig, Latent
 from thesis_ml.config import LARGEST_WIDTH, require_between
 
 
 class IdentityBottleneck(nn.Module):
     """Let the `latent_dim` values of every token's latent through as they are."""
 
-    loss_weights: Mapping[str, float] = {}
-    copies_when_wide = True
-
     @dataclass(frozen=True)
-    class Config:
+    class Config(BottleneckConfig):
         name: str = "none"
         latent_dim: int = 32
 
@@ -26,6 +22,7 @@ class IdentityBottleneck(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
+        self.config = config
 
     def forward(self, latents: Float[Tensor, "P D"]) -> Latent:
         return Latent(values=latents)

@@ -1,23 +1,19 @@
 """A linear bottleneck: as narrow as `latent_dim`."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from thesis_ml.architectures.autoencoder.base import Latent
+from thesis_ml.architectures.autoencoder.base import BottleneckConfig, Latent
 from thesis_ml.config import LARGEST_WIDTH, require_between
 
 
 class LinearBottleneck(nn.Module):
     """Mix the `latent_dim` values of every token's latent linearly, without quantising them."""
 
-    loss_weights: Mapping[str, float] = {}
-    copies_when_wide = True
-
     @dataclass(frozen=True)
-    class Config:
+    class Config(BottleneckConfig):
         name: str = "linear"
         latent_dim: int = 32
 
@@ -26,6 +22,7 @@ class LinearBottleneck(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
+        self.config = config
         self.project = nn.Linear(config.latent_dim, config.latent_dim)
 
     def forward(self, latents: Float[Tensor, "P D"]) -> Latent:
