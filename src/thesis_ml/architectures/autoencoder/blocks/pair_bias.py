@@ -44,7 +44,7 @@ class PairBias(nn.Module):
         self.dims = dims
         self.stack = MLP(len(TYPICAL), (PAIR_HIDDEN,), n_heads, config)
 
-    def forward(self, features: Float[Tensor, "P F"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B N T T"]:
+    def forward(self, features: Float[Tensor, "P F"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B heads T T"]:
         pairs = list_pairs(lengths)
         with torch.no_grad():
             physics = compute_pair_physics(decode_tokens(features, self.dims), pairs)
@@ -90,10 +90,12 @@ def compute_mass2(tokens: Mapping[str, Float[Tensor, " P"]], pairs: Pairs) -> Fl
     return m1 + m2 + 2 * massive + opening
 
 
-def place_pairs(values: Float[Tensor, "M N"], pairs: Pairs, lengths: Int[Tensor, " B"]) -> Float[Tensor, "B N T T"]:
+def place_pairs(
+    values: Float[Tensor, "M heads"], pairs: Pairs, lengths: Int[Tensor, " B"]
+) -> Float[Tensor, "B heads T T"]:
     """Return the values of all pairs of every event in a padded tensor, receivers before senders, 0 elsewhere."""
     view = view_densely(lengths)
     n_events, longest = view.is_token.shape
     slots = view.slots.index_select(0, pairs.receivers) * longest + view.slots.index_select(0, pairs.senders) % longest
     places = values.new_zeros(n_events * longest * longest, values.shape[1]).index_copy(0, slots, values)
-    return places.view(n_events, longest, longest, -1).permute(0, 3, 1, 2)
+    return places.view(n_events, longest, longest, values.shape[1]).permute(0, 3, 1, 2)

@@ -60,25 +60,25 @@ class AttentionBlock(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def forward(
-        self, hidden: Float[Tensor, "P H"], view: DenseView, bias: Float[Tensor, "B N T T"] | None
+        self, hidden: Float[Tensor, "P H"], view: DenseView, bias: Float[Tensor, "B heads T T"] | None
     ) -> Float[Tensor, "P H"]:
         hidden = hidden + self.gate * self.drop(self._attend(self.norm_attention(hidden), view, bias))
         added: Tensor = hidden + self.drop(self.dense(self.norm_dense(hidden)))
         return added
 
     def _attend(
-        self, hidden: Float[Tensor, "P H"], view: DenseView, bias: Float[Tensor, "B N T T"] | None
+        self, hidden: Float[Tensor, "P H"], view: DenseView, bias: Float[Tensor, "B heads T T"] | None
     ) -> Float[Tensor, "P H"]:
-        n_events, longest = view.is_token.shape
-        padded = view.pad(self.project_in(hidden))
-        query, key, value = padded.view(n_events, longest, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-        mask = view.is_token.view(n_events, 1, 1, longest)
+        query, key, value = (self._split_heads(view.pad(part)) for part in self.project_in(hidden).chunk(3, dim=1))
+        mask = view.is_token[:, None, None, :]
         if bias is not None:
             mask = bias.to(query.dtype).masked_fill(~mask, -torch.inf)
         seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        tokens = view.unpad(seen.transpose(1, 2).reshape(n_events, longest, -1))
-        attended: Tensor = self.project_out(tokens)
+        attended: Tensor = self.project_out(view.unpad(seen.transpose(1, 2).flatten(2)))
         return attended
+
+    def _split_heads(self, places: Float[Tensor, "B T H"]) -> Float[Tensor, "B heads T W"]:
+        return places.unflatten(2, (self.n_heads, -1)).transpose(1, 2)
 
 
 class Transformer(nn.Module):
@@ -98,7 +98,7 @@ class Transformer(nn.Module):
         self,
         tokens: Float[Tensor, "P I"],
         lengths: Int[Tensor, " B"],
-        bias: Float[Tensor, "B N T T"] | None = None,
+        bias: Float[Tensor, "B heads T T"] | None = None,
     ) -> Float[Tensor, "P H"]:
         view = view_densely(lengths)
         hidden: Tensor = self.embed(tokens)
