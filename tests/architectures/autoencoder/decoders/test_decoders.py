@@ -153,7 +153,7 @@ def test_decoder_repeats_to_the_last_bit_with_two_threads(
         ("deepsets", {"context_dim": 16385}, "^context_dim: must be between 1 and 16384, got 16385"),
         ("gnn", {"dec_hidden": ()}, r"^dec_hidden: must be a list of at least one width, got \[\]"),
         ("gnn", {"types_beta": -1.0}, r"^types_beta: must be at least 0, got -1\.0"),
-        ("transformer", {"n_heads": 3}, "^n_heads: must be a divisor of hidden_dim, which is 128, got 3"),
+        ("transformer", {"n_heads": 3}, "^n_heads: must be a divisor of hidden_dim, which is 64, got 3"),
         ("transformer", {"ff_hidden": 0}, "^ff_hidden: must be between 1 and 16384, got 0"),
         ("transformer", {"globals_hidden": 0}, "^globals_hidden: must be between 1 and 16384, got 0"),
     ],

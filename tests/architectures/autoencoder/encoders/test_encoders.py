@@ -159,7 +159,7 @@ def test_encoder_repeats_to_the_last_bit_with_two_threads(
         ("deepsets", {"context_dim": 0}, "^context_dim: must be between 1 and 16384, got 0"),
         ("gnn", {"enc_hidden": ()}, r"^enc_hidden: must be a list of at least one width, got \[\]"),
         ("gnn", {"n_neighbors": 0}, "^n_neighbors: must be at least 1, got 0"),
-        ("transformer", {"n_heads": 3}, "^n_heads: must be a divisor of hidden_dim, which is 128, got 3"),
+        ("transformer", {"n_heads": 3}, "^n_heads: must be a divisor of hidden_dim, which is 64, got 3"),
         ("transformer", {"hidden_dim": 0}, "^hidden_dim: must be between 1 and 16384, got 0"),
         ("transformer", {"n_layers": 0}, "^n_layers: must be between 1 and 100, got 0"),
         ("transformer", {"dropout": 1.0}, "^dropout: must be between"),

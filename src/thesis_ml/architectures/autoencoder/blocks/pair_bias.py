@@ -97,5 +97,5 @@ def place_pairs(
     view = view_densely(lengths)
     n_events, longest = view.is_token.shape
     slots = view.slots.index_select(0, pairs.receivers) * longest + view.slots.index_select(0, pairs.senders) % longest
-    places = values.new_zeros(n_events * longest * longest, values.shape[1]).index_copy(0, slots, values)
+    places = values.new_zeros(n_events * longest * longest, values.shape[1]).index_copy_(0, slots, values)
     return places.view(n_events, longest, longest, values.shape[1]).permute(0, 3, 1, 2)

@@ -28,10 +28,10 @@ class AttentionConfig(StackConfig):
         ff_hidden: Hidden width of the feed-forward layers.
     """
 
-    hidden_dim: int = 128
+    hidden_dim: int = 64
     n_layers: int = 2
     n_heads: int = 4
-    ff_hidden: int = 256
+    ff_hidden: int = 128
 
     def check_attention(self) -> None:
         require_between(self, 0.0, 0.99, "dropout")
@@ -78,7 +78,8 @@ class AttentionBlock(nn.Module):
         return attended
 
     def _split_heads(self, places: Float[Tensor, "B T H"]) -> Float[Tensor, "B heads T W"]:
-        return places.unflatten(2, (self.n_heads, -1)).transpose(1, 2)
+        heads: Tensor = places.unflatten(2, (self.n_heads, -1))
+        return heads.transpose(1, 2)
 
 
 class Transformer(nn.Module):
