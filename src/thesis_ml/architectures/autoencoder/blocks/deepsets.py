@@ -33,8 +33,12 @@ class DeepSets(nn.Module):
         *before, width = hidden
         n_states = before[-1] if before else n_inputs
         activation = ACTIVATIONS[config.activation]
-        self.token_net = nn.Sequential(MLP(n_inputs, before[:-1], n_states, config), activation()) if before else None
-        self.summarise = nn.Sequential(MLP(n_states + 1, (config.context_dim,), config.context_dim, config))
+        self.token_net = (
+            nn.Sequential(MLP(n_inputs, before[:-1], n_states, config), activation(), nn.Dropout(config.dropout))
+            if before
+            else None
+        )
+        self.summarise = MLP(n_states + 1, (config.context_dim,), config.context_dim, config)
         self.own = nn.Linear(n_states, width)
         self.context = nn.Linear(config.context_dim, width, bias=False)
         self.finish = nn.Sequential(activation(), nn.Dropout(config.dropout))
