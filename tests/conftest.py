@@ -53,20 +53,29 @@ def token_batch(dims):
     """Five events of 3, 0, 6, 1 and 2 tokens."""
     import torch
 
-    from thesis_ml.data.batch import TokenBatch
+    from token_batches import draw_batch
 
-    generator = torch.Generator().manual_seed(7)
-    lengths = torch.tensor([3, 0, 6, 1, 2])
-    n_tokens = int(lengths.sum())
-    return TokenBatch(
-        features=torch.randn(n_tokens, dims.n_features, generator=generator),
-        types=torch.randint(0, dims.n_types, (n_tokens,), generator=generator),
-        lengths=lengths,
-        globals=torch.randn(5, dims.n_globals, generator=generator),
-        labels=torch.tensor([0, 1, 0, 1, 0]),
-        weights=torch.ones(5),
-        index=torch.arange(5),
-    )
+    return draw_batch(torch.tensor([3, 0, 6, 1, 2]), dims, seed=7)
+
+
+@pytest.fixture
+def long_event(dims):
+    """One event of 20 tokens: as a batch mate it makes every padded view much longer."""
+    import torch
+
+    from token_batches import draw_batch
+
+    return draw_batch(torch.tensor([20]), dims, seed=8)
+
+
+@pytest.fixture
+def many_events(dims):
+    """200 events of 0 to 11 tokens: enough that two threads share the work."""
+    import torch
+
+    from token_batches import draw_batch
+
+    return draw_batch(torch.arange(200) % 12, dims, seed=9)
 
 
 def compose_train(*overrides: str) -> DictConfig:

@@ -92,6 +92,13 @@ WRONG: Mapping[str, tuple[str, ...]] = {
     "phase1.encoder.dropout": ("-0.1", "1", "0.995", *REAL, "null"),
     "phase1.encoder.activation": NAMES,
     "phase1.encoder.id_embed_dim": WIDTH,
+    "phase1.encoder.context_dim": WIDTH,
+    "phase1.encoder.n_neighbors": COUNT,
+    "phase1.encoder.pair_bias": SWITCH,
+    **{f"phase1.{part}.{key}": WIDTH for part in ("encoder", "decoder") for key in ("hidden_dim", "ff_hidden")},
+    **{f"phase1.{part}.n_layers": (*COUNT, "101", "null") for part in ("encoder", "decoder")},
+    **{f"phase1.{part}.n_heads": ("3", "128", *COUNT, "null") for part in ("encoder", "decoder")},
+    "phase1.decoder.context_dim": WIDTH,
     "phase1.decoder.dec_hidden": WIDTHS,
     "phase1.decoder.dropout": ("-0.1", "1", *REAL, "null"),
     "phase1.decoder.activation": NAMES,
@@ -140,8 +147,21 @@ WRONG: Mapping[str, tuple[str, ...]] = {
     **{f"general.trainer.{key}": values for key, values in TRAINER.items()},
     "general.trainer.num_workers": ("1", "-1", *WHOLE, "null"),
 }
+CONTEXT_KEYS: Mapping[str, tuple[str, ...]] = {
+    "deepsets": ("context_dim",),
+    "gnn": ("n_neighbors",),
+    "transformer": ("hidden_dim", "n_layers", "n_heads", "ff_hidden", "pair_bias"),
+}
+"""Keys that one family of encoders, or of encoders and decoders, has."""
+
 STARTS: Mapping[str, tuple[str, ...]] = {
     "": ("env=stoomboot", "phase1/loss=huber"),
+    **{
+        f"phase1.{part}.{key}": (f"phase1/{part}={name}",)
+        for part in ("encoder", "decoder")
+        for name, keys in CONTEXT_KEYS.items()
+        for key in keys
+    },
     "data.synthetic": ("data=synthetic",),
     "phase1.latent_space.levels": ("phase1/latent_space=fsq",),
     "phase1.latent_space.n_quantizers": ("phase1/latent_space=rvq",),
@@ -237,3 +257,27 @@ def test_latent_as_wide_as_the_features_is_warned_about(
 
     assert (warning is not None) == is_warned
     assert warning is None or re.search(r"can copy the [34] features .* use latent_dim < [34]", warning)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "missing"),
+    [
+        (("phase1/encoder=transformer", "phase1.encoder.pair_bias=true", "data.features=[pt,eta,phi]"), "E"),
+        (("phase1/encoder=gnn", "phase1.encoder.n_neighbors=3", "data.features=[E,pt]"), "eta, phi"),
+        (("phase1/encoder=transformer", "data.features=[pt,eta,phi]"), ""),
+        (("phase1/encoder=gnn", "data.features=[E,pt]"), ""),
+        (("phase1/encoder=gnn", "phase1.encoder.n_neighbors=3", "data.features=[eta,phi]"), ""),
+    ],
+)
+def test_features_that_a_component_needs_are_asked_for_before_data_is_read(
+    overrides: tuple[str, ...], missing: str, compose_cfg
+) -> None:
+    from thesis_ml.training_loops.experiment import parse_experiment
+
+    if not missing:
+        parse_experiment(compose_cfg(*overrides))
+        return
+    with pytest.raises(
+        ConfigError, match=rf"^phase1\.encoder: needs {missing}, which data\.features leaves out; add it"
+    ):
+        parse_experiment(compose_cfg(*overrides))

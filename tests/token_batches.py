@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from thesis_ml.data.batch import TokenBatch
+from thesis_ml.data.batch import DataDims, TokenBatch
 
 
 def find_tokens(batch: TokenBatch, event: int) -> slice:
@@ -27,3 +27,23 @@ def reverse_within_events(batch: TokenBatch) -> Tensor:
     """Return the order of tokens that reverses those of each event."""
     parts = [find_tokens(batch, event) for event in range(batch.n_events)]
     return torch.cat([torch.arange(part.start, part.stop).flip(0) for part in parts])
+
+
+def join_batches(first: TokenBatch, second: TokenBatch) -> TokenBatch:
+    """Return the events of two batches in one."""
+    return TokenBatch(*(torch.cat(parts) for parts in zip(first[:7], second[:7], strict=True)))
+
+
+def draw_batch(lengths: Tensor, dims: DataDims, seed: int) -> TokenBatch:
+    """Return random events of these lengths."""
+    generator = torch.Generator().manual_seed(seed)
+    n_tokens, n_events = int(lengths.sum()), len(lengths)
+    return TokenBatch(
+        features=torch.randn(n_tokens, dims.n_features, generator=generator),
+        types=torch.randint(0, dims.n_types, (n_tokens,), generator=generator),
+        lengths=lengths,
+        globals=torch.randn(n_events, dims.n_globals, generator=generator),
+        labels=torch.arange(n_events) % 2,
+        weights=torch.ones(n_events),
+        index=torch.arange(n_events),
+    )

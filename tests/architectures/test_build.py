@@ -24,8 +24,8 @@ def test_parse_model_chooses_components_by_name() -> None:
 
 @pytest.mark.parametrize("group", sorted(NAMES))
 def test_parse_model_names_an_unknown_component(group: str) -> None:
-    with pytest.raises(ConfigError, match=rf"^phase1\.{group}\.name: unknown name 'transformer'; available: "):
-        parse_model(make_groups(**{group: {"name": "transformer"}}), "phase1")
+    with pytest.raises(ConfigError, match=rf"^phase1\.{group}\.name: unknown name 'perceiver'; available: "):
+        parse_model(make_groups(**{group: {"name": "perceiver"}}), "phase1")
 
 
 @pytest.mark.parametrize("group", sorted(NAMES))

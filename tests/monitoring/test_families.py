@@ -173,6 +173,28 @@ def test_recon_draws_histograms_without_a_single_object() -> None:
     draw_recon(replace(make_history(), arrays=arrays)).canvas.draw()
 
 
+def make_confusion(names: list[str]) -> dict[str, np.ndarray]:
+    """Return the confusion of three types, the last of which hardly occurs."""
+    counts = np.array([[998, 2, 0], [100_000, 300_000, 0], [4, 0, 5]])
+    return {"test_type_confusion": counts, "type_names": np.array(names)}
+
+
+def test_recon_draws_the_confusion_of_types_with_the_number_of_objects() -> None:
+    arrays = make_confusion(["jet", "b-jet", "photon"])
+    panel = draw_recon(replace(make_history(), arrays=make_histograms("test", ["pt"]) | arrays)).axes[-1]
+
+    written = [text.get_text() for text in panel.texts]
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("predicted type", "true type")
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["jet", "b-jet", "photon"]
+    assert written == ["1,000", "99.8", "0.2", "0", "400,000", "25.0", "75.0", "0", "n < 10", written[-1]]
+    assert "test: share of each true type [%]" in written[-1]
+
+
+@pytest.mark.parametrize("names", [["a"], ["$x", r"$\frac$", "y" * 99]])
+def test_recon_draws_the_confusion_whatever_the_types_are_called(names: list[str]) -> None:
+    draw_recon(replace(make_history(), arrays=make_confusion(names))).canvas.draw()
+
+
 def test_latency_shows_memory_only_where_it_is_measured() -> None:
     numbers = {"train": {"loss": 1.0}}
     epoch = EpochFacts(epoch=0, step=1, metrics=numbers, epoch_time_s=1.0, total_time_s=1.0, throughput=1.0)

@@ -27,7 +27,9 @@ def arrays(event_data: TokenData) -> dict[str, np.ndarray]:
     run = RunArrays(event_data)
     for split, noise in (("val", 0.1), ("test", 0.3)):
         residuals = tally_residuals(event_data, event_data.splits()[split], noise)
-        run.add_split(split, residuals, {"codes": torch.arange(5)})
+        n_types = event_data.dims.n_types
+        counts = {"codes": torch.arange(5), "type_confusion": torch.eye(n_types, dtype=torch.long)}
+        run.add_split(split, residuals, counts)
     return run.to_dict()
 
 
@@ -70,6 +72,11 @@ def test_histograms_of_a_copy_are_those_of_the_truth(event_data: TokenData) -> N
 
 def test_counts_are_kept_by_split(arrays: dict[str, np.ndarray]) -> None:
     assert arrays["val_codes"].tolist() == arrays["test_codes"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_confusion_comes_with_the_names_of_its_types(arrays: dict[str, np.ndarray], event_data: TokenData) -> None:
+    assert arrays["test_type_confusion"].shape == (event_data.dims.n_types, event_data.dims.n_types)
+    assert tuple(arrays["type_names"]) == event_data.dims.type_names
 
 
 def test_arrays_do_not_grow_with_the_data(arrays: dict[str, np.ndarray]) -> None:

@@ -21,7 +21,7 @@ from thesis_ml.monitoring import budget
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.monitoring.families import FAMILIES
 from thesis_ml.monitoring.orchestrator import build_monitoring
-from thesis_ml.training_loops.autoencoder import parse_autoencoder, train
+from thesis_ml.training_loops.autoencoder import count_confusion, parse_autoencoder, train
 from thesis_ml.utils.checkpoints import load_checkpoint
 
 SMALL = (
@@ -107,6 +107,20 @@ def test_train_repeats_bit_for_bit_and_another_seed_differs(train_with) -> None:
     assert other["test_loss"] != first["test_loss"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gnn", "transformer"])
+def test_context_models_repeat_bit_for_bit_with_two_threads(compose_cfg, name: str) -> None:
+    components = (f"phase1/encoder={name}", f"phase1/decoder={name}", *VQ)
+    length = ("data.limit_events=400", "phase1.trainer.epochs=1", "phase1.trainer.n_threads=2")
+    before = torch.get_num_threads()
+    try:
+        first, again = (train(compose_cfg(*components, *length, NOTHING_WRITTEN)) for _ in range(2))
+    finally:
+        torch.set_num_threads(before)
+
+    assert first == again
+
+
 def test_figures_and_trackers_change_no_number(train_with, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "DRAWING_SHARE", math.inf)  # else so short a run would draw nothing before its end
     watched = (
@@ -151,6 +165,23 @@ def test_histograms_of_a_run_are_of_its_best_weights(finished_run) -> None:
     assert arrays["test_codes"].sum() == splits["test"]["n_tokens"]
     assert arrays["val_codes"].sum() == splits["val"]["n_tokens"]
     assert (finished_run.path / "facts/arrays.npz").stat().st_size < 50_000
+
+
+def test_confusion_of_types_counts_every_token_and_agrees_with_the_accuracy(finished_run) -> None:
+    arrays, facts = read_arrays(finished_run.path / "facts"), read_events(finished_run.path / "facts")
+    splits, test = facts[0]["data"]["splits"], facts[-1]["metrics"]["test"]
+
+    confusion = arrays["test_type_confusion"]
+    shares = [splits["test"]["type_shares"][name] for name in arrays["type_names"]]
+    assert confusion.sum(axis=1) / confusion.sum() == pytest.approx(shares)
+    assert confusion.trace() / confusion.sum() == pytest.approx(test["type_accuracy"], abs=1e-6)
+    assert arrays["val_type_confusion"].sum() == splits["val"]["n_tokens"]
+
+
+def test_confusion_has_a_row_per_true_and_a_column_per_predicted_type() -> None:
+    true, chosen = torch.tensor([0, 0, 1, 2, 0]), torch.tensor([0, 2, 1, 1, 2])
+
+    assert count_confusion(true, chosen, 3).tolist() == [[1, 0, 2], [0, 1, 0], [0, 1, 0]]
 
 
 def test_wait_for_data_is_recorded_as_a_part_of_the_epoch(finished_run) -> None:

@@ -28,6 +28,9 @@ LOSS = "loss"
 DATA_WAIT = "data_wait_s"
 """Seconds of an epoch that the training waited for its batches: a number of the training split."""
 
+TYPE_CONFUSION, TYPE_NAMES = "type_confusion", "type_names"
+"""Arrays: `<split>_type_confusion` counts objects by true (row) and predicted type (column), which are named."""
+
 EPOCH_FIELDS = ("step", "epoch_time_s", "total_time_s", "throughput", "max_memory_mib")
 SCALARS_HEADER = (
     "epoch",

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Int
 from torch import Tensor
 
+from thesis_ml.facts.schema import TYPE_CONFUSION, TYPE_NAMES
 from thesis_ml.metrics.histograms import build_edges, build_residual_edges, count_in_bins
 from thesis_ml.training_loops.contracts import RunData
 from thesis_ml.training_loops.tally import ResidualTally
@@ -20,6 +21,7 @@ class RunArrays:
 
     def __init__(self, data: RunData) -> None:
         self._features = data.normalizer.features
+        self._type_names = data.dims.type_names
         self._arrays: dict[str, np.ndarray] = {}
         if not self._features:
             return
@@ -27,13 +29,15 @@ class RunArrays:
         for column, feature in enumerate(self._features):
             self._arrays[name_edges(feature)] = build_edges(tokens[:, column], feature)
 
-    def add_split(self, split: str, residuals: ResidualTally, counts: Mapping[str, Int[Tensor, "*Q K"]]) -> None:
+    def add_split(self, split: str, residuals: ResidualTally, counts: Mapping[str, Int[Tensor, "..."]]) -> None:
         """Add the tokens that an evaluation of `split` went over, and what it counted."""
         for kind, values in residuals.tokens().items():
             for column, feature in enumerate(self._features):
                 edges = self._find_edges(feature, kind, values[:, column])
                 self._arrays[f"{split}_hist_{feature}_{kind}"] = count_in_bins(values[:, column], edges)
         self._arrays |= {f"{split}_{name}": values.cpu().numpy() for name, values in counts.items()}
+        if TYPE_CONFUSION in counts:
+            self._arrays[TYPE_NAMES] = np.array(self._type_names)
 
     def to_dict(self) -> dict[str, np.ndarray]:
         """Return all arrays by the names that FACTS_SYSTEM.md lists."""

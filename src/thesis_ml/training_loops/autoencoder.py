@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from jaxtyping import Int
 from omegaconf import DictConfig
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
@@ -15,6 +16,7 @@ from thesis_ml.architectures.autoencoder.losses.globals_loss import globals_loss
 from thesis_ml.architectures.build import build_loss, build_model
 from thesis_ml.data.batch import TokenBatch, mean_over_events, mean_over_tokens
 from thesis_ml.data.tokens import TokenData, load_tokens
+from thesis_ml.facts.schema import TYPE_CONFUSION
 from thesis_ml.metrics.codebook import summarise_code_usage
 from thesis_ml.training_loops.engine import run_training
 from thesis_ml.training_loops.experiment import ExperimentConfig, parse_experiment
@@ -68,17 +70,25 @@ class AutoencoderTask:
         output: Reconstruction = self.model(batch)
         token_terms = {"rec_tokens": self.feature_loss(output.features, batch.features), **output.latent.losses}
         metrics = {name: mean_over_tokens(values, batch) for name, values in output.latent.metrics.items()}
+        counts: dict[str, Tensor] = dict(output.latent.counts)
         if output.type_logits is not None:
             token_terms["rec_types"] = functional.cross_entropy(output.type_logits, batch.types, reduction="none")
-            is_right = (output.type_logits.detach().argmax(dim=1) == batch.types).float()
-            metrics["type_accuracy"] = mean_over_tokens(is_right, batch)
+            chosen = output.type_logits.detach().argmax(dim=1)
+            metrics["type_accuracy"] = mean_over_tokens((chosen == batch.types).float(), batch)
+            if not self.model.training:
+                counts[TYPE_CONFUSION] = count_confusion(batch.types, chosen, output.type_logits.shape[1])
         terms = {name: mean_over_tokens(values, batch) for name, values in token_terms.items()}
         if output.globals is not None:
             terms["rec_globals"] = mean_over_events(
                 globals_loss(output.globals, batch.globals, self.log_met_scale), batch
             )
         loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
-        return StepResult(loss, terms, output.features, metrics, output.latent.counts)
+        return StepResult(loss, terms, output.features, metrics, counts)
+
+
+def count_confusion(true: Int[Tensor, " P"], chosen: Int[Tensor, " P"], n_types: int) -> Int[Tensor, "C C"]:
+    """Return how many tokens of each true type (rows) were taken for each type (columns)."""
+    return torch.bincount(true * n_types + chosen, minlength=n_types**2).view(n_types, n_types)
 
 
 def parse_autoencoder(cfg: DictConfig) -> ExperimentConfig:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from thesis_ml.architectures.autoencoder.base import BottleneckConfig
+from thesis_ml.architectures.autoencoder.kinematics import require_features
 from thesis_ml.architectures.build import ModelConfig, describe_copying, parse_model
 from thesis_ml.config import hint_nearest, parse_config, require, to_plain
 from thesis_ml.data.config import DataConfig
@@ -84,6 +85,7 @@ def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
     refuse_missing_packages(logging.tracker, "logging.tracker")
     data = parse_config(DataConfig, plain.get("data"), "data")
     model = parse_model(phase1, "phase1")
+    check_needed_features(model, data)
     _check_loss_weights(model, data)
     trainer = parse_config(TrainerConfig, phase1.get("trainer"), "phase1.trainer")
     _check_warmup(model, trainer)
@@ -98,6 +100,17 @@ def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
         overrides=tuple(start.overrides.task) if start else (),
         job_id=read_job_number() if start else "",
     )
+
+
+def check_needed_features(model: ModelConfig, data: DataConfig) -> None:
+    """Refuse data without a feature that a component reads in physical units: `needed_features` of its Config.
+
+    Raises:
+        ConfigError: A needed feature is left out of `data.features`.
+    """
+    for group in fields(model):
+        needed = getattr(getattr(model, group.name), "needed_features", ())
+        require_features(data.features, needed, f"phase1.{group.name}")
 
 
 def read_job_number() -> str:

@@ -30,7 +30,7 @@ class EpochTally:
         self.keeps_scores = keeps_scores
         self.n_tokens = 0
         self.n_events = 0
-        self.counts: dict[str, Int[Tensor, "*Q K"]] = {}
+        self.counts: dict[str, Int[Tensor, ...]] = {}
         self._names: tuple[list[str], list[str]] | None = None
         self._sums: list[Tensor | None] = [None, None]
         self._latest_loss: Tensor | None = None

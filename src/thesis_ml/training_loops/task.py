@@ -22,7 +22,7 @@ class StepResult:
         metrics: Further averages over the batch by name.
         features: The reconstructed features, which the engine takes `rec_mse` and residuals from; None for a task that
             reconstructs nothing.
-        counts: Counts to be summed over the epoch.
+        counts: Count vectors or matrices to be summed over the epoch.
         scores: One score per event, which an evaluation keeps for all its events.
     """
 
@@ -30,7 +30,7 @@ class StepResult:
     terms: Mapping[str, Float[Tensor, ""]]
     features: Float[Tensor, "P F"] | None = None
     metrics: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
-    counts: Mapping[str, Int[Tensor, "*Q K"]] = field(default_factory=dict)
+    counts: Mapping[str, Int[Tensor, "..."]] = field(default_factory=dict)
     scores: Float[Tensor, " B"] | None = None
 
 
@@ -48,12 +48,12 @@ class EpochSums:
 
     Args:
         terms: Averages of the terms.
-        counts: Sums of the count vectors.
+        counts: Sums of the counts.
         scores: Those of all events, of an evaluation whose steps gave any.
     """
 
     terms: Mapping[str, float]
-    counts: Mapping[str, Int[Tensor, "*Q K"]]
+    counts: Mapping[str, Int[Tensor, "..."]]
     scores: EventScores | None = None
 
 

@@ -35,6 +35,12 @@ def check_stack(config: StackConfig, key: str, hidden: Sequence[int]) -> None:
         require(1 <= width <= LARGEST_WIDTH, f"{key}[{number}]", f"between 1 and {LARGEST_WIDTH}", width)
 
 
+def check_hidden(config: StackConfig, key: str, hidden: Sequence[int]) -> None:
+    """Refuse what `check_stack` refuses, and a stack without any hidden layer."""
+    require(len(hidden) > 0, key, "a list of at least one width", list(hidden))
+    check_stack(config, key, hidden)
+
+
 class MLP(nn.Module):
     """Apply linear layers with activation and dropout between them; the last one stays linear."""
 

@@ -1,4 +1,4 @@
-"""What the reconstruction does to the physics: residuals per epoch and, once measured, spectra and residuals."""
+"""What the reconstruction does to the physics: residuals per epoch and, once measured, spectra, residuals, types."""
 
 import math
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from thesis_ml.facts.schema import History
 from thesis_ml.metrics.histograms import LOG_FEATURES
 from thesis_ml.metrics.residuals import RELATIVE_FEATURES
 from thesis_ml.monitoring import io_utils
+from thesis_ml.monitoring.families.confusion import CONFUSION_IN, draw_confusion, find_confusion
 
 RESIDUAL_LABELS = {"width68_": "68% half-width (val)", "median_": "median residual (val)"}
 """Label of the panel that shows the residuals of all features, by the prefix of their names."""
@@ -57,14 +58,17 @@ class Spectrum:
 
 
 def draw_recon(history: History) -> Figure | None:
-    """Draw median and width of the residuals per epoch, and the histograms of each feature once there are some."""
+    """Draw the residuals per epoch and, once counted, the histograms of each feature and the confusion of types."""
     prefixes = [prefix for prefix in RESIDUAL_LABELS if _list_features(history, prefix)]
     spectra = _list_spectra(history)
     if not history.epochs or not prefixes:
         return None
     row_in = SPECTRUM_IN + RATIO_IN + ROW_GAP_IN
     first_in = io_utils.PAGE_TOP_IN
-    figure = io_utils.new_page(first_in + CURVES_IN + io_utils.BOTTOM_IN + len(spectra) * row_in)
+    end_in = first_in + CURVES_IN + len(spectra) * row_in
+    counted = find_confusion(history.arrays, SPLITS)
+    confusion_in = 0.0 if counted is None else ROW_GAP_IN + CONFUSION_IN
+    figure = io_utils.new_page(end_in + confusion_in + io_utils.BOTTOM_IN)
     for column, prefix in enumerate(prefixes):
         label = RESIDUAL_LABELS[prefix]
         axes = io_utils.add_panel(figure, column, first_in, CURVES_IN, y_label=label)
@@ -73,6 +77,9 @@ def draw_recon(history: History) -> Figure | None:
         top_in = first_in + CURVES_IN + ROW_GAP_IN + number * row_in
         _draw_spectrum(figure, top_in, spectrum)
         _draw_residual(figure, top_in, spectrum, history)
+    if counted is not None:
+        axes = io_utils.add_panel(figure, 0, end_in + ROW_GAP_IN, CONFUSION_IN, y_label="true type")
+        draw_confusion(axes, history.arrays, counted)
     return figure
 
 

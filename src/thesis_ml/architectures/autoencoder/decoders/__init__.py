@@ -2,6 +2,14 @@
 
 from collections.abc import Mapping
 
+from thesis_ml.architectures.autoencoder.decoders.deepsets import DeepSetsDecoder
+from thesis_ml.architectures.autoencoder.decoders.gnn import GNNDecoder
 from thesis_ml.architectures.autoencoder.decoders.mlp import MLPDecoder
+from thesis_ml.architectures.autoencoder.decoders.transformer import TransformerDecoder
 
-DECODERS: Mapping[str, type[MLPDecoder]] = {"mlp": MLPDecoder}
+DECODERS: Mapping[str, type[DeepSetsDecoder] | type[GNNDecoder] | type[MLPDecoder] | type[TransformerDecoder]] = {
+    "mlp": MLPDecoder,
+    "deepsets": DeepSetsDecoder,
+    "gnn": GNNDecoder,
+    "transformer": TransformerDecoder,
+}

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.base import Decoded
+from thesis_ml.architectures.autoencoder.blocks.pooling import pool_events
 from thesis_ml.architectures.simple.mlp import MLP, StackConfig
 from thesis_ml.config import LARGEST_WIDTH, require_at_least, require_between
-from thesis_ml.data.batch import DataDims, sum_over_events
+from thesis_ml.data.batch import DataDims
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,3 @@ class Heads(nn.Module):
         pooled = pool_events(hidden if self.globals_shape_latents else hidden.detach(), lengths)
         predicted: Tensor = self.globals(pooled).float()
         return predicted
-
-
-def pool_events(hidden: Float[Tensor, "P H"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B H+1"]:
-    """Return the mean over the tokens of every event and ln(1 + N): a mean alone forgets how many there were."""
-    n_tokens = lengths.to(torch.float32).unsqueeze(1)
-    mean = sum_over_events(hidden.float(), lengths) / n_tokens.clamp(min=1)
-    return torch.cat((mean, torch.log1p(n_tokens)), dim=1)

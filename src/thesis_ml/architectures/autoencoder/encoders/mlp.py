@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from thesis_ml.architectures.autoencoder.encoders.inputs import TokenInputs
 from thesis_ml.architectures.simple.mlp import MLP, StackConfig, check_stack
 from thesis_ml.config import LARGEST_WIDTH, require_between
-from thesis_ml.data.batch import DataDims, TokenBatch, spread_over_tokens
+from thesis_ml.data.batch import DataDims, TokenBatch
 
 
 class MLPEncoder(nn.Module):
@@ -26,12 +26,9 @@ class MLPEncoder(nn.Module):
 
     def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:
         super().__init__()
-        self.embed_type = nn.Embedding(dims.n_types, config.id_embed_dim)
-        n_inputs = dims.n_features + config.id_embed_dim + dims.n_globals
-        self.stack = MLP(n_inputs, config.enc_hidden, latent_dim, config)
+        self.inputs = TokenInputs(dims, config.id_embed_dim)
+        self.stack = MLP(self.inputs.n_outputs, config.enc_hidden, latent_dim, config)
 
     def forward(self, batch: TokenBatch) -> Float[Tensor, "P D"]:
-        event = spread_over_tokens(batch.globals, batch.lengths)
-        inputs = torch.cat((batch.features, self.embed_type(batch.types), event), dim=1)
-        latents: Tensor = self.stack(inputs)
+        latents: Tensor = self.stack(self.inputs(batch))
         return latents.float()

@@ -1,0 +1,50 @@
+"""Deep sets: a stack of dense layers whose last hidden layer also sees a summary of the whole event."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from thesis_ml.architectures.autoencoder.blocks.pooling import pool_events
+from thesis_ml.architectures.simple.mlp import ACTIVATIONS, MLP, StackConfig
+from thesis_ml.config import LARGEST_WIDTH, require_between
+from thesis_ml.data.batch import spread_over_tokens
+
+
+@dataclass(frozen=True)
+class ContextConfig(StackConfig):
+    """What deep sets have beside a stack: the width of the summary of an event."""
+
+    context_dim: int = 64
+
+    def check_context(self) -> None:
+        require_between(self, 1, LARGEST_WIDTH, "context_dim")
+
+
+class DeepSets(nn.Module):
+    """Map tokens to hidden states: token net, mean over the event, and both together in the last hidden layer.
+
+    Source: Zaheer et al., Deep Sets, arXiv:1703.06114, in its permutation equivariant form.
+    """
+
+    def __init__(self, n_inputs: int, hidden: Sequence[int], config: ContextConfig) -> None:
+        super().__init__()
+        *before, width = hidden
+        n_states = before[-1] if before else n_inputs
+        activation = ACTIVATIONS[config.activation]
+        self.token_net = (
+            nn.Sequential(MLP(n_inputs, before[:-1], n_states, config), activation(), nn.Dropout(config.dropout))
+            if before
+            else None
+        )
+        self.summarise = MLP(n_states + 1, (config.context_dim,), config.context_dim, config)
+        self.own = nn.Linear(n_states, width)
+        self.context = nn.Linear(config.context_dim, width, bias=False)
+        self.finish = nn.Sequential(activation(), nn.Dropout(config.dropout))
+
+    def forward(self, tokens: Float[Tensor, "P I"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "P H"]:
+        states = tokens if self.token_net is None else self.token_net(tokens)
+        context = self.context(self.summarise(pool_events(states, lengths)))
+        hidden: Tensor = self.finish(self.own(states) + spread_over_tokens(context, lengths))
+        return hidden

@@ -1,0 +1,35 @@
+"""A decoder that sees a latent beside a summary of those of its event."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from thesis_ml.architectures.autoencoder.base import Decoded
+from thesis_ml.architectures.autoencoder.blocks.deepsets import ContextConfig, DeepSets
+from thesis_ml.architectures.autoencoder.decoders.heads import Heads, HeadsConfig
+from thesis_ml.architectures.simple.mlp import check_hidden
+from thesis_ml.data.batch import DataDims
+
+
+class DeepSetsDecoder(nn.Module):
+    """Map latents back to tokens, with the mean over the latents of an event as context."""
+
+    @dataclass(frozen=True)
+    class Config(ContextConfig, HeadsConfig):
+        name: str = "deepsets"
+        dec_hidden: tuple[int, ...] = (128, 128)
+
+        def __post_init__(self) -> None:
+            check_hidden(self, "dec_hidden", self.dec_hidden)
+            self.check_context()
+            self.check_heads()
+
+    def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:
+        super().__init__()
+        self.trunk = DeepSets(latent_dim, config.dec_hidden, config)
+        self.heads = Heads(config.dec_hidden[-1], config, dims)
+
+    def forward(self, latents: Float[Tensor, "P D"], lengths: Int[Tensor, " B"]) -> Decoded:
+        decoded: Decoded = self.heads(self.trunk(latents, lengths), lengths)
+        return decoded

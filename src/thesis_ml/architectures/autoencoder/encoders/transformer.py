@@ -1,0 +1,43 @@
+"""An encoder in which the tokens of an event attend to each other."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from thesis_ml.architectures.autoencoder.blocks.pair_bias import PAIR_FEATURES, PairBias
+from thesis_ml.architectures.autoencoder.blocks.transformer import AttentionConfig, Transformer
+from thesis_ml.architectures.autoencoder.encoders.inputs import TokenInputs
+from thesis_ml.config import LARGEST_WIDTH, require_between
+from thesis_ml.data.batch import DataDims, TokenBatch
+
+
+class TransformerEncoder(nn.Module):
+    """Map every token to its latent by self-attention, with an optional bias from the physics of each pair."""
+
+    @dataclass(frozen=True)
+    class Config(AttentionConfig):
+        name: str = "transformer"
+        id_embed_dim: int = 8
+        pair_bias: bool = False
+
+        def __post_init__(self) -> None:
+            self.check_attention()
+            require_between(self, 1, LARGEST_WIDTH, "id_embed_dim")
+
+        @property
+        def needed_features(self) -> tuple[str, ...]:
+            """The features of the data that this encoder needs in physical units."""
+            return PAIR_FEATURES if self.pair_bias else ()
+
+    def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:
+        super().__init__()
+        self.inputs = TokenInputs(dims, config.id_embed_dim)
+        self.trunk = Transformer(self.inputs.n_outputs, config)
+        self.pair_bias = PairBias(config.n_heads, config, dims) if config.pair_bias else None
+        self.project = nn.Linear(config.hidden_dim, latent_dim)
+
+    def forward(self, batch: TokenBatch) -> Float[Tensor, "P D"]:
+        bias = None if self.pair_bias is None else self.pair_bias(batch.features, batch.lengths)
+        latents: Tensor = self.project(self.trunk(self.inputs(batch), batch.lengths, bias))
+        return latents.float()
