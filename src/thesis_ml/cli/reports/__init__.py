@@ -15,7 +15,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
-from thesis_ml.cli.exit_codes import run_command
+from thesis_ml.cli.exit_codes import FAILURES, WRONG_INPUT_ERRORS, RefusalError, run_command
 from thesis_ml.cli.reports.help_text import describe_reports, list_reports
 from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ConfigError, ReportError
@@ -96,7 +96,11 @@ Plugins.instance().register(SharedGroups)
 @hydra.main(config_path=str(find_configs() / REPORT_CONFIGS), config_name=None, version_base="1.3")
 def _compose_and_run(cfg: DictConfig) -> None:
     name = cfg.get("report_name") or HydraConfig.get().job.config_name
-    find_report(str(name))(cfg)
+    try:
+        find_report(str(name))(cfg)
+    except (*WRONG_INPUT_ERRORS, *FAILURES) as error:
+        # Hydra would print a line of its own before it raises the error.
+        raise RefusalError from error
 
 
 def _check_and_run() -> None:
@@ -105,19 +109,21 @@ def _check_and_run() -> None:
     try:
         _compose_and_run()
     except ConfigCompositionException as error:
-        raise _describe_top_key(error) from error
+        if (message := _describe_top_key(error)) is not None:
+            raise ConfigError(message) from error
+        raise
 
 
-def _describe_top_key(error: ConfigCompositionException) -> Exception:
-    """Return the error for a key at the top, whose neighbours are not those of thesis-train; else the error itself."""
+def _describe_top_key(error: ConfigCompositionException) -> str | None:
+    """Return what is wrong with a key at the top, whose neighbours are not those of thesis-train."""
     cause = error.__cause__
     if not isinstance(cause, ConfigAttributeError | ConfigKeyError) or not isinstance(cause.parent_node, DictConfig):
-        return error
+        return None
     key = str(cause.full_key or cause.key)
     if "." in key or "/" in key:
-        return error
+        return None
     allowed = sorted(str(name) for name in cause.parent_node if name != "hydra")
-    return ConfigError(f"{key}: unknown key; allowed: {', '.join(allowed)}{hint_nearest(key, allowed)}")
+    return f"{key}: unknown key; allowed: {', '.join(allowed)}{hint_nearest(key, allowed)}"
 
 
 def main() -> None:
