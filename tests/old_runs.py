@@ -1,4 +1,4 @@
-"""Run folders as schema 1 left them: a fresh run_id on every line, histories in full each epoch, blanks written as 0."""
+"""Run folders as schema 1 left them: a fresh run_id on every line, full histories each epoch, 0 for what is blank."""
 
 import json
 import math

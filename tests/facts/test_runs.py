@@ -230,7 +230,9 @@ def test_changed_facts_are_read_or_named(tmp_path: Path, changes: list, cut: int
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(lines=st.lists(JSON | st.fixed_dictionaries({"moment": st.sampled_from(["on_start", "on_epoch_end"])}), max_size=4))
+@given(
+    lines=st.lists(JSON | st.fixed_dictionaries({"moment": st.sampled_from(["on_start", "on_epoch_end"])}), max_size=4)
+)
 def test_lines_of_anything_are_read_or_named(tmp_path: Path, lines: list) -> None:
     (tmp_path / "facts").mkdir(exist_ok=True)
     text = "".join(json.dumps(line) + "\n" for line in lines)

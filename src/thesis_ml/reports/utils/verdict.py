@@ -27,6 +27,9 @@ KEY_NAMES = {
     "n_tokens": "n_tokens",
 }
 
+OPEN = ("limit_events", "n_tokens", "train_classes")
+"""Parts of the key in which no value means no limit."""
+
 COPIES = ("none", "linear", "kl")
 ACCURACY_GAP = 0.005
 """Type accuracies that differ by more make errors hard to compare: the codes spend their bits differently."""
@@ -235,7 +238,9 @@ def _count_values(runs: Sequence[RunFacts], name: str) -> str:
     counts: dict[str, int] = {}
     for run in runs:
         value = getattr(run.key, name)
-        text = "not known" if value is None and name != "limit_events" else str(make_cell(value))
+        text = str(make_cell(list(value) if isinstance(value, tuple) else value))
+        if value is None:
+            text = "all" if name in OPEN else "not known"
         counts[text] = counts.get(text, 0) + 1
     return ", ".join(f"{text}: {count} {'run' if count == 1 else 'runs'}" for text, count in counts.items())
 
