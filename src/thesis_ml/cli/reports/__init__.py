@@ -15,7 +15,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
-from thesis_ml.cli.exit_codes import FAILURES, WRONG_INPUT_ERRORS, RefusalError, run_command
+from thesis_ml.cli.exit_codes import DONE, FAILURES, WRONG_INPUT_ERRORS, RefusalError, run_command
 from thesis_ml.cli.reports.help_text import describe_reports, list_reports
 from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ConfigError, ReportError
@@ -131,5 +131,5 @@ def main() -> None:
     # Hydra would need a report to compose before it could list them.
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(describe_reports(list_configs()))
-        return
+        sys.exit(DONE)
     run_command(_check_and_run, go_on=GO_ON)

@@ -1,8 +1,11 @@
 """The text of thesis-report --help, made from the modules in reports/analyses without importing one."""
 
 import ast
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+
+WIDTH = 120
 
 TEMPLATE = """\
 Compare runs: tables, figures and one page, from their facts alone.
@@ -40,7 +43,9 @@ def describe_reports(configs: Sequence[str]) -> str:
     reports = {name: _read_first_line(path) for name, path in list_reports().items()}
     rows = {name: reports.get(name, "a configuration of one of the others") for name in sorted({*reports, *configs})}
     width = max(map(len, rows), default=0)
-    return TEMPLATE.format(reports="\n".join(f"  {name:<{width}}  {text}".rstrip() for name, text in rows.items()))
+    room = max(WIDTH - width - 4, 20)
+    lines = [f"  {name:<{width}}  {textwrap.shorten(text, room, placeholder=' ...')}" for name, text in rows.items()]
+    return TEMPLATE.format(reports="\n".join(line.rstrip() for line in lines))
 
 
 def _read_first_line(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Compare latent spaces: what each loses, at how many bits per token, and how well its codes are used."""
+"""Compare latent spaces: what each loses, at how many bits, and how its codes are used."""
 
 from omegaconf import DictConfig
 
