@@ -41,6 +41,9 @@ UNREADABLE_ARRAYS = (
 )
 """What numpy and zipfile raise on bytes that are no arrays."""
 
+# Files of schema 1 may hold a bare NaN. One decoder for all lines: json.loads would make a new one for each.
+DECODER = json.JSONDecoder(parse_constant=lambda _: None)
+
 StateName = Literal["empty", "running", "silent", "interrupted", "failed", "complete"]
 
 
@@ -106,8 +109,7 @@ def parse_line(line: bytes) -> dict[str, Any]:
     if len(line) > MAX_LINE_BYTES:
         raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
     try:
-        # Files of schema 1 may hold a bare NaN.
-        fact = json.loads(line, parse_constant=lambda _: None)
+        fact = DECODER.decode(line.decode("utf-8", "surrogatepass"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(fact, dict) or not isinstance(fact.get("moment"), str):
