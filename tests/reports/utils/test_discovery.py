@@ -61,10 +61,10 @@ def test_jobs_of_a_sweep_of_schema_1_are_found_by_what_hydra_wrote_and_by_time(t
         (sweeps / name).mkdir(parents=True)
         (sweeps / name / "multirun.yaml").write_text("hydra: {}\n", encoding="utf-8")
     write_old_run(runs / "run_20251103-141500_experiment_job10", sweep_dir=f"C:\\work\\outputs\\multiruns\\{own}")
-    write_old_run(runs / "run_20251103-141000_experiment_job2", sweep_dir=f"/work/outputs/multiruns/{own}")
+    write_old_run(runs / "run_20251103-141000_experiment_job2", sweep_dir=f"/somewhere/outputs/multiruns/{own}")
     write_old_run(runs / "run_20251103-141200_experiment_job3")
     write_old_run(runs / "run_20251103-151200_experiment_job0")
-    write_old_run(runs / "run_20251103-141300_experiment_job4", sweep_dir=f"/work/outputs/multiruns/{next_one}")
+    write_old_run(runs / "run_20251103-141300_experiment_job4", sweep_dir=f"/somewhere/outputs/multiruns/{next_one}")
     write_old_run(runs / "run_20251103-140000_experiment_job0")
     write_old_run(runs / "run_20251103-141400_single")
 
