@@ -256,17 +256,32 @@ def read_arrays(folder: Path) -> dict[str, np.ndarray]:
         FactsError: The file is damaged, too large, or holds Python objects.
     """
     path = folder / ARRAYS_FILE
-    if not path.is_file():
+    if not has_arrays(folder):
         return {}
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-            if size > MAX_ARRAYS_BYTES:
-                raise FactsError(f"{path}: unpacks to {size} bytes; at most {MAX_ARRAYS_BYTES} are read")
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except UNREADABLE_ARRAYS as error:
         raise FactsError(f"{path}: damaged ({error}); remove it") from error
+
+
+def has_arrays(folder: Path) -> bool:
+    """Say whether there are arrays, from the directory of their file alone.
+
+    Raises:
+        FactsError: The file is no archive, or too large.
+    """
+    path = folder / ARRAYS_FILE
+    if not path.is_file():
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    except UNREADABLE_ARRAYS as error:
+        raise FactsError(f"{path}: damaged ({error}); remove it") from error
+    if size > MAX_ARRAYS_BYTES:
+        raise FactsError(f"{path}: unpacks to {size} bytes; at most {MAX_ARRAYS_BYTES} are read")
+    return True
 
 
 def _fill_table(folder: Path, facts: list[dict[str, Any]]) -> HistoryTable:

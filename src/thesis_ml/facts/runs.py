@@ -4,15 +4,17 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from thesis_ml.errors import FactsError, UnusableRunError
 from thesis_ml.facts.columns import EpochColumns
 from thesis_ml.facts.history import HistoryTable, as_float
-from thesis_ml.facts.lines import RunState, StateWatch, as_int, as_mapping, iterate_events, read_arrays
+from thesis_ml.facts.lines import RunState, StateWatch, as_int, as_mapping, has_arrays, iterate_events, read_arrays
 from thesis_ml.facts.schema import ARRAYS_FILE, EVENTS_FILE, LOSS, MOMENTS, SCALARS_FILE, History
 from thesis_ml.facts.schema1 import BETA_KEY, OldEpochs, read_old_config, restore_metrics
 from thesis_ml.utils.paths import BEST_CHECKPOINT, FACTS_FOLDER, HYDRA_FOLDER, MODEL_FILE, is_run_folder
@@ -59,7 +61,7 @@ class RunFacts:
         path: The folder of the run as it was found, not as it was recorded.
         schema_version: 1 or 2, of its facts.
         state: What became of it.
-        history: All numbers per epoch, of the test, and the arrays.
+        history: All numbers per epoch, of the test, and the arrays, which are read when they are asked for.
         choices: The option of each group by its column: `loop`, `encoder`, `decoder`, `latent_space`, `loss`,
             `trainer`, `data`; a group that the run does not have is left out.
         config: Every value of the parsed configuration by its full key, such as `phase1.trainer.lr`.
@@ -90,6 +92,32 @@ class RunFacts:
     warnings: tuple[str, ...] = ()
     checkpoint_hash: str | None = None
     remarks: tuple[str, ...] = field(default=())
+
+
+class StoredArrays(Mapping[str, np.ndarray]):
+    """The arrays of a run, read when the first one is asked for: most reports need none, and they are most of the cost.
+
+    Raises:
+        FactsError: On that occasion, when the file is damaged.
+    """
+
+    def __init__(self, facts: Path) -> None:
+        self._facts = facts
+        self._arrays: dict[str, np.ndarray] | None = None
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._load()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._load())
+
+    def __len__(self) -> int:
+        return len(self._load())
+
+    def _load(self) -> dict[str, np.ndarray]:
+        if self._arrays is None:
+            self._arrays = read_arrays(self._facts)
+        return self._arrays
 
 
 def read_run(folder: Path, name: str) -> RunFacts:
@@ -246,8 +274,7 @@ class RunReader:
         epochs.fill(table)
         table.best_epoch = self._best_epoch
         table.set_test({name: value for name, value in test.items() if len(name) <= LONGEST_TEXT})
-        table.set_arrays(self._read_arrays())
-        history, state = table.view(), self._judge()
+        history, state = replace(table.view(), arrays=self._find_arrays()), self._judge()
         if state.name == "complete" and history.n_epochs == 0:
             raise UnusableRunError("damaged", "is complete, but no epoch is recorded")
         self._remark_losses(history)
@@ -291,13 +318,13 @@ class RunReader:
             if bad:
                 self._remarks.append(f"the {split} loss is not finite in {len(bad)} epochs, first in epoch {bad[0]}")
 
-    def _read_arrays(self) -> Mapping[str, Any]:
-        path = self._folder / FACTS_FOLDER / ARRAYS_FILE
-        if not _stays_inside(path, self._folder):
+    def _find_arrays(self) -> Mapping[str, np.ndarray]:
+        facts = self._folder / FACTS_FOLDER
+        if not _stays_inside(facts / ARRAYS_FILE, self._folder):
             self._remarks.append(f"{FACTS_FOLDER}/{ARRAYS_FILE} is a link out of the folder and was not read")
             return {}
         try:
-            return read_arrays(self._folder / FACTS_FOLDER)
+            return StoredArrays(facts) if has_arrays(facts) else {}
         except FactsError as error:
             self._remarks.append(str(error).replace(f"{self._folder}{os.sep}", ""))
             return {}

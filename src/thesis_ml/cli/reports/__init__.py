@@ -33,7 +33,7 @@ class SharedGroups(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         for provider, folder in (("thesis-ml", find_configs()), *(("user", path) for path in list_own_folders())):
-            search_path.append(provider, folder.resolve().as_uri().replace("%20", " "))
+            search_path.append(provider, f"file://{folder.resolve().as_posix()}")
 
 
 def find_report(name: str) -> ReportFunction:

@@ -195,7 +195,12 @@ def _describe_tests(column: str, tests: Sequence[PairTest], spreads: Mapping[str
     tested = {label for test in tests for label in (test.first, test.second)}
     best = min(tested, key=lambda label: spreads[label].mean)
     with_best = [test for test in tests if test.first == best]
-    sentences = [_describe_pair(column, test, spreads) for test in sorted(with_best, key=lambda test: test.ratio)]
+    by_ratio = sorted(with_best, key=lambda test: test.ratio)
+    sentences = [_describe_pair(column, test, spreads) for test in by_ratio[:MOST_LISTED]]
+    if len(by_ratio) > MOST_LISTED:
+        hidden = by_ratio[MOST_LISTED:]
+        n_resolved = sum(test.is_resolved for test in hidden)
+        sentences.append(f"Of {len(hidden)} more groups, {n_resolved} have a larger {column} than {best}.")
     others = [test for test in tests if test.first != best and not test.is_resolved]
     if others:
         pairs = "; ".join(f"{test.first} and {test.second}" for test in others[:MOST_LISTED])
