@@ -26,7 +26,11 @@ REFUSED = {
         "outputs.which_figures: unknown name 'val_mse_vs_tme'; available: ",
     ),
     "unknown column": ([NAME, "compare_runs", SWEEP_DIR, "inputs.select=[x:1]"], "inputs.select: unknown column 'x'"),
-    "no runs": ([NAME, "compare_runs", "inputs.sweep_dir=outputs"], "folders found and no complete run among them"),
+    "no runs": ([NAME, "compare_runs", "inputs.sweep_dir=outputs"], "1 folder found and no complete run among them"),
+    "a sweep for a run": (
+        [NAME, "compare_runs", "inputs.run_dirs=[outputs/multiruns/exp*]"],
+        "1 folder found and no complete run among them: exp_20260101-120000_small is foreign (holds a sweep",
+    ),
     "no folder": ([NAME, "compare_runs", "inputs.run_dirs=[nowhere]"], "inputs.run_dirs: there is no folder 'nowhere'"),
     "inference": ([NAME, "compare_runs", SWEEP_DIR, "inference.enabled=true"], "inference.enabled: must be false"),
     "wrong value": ([NAME, "compare_runs", SWEEP_DIR, "outputs.dpi=1"], "outputs.dpi: must be between 30 and 1200"),

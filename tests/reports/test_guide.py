@@ -21,6 +21,19 @@ def read_recipe() -> dict[str, str]:
     return {NAMED_PATH.findall(block.before)[-1]: block.code for block in blocks if NAMED_PATH.search(block.before)}
 
 
+RAW_REPORT = '''
+"""A report that reads its raw configuration and uses nothing of ours."""
+
+from omegaconf import DictConfig
+
+
+def run_report(cfg: DictConfig) -> None:
+    assert isinstance(cfg, DictConfig)
+    print(f"number + 1 is {cfg.number + 1}")
+'''
+"""What the author of the project asks of a report, and no more."""
+
+
 @pytest.mark.slow
 def test_report_of_the_guide_is_found_and_runs(trained_sweep: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
@@ -37,6 +50,11 @@ def test_report_of_the_guide_is_found_and_runs(trained_sweep: Path, tmp_path: Pa
         command = [sys.executable, "-m", *words]
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
+    (copy / "src/thesis_ml/reports/analyses/raw_report.py").write_text(RAW_REPORT, encoding="utf-8")
+    (copy / "configs/report/raw_report.yaml").write_text("number: 1\n", encoding="utf-8")
+    raw = run("thesis_ml.cli.reports", "--config-name", "raw_report", "number=3")
+    assert (raw.returncode, raw.stdout) == (0, "number + 1 is 4\n"), raw.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "outputs"]
     helped = run("thesis_ml.cli.reports", "--help")
     done = run("thesis_ml.cli.reports", "--config-name", "compare_costs", "inputs.sweep_dir=outputs/multiruns")
     checked = run("ruff", "check", *(str(copy / path) for path in recipe if path.endswith(".py")))

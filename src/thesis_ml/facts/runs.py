@@ -17,7 +17,7 @@ from thesis_ml.facts.history import HistoryTable, as_float
 from thesis_ml.facts.lines import RunState, StateWatch, as_int, as_mapping, has_arrays, iterate_events, read_arrays
 from thesis_ml.facts.schema import ARRAYS_FILE, EVENTS_FILE, LOSS, MOMENTS, SCALARS_FILE, History
 from thesis_ml.facts.schema1 import BETA_KEY, OldEpochs, read_old_config, restore_metrics
-from thesis_ml.utils.paths import BEST_CHECKPOINT, FACTS_FOLDER, HYDRA_FOLDER, MODEL_FILE, is_run_folder
+from thesis_ml.utils.paths import BEST_CHECKPOINT, FACTS_FOLDER, HYDRA_FOLDER, MODEL_FILE, SWEEP_FILE, is_run_folder
 
 SCHEMAS = (1, 2)
 GROUPS = {
@@ -193,6 +193,8 @@ class RunReader:
     def _explain_absence(self) -> UnusableRunError:
         if is_run_folder(self._folder):
             return UnusableRunError("empty", f"holds no {FACTS_FOLDER}/{EVENTS_FILE}: no facts were recorded")
+        if (self._folder / SWEEP_FILE).is_file():
+            return UnusableRunError("foreign", "holds a sweep, not a run; give it as inputs.sweep_dir")
         if any(self._folder.iterdir()):
             return UnusableRunError("foreign", f"holds no run: neither {FACTS_FOLDER}/ nor {HYDRA_FOLDER}/")
         return UnusableRunError("empty", "the folder is empty")

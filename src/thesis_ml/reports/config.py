@@ -106,13 +106,14 @@ def parse_report(cfg: DictConfig) -> ReportConfig:
     """
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
-    env = parse_config(EnvConfig, plain.pop("env", None), "env")
+    env = plain.pop("env", None)
+    places = None if env is None else parse_config(EnvConfig, env, "env")
     if isinstance(plain.get("inputs"), Mapping):
         plain["inputs"] = {name: _as_list(name, value) for name, value in plain["inputs"].items()}
     if plain.get("report_name") is None and HydraConfig.initialized():
         plain["report_name"] = HydraConfig.get().job.config_name
     require("output_root" not in plain, "output_root", "given as env.output_root", plain.get("output_root"))
-    root = Path(env.output_root).expanduser() if is_root_given() else None
+    root = Path(places.output_root).expanduser() if places is not None and is_root_given() else None
     return replace(parse_config(ReportConfig, plain, ""), output_root=root)
 
 

@@ -166,4 +166,5 @@ def _format_value(value: Cell) -> str:
 def _explain_none(left_out: Sequence[LeftOut]) -> str:
     listed = "; ".join(f"{entry.name} is {entry.state} ({entry.reason})" for entry in left_out[:MOST_LISTED])
     more = f"; and {len(left_out) - MOST_LISTED} more" if len(left_out) > MOST_LISTED else ""
-    return f"inputs: {len(left_out)} folders found and no complete run among them: {listed}{more}"
+    found = "1 folder" if len(left_out) == 1 else f"{len(left_out)} folders"
+    return f"inputs: {found} found and no complete run among them: {listed}{more}"
