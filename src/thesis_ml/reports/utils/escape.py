@@ -3,6 +3,9 @@
 import re
 import unicodedata
 
+PRINTABLE = frozenset(map(chr, range(0xC0, 0x100))) - frozenset("ÐÞðþ×÷") | {"µ"}
+"""Beyond ASCII, what latex prints with its default fonts and no package."""
+
 TEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -19,10 +22,7 @@ TEX = {
     "|": r"\textbar{}",
     '"': "{''}",
 }
-PRINTABLE = frozenset(map(chr, range(0xC0, 0x100))) - frozenset("ÐÞðþ×÷") | {"µ"}
-"""Beyond ASCII, what latex prints with its default fonts and no package."""
-
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
 def escape_tex(text: str) -> str:
@@ -37,7 +37,7 @@ def guard_csv(text: str) -> str:
 
 
 def strip_controls(text: str) -> str:
-    """Return `text` on one line: control characters, also those that turn the direction of writing, become a space."""
+    """Return `text` on one line: control characters, those that turn the writing and half characters become a space."""
     return _UNPRINTABLE.sub(" ", text)
 
 
