@@ -73,6 +73,20 @@ thesis-train --multirun hydra=experiment \\
 ```
 
 ```bash
+mv outputs/multiruns/exp_*_experiment outputs/multiruns/exp_20251103_experiment
+```
+
+```bash
+# Compare multiple runs
+thesis-report --config-name compare_tokenizers \\
+    inputs.sweep_dir=outputs/multiruns/exp_20251103_experiment
+
+# Or using Python module
+python -m thesis_ml.cli.reports --config-name compare_tokenizers \\
+    inputs.sweep_dir=outputs/multiruns/exp_20251103_experiment
+```
+
+```bash
 # Run all tests
 pytest
 

@@ -29,6 +29,11 @@ SECTIONS = (
 
 AUTHORS_PATHS = (
     "cli/train",
+    "cli/reports",
+    "reports/analyses/compare_tokenizers.py",
+    "reports/analyses/compare_globals_heads.py",
+    "reports/plots",
+    "reports/utils",
     "training_loops/autoencoder.py",
     "training_loops/simple_mlp.py",
     "architectures/autoencoder/encoders",

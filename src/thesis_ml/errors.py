@@ -13,6 +13,20 @@ class FactsError(Exception):
     """A facts folder that cannot be written or read."""
 
 
+class UnusableRunError(FactsError):
+    """A folder whose facts cannot be used.
+
+    Args:
+        state: damaged, foreign or empty.
+        reason: What is wrong with it, in words.
+    """
+
+    def __init__(self, state: str, reason: str) -> None:
+        super().__init__(f"{state}: {reason}")
+        self.state = state
+        self.reason = reason
+
+
 class ReportError(Exception):
     """A report that cannot be made from the runs it was given."""
 

@@ -41,6 +41,9 @@ UNREADABLE_ARRAYS = (
 )
 """What numpy and zipfile raise on bytes that are no arrays."""
 
+# Files of schema 1 may hold a bare NaN. One decoder for all lines: json.loads would make a new one for each.
+DECODER = json.JSONDecoder(parse_constant=lambda _: None)
+
 StateName = Literal["empty", "running", "silent", "interrupted", "failed", "complete"]
 
 
@@ -106,8 +109,7 @@ def parse_line(line: bytes) -> dict[str, Any]:
     if len(line) > MAX_LINE_BYTES:
         raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
     try:
-        # Files of schema 1 may hold a bare NaN.
-        fact = json.loads(line, parse_constant=lambda _: None)
+        fact = DECODER.decode(line.decode("utf-8", "surrogatepass"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(fact, dict) or not isinstance(fact.get("moment"), str):
@@ -121,17 +123,17 @@ def parse_epoch(fact: Mapping[str, Any]) -> EpochFacts:
     Raises:
         ValueError: The epoch is no whole number.
     """
-    epoch = _as_int(fact.get("epoch"))
+    epoch = as_int(fact.get("epoch"))
     if epoch is None:
         raise ValueError(f"epoch: expected a whole number, got {fact.get('epoch')!r:.40}")
-    splits = {split: _as_mapping(_as_mapping(fact.get("metrics")).get(split)) for split in ("train", "val")}
+    splits = {split: as_mapping(as_mapping(fact.get("metrics")).get(split)) for split in ("train", "val")}
     metrics = {
         split: {name: as_float(value) for name, value in {LOSS: fact.get(f"{split}_loss"), **numbers}.items()}
         for split, numbers in splits.items()
     }
     return EpochFacts(
         epoch=epoch,
-        step=_as_int(fact.get("step")) or 0,
+        step=as_int(fact.get("step")) or 0,
         metrics=metrics,
         epoch_time_s=as_float(fact.get("epoch_time_s")),
         total_time_s=as_float(fact.get("total_time_s")),
@@ -159,12 +161,12 @@ def load_history(folder: Path) -> History:
     table = _fill_table(folder, facts)
     for fact in facts:
         if fact["moment"] == "on_train_end":
-            table.best_epoch = _as_int(fact.get("best_epoch"))
+            table.best_epoch = as_int(fact.get("best_epoch"))
         elif fact["moment"] in ("on_start", "on_resume"):
             table.best_epoch = None
     final = find_test_end(facts)
     if final is not None:
-        table.set_test(_as_mapping(_as_mapping(final.get("metrics")).get("test")))
+        table.set_test(as_mapping(as_mapping(final.get("metrics")).get("test")))
     table.set_arrays(read_arrays(folder))
     return table.view()
 
@@ -187,7 +189,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
         FactsError: The lines cannot be read.
     """
     final = find_test_end(read_events(folder))
-    return None if final is None else dict(_as_mapping(final.get("result")))
+    return None if final is None else dict(as_mapping(final.get("result")))
 
 
 def read_run_id(folder: Path) -> str | None:
@@ -197,7 +199,7 @@ def read_run_id(folder: Path) -> str | None:
         FactsError: The lines cannot be read.
     """
     for fact in iterate_events(folder):
-        run_id = _as_mapping(fact.get("meta")).get("run_id")
+        run_id = as_mapping(fact.get("meta")).get("run_id")
         if isinstance(run_id, str):
             return run_id
     return None
@@ -213,23 +215,38 @@ def read_state(folder: Path, now: datetime | None = None) -> RunState:
     Raises:
         FactsError: The lines cannot be read.
     """
-    state = RunState("empty")
-    longest_epoch_s = 0.0
-    epochs: set[int] = set()
+    watch = StateWatch()
     for fact in iterate_events(folder):
-        state = _advance_state(state, fact)
+        watch.add(fact)
+    return watch.judge(now)
+
+
+class StateWatch:
+    """Follow what becomes of a run, fact by fact."""
+
+    def __init__(self) -> None:
+        self._state = RunState("empty")
+        self._longest_epoch_s = 0.0
+        self._epochs: set[int] = set()
+
+    def add(self, fact: Mapping[str, Any]) -> None:
+        """Take the next fact in account."""
+        self._state = _advance_state(self._state, fact)
         if fact["moment"] == "on_epoch_end":
-            epochs.add(_as_int(fact.get("epoch")) or 0)
+            self._epochs.add(as_int(fact.get("epoch")) or 0)
             # In this order the comparison with nan keeps the number.
-            longest_epoch_s = max(longest_epoch_s, as_float(fact.get("epoch_time_s")))
-    state = replace(state, n_epochs=len(epochs))
-    if state.name != "running" or state.last_fact_at is None:
-        return state
-    silent_s = max(SILENT_AFTER_S, SILENT_AFTER_EPOCHS * longest_epoch_s)
-    if (now or datetime.now(UTC)) - state.last_fact_at <= timedelta(seconds=min(silent_s, 1e9)):
-        return state
-    reason = f"silent since {state.last_fact_at:%Y-%m-%d %H:%M:%S} UTC ({state.hostname}, pid {state.pid})"
-    return replace(state, name="silent", reason=reason)
+            self._longest_epoch_s = max(self._longest_epoch_s, as_float(fact.get("epoch_time_s")))
+
+    def judge(self, now: datetime | None = None) -> RunState:
+        """Return the state after the last fact; `now`, by default the present, decides whether a run is silent."""
+        state = replace(self._state, n_epochs=len(self._epochs))
+        if state.name != "running" or state.last_fact_at is None:
+            return state
+        silent_s = max(SILENT_AFTER_S, SILENT_AFTER_EPOCHS * self._longest_epoch_s)
+        if (now or datetime.now(UTC)) - state.last_fact_at <= timedelta(seconds=min(silent_s, 1e9)):
+            return state
+        reason = f"silent since {state.last_fact_at:%Y-%m-%d %H:%M:%S} UTC ({state.hostname}, pid {state.pid})"
+        return replace(state, name="silent", reason=reason)
 
 
 def read_arrays(folder: Path) -> dict[str, np.ndarray]:
@@ -239,17 +256,32 @@ def read_arrays(folder: Path) -> dict[str, np.ndarray]:
         FactsError: The file is damaged, too large, or holds Python objects.
     """
     path = folder / ARRAYS_FILE
-    if not path.is_file():
+    if not has_arrays(folder):
         return {}
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-            if size > MAX_ARRAYS_BYTES:
-                raise FactsError(f"{path}: unpacks to {size} bytes; at most {MAX_ARRAYS_BYTES} are read")
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except UNREADABLE_ARRAYS as error:
         raise FactsError(f"{path}: damaged ({error}); remove it") from error
+
+
+def has_arrays(folder: Path) -> bool:
+    """Say whether there are arrays, from the directory of their file alone.
+
+    Raises:
+        FactsError: The file is no archive, or too large.
+    """
+    path = folder / ARRAYS_FILE
+    if not path.is_file():
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    except UNREADABLE_ARRAYS as error:
+        raise FactsError(f"{path}: damaged ({error}); remove it") from error
+    if size > MAX_ARRAYS_BYTES:
+        raise FactsError(f"{path}: unpacks to {size} bytes; at most {MAX_ARRAYS_BYTES} are read")
+    return True
 
 
 def _fill_table(folder: Path, facts: list[dict[str, Any]]) -> HistoryTable:
@@ -270,7 +302,7 @@ def _fill_table(folder: Path, facts: list[dict[str, Any]]) -> HistoryTable:
 
 def _advance_state(state: RunState, fact: Mapping[str, Any]) -> RunState:
     """Return the state after one more fact; a complete run stays so until it goes on."""
-    meta = _as_mapping(fact.get("meta"))
+    meta = as_mapping(fact.get("meta"))
     name, reason = _judge_moment(state, fact)
     hostname, run_id = meta.get("hostname"), meta.get("run_id")
     return RunState(
@@ -278,7 +310,7 @@ def _advance_state(state: RunState, fact: Mapping[str, Any]) -> RunState:
         reason=reason,
         last_fact_at=_parse_time(meta.get("timestamp")) or state.last_fact_at,
         hostname=hostname if isinstance(hostname, str) else state.hostname,
-        pid=_as_int(meta.get("pid")) or state.pid,
+        pid=as_int(meta.get("pid")) or state.pid,
         run_id=state.run_id or (run_id if isinstance(run_id, str) else None),
     )
 
@@ -306,9 +338,11 @@ def _parse_time(value: Any) -> datetime | None:
         return None
 
 
-def _as_mapping(value: Any) -> Mapping[str, Any]:
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """Return a mapping as it is, and anything else as an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
-def _as_int(value: Any) -> int | None:
+def as_int(value: Any) -> int | None:
+    """Return a whole number as it is, and anything else as None."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,6 +1,7 @@
 """Read the facts of a run as tables; `facts.lines` reads what needs no pandas."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,9 @@ from thesis_ml.facts.lines import (
     read_result,
     read_state,
 )
+from thesis_ml.facts.runs import RunFacts, read_run
 from thesis_ml.facts.schema import EPOCH_FIELDS, LOSS, SCALARS_FILE
+from thesis_ml.facts.summary import WHOLE, Threshold, list_columns, summarise_run
 
 __all__ = [
     "RunState",
@@ -24,8 +27,10 @@ __all__ = [
     "read_events",
     "read_history",
     "read_result",
+    "read_run",
     "read_scalars",
     "read_state",
+    "summarise_runs",
 ]
 
 
@@ -63,6 +68,27 @@ def read_history(folder: Path) -> pd.DataFrame:
         numbers = {name: history.series(split, name) for name in (LOSS, *history.names(split))}
         parts.append(pd.DataFrame({"epoch": history.epochs, "split": split, **numbers, **shared}))
     return pd.concat(parts).sort_values(["epoch", "split"], kind="stable").reset_index(drop=True)
+
+
+def summarise_runs(
+    runs: Sequence[RunFacts], swept: Sequence[str] = (), threshold: Threshold | None = None
+) -> pd.DataFrame:
+    """Return a row per run: who it is, its settings, its test, its best epoch and what it cost; blank where unknown.
+
+    Args:
+        runs: What `read_run` gave.
+        swept: Full keys of the configuration that become columns, such as `phase1.trainer.lr`.
+        threshold: What the column `time_to_threshold_s` refers to; None leaves it blank.
+    """
+    rows = [summarise_run(run, swept, threshold) for run in runs]
+    table = pd.DataFrame(rows, columns=list(list_columns(rows)))
+    numbers = [name for name in table.columns if table[name].map(_is_number_or_blank).all()]
+    kinds = {name: "Int64" if name in WHOLE else "float64" for name in numbers}
+    return table.astype(kinds)
+
+
+def _is_number_or_blank(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _convert_columns(texts: pd.DataFrame) -> pd.DataFrame:

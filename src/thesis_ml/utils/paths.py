@@ -28,6 +28,19 @@ LOCK_FILE = ".lock"
 
 RUNS_FOLDER = "runs"
 SWEEPS_FOLDER = "multiruns"
+REPORTS_FOLDER = "reports"
+SWEEP_FILE = "multirun.yaml"
+
+REPORT_POINTER = "report_pointer.txt"
+MANIFEST_FILE = "manifest.yaml"
+PAGE_FILE = "index.html"
+NUMBERS_FILE = "numbers.tex"
+TABLES_FOLDER = "tables"
+TRAINING_FOLDER = "training"
+SUMMARY_TABLE = "summary.csv"
+SUMMARY_FILE = "summary.json"
+REPORT_CONFIGS = "report"
+"""The folder of configs that holds one file per report."""
 
 LOG_FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] %(message)s"
 

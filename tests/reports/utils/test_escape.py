@@ -12,6 +12,7 @@ from thesis_ml.reports.utils.escape import escape_tex, guard_csv, strip_controls
         ("latent_space=vq & 50% #1 $x$", r"latent\_space=vq \& 50\% \#1 \$x\$"),
         ("a~b^c<d>|e|", r"a\textasciitilde{}b\textasciicircum{}c\textless{}d\textgreater{}\textbar{}e\textbar{}"),
         ("two\nlines", "two lines"),
+        ('say "é µ ﬁ \u03b2 \uff04"', r"say {''}é µ fi ? \${''}"),
     ],
 )
 def test_escape_tex_prints_every_character(text: str, escaped: str) -> None:

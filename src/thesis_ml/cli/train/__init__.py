@@ -1,6 +1,5 @@
 """thesis-train: compose the configuration, open the run's folder and call the chosen loop."""
 
-import gc
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -19,10 +18,6 @@ from thesis_ml.cli.train.sweeps import print_job_table
 from thesis_ml.errors import ConfigError
 from thesis_ml.training_loops.loop_keys import PLANNED_LOOPS, describe_planned
 from thesis_ml.utils.paths import find_configs
-
-COLLECT_AFTER = (200_000, 20, 100)
-"""Thresholds of the garbage collector: with Python's own, importing torch sets it off hundreds of times, a sixth of the
-time of a start."""
 
 
 def _ae(cfg: DictConfig) -> dict[str, Any]:
@@ -67,5 +62,4 @@ def main() -> None:
 
     The exit code is 0 (done), 1 (failed), 2 (wrong input), 85 (stopped, to be started again) or 130 (Ctrl-C).
     """
-    gc.set_threshold(*COLLECT_AFTER)
     run_command(_check_and_run, at_end=print_job_table)

@@ -4,7 +4,6 @@ import copy
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from thesis_ml.training_loops.loop_keys import (
     is_below,
     list_read_keys,
 )
+from thesis_ml.utils.environment import EnvConfig
 
 log = logging.getLogger(__name__)
 
@@ -51,19 +51,6 @@ def _parse_tables(cfg: DictConfig) -> Any:
 
 PARSERS: Mapping[str, ParseFunction] = {"ae": _parse_autoencoder, "test_mlp": _parse_tables}
 """How the loops of `LOOP_KEYS` parse their configuration; a loop without an entry reads its own keys."""
-
-
-@dataclass(frozen=True)
-class EnvConfig:
-    """The places of one environment; configs/env says what each key means."""
-
-    data_root: str
-    output_root: str
-    user: str | None = None
-
-    def __post_init__(self) -> None:
-        for key in ("data_root", "output_root"):
-            require(bool(getattr(self, key).strip()), key, "the path of a folder", getattr(self, key))
 
 
 def check_command_line(arguments: Sequence[str]) -> None:

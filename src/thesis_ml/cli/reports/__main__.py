@@ -1,0 +1,5 @@
+"""python -m thesis_ml.cli.reports."""
+
+from thesis_ml.cli.reports import main
+
+main()

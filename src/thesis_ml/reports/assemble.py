@@ -1,0 +1,98 @@
+"""From the inputs of a report to what it compares, and from there to its folder."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from thesis_ml.errors import ReportError
+from thesis_ml.facts.runs import RunFacts
+from thesis_ml.facts.summary import REC_MSE, Threshold, list_columns, summarise_run
+from thesis_ml.reports.comparison import Comparison
+from thesis_ml.reports.config import ReportConfig, ThresholdsConfig
+from thesis_ml.reports.presentation import choose_figures
+from thesis_ml.reports.utils.collection import collect_runs
+from thesis_ml.reports.utils.differences import diff_runs
+from thesis_ml.reports.utils.discovery import find_folders
+from thesis_ml.reports.utils.grouping import find_swept, group_runs, list_differences
+from thesis_ml.reports.utils.verdict import compare_in, judge
+from thesis_ml.reports.writing import write_report
+from thesis_ml.utils.progress import show_progress
+
+
+def build_comparison(config: ReportConfig) -> Comparison:
+    """Find, read and compare the runs of a report.
+
+    Raises:
+        ReportError: There is no run that can be used.
+    """
+    found = find_folders(config.inputs)
+    collection = collect_runs(show_progress(found, "run"), config.inputs.select)
+    runs = collection.runs
+    swept = find_swept(runs)
+    threshold = choose_threshold(config.thresholds, runs)
+    rows = {run.name: summarise_run(run, swept, threshold) for run in runs}
+    groups = group_runs(runs, swept, rows)
+    comparison = Comparison(
+        report_name=config.report_name,
+        inputs=(*config.inputs.sweep_dir, *config.inputs.run_dirs),
+        runs=runs,
+        left_out=collection.left_out,
+        swept=swept,
+        groups=groups,
+        columns=list_columns(list(rows.values())),
+        rows=rows,
+        config_differences=list_differences(runs),
+        threshold=None if threshold is None else threshold.value,
+        verdict=judge(groups, rows),
+    )
+    return replace(comparison, differences=diff_runs(*runs, rows)) if len(runs) == 2 else comparison
+
+
+def judge_also(comparison: Comparison, column: str) -> Comparison:
+    """Return the comparison with what its groups say of a second number, behind the first."""
+    if not any(column in group.numbers for group in comparison.groups):
+        raise ReportError(f"{comparison.report_name}: no run has {column}; compare these runs with compare_runs")
+    _, sentences = compare_in(column, comparison.groups)
+    verdict = comparison.verdict
+    new = [sentence for sentence in sentences if sentence not in verdict.sentences]
+    return replace(comparison, verdict=replace(verdict, sentences=(*verdict.sentences, *new)))
+
+
+def run_comparison(
+    config: ReportConfig, extend: Callable[[Comparison], Comparison] = lambda comparison: comparison
+) -> Path:
+    """Compare the runs of a report, write it, print its verdict and return its folder.
+
+    Args:
+        config: The configuration of the report.
+        extend: Adds what this report says beyond every comparison.
+
+    Raises:
+        ReportError: There is no run that can be used.
+        ConfigError: A figure is unknown, or the folder cannot be written.
+    """
+    choose_figures(config.outputs.which_figures)
+    comparison = extend(build_comparison(config))
+    folder = write_report(comparison, config)
+    print(describe_comparison(comparison))
+    print(f"report: {folder}")
+    return folder
+
+
+def describe_comparison(comparison: Comparison) -> str:
+    """Return the accounts and the verdict of a comparison for a terminal."""
+    used, left_out = len(comparison.runs), comparison.left_out
+    lines = [f"{comparison.report_name}: {used + len(left_out)} found = {used} used + {len(left_out)} left out"]
+    lines += [f"  left out: {entry.name} ({entry.state}): {entry.reason}" for entry in left_out]
+    lines += [f"! {banner}" for banner in comparison.verdict.banners]
+    lines += [f"- {sentence}" for sentence in comparison.verdict.sentences]
+    return "\n".join("".join(letter if letter.isprintable() else "?" for letter in line) for line in lines)
+
+
+def choose_threshold(config: ThresholdsConfig, runs: Sequence[RunFacts]) -> Threshold | None:
+    """Return the error that runs are timed to: the user's, or the best one of the run that is worst at its best."""
+    value = config.val_mse
+    if value is None:
+        errors = [[error for error in run.history.series(config.split, REC_MSE) if error == error] for run in runs]
+        value = max((min(known) for known in errors if known), default=None)
+    return None if value is None else Threshold(value, config.split, config.comparison)

@@ -1,0 +1,131 @@
+"""The typed configuration of one report."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from thesis_ml.config import parse_config, require, require_at_least, require_between
+from thesis_ml.utils.environment import EnvConfig
+
+SUMMARY_SCHEMA_VERSION = 1
+OUTPUT_ROOT_VARIABLE = "THESIS_OUTPUT_ROOT"
+LISTS = ("sweep_dir", "run_dirs", "select")
+"""Keys of `inputs` that take one text or a list of them."""
+
+
+@dataclass(frozen=True)
+class InputsConfig:
+    """Which runs."""
+
+    sweep_dir: tuple[str, ...] = ()
+    run_dirs: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OutputsConfig:
+    """What is drawn, and how; `which_figures` None means every figure that has something to show."""
+
+    fig_format: Literal["png", "pdf", "svg"] = "png"
+    dpi: int = 150
+    which_figures: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        require_between(self, 30, 1200, "dpi")
+
+
+@dataclass(frozen=True)
+class ThresholdsConfig:
+    """The error that runs are timed to; None takes one that every run reaches."""
+
+    val_mse: float | None = None
+    comparison: Literal["<=", "<"] = "<="
+    split: Literal["train", "val"] = "val"
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 0.0, "val_mse")
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """How events are scored with the models of the runs."""
+
+    enabled: bool = False
+    dataset_split: Literal["train", "val", "test"] = "test"
+    batch_size: int = 512
+    autocast: bool = False
+    seed: int = 0
+    max_samples: int | None = None
+    persist_raw_scores: bool = False
+    corruption_strategies: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require(not self.enabled, "enabled", "false: no report scores events yet", self.enabled)
+        require_at_least(self, 1, "batch_size", "max_samples")
+        require_at_least(self, 0, "seed")
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Everything a report may know of how it was configured.
+
+    Args:
+        report_name: Name of the report.
+        inputs: Which runs.
+        outputs: What is drawn, and how.
+        thresholds: The error that runs are timed to.
+        inference: How events are scored.
+        summary_schema_version: The form of summary.json.
+        output_root: The folder that gets reports/ as the user gave it; None: beside the runs.
+    """
+
+    report_name: str
+    inputs: InputsConfig
+    outputs: OutputsConfig = field(default_factory=OutputsConfig)
+    thresholds: ThresholdsConfig = field(default_factory=ThresholdsConfig)
+    inference: InferenceConfig = field(default_factory=InferenceConfig)
+    summary_schema_version: int = SUMMARY_SCHEMA_VERSION
+    output_root: Path | None = None
+
+    def __post_init__(self) -> None:
+        known = SUMMARY_SCHEMA_VERSION
+        require(self.summary_schema_version == known, "summary_schema_version", str(known), self.summary_schema_version)
+
+
+def parse_report(cfg: DictConfig) -> ReportConfig:
+    """Return the typed configuration of a report.
+
+    Raises:
+        ConfigError: A key is unknown, or a value is missing or wrong.
+    """
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
+    env = plain.pop("env", None)
+    places = None if env is None else parse_config(EnvConfig, env, "env")
+    if isinstance(plain.get("inputs"), Mapping):
+        plain["inputs"] = {name: _as_list(name, value) for name, value in plain["inputs"].items()}
+    if plain.get("report_name") is None and HydraConfig.initialized():
+        plain["report_name"] = HydraConfig.get().job.config_name
+    require("output_root" not in plain, "output_root", "given as env.output_root", plain.get("output_root"))
+    root = Path(places.output_root).expanduser() if places is not None and is_root_given() else None
+    return replace(parse_config(ReportConfig, plain, ""), output_root=root)
+
+
+def is_root_given() -> bool:
+    """Say whether the user chose where reports go."""
+    if os.environ.get(OUTPUT_ROOT_VARIABLE):
+        return True
+    typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
+    return any(line.lstrip("+").startswith(("env=", "env.output_root=")) for line in typed)
+
+
+def _as_list(name: Any, value: Any) -> Any:
+    if name not in LISTS or isinstance(value, list):
+        return value
+    return [] if value is None else [value]

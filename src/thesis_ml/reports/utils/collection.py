@@ -1,0 +1,170 @@
+"""Read the folders of a report and decide which runs it uses; every folder is accounted for."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from thesis_ml.config import hint_nearest
+from thesis_ml.errors import ReportError, UnusableRunError
+from thesis_ml.facts.runs import RunFacts, read_run
+from thesis_ml.facts.summary import CHOICE_COLUMNS, Cell, make_cell
+from thesis_ml.reports.comparison import LeftOut
+from thesis_ml.reports.utils.discovery import Found
+
+USED_STATE = "complete"
+ALIASES = {"tokenizer": "latent_space"}
+"""Other names of columns that `inputs.select` takes."""
+MOST_LISTED = 12
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The runs that a report uses, and the folders that it found and does not use."""
+
+    runs: tuple[RunFacts, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def collect_runs(found: Iterable[Found], select: Sequence[str]) -> Collection:
+    """Read all folders and return what is used of them.
+
+    Args:
+        found: The folders, maybe behind a progress bar.
+        select: Texts `column:value`; values of one column are alternatives, columns must all agree.
+
+    Raises:
+        ReportError: No run can be used, or `select` names what does not exist.
+    """
+    runs: list[RunFacts] = []
+    left_out: list[LeftOut] = []
+    for entry in found:
+        try:
+            run = read_run(entry.path, entry.name)
+        except UnusableRunError as error:
+            left_out.append(LeftOut(entry.name, entry.path, error.state, error.reason))
+            continue
+        runs.append(run)
+    kept, copies = drop_copies(runs)
+    usable = [run for run in kept if run.state.name == USED_STATE]
+    left_out += copies + [describe_unfinished(run) for run in kept if run.state.name != USED_STATE]
+    if not usable:
+        raise ReportError(_explain_none(left_out))
+    chosen, others = select_runs(usable, select)
+    return Collection(tuple(chosen), tuple(left_out + others))
+
+
+def drop_copies(runs: Sequence[RunFacts]) -> tuple[list[RunFacts], list[LeftOut]]:
+    """Keep one folder of each run; of a run that was copied, one where it is complete."""
+    best: dict[str, RunFacts] = {}
+    for run in runs:
+        identity = run.state.run_id
+        if identity is None:
+            continue
+        known = best.get(identity)
+        if known is None or (known.state.name != USED_STATE and run.state.name == USED_STATE):
+            best[identity] = run
+    kept: list[RunFacts] = []
+    copies: list[LeftOut] = []
+    for run in runs:
+        first = run if run.state.run_id is None else best[run.state.run_id]
+        if first is run:
+            kept.append(run)
+        else:
+            copies.append(LeftOut(run.name, run.path, run.state.name, f"is a copy of {first.name}: the same run_id"))
+    return kept, copies
+
+
+def describe_unfinished(run: RunFacts) -> LeftOut:
+    """Say why a run that did not come to its end is not used."""
+    state = run.state
+    reason = {
+        "failed": state.reason,
+        "interrupted": f"was stopped by {state.reason}",
+        "running": "is still running",
+        "silent": state.reason,
+    }.get(state.name, "no facts were recorded")
+    return LeftOut(run.name, run.path, state.name, f"{reason}; {state.n_epochs} epochs are recorded")
+
+
+def select_runs(runs: Sequence[RunFacts], select: Sequence[str]) -> tuple[list[RunFacts], list[LeftOut]]:
+    """Return the runs that `select` asks for, and the others with what they are instead.
+
+    Raises:
+        ReportError: A text is no `column:value`, or names a column or value that no run has.
+    """
+    wanted: dict[str, list[str]] = {}
+    for text in select:
+        column, colon, value = text.partition(":")
+        if not (colon and column and value):
+            raise ReportError(f"inputs.select: {text!r} cannot be read; write column:value, such as latent_space:vq")
+        wanted.setdefault(_find_column(column.strip(), runs), []).append(value.strip())
+    for column, values in wanted.items():
+        _refuse_unknown_values(column, values, runs)
+    chosen: list[RunFacts] = []
+    others: list[LeftOut] = []
+    for run in runs:
+        misses = [column for column, values in wanted.items() if not _matches(find_value(run, column), values)]
+        if not misses:
+            chosen.append(run)
+            continue
+        value = _format_value(find_value(run, misses[0]))
+        others.append(LeftOut(run.name, run.path, run.state.name, f"is not selected: its {misses[0]} is {value}"))
+    if not chosen:
+        raise ReportError(f"inputs.select: no run has {' and '.join(select)} at once; leave one of them out")
+    return chosen, others
+
+
+def find_value(run: RunFacts, column: str) -> Cell:
+    """Return the value of a run in a column of settings."""
+    known: Mapping[str, Cell] = {"run": run.name, "seed": run.seed, "state": run.state.name}
+    if column in known:
+        return known[column]
+    return run.choices.get(column) if column in CHOICE_COLUMNS else make_cell(run.config.get(column))
+
+
+def _find_column(name: str, runs: Sequence[RunFacts]) -> str:
+    column = ALIASES.get(name, name)
+    keys = {key for run in runs for key in run.config}
+    columns = ("run", "seed", *CHOICE_COLUMNS)
+    if column in columns or column in keys:
+        return column
+    hint = hint_nearest(column, (*columns, *sorted(keys)))
+    available = f"{', '.join(columns)}, and full keys such as phase1.trainer.lr"
+    raise ReportError(f"inputs.select: unknown column {name!r}; available: {available}{hint}")
+
+
+def _refuse_unknown_values(column: str, values: Sequence[str], runs: Sequence[RunFacts]) -> None:
+    known = list(dict.fromkeys(_format_value(find_value(run, column)) for run in runs))
+    for value in values:
+        if not any(_matches(find_value(run, column), [value]) for run in runs):
+            more = f", and {len(known) - MOST_LISTED} more" if len(known) > MOST_LISTED else ""
+            listed = ", ".join(known[:MOST_LISTED])
+            raise ReportError(
+                f"inputs.select: no run has {column} {value!r}; it is {listed}{more}{hint_nearest(value, known)}"
+            )
+
+
+def _matches(value: Cell, texts: Sequence[str]) -> bool:
+    return any(_format_value(value) == text or _is_same_number(value, text) for text in texts)
+
+
+def _is_same_number(value: Cell, text: str) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isclose(float(text), value, rel_tol=1e-12)
+    except (ValueError, OverflowError):
+        return False
+
+
+def _format_value(value: Cell) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _explain_none(left_out: Sequence[LeftOut]) -> str:
+    listed = "; ".join(f"{entry.name} is {entry.state} ({entry.reason})" for entry in left_out[:MOST_LISTED])
+    more = f"; and {len(left_out) - MOST_LISTED} more" if len(left_out) > MOST_LISTED else ""
+    found = "1 folder" if len(left_out) == 1 else f"{len(left_out)} folders"
+    return f"inputs: {found} found and no complete run among them: {listed}{more}"

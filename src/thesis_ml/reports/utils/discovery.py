@@ -1,0 +1,174 @@
+"""Find the folders that a report was given: runs, the jobs of sweeps, and what else lies among them."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from thesis_ml.config import hint_nearest
+from thesis_ml.errors import ReportError
+from thesis_ml.facts.lines import as_mapping
+from thesis_ml.reports.config import InputsConfig
+from thesis_ml.utils.paths import FACTS_FOLDER, HYDRA_FOLDER, RUNS_FOLDER, SWEEP_FILE, is_run_folder
+from thesis_ml.utils.plain_yaml import read_plain_yaml
+
+OLD_JOB = re.compile(r"run_(?P<time>\d{8}-\d{6})_(?P<name>.*)_job(?P<number>\d+)")
+SWEEP_NAME = re.compile(r"exp_(?P<time>\d{8}-\d{6})_(?P<name>.*)")
+GLOB_SIGNS = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A folder that may hold a run, and what the report calls it."""
+
+    name: str
+    path: Path
+
+
+def find_folders(inputs: InputsConfig) -> tuple[Found, ...]:
+    """Return every folder that the inputs name, in their order, each once however often it is named.
+
+    Raises:
+        ReportError: Nothing is named, or what is named does not exist.
+    """
+    if not inputs.sweep_dir and not inputs.run_dirs:
+        raise ReportError("inputs: name no run; give inputs.sweep_dir=<folder of a sweep> or inputs.run_dirs=[a,b]")
+    found: list[Found] = []
+    for sweep in expand_paths(inputs.sweep_dir, "inputs.sweep_dir"):
+        jobs = list_jobs(sweep)
+        if not jobs:
+            raise ReportError(f"inputs.sweep_dir: {str(sweep)!r} holds no run; give the folder of a sweep")
+        found += jobs
+    found += [Found(path.resolve().name, path) for path in expand_paths(inputs.run_dirs, "inputs.run_dirs")]
+    return tuple(_name_apart(_drop_repeated(found)))
+
+
+def expand_paths(texts: Iterable[str], where: str) -> list[Path]:
+    """Return the folders that some texts name; a text may hold wildcards.
+
+    Raises:
+        ReportError: A text names no folder.
+    """
+    paths: list[Path] = []
+    for text in texts:
+        path = Path(text).expanduser()
+        if path.is_dir():
+            paths.append(path)
+            continue
+        pattern = str(path.relative_to(path.anchor))
+        folders = sorted((match for match in Path(path.anchor).glob(pattern) if match.is_dir()), key=_sort_naturally)
+        if not folders:
+            raise ReportError(f"{where}: there is no folder {text!r}{_hint_folder(path)}")
+        paths += folders
+    return paths
+
+
+def list_jobs(sweep: Path) -> list[Found]:
+    """Return the jobs of a sweep, those of all sweeps in a folder of sweeps, or the runs in a folder of runs.
+
+    What lies among them and is no run is returned too, so that it is accounted for.
+    """
+    name = sweep.resolve().name
+    if (sweep / FACTS_FOLDER).is_dir() and not (sweep / SWEEP_FILE).is_file():
+        return [Found(name, sweep)]
+    children = sorted((path for path in sweep.iterdir() if _is_visible_folder(path)), key=_sort_naturally)
+    found: list[Found] = []
+    for child in children:
+        if not is_run_folder(child) and (child / SWEEP_FILE).is_file():
+            found += _list_sweep(child)
+        else:
+            found.append(Found(f"{name}/{child.name}", child))
+    if not any(is_run_folder(entry.path) for entry in found) and (sweep / SWEEP_FILE).is_file():
+        found += list_old_jobs(sweep)
+    return found
+
+
+def list_old_jobs(sweep: Path) -> list[Found]:
+    """Return the jobs of a sweep of schema 1, which lie among the single runs: `runs/run_<time>_<name>_job<n>`."""
+    runs, own = sweep.resolve().parent.parent / RUNS_FOLDER, SWEEP_NAME.fullmatch(sweep.resolve().name)
+    if own is None or not runs.is_dir():
+        return []
+    later = [SWEEP_NAME.fullmatch(path.name) for path in sweep.resolve().parent.iterdir()]
+    ends = [match["time"] for match in later if match and match["name"] == own["name"] and match["time"] > own["time"]]
+    jobs = []
+    for path in runs.iterdir():
+        match = OLD_JOB.fullmatch(path.name)
+        if match and match["time"] >= own["time"] and _is_old_job(path, match, own, min(ends, default="~")):
+            jobs.append((int(match["number"]), path.name, path))
+    return [Found(f"{own.string}/{path.name}", path) for _, _, path in sorted(jobs)]
+
+
+def _is_old_job(path: Path, job: re.Match[str], sweep: re.Match[str], end: str) -> bool:
+    """Say whether a run belongs to a sweep by what Hydra wrote, or else by its name and time."""
+    recorded = _find_sweep_name(_read_hydra(path))
+    if recorded is not None:
+        return recorded == sweep.string
+    return job["name"] == sweep["name"] and job["time"] < end
+
+
+def _read_hydra(path: Path) -> Mapping[str, Any]:
+    file = path / HYDRA_FOLDER / "hydra.yaml"
+    try:
+        if not file.resolve().is_relative_to(path.resolve()):
+            return {}
+        return as_mapping(as_mapping(read_plain_yaml(file)).get("hydra"))
+    except (OSError, ValueError, RuntimeError):
+        return {}
+
+
+def _find_sweep_name(hydra: Mapping[str, Any]) -> str | None:
+    """Return the name of the sweep's folder; its path is that of another machine, maybe of Windows."""
+    folder = as_mapping(hydra.get("sweep")).get("dir")
+    if not isinstance(folder, str):
+        return None
+    name = re.split(r"[\\/]", folder.rstrip("\\/"))[-1]
+    return name if SWEEP_NAME.fullmatch(name) else None
+
+
+def _list_sweep(sweep: Path) -> list[Found]:
+    name = sweep.resolve().name
+    children = sorted((path for path in sweep.iterdir() if _is_visible_folder(path)), key=_sort_naturally)
+    jobs = [Found(f"{name}/{child.name}", child) for child in children]
+    return jobs or list_old_jobs(sweep) or [Found(name, sweep)]
+
+
+def _is_visible_folder(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".")
+
+
+def _sort_naturally(path: Path | str) -> list[tuple[int, int | str]]:
+    """Sort 9 before 10."""
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", str(path)) if part]
+
+
+def _drop_repeated(found: Sequence[Found]) -> list[Found]:
+    """Keep the first of each folder, also when it is reached by a link."""
+    kept: dict[Path, Found] = {}
+    for entry in found:
+        kept.setdefault(entry.path.resolve(), entry)
+    return list(kept.values())
+
+
+def _name_apart(found: Sequence[Found]) -> list[Found]:
+    """Return the same folders with names that occur once."""
+    taken: set[str] = set()
+    named = []
+    for entry in found:
+        name, number = entry.name, 1
+        if name in taken:
+            name = f"{entry.path.resolve().parent.name}/{entry.name}"
+        base = name
+        while name in taken:
+            number += 1
+            name = f"{base}-{number}"
+        taken.add(name)
+        named.append(Found(name, entry.path))
+    return named
+
+
+def _hint_folder(path: Path) -> str:
+    if GLOB_SIGNS.search(path.name) or not path.parent.is_dir():
+        return ""
+    near = hint_nearest(path.name, [entry.name for entry in path.parent.iterdir() if entry.is_dir()])
+    return near or f"; {str(path.parent)!r} is there"

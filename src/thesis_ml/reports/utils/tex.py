@@ -1,0 +1,128 @@
+"""Tables and numbers of a report for a thesis: booktabs tables, and commands that print one number each."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from thesis_ml.reports.comparison import Comparison, Group, Spread
+from thesis_ml.reports.utils.escape import escape_tex
+
+DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+SHOWN = {
+    "rec_mse": "rec. MSE",
+    "auroc": "AUROC",
+    "width68_pt": r"$\sigma_{68}(p_\mathrm{T})$",
+    "type_accuracy": "type acc.",
+    "rec_globals": "globals",
+    "perplexity": "perplexity",
+    "bits_per_token": "bits/token",
+    "epoch_time_s": "s/epoch",
+}
+"""The numbers of a group that a table has room for."""
+LONGEST_NAME = 60
+MOST_PAIRS = 100
+
+
+def build_tables(comparison: Comparison) -> dict[str, str]:
+    """Return the tables of a report by file name; the preamble needs the package booktabs."""
+    shown = [name for name in SHOWN if any(name in group.numbers for group in comparison.groups)]
+    rows = [
+        [escape_tex(group.label), str(len(group.runs)), *(format_spread(group.numbers.get(name)) for name in shown)]
+        for group in comparison.groups
+    ]
+    tables = {"groups.tex": build_table("lr" + "r" * len(shown), ["group", "runs", *map(SHOWN.get, shown)], rows)}
+    tests = comparison.verdict.tests[:MOST_PAIRS]
+    pairs = [
+        [
+            escape_tex(test.first),
+            escape_tex(test.second),
+            format_tex(test.ratio),
+            format_tex(test.p_value),
+            format_tex(test.resolvable),
+            "yes" if test.is_resolved else "no",
+        ]
+        for test in tests
+    ]
+    head = ["smaller", "larger", "ratio", "$p$ (Holm)", "resolvable", "differ"]
+    return {**tables, "pairs.tex": build_table("llrrrl", head, pairs)} if pairs else tables
+
+
+def build_table(columns: str, head: Sequence[str | None], rows: Sequence[Sequence[str]]) -> str:
+    """Return a booktabs table of cells that are tex already."""
+    body = [" & ".join(cell or "" for cell in row) + r" \\" for row in (head, *rows)]
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule"]
+    return "\n".join([*lines, r"\end{tabular}", ""])
+
+
+def build_numbers(comparison: Comparison) -> str:
+    """Return one \\newcommand per number: `\\RecMseMeanVq`, with letters only, each name once."""
+    values: list[tuple[str, str]] = [
+        ("NRunsFound", str(len(comparison.runs) + len(comparison.left_out))),
+        ("NRunsUsed", str(len(comparison.runs))),
+        ("NRunsLeftOut", str(len(comparison.left_out))),
+    ]
+    for group in comparison.groups:
+        values += _list_values(group)
+    for test in comparison.verdict.tests[:MOST_PAIRS]:
+        values.append((f"Ratio {test.second} Over {test.first}", format_tex(test.ratio)))
+        values.append((f"PValue {test.first} And {test.second}", format_tex(test.p_value)))
+    lines = ["% Numbers of the report, one command each."]
+    lines += [rf"\newcommand{{\{name}}}{{{value}}}" for name, value in name_commands(values).items()]
+    return "\n".join([*lines, ""])
+
+
+def name_commands(values: Sequence[tuple[str, str]]) -> Mapping[str, str]:
+    """Return the values by names of letters only; a name that is taken gets a letter more."""
+    commands: dict[str, str] = {}
+    for text, value in values:
+        base = spell_name(text)
+        name, number = base, 0
+        while name in commands:
+            number += 1
+            name = base + _count_in_letters(number)
+        commands[name] = value
+    return commands
+
+
+def spell_name(text: str) -> str:
+    """Return a text as one word of letters: `vq, codebook_size 512` becomes `VqCodebookSizeFiveOneTwo`."""
+    spelled = re.sub(r"[0-9]", lambda match: f" {DIGITS[int(match[0])]} ", text)
+    parts = re.findall(r"[A-Za-z]+", spelled.replace("-", " Minus ").replace(".", " Point "))
+    return "".join(part[0].upper() + part[1:] for part in parts)[:LONGEST_NAME] or "Value"
+
+
+def format_tex(value: float) -> str:
+    r"""Return a number with three digits in tex; blank where there is none."""
+    if not math.isfinite(value):
+        return ""
+    mantissa, _, exponent = f"{value:.3g}".partition("e")
+    return rf"\ensuremath{{{mantissa}\times 10^{{{int(exponent)}}}}}" if exponent else rf"\ensuremath{{{mantissa}}}"
+
+
+def format_spread(spread: Spread | None) -> str:
+    r"""Return mean and standard deviation in tex."""
+    if spread is None or spread.n == 0:
+        return ""
+    deviation = format_tex(spread.sd)
+    return rf"{format_tex(spread.mean)} \ensuremath{{\pm}} {deviation}" if deviation else format_tex(spread.mean)
+
+
+def _list_values(group: Group) -> list[tuple[str, str]]:
+    values: list[tuple[str, str]] = []
+    for name in SHOWN:
+        spread = group.numbers.get(name)
+        if spread is None or spread.n == 0:
+            continue
+        parts = {"Mean": format_tex(spread.mean), "Sd": format_tex(spread.sd), "N": str(spread.n)}
+        values += [(f"{name} {part} {group.label}", value) for part, value in parts.items()]
+    return values
+
+
+def _count_in_letters(number: int) -> str:
+    """Return B, C, ..., Z, AA, AB, ... for 1, 2, ..."""
+    letters = ""
+    number += 1
+    while number:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters

@@ -1,0 +1,54 @@
+"""Commands of tex have names of letters, each once, and cells print what they say."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thesis_ml.reports.utils.tex import build_table, format_tex, name_commands, spell_name
+
+
+@given(st.lists(st.text(max_size=30), max_size=30))
+def test_names_are_letters_and_unique(texts: list[str]) -> None:
+    commands = name_commands([(text, str(number)) for number, text in enumerate(texts)])
+
+    assert len(commands) == len(texts)
+    assert all(name.isascii() and name.isalpha() for name in commands)
+    assert list(commands.values()) == [str(number) for number in range(len(texts))]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("rec_mse Mean vq, codebook_size 512", "RecMseMeanVqCodebookSizeFiveOneTwo"),
+        ("lr 1e-3", "LrOneEMinusThree"),
+        ("beta 0.25", "BetaZeroPointTwoFive"),
+        ("µ", "Value"),
+    ],
+)
+def test_name_spells_digits_and_signs(text: str, name: str) -> None:
+    assert spell_name(text) == name
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0309, r"\ensuremath{0.0309}"),
+        (6.7e-5, r"\ensuremath{6.7\times 10^{-5}}"),
+        (float("nan"), ""),
+        (12.0, r"\ensuremath{12}"),
+    ],
+)
+def test_number_has_three_digits(value: float, text: str) -> None:
+    assert format_tex(value) == text
+
+
+def test_table_is_booktabs() -> None:
+    assert build_table("lr", ["a", None], [["x", "1"]]).splitlines() == [
+        r"\begin{tabular}{lr}",
+        r"\toprule",
+        r"a &  \\",
+        r"\midrule",
+        r"x & 1 \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
