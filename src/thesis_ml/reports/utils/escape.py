@@ -18,7 +18,7 @@ TEX = {
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
 }
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
 def escape_tex(text: str) -> str:
@@ -33,5 +33,5 @@ def guard_csv(text: str) -> str:
 
 
 def strip_controls(text: str) -> str:
-    """Return `text` on one line: control characters, also those that turn the direction of writing, become a space."""
+    """Return `text` on one line: control characters, those that turn the writing and half characters become a space."""
     return _UNPRINTABLE.sub(" ", text)
