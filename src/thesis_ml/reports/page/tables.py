@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from thesis_ml.reports.comparison import Cell, Comparison, Group, PairTest, Spread
 from thesis_ml.reports.plots.table import format_csv
@@ -12,6 +12,12 @@ MAX_RUNS_AS_COLUMNS = 4
 
 HASH_LETTERS = 12
 DIGITS = 4
+MAX_PLAIN = 1e9
+PRINTED_COLUMNS = 9
+"""As in page.css."""
+
+LONG_LETTERS = 48
+"""A longer text is broken into lines."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,11 @@ class PageCell:
     text: str
     number: float | None = None
     group: int | None = None
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the text needs more than a line."""
+        return len(self.text) > LONG_LETTERS
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,11 @@ class PageTable:
     csv: str = field(repr=False)
 
     @property
+    def is_wide(self) -> bool:
+        """Whether paper has no room for all columns."""
+        return len(self.columns) > PRINTED_COLUMNS
+
+    @property
     def numeric(self) -> tuple[bool, ...]:
         """Whether each column holds numbers."""
         return tuple(any(row[place].number is not None for row in self.rows) for place in range(len(self.columns)))
@@ -60,12 +76,19 @@ def list_tables(comparison: Comparison) -> list[PageTable]:
     tables = [
         tabulate_groups(comparison),
         tabulate_tests(comparison),
-        tabulate_runs(comparison),
+        drop_blank_columns(tabulate_runs(comparison)),
         tabulate_left_out(comparison),
         tabulate_differences(comparison),
-        tabulate_sources(comparison),
+        drop_blank_columns(tabulate_sources(comparison)),
     ]
     return [table for table in tables if table.rows]
+
+
+def drop_blank_columns(table: PageTable) -> PageTable:
+    """Return a table without the columns that no row fills; its csv keeps them."""
+    kept = [place for place in range(len(table.columns)) if place == 0 or any(row[place].text for row in table.rows)]
+    rows = tuple(tuple(row[place] for place in kept) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[place] for place in kept), rows=rows)
 
 
 def tabulate_groups(comparison: Comparison) -> PageTable:
@@ -184,8 +207,11 @@ def tabulate_sources(comparison: Comparison) -> PageTable:
 
 
 def format_number(value: float) -> str:
-    """Return a whole number in full and any other with four digits."""
-    return str(value) if isinstance(value, int) else f"{value:.{DIGITS}g}"
+    """Return a whole number in full and any other with four digits, without an exponent where that reads well."""
+    if isinstance(value, int):
+        return str(value)
+    is_large = 10**DIGITS <= abs(value) < MAX_PLAIN
+    return f"{value:.0f}" if is_large else f"{value:.{DIGITS}g}"
 
 
 def _build(

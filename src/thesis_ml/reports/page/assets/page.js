@@ -106,6 +106,12 @@ class CurveChart {
     };
   }
 
+  describeEpochs(label) {
+    const isEpoch = this.elements.against.value === "epoch";
+    const wholeNumbers = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000];
+    return { ...this.describeAxis(label), ...(isEpoch ? { incrs: wholeNumbers } : {}) };
+  }
+
   describeAxis(label) {
     const { text, line } = this.colours;
     const font = "12px system-ui, sans-serif";
@@ -129,7 +135,7 @@ class CurveChart {
       {
         ...this.size,
         scales: { x: { time: false }, y: { distr: logarithmic.checked ? 3 : 1 } },
-        axes: [this.describeAxis(xLabel), { ...this.describeAxis(yLabel), size: 70 }],
+        axes: [this.describeEpochs(xLabel), { ...this.describeAxis(yLabel), size: 70 }],
         series: [{ label: xLabel }, ...this.data.runs.map((run) => this.describeSeries(run))],
         legend: { show: false },
         focus: { alpha: 0.3 },
