@@ -155,6 +155,26 @@ def test_any_text_can_be_drawn(text: str) -> None:
     figure.figure.canvas.draw()
 
 
+def test_letters_that_the_font_lacks_raise_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    (figure,) = draw_figures(make_comparison(2, 1, names=["日本 \U0001f680 run", "other"]), ["time_breakdown"])
+
+    figure.figure.canvas.draw()
+
+    assert "?? ? run" in list_texts(figure)
+    assert not recwarn.list
+
+
+def test_hundreds_of_groups_are_cut_and_counted() -> None:
+    groups = tuple(Group(f"group {place}", {}, make_comparison(2, 1).groups[0].runs, {}) for place in range(100))
+    comparison = Comparison(**{**vars(make_comparison(2, 1)), "groups": groups})
+
+    curves, times = draw_figures(comparison, ["rec_mse_curves", "time_breakdown"])
+
+    assert curves.figure.axes[0].get_legend().get_texts()[-1].get_text() == "and 60 more groups"
+    assert "(40 more groups in the csv)" in times.figure.axes[0].get_xlabel()
+    assert len({row[0] for row in times.rows}) == 100
+
+
 def test_text_is_shortened_in_its_middle() -> None:
     assert make_plain("abcdefghij", letters=7) == "abc…hij"
 

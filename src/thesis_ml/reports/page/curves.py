@@ -13,6 +13,10 @@ from thesis_ml.reports.utils.escape import strip_controls
 MAX_POINTS = 400
 """Of one curve: about what a screen shows."""
 
+MIN_POINTS = 20
+MAX_NUMBERS = 400_000
+"""Of all curves together, about 3 MB: many runs share it."""
+
 MAX_QUANTITIES = 16
 DIGITS = 6
 FIRST = (("val", REC_MSE), ("train", REC_MSE), ("val", LOSS), ("train", LOSS))
@@ -25,13 +29,15 @@ DASHES = {"-": [], "--": [8, 4], ":": [2, 4], "-.": [8, 4, 2, 4]}
 def collect_curves(comparison: Comparison) -> dict[str, Any]:
     """Return groups, runs and their curves as plain values for JSON."""
     quantities = list_quantities(comparison)
+    n_curves = max(1, len(comparison.runs) * (len(quantities) + 2))
+    n_points = min(MAX_POINTS, max(MIN_POINTS, MAX_NUMBERS // n_curves))
     runs = [
         {
             "name": strip_controls(run.name),
             "group": place,
-            "epoch": thin(run.history.epochs),
-            "time": _round(thin(run.history.values("total_time_s"))),
-            "curves": [_round(thin(run.history.series(split, name))) for split, name in quantities],
+            "epoch": thin(run.history.epochs, n_points),
+            "time": _round(thin(run.history.values("total_time_s"), n_points)),
+            "curves": [_round(thin(run.history.series(split, name), n_points)) for split, name in quantities],
         }
         for place, group in enumerate(comparison.groups)
         for run in group.runs
@@ -54,12 +60,12 @@ def list_quantities(comparison: Comparison) -> list[tuple[str, str]]:
     return [key for key in wanted if any(_is_measured(history, *key) for history in histories)][:MAX_QUANTITIES]
 
 
-def thin(values: Sequence[Any]) -> list[Any]:
-    """Return at most MAX_POINTS of the values, evenly, with the first and the last."""
-    if len(values) <= MAX_POINTS:
+def thin(values: Sequence[Any], n_points: int) -> list[Any]:
+    """Return at most `n_points` of the values, evenly, with the first and the last."""
+    if len(values) <= n_points:
         return list(values)
-    step = (len(values) - 1) / (MAX_POINTS - 1)
-    return [values[round(place * step)] for place in range(MAX_POINTS)]
+    step = (len(values) - 1) / (n_points - 1)
+    return [values[round(place * step)] for place in range(n_points)]
 
 
 def _is_measured(history: History, split: str, name: str) -> bool:

@@ -12,6 +12,7 @@ MAX_RUNS_AS_COLUMNS = 4
 
 HASH_LETTERS = 12
 DIGITS = 4
+SPREAD_DIGITS = 2
 MAX_PLAIN = 1e9
 PRINTED_COLUMNS = 9
 """As in page.css."""
@@ -206,12 +207,12 @@ def tabulate_sources(comparison: Comparison) -> PageTable:
     )
 
 
-def format_number(value: float) -> str:
-    """Return a whole number in full and any other with four digits, without an exponent where that reads well."""
+def format_number(value: float, digits: int = DIGITS) -> str:
+    """Return a whole number in full and any other with so many digits, without an exponent where that reads well."""
     if isinstance(value, int):
         return str(value)
-    is_large = 10**DIGITS <= abs(value) < MAX_PLAIN
-    return f"{value:.0f}" if is_large else f"{value:.{DIGITS}g}"
+    is_large = 10**digits <= abs(value) < MAX_PLAIN
+    return f"{value:.0f}" if is_large else f"{value:.{digits}g}"
 
 
 def _build(
@@ -238,7 +239,7 @@ def _show(value: Cell) -> PageCell:
 def _show_spread(spread: Spread | None) -> PageCell:
     if spread is None or not math.isfinite(spread.mean):
         return PageCell("")
-    sd = f" ± {spread.sd:.2g}" if math.isfinite(spread.sd) else ""
+    sd = f" ± {format_number(float(spread.sd), SPREAD_DIGITS)}" if math.isfinite(spread.sd) else ""
     return PageCell(f"{format_number(float(spread.mean))}{sd}", spread.mean)
 
 

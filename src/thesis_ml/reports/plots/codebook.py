@@ -35,8 +35,9 @@ def tabulate_perplexity(comparison: Comparison) -> Table | Nothing:
 
 def draw_perplexity(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
     """Draw the perplexity of every run by group, with a box where there are enough runs for one."""
-    by_group = table.split("group")
-    figure, axes = style.new_category_panel("perplexity [codes]", list(by_group))
+    groups = table.split("group")
+    by_group = style.limit_categories(groups)
+    figure, axes = style.new_category_panel("perplexity [codes]", list(by_group), len(groups))
     for row, (label, runs) in enumerate(by_group.items()):
         look, values = styles.get(label, style.FALLBACK), runs.numbers("perplexity")
         if len(values) >= MIN_RUNS_OF_A_BOX:

@@ -3,17 +3,20 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.comparison import Group
+from thesis_ml.reports.plots.table import Table
 from thesis_ml.reports.utils.escape import strip_controls
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#C45A96", "#B97A00", "#3A96D0", "#8A7500", "#7F7F7F")
@@ -29,12 +32,16 @@ TOP_IN = 0.3
 LEGEND_LEFT_IN = LEFT_IN + PANEL_WIDTH_IN + 0.12
 LEGEND_LETTERS = 34
 LEGEND_ROW_IN = 0.155
+MAX_LEGEND_ENTRIES = 40
 LABEL_LINES = 2
 """A group's label takes at most as many lines; the csv and the page have it in full."""
 
 CATEGORY_LEFT_IN = 2.2
 CATEGORY_LETTERS = 36
 CATEGORY_ROW_IN = 0.3
+MAX_CATEGORIES = 60
+"""More rows than that are no figure any more; the csv has all."""
+
 CATEGORY_PANEL_IN = PAGE_WIDTH_IN - CATEGORY_LEFT_IN - 0.15
 
 MAX_SPAN_OF_LINEAR = 10.0
@@ -80,9 +87,20 @@ def make_plain(text: object, *, letters: int = 0) -> str:
         text: Anything that a run may have written.
         letters: Longest text, shortened in its middle where names differ least; 0 for any.
     """
-    plain = shorten(strip_controls(str(text)), letters)
+    plain = shorten(replace_unknown(strip_controls(str(text))), letters)
     # matplotlib leaves entries out of legends that begin with an underscore.
     return (" " if plain.startswith("_") else "") + plain.replace("$", r"\$")
+
+
+def replace_unknown(text: str) -> str:
+    """Return a text with a question mark for every letter that the font lacks, about which matplotlib would warn."""
+    known = _list_letters()
+    return "".join(letter if ord(letter) in known else "?" for letter in text)
+
+
+@cache
+def _list_letters() -> frozenset[int]:
+    return frozenset(get_font(findfont(FontProperties())).get_charmap())
 
 
 def shorten(text: str, letters: int) -> str:
@@ -95,7 +113,7 @@ def shorten(text: str, letters: int) -> str:
 
 def wrap_label(text: object, letters: int) -> str:
     """Return a label on at most LABEL_LINES lines, as plain text."""
-    plain = strip_controls(str(text))
+    plain = replace_unknown(strip_controls(str(text)))
     # The $ is escaped line by line, so that no line break can separate it from its backslash.
     lines = textwrap.wrap(plain, letters, max_lines=LABEL_LINES, placeholder=" …") or [""]
     return "\n".join(make_plain(line) for line in lines)
@@ -112,7 +130,7 @@ def new_wide_panels(
         labels: What the legend will hold.
         height_in: Height of a panel; more is taken when the legend needs it.
     """
-    n_lines = sum(1 + wrap_label(label, LEGEND_LETTERS).count("\n") for label in labels)
+    n_lines = sum(1 + wrap_label(label, LEGEND_LETTERS).count("\n") for label in labels[:MAX_LEGEND_ENTRIES])
     gaps_in = (len(y_labels) - 1) * io_utils.GAP_IN / 2
     needed_in = (n_lines * LEGEND_ROW_IN + 0.2 - gaps_in) / len(y_labels)
     panel_in = max(height_in, needed_in)
@@ -129,8 +147,19 @@ def new_wide_panels(
     return figure, panels
 
 
-def new_category_panel(x_label: str, labels: Sequence[str]) -> tuple[Figure, Axes]:
-    """Return a figure as wide as a page with one row per label, the first at the top; a legend fits above it."""
+def limit_categories(by_group: Mapping[str, Table]) -> dict[str, Table]:
+    """Return the first MAX_CATEGORIES groups."""
+    return dict(list(by_group.items())[:MAX_CATEGORIES])
+
+
+def new_category_panel(x_label: str, labels: Sequence[str], n_groups: int) -> tuple[Figure, Axes]:
+    """Return a figure as wide as a page with one row per label, the first at the top; a legend fits above it.
+
+    Args:
+        x_label: Quantity and unit.
+        labels: The rows.
+        n_groups: How many groups there are, of which `labels` may be the first.
+    """
     height_in = max(2 * CATEGORY_ROW_IN, CATEGORY_ROW_IN * len(labels) + 0.1)
     figure = io_utils.new_page(TOP_IN + height_in + io_utils.BOTTOM_IN)
     axes = io_utils.add_panel(figure, 0, TOP_IN, height_in, y_label="")
@@ -138,7 +167,8 @@ def new_category_panel(x_label: str, labels: Sequence[str]) -> tuple[Figure, Axe
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.set_yticks(range(len(labels)), [wrap_label(label, CATEGORY_LETTERS) for label in labels])
     axes.tick_params(axis="y", length=0, labelsize=io_utils.FONT_SIZE - 1)
-    io_utils.label_x(axes, x_label)
+    rest = f" ({n_groups - len(labels)} more groups in the csv)" if n_groups > len(labels) else ""
+    io_utils.label_x(axes, x_label + rest)
     return figure, axes
 
 
@@ -154,8 +184,12 @@ def draw_group_legend(
         others: Artists that have a label of their own.
         has_lines: Whether groups are lines, not points alone.
     """
-    handles: list[Artist] = [_make_handle(styles.get(label, FALLBACK), has_lines) for label in labels]
-    names = [wrap_label(label, LEGEND_LETTERS) for label in labels]
+    shown = labels[:MAX_LEGEND_ENTRIES]
+    handles: list[Artist] = [_make_handle(styles.get(label, FALLBACK), has_lines) for label in shown]
+    names = [wrap_label(label, LEGEND_LETTERS) for label in shown]
+    if len(labels) > len(shown):
+        handles.append(Line2D([], [], linestyle=""))
+        names.append(f"and {len(labels) - len(shown)} more groups")
     left = (LEGEND_LEFT_IN - LEFT_IN) / PANEL_WIDTH_IN
     axes.legend(
         [*handles, *others],

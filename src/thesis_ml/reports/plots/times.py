@@ -45,9 +45,12 @@ def find_time_to(run: RunFacts, threshold: float) -> float:
 
 def draw_time_to_threshold(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
     """Draw a marker per run at its time; an arrow from its last epoch when it never reached the threshold."""
-    by_group = table.split("group")
+    groups = table.split("group")
+    by_group = style.limit_categories(groups)
     threshold = table.numbers("threshold")[0]
-    figure, axes = style.new_category_panel(f"time until rec_mse (val) ≤ {threshold:g} [s]", list(by_group))
+    figure, axes = style.new_category_panel(
+        f"time until rec_mse (val) ≤ {threshold:g} [s]", list(by_group), len(groups)
+    )
     for row, (label, runs) in enumerate(by_group.items()):
         look = styles.get(label, style.FALLBACK)
         times_s, totals_s = runs.numbers("time_to_threshold_s"), runs.numbers("total_time_s")
@@ -106,8 +109,9 @@ def split_time(run: RunFacts) -> tuple[float, float, float, float] | None:
 
 def draw_time_breakdown(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
     """Draw one bar per group: the mean over its runs of where their time went."""
-    by_group = table.split("group")
-    figure, axes = style.new_category_panel("time of a run, mean over seeds [s]", list(by_group))
+    groups = table.split("group")
+    by_group = style.limit_categories(groups)
+    figure, axes = style.new_category_panel("time of a run, mean over seeds [s]", list(by_group), len(groups))
     rows = np.arange(len(by_group))
     left = np.zeros(len(by_group))
     for part in PARTS:

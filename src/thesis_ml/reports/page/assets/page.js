@@ -93,6 +93,17 @@ class CurveChart {
     return uPlot.join(tables);
   }
 
+  // A quantity starts on the axis on which its curves can be told apart.
+  chooseScale() {
+    const quantity = Number(this.elements.quantity.value);
+    const values = this.data.runs.flatMap((run) => run.curves[quantity]).filter((value) => value !== null);
+    const [low, high] = values.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [
+      Infinity,
+      -Infinity,
+    ]);
+    this.elements.logarithmic.checked = low > 0 && high > 10 * low;
+  }
+
   describeSeries(run) {
     const group = this.data.groups[run.group];
     return {
@@ -188,6 +199,8 @@ class CurveChart {
   connect() {
     const { quantity, against, logarithmic, runs, groups, all, none } = this.elements;
     this.data.quantities.forEach((name, place) => quantity.add(new Option(name, String(place))));
+    quantity.addEventListener("change", () => this.chooseScale());
+    this.chooseScale();
     for (const control of [quantity, against, logarithmic]) {
       control.addEventListener("change", () => this.draw());
     }
