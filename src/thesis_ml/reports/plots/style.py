@@ -19,8 +19,9 @@ from thesis_ml.reports.comparison import Group
 from thesis_ml.reports.plots.table import Table
 from thesis_ml.reports.utils.escape import strip_controls
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#C45A96", "#B97A00", "#3A96D0", "#8A7500", "#7F7F7F")
-"""Okabe and Ito's palette, its light colours darkened until all have 3:1 against white and against a dark page."""
+COLOURS = ("#0077BB", "#DD6611", "#33AA88", "#AA3333", "#4433FF", "#55AACC", "#006677", "#4477FF")
+"""Found by search: as far apart as can be for full, red-blind and green-blind sight (25 or more in Lab, where Okabe and
+Ito's eight have 5), and seen against white and against a dark page (2.6:1 or more)."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 DASHES = ("-", "--", ":", "-.")
