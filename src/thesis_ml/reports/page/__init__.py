@@ -22,6 +22,7 @@ from thesis_ml.reports.plots.table import format_csv
 from thesis_ml.reports.utils.escape import strip_controls
 
 ASSETS = Path(__file__).parent / "assets"
+TEMPLATE = "page.html.jinja"
 LICENSE = "uPlot-LICENSE.txt"
 SCRIPTS = ("uPlot-1.6.32.iife.min.js", "page.js")
 STYLES = ("uPlot-1.6.32.min.css", "page.css")
@@ -52,7 +53,7 @@ def build_page(
     style = "\n".join([*map(read_asset, STYLES), list_group_colours(comparison)])
     # The licence of the chart library goes wherever its code goes.
     script = "\n".join([f"/*\n{read_asset(LICENSE)}\n*/", *map(read_asset, SCRIPTS)])
-    template = make_environment().get_template("page.html.jinja")
+    template = make_environment().get_template(TEMPLATE)
     return template.render(
         comparison=comparison,
         title=comparison.report_name.replace("_", " "),
