@@ -205,7 +205,7 @@ def summarise_groups(comparison: Comparison) -> Comparison:
         for column in comparison.columns:
             values = [comparison.rows[run.name][column] for run in group.runs]
             known = [value for value in values if isinstance(value, int | float) and math.isfinite(value)]
-            if known and column != "seed":
+            if known:
                 sd = float(np.std(known, ddof=1)) if len(known) > 1 else math.nan
                 numbers[column] = Spread(float(np.mean(known)), sd, len(known))
         groups.append(Group(group.label, group.values, group.runs, numbers))

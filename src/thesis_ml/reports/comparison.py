@@ -1,7 +1,7 @@
 """What a report compares: runs, the groups that differ in more than the seed, and what can be said of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from thesis_ml.facts.runs import RunFacts
@@ -106,6 +106,8 @@ class Comparison:
         config_differences: Every key of the configuration that differs, with its value per run name.
         threshold: The validation error that `time_to_threshold_s` refers to.
         verdict: What can be said.
+        differences: What two runs differ in, a table of `(what, first, second)` per section; none unless two are
+            compared.
     """
 
     report_name: str
@@ -119,3 +121,4 @@ class Comparison:
     config_differences: Mapping[str, Mapping[str, Cell]]
     threshold: float | None
     verdict: Verdict
+    differences: Mapping[str, tuple[tuple[str, Cell, Cell], ...]] = field(default_factory=dict)

@@ -235,6 +235,20 @@ def test_run_without_an_epoch_has_a_row_and_no_curve() -> None:
     assert page.count("exp_x/none") == len(("runs", "differences", "sources"))
 
 
+def test_two_runs_have_a_table_per_section() -> None:
+    comparison = summarise_groups(make_comparison(2, 1))
+    rows = (("phase1.trainer.lr", 0.001, None), (HOSTILE[1], HOSTILE[0], True))
+    tables = list_tables(replace(comparison, differences={"config": rows, "numbers": rows[:1]}))
+
+    shown = [table for table in tables if table.name.startswith("difference")]
+
+    assert [table.title for table in shown] == ["Two runs: config", "Two runs: numbers"]
+    assert [[cell.text for cell in row] for row in shown[0].rows] == [
+        ["phase1.trainer.lr", "0.001", ""],
+        [HOSTILE[1], HOSTILE[0], "True"],
+    ]
+
+
 def test_comparison_of_nothing_is_a_page() -> None:
     comparison = replace(make_comparison(2, 1), groups=(), runs=(), rows={}, config_differences={})
     comparison = replace(comparison, verdict=replace(comparison.verdict, sentences=(), tests=(), banners=()))
@@ -256,6 +270,7 @@ def test_groups_show_mean_and_spread_with_the_judged_number_first() -> None:
     spread = comparison.groups[0].numbers["rec_mse"]
 
     assert table.columns[:3] == ("group", "runs", "rec_mse")
+    assert "seed" not in table.columns
     assert table.rows[0][2].text == f"{spread.mean:.4g} ± {spread.sd:.2g}"
     assert table.rows[0][2].number == spread.mean
 

@@ -287,6 +287,15 @@ def test_time_to_threshold_is_blank_where_it_was_not_reached() -> None:
     assert times_s["exp_x/026"] is None
 
 
+def test_time_to_threshold_of_the_summary_counts() -> None:
+    comparison = make_comparison(2, 1)
+    rows = {name: {**row, "time_to_threshold_s": 7.0} for name, row in comparison.rows.items()}
+
+    (figure,) = draw_figures(Comparison(**{**vars(comparison), "rows": rows}), ["time_to_threshold"])
+
+    assert [row[4] for row in figure.rows] == [7.0, 7.0]
+
+
 def test_time_of_a_run_is_split_without_losing_any() -> None:
     comparison = make_comparison(2, 2)
     (figure,) = draw_figures(comparison, ["time_breakdown"])

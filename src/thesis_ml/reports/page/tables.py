@@ -14,6 +14,9 @@ HASH_LETTERS = 12
 DIGITS = 4
 SPREAD_DIGITS = 2
 MAX_PLAIN = 1e9
+SEED = "seed"
+"""A number that means nothing on average."""
+
 PRINTED_COLUMNS = 9
 """As in page.css."""
 
@@ -78,6 +81,7 @@ def list_tables(comparison: Comparison) -> list[PageTable]:
         tabulate_groups(comparison),
         tabulate_tests(comparison),
         drop_blank_columns(tabulate_runs(comparison)),
+        *tabulate_two_runs(comparison),
         tabulate_left_out(comparison),
         tabulate_differences(comparison),
         drop_blank_columns(tabulate_sources(comparison)),
@@ -94,7 +98,11 @@ def drop_blank_columns(table: PageTable) -> PageTable:
 
 def tabulate_groups(comparison: Comparison) -> PageTable:
     """Return mean and standard deviation over the runs of every group."""
-    measured = [name for name in comparison.columns if any(name in group.numbers for group in comparison.groups)]
+    measured = [
+        name
+        for name in comparison.columns
+        if name not in (SEED, *comparison.swept) and any(name in group.numbers for group in comparison.groups)
+    ]
     # The number that is judged stands first.
     judged = comparison.verdict.column
     columns = sorted(measured, key=lambda name: name != judged)
@@ -155,6 +163,18 @@ def tabulate_runs(comparison: Comparison) -> PageTable:
     return _build("runs", "Runs", note, ("run", *names), rows, exact)
 
 
+def tabulate_two_runs(comparison: Comparison) -> list[PageTable]:
+    """Return what two runs differ in, a table per section; nothing unless the report compares two."""
+    if len(comparison.runs) != 2:
+        return []
+    columns = ("what", *(run.name for run in comparison.runs))
+    note = "What is the same in both runs is left out, but for the numbers."
+    return [
+        _build(f"difference_{number}", f"Two runs: {section}", note, columns, _show_all(rows), rows)
+        for number, (section, rows) in enumerate(comparison.differences.items(), start=1)
+    ]
+
+
 def tabulate_left_out(comparison: Comparison) -> PageTable:
     """Return the folders that were found and not used, with the reason."""
     n_used, n_left = len(comparison.runs), len(comparison.left_out)
@@ -165,7 +185,8 @@ def tabulate_left_out(comparison: Comparison) -> PageTable:
 
 def tabulate_differences(comparison: Comparison) -> PageTable:
     """Return in which keys of the configuration the runs differ."""
-    runs, differences = comparison.runs, comparison.config_differences
+    # Two runs have a table of their own for it.
+    runs, differences = comparison.runs, {} if comparison.differences else comparison.config_differences
     exact: list[list[Cell]]
     if len(runs) <= MAX_RUNS_AS_COLUMNS:
         columns = ("key", *(run.name for run in runs))

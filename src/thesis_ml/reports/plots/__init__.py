@@ -51,7 +51,7 @@ FIGURES: Mapping[str, FigureSpec] = {
         "Validation error against time", curves.tabulate_error_against_time, curves.draw_error_against_time
     ),
     "time_to_threshold": FigureSpec(
-        "Time until the validation error reaches the threshold",
+        "Time until the error reaches the threshold",
         times.tabulate_time_to_threshold,
         times.draw_time_to_threshold,
     ),

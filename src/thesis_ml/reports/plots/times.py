@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from thesis_ml.facts.history import as_float
 from thesis_ml.facts.runs import RunFacts
 from thesis_ml.facts.schema import DATA_WAIT
 from thesis_ml.monitoring import io_utils
@@ -16,6 +17,8 @@ from thesis_ml.reports.plots.curves import REC_MSE, iterate_runs
 from thesis_ml.reports.plots.style import GroupStyle
 from thesis_ml.reports.plots.table import Nothing, Table, build_table
 
+TIME_TO_THRESHOLD = "time_to_threshold_s"
+
 PARTS = {"data_wait_s": "waiting for data", "train_s": "training", "val_s": "validation", "other_s": "the rest"}
 """Where the time of a run goes; the rest is checkpoints, figures and the first start."""
 
@@ -24,21 +27,24 @@ PART_HATCHES = {"data_wait_s": "///", "train_s": "", "val_s": "...", "other_s": 
 
 
 def tabulate_time_to_threshold(comparison: Comparison) -> Table | Nothing:
-    """Return when each run's validation error first was at or below the threshold; blank when it never was."""
+    """Return when each run's error first reached the threshold; blank when it never did."""
     threshold = comparison.threshold
     if threshold is None:
-        return Nothing("no threshold was set (thresholds.val_mse)")
+        return Nothing("no run records rec_mse, and no threshold was set (thresholds.val_mse)")
     rows = [
-        (group, run.name, run.seed, threshold, find_time_to(run, threshold), run.history.latest_value("total_time_s"))
+        (group, run.name, run.seed, threshold, _find_time_to(comparison, run, threshold), total_s)
         for group, run in iterate_runs(comparison)
-        if REC_MSE in run.history.names("val") and math.isfinite(run.history.latest_value("total_time_s"))
+        if math.isfinite(total_s := run.history.latest_value("total_time_s"))
     ]
-    columns = ("group", "run", "seed", "threshold", "time_to_threshold_s", "total_time_s")
-    return build_table(columns, rows) if rows else Nothing("no run records rec_mse of the validation split")
+    columns = ("group", "run", "seed", "threshold", TIME_TO_THRESHOLD, "total_time_s")
+    return build_table(columns, rows) if rows else Nothing("no run has finished an epoch")
 
 
-def find_time_to(run: RunFacts, threshold: float) -> float:
-    """Return the seconds from the start to the first epoch at or below the threshold, nan if there is none."""
+def _find_time_to(comparison: Comparison, run: RunFacts, threshold: float) -> float:
+    """Return the seconds that the summary has, which knows the split; else those of the validation error."""
+    row = comparison.rows.get(run.name, {})
+    if TIME_TO_THRESHOLD in row:
+        return as_float(row[TIME_TO_THRESHOLD])
     errors = zip(run.history.values("total_time_s"), run.history.series("val", REC_MSE), strict=True)
     return next((time_s for time_s, error in errors if error <= threshold), math.nan)
 
@@ -49,7 +55,7 @@ def draw_time_to_threshold(table: Table, styles: Mapping[str, GroupStyle]) -> Fi
     by_group = style.limit_categories(groups)
     threshold = table.numbers("threshold")[0]
     figure, axes = style.new_category_panel(
-        f"time until rec_mse (val) ≤ {threshold:g} [s]", list(by_group), len(groups)
+        f"time until rec_mse reaches {threshold:.4g} [s]", list(by_group), len(groups)
     )
     for row, (label, runs) in enumerate(by_group.items()):
         look = styles.get(label, style.FALLBACK)
