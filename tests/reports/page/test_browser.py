@@ -77,6 +77,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The addresses of a page of 27 runs and of one whose runs mean harm."""
     folder = tmp_path_factory.mktemp("pages")
     large = summarise_groups(make_comparison(9, 3))
+    keys = [f"phase1.latent_space.a_key_with_a_long_name_{number}" for number in range(8)]
+    large = replace(large, config_differences={key: {run.name: 0.1 for run in large.runs} for key in keys})
     hostile = summarise_groups(make_comparison(9, 1, names=HOSTILE))
     hostile = replace(hostile, verdict=replace(hostile.verdict, sentences=HOSTILE, banners=HOSTILE), inputs=HOSTILE)
     addresses = {}

@@ -249,6 +249,16 @@ def test_two_runs_have_a_table_per_section() -> None:
     ]
 
 
+def test_long_text_among_numbers_is_broken_into_lines() -> None:
+    comparison = summarise_groups(make_comparison(2, 1))
+    rows = (("phase1.trainer.lr", 0.001, 0.002), ("overrides", "x" * 100, "none"))
+
+    page = make_page(replace(comparison, differences={"config": rows}))
+
+    assert f'<td class="long">{"x" * 100}</td>' in page
+    assert '<td class="number" data-value="0.001">0.001</td>' in page
+
+
 def test_comparison_of_nothing_is_a_page() -> None:
     comparison = replace(make_comparison(2, 1), groups=(), runs=(), rows={}, config_differences={})
     comparison = replace(comparison, verdict=replace(comparison.verdict, sentences=(), tests=(), banners=()))
@@ -273,6 +283,16 @@ def test_groups_show_mean_and_spread_with_the_judged_number_first() -> None:
     assert "seed" not in table.columns
     assert table.rows[0][2].text == f"{spread.mean:.4g} ± {spread.sd:.2g}"
     assert table.rows[0][2].number == spread.mean
+
+
+def test_runs_show_the_judged_number_first_and_no_setting_that_all_share() -> None:
+    comparison = summarise_groups(make_comparison(3, 1))
+    table = next(table for table in list_tables(comparison) if table.name == "runs")
+    head = next(csv.reader(io.StringIO(table.csv)))
+
+    assert table.columns[:3] == ("run", "rec_mse", "latent_space")
+    assert "state" not in table.columns
+    assert "state" in head
 
 
 def test_all_folders_are_accounted_for() -> None:

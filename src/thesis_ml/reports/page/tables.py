@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 
 from thesis_ml.reports.comparison import Cell, Comparison, Group, PairTest, Spread
 from thesis_ml.reports.plots.table import format_csv
@@ -80,7 +81,7 @@ def list_tables(comparison: Comparison) -> list[PageTable]:
     tables = [
         tabulate_groups(comparison),
         tabulate_tests(comparison),
-        drop_blank_columns(tabulate_runs(comparison)),
+        drop_equal_columns(drop_blank_columns(tabulate_runs(comparison))),
         *tabulate_two_runs(comparison),
         tabulate_left_out(comparison),
         tabulate_differences(comparison),
@@ -91,9 +92,15 @@ def list_tables(comparison: Comparison) -> list[PageTable]:
 
 def drop_blank_columns(table: PageTable) -> PageTable:
     """Return a table without the columns that no row fills; its csv keeps them."""
-    kept = [place for place in range(len(table.columns)) if place == 0 or any(row[place].text for row in table.rows)]
-    rows = tuple(tuple(row[place] for place in kept) for row in table.rows)
-    return replace(table, columns=tuple(table.columns[place] for place in kept), rows=rows)
+    return _keep_columns(table, [place == 0 or any(texts) for place, texts in enumerate(_list_texts(table))])
+
+
+def drop_equal_columns(table: PageTable) -> PageTable:
+    """Return a table without the columns of texts in which its rows do not differ; its csv keeps them."""
+    is_number = table.numeric
+    differs = [len(set(texts)) > 1 for texts in _list_texts(table)]
+    kept = [place == 0 or is_number[place] or differs[place] for place in range(len(table.columns))]
+    return _keep_columns(table, kept) if len(table.rows) > 1 else table
 
 
 def tabulate_groups(comparison: Comparison) -> PageTable:
@@ -152,14 +159,16 @@ def tabulate_tests(comparison: Comparison) -> PageTable:
 
 def tabulate_runs(comparison: Comparison) -> PageTable:
     """Return the summary of every run."""
-    names = [name for name in comparison.columns if name != "run"]
+    # The number that is judged stands first, so that it is seen on a phone and on paper.
+    others = [name for name in comparison.columns if name != "run"]
+    names = sorted(others, key=lambda name: name != comparison.verdict.column)
     places = {run.name: place for place, group in enumerate(comparison.groups) for run in group.runs}
     exact = [[run.name, *(comparison.rows.get(run.name, {}).get(name) for name in names)] for run in comparison.runs]
     rows = [
         (PageCell(run.name, group=places.get(run.name)), *map(_show, values[1:]))
         for run, values in zip(comparison.runs, exact, strict=True)
     ]
-    note = "One row per run that is compared. A blank was not measured."
+    note = "A blank was not measured. Settings that all runs share are in the csv only."
     return _build("runs", "Runs", note, ("run", *names), rows, exact)
 
 
@@ -226,6 +235,16 @@ def tabulate_sources(comparison: Comparison) -> PageTable:
         [[PageCell(_shorten_hash(cell.text)) for cell in row] for row in _show_all(exact)],
         exact,
     )
+
+
+def _list_texts(table: PageTable) -> list[list[str]]:
+    """Return the texts of every column."""
+    return [[row[place].text for row in table.rows] for place in range(len(table.columns))]
+
+
+def _keep_columns(table: PageTable, is_kept: Sequence[bool]) -> PageTable:
+    rows = tuple(tuple(compress(row, is_kept)) for row in table.rows)
+    return replace(table, columns=tuple(compress(table.columns, is_kept)), rows=rows)
 
 
 def format_number(value: float, digits: int = DIGITS) -> str:

@@ -46,7 +46,8 @@ function filterRows(table, text, count) {
     row.hidden = !words.every((word) => content.includes(word));
   }
   const shown = rows.filter((row) => !row.hidden).length;
-  count.textContent = words.length ? `${shown} of ${rows.length} rows` : `${rows.length} rows`;
+  const all = rows.length === 1 ? "1 row" : `${rows.length} rows`;
+  count.textContent = words.length ? `${shown} of ${all}` : all;
 }
 
 function connectTables() {
