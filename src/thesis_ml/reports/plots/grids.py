@@ -26,8 +26,6 @@ MAX_WIDTH_IN = style.PAGE_WIDTH_IN - LEFT_IN - BAR_IN
 TICK_LETTERS = 18
 FEWEST_LETTERS = 6
 BEST_COLOUR = "#D55E00"
-LETTER_IN = 0.062
-"""Width of a letter of a tick label."""
 
 
 def tabulate_grid(name: str) -> Callable[[Comparison], Table | Nothing]:
@@ -105,7 +103,7 @@ def _new_grid(n_rows: int, n_columns: int) -> tuple[Figure, Axes]:
 
 def _label_axes(axes: Axes, y: tuple[str, list[Cell]], x: tuple[str, list[Cell]]) -> None:
     width_in = axes.get_position().width * style.PAGE_WIDTH_IN
-    letters = max(FEWEST_LETTERS, int(width_in / len(x[1]) / LETTER_IN))
+    letters = max(FEWEST_LETTERS, int(width_in / len(x[1]) / style.LETTER_IN))
     axes.set_xticks(range(len(x[1])), [style.make_plain(value, letters=letters) for value in x[1]])
     axes.set_yticks(range(len(y[1])), [style.make_plain(value, letters=TICK_LETTERS) for value in y[1]])
     io_utils.label_x(axes, style.make_plain(style.shorten_key(x[0]), letters=50))

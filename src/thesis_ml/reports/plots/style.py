@@ -37,13 +37,18 @@ MAX_LEGEND_ENTRIES = 40
 LABEL_LINES = 2
 """A group's label takes at most as many lines; the csv and the page have it in full."""
 
-CATEGORY_LEFT_IN = 2.2
+CATEGORY_LEFT_IN = (0.8, 2.2)
+"""Least and most room for the labels of rows."""
+
 CATEGORY_LETTERS = 36
+LETTER_IN = 0.059
+"""Width of a letter of a tick label."""
+
 CATEGORY_ROW_IN = 0.3
 MAX_CATEGORIES = 60
 """More rows than that are no figure any more; the csv has all."""
 
-CATEGORY_PANEL_IN = PAGE_WIDTH_IN - CATEGORY_LEFT_IN - 0.15
+CATEGORY_RIGHT_IN = 0.15
 
 MAX_SPAN_OF_LINEAR = 10.0
 MAX_SPAN_OF_X_TICKS = 200.0
@@ -164,9 +169,13 @@ def new_category_panel(x_label: str, labels: Sequence[str], n_groups: int) -> tu
     height_in = max(2 * CATEGORY_ROW_IN, CATEGORY_ROW_IN * len(labels) + 0.1)
     figure = io_utils.new_page(TOP_IN + height_in + io_utils.BOTTOM_IN)
     axes = io_utils.add_panel(figure, 0, TOP_IN, height_in, y_label="")
-    _place(axes, CATEGORY_LEFT_IN, CATEGORY_PANEL_IN)
+    names = [wrap_label(label, CATEGORY_LETTERS) for label in labels]
+    longest = max(len(line) for name in names for line in name.split("\n"))
+    least_in, most_in = CATEGORY_LEFT_IN
+    left_in = min(max(least_in, 0.2 + LETTER_IN * longest), most_in)
+    _place(axes, left_in, PAGE_WIDTH_IN - left_in - CATEGORY_RIGHT_IN)
     axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_yticks(range(len(labels)), [wrap_label(label, CATEGORY_LETTERS) for label in labels])
+    axes.set_yticks(range(len(labels)), names)
     axes.tick_params(axis="y", length=0, labelsize=io_utils.FONT_SIZE - 1)
     rest = f" ({n_groups - len(labels)} more groups in the csv)" if n_groups > len(labels) else ""
     io_utils.label_x(axes, x_label + rest)
