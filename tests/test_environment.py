@@ -32,21 +32,28 @@ def read_constraints() -> dict[str, str]:
 
 def list_installed_closure(requirements: list[str]) -> set[str]:
     """Return every package that the given ones need here, themselves included."""
-    waiting, found = [split_requirement(text)[0] for text in requirements], set()
+    waiting, found = list(requirements), set()
     while waiting:
-        name = waiting.pop()
-        if name in found:
+        requirement = waiting.pop()
+        if requirement in found:
             continue
-        found.add(name)
-        needed = importlib.metadata.requires(name) or []
-        waiting += [split_requirement(text)[0] for text in needed if is_needed(text)]
-    return found
+        found.add(requirement)
+        needed = importlib.metadata.requires(split_requirement(requirement)[0]) or []
+        waiting += [text for text in needed if is_needed(text, list_extras(requirement))]
+    return {split_requirement(requirement)[0] for requirement in found}
 
 
-def is_needed(requirement: str) -> bool:
-    """Say whether a requirement of an installed package holds here."""
+def list_extras(requirement: str) -> list[str]:
+    """Return the extras that a requirement such as `name[first,second]>=1` asks for."""
+    extras = re.match(r"[\w.-]+\[([^]]*)\]", requirement)
+    return [normalise(name.strip()) for name in extras.group(1).split(",")] if extras else []
+
+
+def is_needed(requirement: str, extras: list[str]) -> bool:
+    """Say whether a requirement of an installed package, which was asked for with `extras`, holds here."""
     marker = requirement.partition(";")[2]
-    if "extra" in marker:
+    named = re.search(r"""extra == ['"]([^'"]+)""", marker)
+    if named and normalise(named.group(1)) not in extras:
         return False
     try:
         importlib.metadata.distribution(split_requirement(requirement)[0])

@@ -1,0 +1,155 @@
+"""The figures of a report: for each name a table of numbers, and the figure that is drawn from it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from thesis_ml.config import choose
+from thesis_ml.facts.schema import LOSS
+from thesis_ml.reports.comparison import Cell, Comparison
+from thesis_ml.reports.plots import codebook, compression, curves, difference, grids, scatter, times
+from thesis_ml.reports.plots.style import GroupStyle, choose_colours
+from thesis_ml.reports.plots.table import Nothing, Table
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """One figure of a report.
+
+    Args:
+        title: What it shows, as its heading on the page.
+        tabulate: Makes its numbers, or says why there are none.
+        draw: Makes the figure from these numbers and the styles of the groups.
+    """
+
+    title: str
+    tabulate: Callable[[Comparison], Table | Nothing]
+    draw: Callable[[Table, Mapping[str, GroupStyle]], Figure]
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnFigure:
+    """A figure and the numbers that it was drawn from, which are the csv beside it."""
+
+    name: str
+    title: str
+    figure: Figure
+    columns: tuple[str, ...]
+    rows: list[tuple[Cell, ...]]
+
+
+NO_REC_MSE = "no run records rec_mse of the validation split"
+
+FIGURES: Mapping[str, FigureSpec] = {
+    "rec_mse_curves": FigureSpec(
+        "Validation error per epoch, mean and standard deviation over seeds",
+        curves.tabulate_curves("val", ["rec_mse"], NO_REC_MSE),
+        curves.draw_mean_curves([curves.REC_MSE_LABEL]),
+    ),
+    "val_mse_vs_time": FigureSpec(
+        "Validation error against time", curves.tabulate_error_against_time, curves.draw_error_against_time
+    ),
+    "time_to_threshold": FigureSpec(
+        "Time until the error reaches the threshold",
+        times.tabulate_time_to_threshold,
+        times.draw_time_to_threshold,
+    ),
+    "pareto_error_vs_compression": FigureSpec(
+        "Test error against compression, mean and standard deviation over seeds",
+        compression.tabulate_compression,
+        compression.draw_compression,
+    ),
+    "throughput_vs_best_val": FigureSpec(
+        "Best validation error against training speed",
+        scatter.tabulate_throughput,
+        scatter.draw_scatter("training events per second [1/s]", "best rec_mse (val)"),
+    ),
+    "vq_perplexity_boxplot": FigureSpec(
+        "Perplexity of the codes", codebook.tabulate_perplexity, codebook.draw_perplexity
+    ),
+    "codebook_usage": FigureSpec(
+        "Use of the codebook per epoch, mean and standard deviation over seeds",
+        curves.tabulate_curves("val", ["perplexity", "usage"], codebook.NO_CODES),
+        curves.draw_mean_curves(["perplexity (val) [codes]", "codes used (val) [%]"], scale=100.0),
+    ),
+    "tradeoff_scatter": FigureSpec(
+        "Tokens against globals, at the best epoch",
+        scatter.tabulate_tradeoff,
+        scatter.draw_scatter("rec_tokens (val)", "rec_globals (val)"),
+    ),
+    "grid_best_val_loss": FigureSpec(
+        "Validation loss at the best epoch; it holds weights and ranks nothing across objectives",
+        grids.tabulate_grid(LOSS),
+        grids.draw_grid("loss (val)"),
+    ),
+    "grid_best_rec_tokens": FigureSpec(
+        "Loss of the tokens at the best epoch", grids.tabulate_grid("rec_tokens"), grids.draw_grid("rec_tokens (val)")
+    ),
+    "grid_best_rec_globals": FigureSpec(
+        "Loss of the globals at the best epoch",
+        grids.tabulate_grid("rec_globals"),
+        grids.draw_grid("rec_globals (val)"),
+    ),
+    "all_val_curves": FigureSpec(
+        "Validation loss of every run",
+        curves.tabulate_curves("val", [LOSS], "no run has finished an epoch"),
+        curves.draw_all_curves("loss (val)"),
+    ),
+    "all_train_curves": FigureSpec(
+        "Training loss of every run",
+        curves.tabulate_curves("train", [LOSS], "no run has finished an epoch"),
+        curves.draw_all_curves("loss (train)"),
+    ),
+    "learning_rate": FigureSpec(
+        "Learning rate at the end of every epoch",
+        curves.tabulate_curves("train", ["lr"], "no run records a learning rate"),
+        curves.draw_learning_rates,
+    ),
+    "time_breakdown": FigureSpec("Where the time went", times.tabulate_time_breakdown, times.draw_time_breakdown),
+    "curve_difference": FigureSpec(
+        "Difference of two runs per epoch", difference.tabulate_difference, difference.draw_difference
+    ),
+}
+"""All figures by the name that `outputs.which_figures` gives them, in the order of the page."""
+
+
+def choose_figures(names: Sequence[str] | None, where: str = "outputs.which_figures") -> tuple[str, ...]:
+    """Return the names of the figures to draw, in the order of FIGURES; None means all.
+
+    Raises:
+        ConfigError: A name is unknown.
+    """
+    if names is None:
+        return tuple(FIGURES)
+    for name in names:
+        choose(name, FIGURES, where)
+    return tuple(name for name in FIGURES if name in names)
+
+
+def draw_figures(
+    comparison: Comparison, names: Sequence[str], progress: Callable[[str], None] | None = None
+) -> list[DrawnFigure]:
+    """Draw the named figures; those that have nothing to show are left out, and `explain_missing` says why.
+
+    Args:
+        comparison: What is drawn.
+        names: Of FIGURES.
+        progress: Told the name of every figure when it is done.
+    """
+    styles = choose_colours(comparison.groups)
+    drawn = []
+    for name in names:
+        spec = FIGURES[name]
+        table = spec.tabulate(comparison)
+        if isinstance(table, Table):
+            drawn.append(DrawnFigure(name, spec.title, spec.draw(table, styles), table.columns, list(table.rows)))
+        if progress is not None:
+            progress(name)
+    return drawn
+
+
+def explain_missing(comparison: Comparison, names: Sequence[str]) -> dict[str, str]:
+    """Return why a figure has nothing to show, by the names of those that have nothing."""
+    tables = {name: FIGURES[name].tabulate(comparison) for name in names}
+    return {name: table.reason for name, table in tables.items() if isinstance(table, Nothing)}

@@ -1,0 +1,84 @@
+"""One number of every run against another: speed against error, tokens against globals."""
+
+import math
+from collections.abc import Callable, Mapping
+
+from matplotlib.figure import Figure
+
+from thesis_ml.facts.schema import History
+from thesis_ml.reports.comparison import Comparison
+from thesis_ml.reports.plots import style
+from thesis_ml.reports.plots.curves import REC_MSE, iterate_runs
+from thesis_ml.reports.plots.style import GroupStyle
+from thesis_ml.reports.plots.table import Nothing, Table, build_table
+
+RUN_COLUMNS = ("group", "run", "seed")
+
+
+def find_best(history: History, split: str, name: str) -> float:
+    """Return a number at the epoch whose weights are kept, at the last epoch where that is unknown, nan without any."""
+    if not history.n_epochs:
+        return math.nan
+    place = history.epochs.index(history.best_epoch) if history.best_epoch in history.epochs else -1
+    return history.series(split, name)[place]
+
+
+def find_median(values: list[float]) -> float:
+    """Return the middle of the values that are numbers, nan without any: a slow first epoch does not count."""
+    known = sorted(value for value in values if math.isfinite(value))
+    return known[len(known) // 2] if known else math.nan
+
+
+def tabulate_throughput(comparison: Comparison) -> Table | Nothing:
+    """Return training events per second, the median over epochs, and the best validation error of every run."""
+    rows = [
+        (
+            group,
+            run.name,
+            run.seed,
+            find_median(run.history.values("throughput")),
+            find_best(run.history, "val", REC_MSE),
+        )
+        for group, run in iterate_runs(comparison)
+    ]
+    known = [row for row in rows if math.isfinite(row[3]) and math.isfinite(row[4])]
+    columns = (*RUN_COLUMNS, "throughput_events_per_s", "best_val_rec_mse")
+    return build_table(columns, known) if known else Nothing("no run records throughput and rec_mse")
+
+
+def tabulate_tradeoff(comparison: Comparison) -> Table | Nothing:
+    """Return the loss of tokens and of globals of every run, at its best epoch, on the validation split."""
+    rows = [
+        (
+            group,
+            run.name,
+            run.seed,
+            find_best(run.history, "val", "rec_tokens"),
+            find_best(run.history, "val", "rec_globals"),
+        )
+        for group, run in iterate_runs(comparison)
+    ]
+    known = [row for row in rows if math.isfinite(row[3]) and math.isfinite(row[4])]
+    columns = (*RUN_COLUMNS, "best_rec_tokens", "best_rec_globals")
+    return build_table(columns, known) if known else Nothing("no run has a loss of both tokens and globals")
+
+
+def draw_scatter(x_label: str, y_label: str) -> Callable[[Table, Mapping[str, GroupStyle]], Figure]:
+    """Return what draws the last column of a table against the one before it, a marker per run."""
+
+    def draw(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
+        x_name, y_name = table.columns[-2:]
+        by_group = table.split("group")
+        figure, (axes,) = style.new_wide_panels(x_label, [y_label], list(by_group))
+        for label, rows in by_group.items():
+            look = styles.get(label, style.FALLBACK)
+            axes.plot(
+                rows.numbers(x_name), rows.numbers(y_name), look.marker, color=look.colour, markersize=5, alpha=0.85
+            )
+        style.scale_axis(axes, "x", table.numbers(x_name))
+        style.scale_axis(axes, "y", table.numbers(y_name))
+        axes.margins(0.08)
+        style.draw_group_legend(axes, styles, list(by_group), has_lines=False)
+        return figure
+
+    return draw
