@@ -1,15 +1,17 @@
 """The typed configuration of one run of thesis-train."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from thesis_ml.architectures.autoencoder.kinematics import require_features
 from thesis_ml.architectures.build import ModelConfig, describe_copying, parse_model
-from thesis_ml.config import hint_nearest, parse_config, require, to_plain
+from thesis_ml.architectures.combinations import refuse_combinations
+from thesis_ml.config import parse_config, to_plain
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.tokens import fingerprint_data
 from thesis_ml.errors import ConfigError
@@ -77,7 +79,8 @@ def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
     refuse_missing_packages(logging.tracker, "logging.tracker")
     data = parse_config(DataConfig, plain.get("data"), "data")
     model = parse_model(phase1, "phase1")
-    _check_loss_weights(model, data)
+    check_needed_features(model, data)
+    refuse_combinations(model, data)
     start = HydraConfig.get() if HydraConfig.initialized() else None
     return ExperimentConfig(
         loop=start.runtime.choices.get("loop") or "ae" if start else "ae",
@@ -91,20 +94,18 @@ def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
     )
 
 
+def check_needed_features(model: ModelConfig, data: DataConfig) -> None:
+    """Refuse data without a feature that a component reads in physical units: `needed_features` of its Config.
+
+    Raises:
+        ConfigError: A needed feature is left out of `data.features`.
+    """
+    for group in fields(model):
+        needed = getattr(getattr(model, group.name), "needed_features", ())
+        require_features(data.features, needed, f"phase1.{group.name}")
+
+
 def read_job_number() -> str:
     """Return the number of the job in its sweep, blank for a single run."""
     number = HydraConfig.get().job.get("num")  # type: ignore[attr-defined]
     return "" if number is None else str(number)
-
-
-def _check_loss_weights(model: ModelConfig, data: DataConfig) -> None:
-    """Refuse weights of features that the data does not have; the loss would see it only when it is built."""
-    weights = getattr(model.loss, "weights", None)
-    if not isinstance(weights, Mapping):
-        return
-    for feature in weights:
-        if feature not in data.features:
-            available = ", ".join(data.features) + hint_nearest(feature, data.features)
-            raise ConfigError(f"phase1.loss.weights.{feature}: unknown feature; available: {available}")
-    is_any_above_0 = any(weights.get(feature, 1.0) > 0 for feature in data.features)
-    require(is_any_above_0, "phase1.loss.weights", "above 0 for at least one feature", dict(weights))

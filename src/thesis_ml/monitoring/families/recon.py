@@ -13,6 +13,8 @@ from thesis_ml.metrics.histograms import LOG_FEATURES
 from thesis_ml.metrics.residuals import RELATIVE_FEATURES
 from thesis_ml.monitoring import io_utils
 
+MATCHED = "reconstructed objects matched to the true ones of their event"
+
 RESIDUAL_LABELS = {"width68_": "68% half-width (val)", "median_": "median residual (val)"}
 """Label of the panel that shows the residuals of all features, by the prefix of their names."""
 
@@ -65,6 +67,8 @@ def draw_recon(history: History) -> Figure | None:
     row_in = SPECTRUM_IN + RATIO_IN + ROW_GAP_IN
     first_in = io_utils.PAGE_TOP_IN
     figure = io_utils.new_page(first_in + CURVES_IN + io_utils.BOTTOM_IN + len(spectra) * row_in)
+    if history.matching == "event":
+        io_utils.write_remark(figure, MATCHED)
     for column, prefix in enumerate(prefixes):
         label = RESIDUAL_LABELS[prefix]
         axes = io_utils.add_panel(figure, column, first_in, CURVES_IN, y_label=label)

@@ -1,0 +1,1 @@
+"""Layers that encoders and decoders of one family share; all take and give the tokens of a batch back to back."""
