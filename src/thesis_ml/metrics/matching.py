@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.floating]
 
+BLOCK = 256
+"""Events whose distances are in memory at once."""
+
 
 def match_within_events(
     predicted: Array, true: Array, lengths: npt.NDArray[np.integer], angle_columns: Sequence[int], period: float
@@ -29,11 +32,32 @@ def match_within_events(
     order = np.arange(len(predicted), dtype=np.int64)
     if not np.isfinite(predicted).all():
         return order
-    stops = np.cumsum(lengths)
-    for start, stop in zip(stops - lengths, stops, strict=True):
-        if stop - start > 1:
-            differences = true[start:stop, None] - predicted[None, start:stop]
-            for column in angle_columns:
-                differences[..., column] -= period * np.round(differences[..., column] / period)
-            order[start:stop] = start + linear_sum_assignment(np.square(differences).sum(axis=-1))[1]
+    starts = np.cumsum(lengths) - lengths
+    for first in range(0, len(lengths), BLOCK):
+        block = slice(first, first + BLOCK)
+        costs = _measure_distances(predicted, true, starts[block], lengths[block], angle_columns, period)
+        for cost, start, length in zip(costs, starts[block], lengths[block], strict=True):
+            if length > 1:
+                order[start : start + length] = start + linear_sum_assignment(cost[:length, :length])[1]
     return order
+
+
+def _measure_distances(
+    predicted: Array,
+    true: Array,
+    starts: npt.NDArray[np.integer],
+    lengths: npt.NDArray[np.integer],
+    angle_columns: Sequence[int],
+    period: float,
+) -> Array:
+    """Return the squared distance of each true token (rows) to each predicted one [B T T], with junk beyond both."""
+    places = starts[:, None] + np.arange(lengths.max(initial=0))
+    places = np.minimum(places, max(len(true) - 1, 0))
+    distances = np.zeros((*places.shape, places.shape[1]), dtype=true.dtype)
+    if len(true):
+        for column in range(true.shape[1]):
+            difference = true[places, column][:, :, None] - predicted[places, column][:, None, :]
+            if column in angle_columns:
+                difference -= period * np.round(difference / period)
+            distances += np.square(difference)
+    return distances

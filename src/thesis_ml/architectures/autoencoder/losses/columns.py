@@ -98,9 +98,11 @@ class FeatureColumns(nn.Module):
 
     def measure_distances(self, left: Float[Tensor, "B I F"], right: Float[Tensor, "B J F"]) -> Float[Tensor, "B I J"]:
         """Return the squared distance of every pair of tokens of an event, averaged over the columns."""
-        differences = left.unsqueeze(2) - right.unsqueeze(1)
-        squares = wrap_differences(differences.flatten(0, 2), self.dims).square()
-        return self._average(squares).view(differences.shape[:3])
+        # Columns lead until they are averaged: that is faster than a last dimension of a few.
+        first, second = (tokens.permute(2, 0, 1).contiguous() for tokens in (left, right))
+        differences = first.unsqueeze(3) - second.unsqueeze(2)
+        wrapped = wrap_differences(differences.flatten(1).T, self.dims)
+        return self._average(wrapped.square()).view(differences.shape[1:])
 
     def rate_energy(self, features: Float[Tensor, "*N F"]) -> Float[Tensor, "*N"]:
         """Return the logarithm of what tokens weigh, up to a constant."""
