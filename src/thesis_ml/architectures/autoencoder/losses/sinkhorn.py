@@ -37,7 +37,7 @@ class SinkhornLoss(nn.Module):
     @dataclass(frozen=True)
     class Config(FeatureLossConfig):
         name: str = "sinkhorn"
-        epsilon: float = 0.01
+        epsilon: float = 0.1
         n_iterations: int = 20
 
         def __post_init__(self) -> None:
