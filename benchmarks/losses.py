@@ -1,4 +1,4 @@
-"""What each loss costs beside mse: training steps of the whole model, the loss alone as events grow, and memory kept for gradients.
+"""What each loss costs beside mse: steps of the whole model, the loss alone as events grow, and memory for gradients.
 
 Rounds are interleaved, so that whatever else the machine does hits all losses. `--quick` makes one small round without
 thresholds.
