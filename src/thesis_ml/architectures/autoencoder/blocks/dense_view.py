@@ -22,11 +22,11 @@ class DenseView(NamedTuple):
         """Return the tokens in their places, 0 elsewhere."""
         n_events, longest = self.is_token.shape
         places = tokens.new_zeros(n_events * longest, tokens.shape[1])
-        return places.index_copy(0, self.slots, tokens).view(n_events, longest, -1)
+        return places.index_copy_(0, self.slots, tokens).view(n_events, longest, tokens.shape[1])
 
     def unpad(self, places: Float[Tensor, "B T C"]) -> Float[Tensor, "P C"]:
         """Return the tokens back to back."""
-        return places.reshape(-1, places.shape[2]).index_select(0, self.slots)
+        return places.flatten(0, 1).index_select(0, self.slots)
 
 
 def view_densely(lengths: Int[Tensor, " B"]) -> DenseView:
