@@ -121,6 +121,10 @@ WRONG: Mapping[str, tuple[str, ...]] = {
     "phase1.latent_space.revive_below": (*SHARE, "null"),
     "phase1.latent_space.revive_share": (*SHARE, "null"),
     "phase1.loss.weights": ("{pt:-1}", "{pt:nan}", "{pt:2e6}", "{charge:1}", "{E:0,pt:0,eta:0,phi:0}", "[1]", "1"),
+    "phase1.loss.energy_weights": ("E", *NAMES),
+    "phase1.loss.energy_power": ("0", "2", "-1", "4.1", *REAL, "null"),
+    "phase1.loss.epsilon": ("0", "3", "1e-5", *REAL, "null"),
+    "phase1.loss.n_iterations": (*COUNT, "1001", "null"),
     "phase1.loss.delta": ("0", "-1", *REAL, "null"),
     **{f"phase1.trainer.{key}": values for key, values in TRAINER.items()},
     "resume": ("[1]", "{a:1}", "outputs/runs/x"),
@@ -162,6 +166,8 @@ STARTS: Mapping[str, tuple[str, ...]] = {
         for name, keys in CONTEXT_KEYS.items()
         for key in keys
     },
+    "phase1.loss.epsilon": ("phase1/loss=sinkhorn",),
+    "phase1.loss.n_iterations": ("phase1/loss=sinkhorn",),
     "data.synthetic": ("data=synthetic",),
     "phase1.latent_space.levels": ("phase1/latent_space=fsq",),
     "phase1.latent_space.n_quantizers": ("phase1/latent_space=rvq",),

@@ -40,7 +40,7 @@ def test_components_fit_each_other(
     torch.manual_seed(0)
 
     output = build_model(config, dims)(token_batch)
-    losses = build_loss(config, dims)(output.features, token_batch.features)
+    losses = build_loss(config, dims)(output.features, token_batch.features, token_batch.lengths)
 
     assert output.latent.values.shape == (token_batch.n_tokens, config.latent_space.latent_dim)
     assert output.globals.isfinite().all()

@@ -165,9 +165,6 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipes = read_recipes()
     for recipe in recipes.values():
         follow(recipe, copy)
-    insert(find_file(copy, "architectures/build.py"), r"(?<=^def build_loss)\(.*?(?=:\n)", " | MyLoss", is_after=True)
-    loss_import = f"from {recipes['A loss on features'].module} import MyLoss\n"
-    insert(find_file(copy, "architectures/build.py"), r"^from thesis_ml", loss_import)
     insert(copy / "configs/logging/default.yaml", r"^families:.*?\n", "  speed: true # true | false\n", is_after=True)
     insert(find_file(copy, "training_loops/autoencoder.py"), r"plot_families = \(", '"speed", ', is_after=True)
     return copy

@@ -48,10 +48,10 @@ def test_one_step_lowers_the_loss(
 ) -> None:
     loss = build_loss(config, dims)
     optimizer = build_optimizer(model, TrainerConfig())
-    before = mean_over_tokens(loss(model(token_batch).features, token_batch.features), token_batch)
+    before = mean_over_tokens(loss(model(token_batch).features, token_batch.features, token_batch.lengths), token_batch)
 
     before.backward()
     optimizer.step()
 
-    after = mean_over_tokens(loss(model(token_batch).features, token_batch.features), token_batch)
+    after = mean_over_tokens(loss(model(token_batch).features, token_batch.features, token_batch.lengths), token_batch)
     assert after < before

@@ -65,7 +65,7 @@ def test_epoch_line_is_short_and_as_long_late_as_early() -> None:
 
 
 def test_start_line_holds_the_full_meta() -> None:
-    line = builders.build_start(META, run_dir=Path("runs") / "a", data={"n": 1}, config={"seed": 3})
+    line = builders.build_start(META, run_dir=Path("runs") / "a", data={"n": 1}, config={"seed": 3}, matching="event")
 
     assert line["run_dir"] == str(Path("runs") / "a")
     assert line["data"] == {"n": 1}

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+from torch import nn
 
 from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECKS
 from thesis_ml.architectures.autoencoder.decoders import DECODERS
 from thesis_ml.architectures.autoencoder.encoders import ENCODERS
 from thesis_ml.architectures.autoencoder.losses import LOSSES
-from thesis_ml.architectures.autoencoder.losses.huber import HuberLoss
-from thesis_ml.architectures.autoencoder.losses.mse import MSELoss
 from thesis_ml.config import parse_choice
 from thesis_ml.data.batch import DataDims
 
@@ -49,9 +49,14 @@ def build_model(config: ModelConfig, dims: DataDims) -> Autoencoder:
     return Autoencoder(encoder, bottleneck, decoder)
 
 
-def build_loss(config: ModelConfig, dims: DataDims) -> MSELoss | HuberLoss:
-    """Return the loss on token features."""
+def build_loss(config: ModelConfig, dims: DataDims) -> nn.Module:
+    """Return the loss on features: from predicted and true ones [P F] and lengths [B] to a value per token [P]."""
     return LOSSES[config.loss.name](config.loss, dims)
+
+
+def choose_matching(config: ModelConfig) -> Literal["tokens", "event"]:
+    """Return what a reconstructed token is compared with: the token it came from, or its best match in the event."""
+    return "event" if LOSSES[config.loss.name].is_set_loss else "tokens"
 
 
 def describe_copying(config: ModelConfig, n_features: int) -> str | None:

@@ -22,7 +22,7 @@ import numpy as np
 from thesis_ml.config import to_plain
 from thesis_ml.errors import FactsError
 from thesis_ml.facts.history import as_float, list_histories
-from thesis_ml.facts.schema import LOSS, SCHEMA_VERSION, EpochFacts, History, Metrics, RunMeta
+from thesis_ml.facts.schema import LOSS, SCHEMA_VERSION, EpochFacts, History, Matching, Metrics, RunMeta
 
 GIT_TIMEOUT_S = 0.5
 """Bounds a checkout on a slow network disk; a local one answers in about 10 ms."""
@@ -119,9 +119,16 @@ def read_git_state() -> tuple[str | None, bool | None]:
     return _parse_git_status(done.stdout.decode("utf-8", errors="replace"))
 
 
-def build_start(meta: RunMeta, *, run_dir: Path | None, data: Mapping[str, Any], config: Any) -> dict[str, Any]:
-    """Build the first line of a run: its folder, data sheet, configuration and full meta."""
-    body = {"run_dir": None if run_dir is None else str(run_dir), "data": data, "config": config}
+def build_start(
+    meta: RunMeta, *, run_dir: Path | None, data: Mapping[str, Any], config: Any, matching: Matching
+) -> dict[str, Any]:
+    """Build the first line of a run: its folder, data sheet, configuration, what is compared, and full meta."""
+    body = {
+        "run_dir": None if run_dir is None else str(run_dir),
+        "matching": matching,
+        "data": data,
+        "config": config,
+    }
     return _build_line("on_start", meta, body, is_meta_full=True)
 
 

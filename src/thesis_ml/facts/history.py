@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from thesis_ml.facts.schema import EPOCH_FIELDS, EpochFacts, History
+from thesis_ml.facts.schema import EPOCH_FIELDS, EpochFacts, History, Matching
 
 Column = MutableSequence[float]
 """A number per epoch; `array` holds many runs in an eighth of the memory of lists."""
@@ -18,6 +18,7 @@ class HistoryTable:
 
     def __init__(self) -> None:
         self.best_epoch: int | None = None
+        self.matching: Matching = "tokens"
         self.step = 0
         self._test: dict[str, float] = {}
         self._arrays: dict[str, np.ndarray] = {}
@@ -77,6 +78,7 @@ class HistoryTable:
             best_epoch=self.best_epoch,
             test=MappingProxyType(self._test),
             arrays=MappingProxyType(self._arrays),
+            matching=self.matching,
         )
 
 

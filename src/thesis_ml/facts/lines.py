@@ -297,6 +297,8 @@ def _fill_table(folder: Path, facts: list[dict[str, Any]]) -> HistoryTable:
     table = HistoryTable()
     for _, epoch in sorted(epochs.items()):
         table.append(epoch)
+    if any(fact["moment"] == "on_start" and fact.get("matching") == "event" for fact in facts):
+        table.matching = "event"
     return table
 
 

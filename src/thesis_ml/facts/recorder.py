@@ -13,7 +13,7 @@ from thesis_ml.errors import FactsError, RunInterrupted
 from thesis_ml.facts import builders
 from thesis_ml.facts.history import HistoryTable
 from thesis_ml.facts.lines import read_history_table, read_run_id
-from thesis_ml.facts.schema import EVENTS_FILE, LOSS, EpochFacts, History, Metrics, RunMeta
+from thesis_ml.facts.schema import EVENTS_FILE, LOSS, EpochFacts, History, Matching, Metrics, RunMeta
 from thesis_ml.facts.writers import EventsWriter, ScalarsWriter, write_arrays
 from thesis_ml.utils.stops import EXIT_CTRL_C
 
@@ -84,9 +84,13 @@ class FactsRecorder:
         """All numbers recorded so far."""
         return self._table.view()
 
-    def record_start(self, *, config: Any, data: Mapping[str, Any], run_dir: Path | None) -> None:
-        """Record the parsed configuration, the data sheet and where the run came from."""
-        self._record(builders.build_start(self.meta, run_dir=run_dir, data=data, config=config))
+    def record_start(
+        self, *, config: Any, data: Mapping[str, Any], run_dir: Path | None, matching: Matching = "tokens"
+    ) -> None:
+        """Record the parsed configuration, the data sheet, where the run came from and what it compares tokens with."""
+        self._table.matching = matching
+        line = builders.build_start(self.meta, run_dir=run_dir, data=data, config=config, matching=matching)
+        self._record(line)
 
     def record_epoch(self, facts: EpochFacts) -> None:
         """Record the numbers of one epoch."""

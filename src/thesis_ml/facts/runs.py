@@ -275,6 +275,7 @@ class RunReader:
         table = HistoryTable()
         epochs.fill(table)
         table.best_epoch = self._best_epoch
+        table.matching = "event" if self._newest.get("matching") == "event" else "tokens"
         table.set_test({name: value for name, value in test.items() if len(name) <= LONGEST_TEXT})
         history, state = replace(table.view(), arrays=self._find_arrays()), self._judge()
         if state.name == "complete" and history.n_epochs == 0:

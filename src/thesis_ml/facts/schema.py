@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -43,6 +43,9 @@ SCALARS_HEADER = (
     "max_memory_mib",
 )
 METRIC_PREFIX = "metric_"
+
+Matching = Literal["tokens", "event"]
+"""What reconstructed tokens are compared with: those they came from, or their counterparts in the best matching."""
 
 Metrics = Mapping[str, float | None]
 """Numbers of one split by name; `loss` is the weighted sum, None and nan mean "not measured"."""
@@ -105,6 +108,7 @@ class History:
     best_epoch: int | None
     test: Mapping[str, float]
     arrays: Mapping[str, np.ndarray]
+    matching: Matching = "tokens"
 
     @property
     def epochs(self) -> tuple[int, ...]:

@@ -228,6 +228,13 @@ def write_note(axes: Axes, text: str) -> None:
     axes.text(0.98, 0.95, text, transform=axes.transAxes, ha="right", va="top", fontsize=FONT_SIZE - 2)
 
 
+def write_remark(figure: Figure, text: str) -> None:
+    """Write what holds for all panels of a page into its upper right corner."""
+    height_in = figure.get_figheight()
+    right = 1 - RIGHT_IN / figure.get_figwidth()
+    figure.text(right, 1 - 0.05 / height_in, text, ha="right", va="top", fontsize=FONT_SIZE - 1)
+
+
 def _format_tick(value: float, _position: int | None) -> str:
     """Return 0.02 or 500 as it is, and a power of ten beyond what reads well."""
     if PLAIN_TICKS[0] <= value <= PLAIN_TICKS[1]:

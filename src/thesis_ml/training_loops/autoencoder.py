@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from thesis_ml.architectures.autoencoder.base import Autoencoder, Reconstruction
 from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECK_TERMS
 from thesis_ml.architectures.autoencoder.losses.globals_loss import globals_loss
-from thesis_ml.architectures.build import build_loss, build_model
+from thesis_ml.architectures.build import build_loss, build_model, choose_matching
 from thesis_ml.data.batch import TokenBatch, mean_over_events, mean_over_tokens
 from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.facts.schema import TYPE_CONFUSION
@@ -39,6 +39,7 @@ class AutoencoderTask:
     def __init__(self, model: Autoencoder, data: TokenData, config: ExperimentConfig) -> None:
         self.model = self.codec = model
         self.feature_loss = build_loss(config.phase1, data.dims)
+        self.matching = choose_matching(config.phase1)
         self.log_met_scale = data.normalizer.global_statistics[0].scale
         self.weights: Mapping[str, float] = {
             "rec_tokens": 1.0,
@@ -68,7 +69,10 @@ class AutoencoderTask:
 
     def _compare(self, batch: TokenBatch, weights: Mapping[str, float]) -> StepResult:
         output: Reconstruction = self.model(batch)
-        token_terms = {"rec_tokens": self.feature_loss(output.features, batch.features), **output.latent.losses}
+        token_terms = {
+            "rec_tokens": self.feature_loss(output.features, batch.features, batch.lengths),
+            **output.latent.losses,
+        }
         metrics = {name: mean_over_tokens(values, batch) for name, values in output.latent.metrics.items()}
         counts: dict[str, Tensor] = dict(output.latent.counts)
         if output.type_logits is not None:

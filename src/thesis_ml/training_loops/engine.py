@@ -25,6 +25,7 @@ from thesis_ml.training_loops.checkpoint import (
 )
 from thesis_ml.training_loops.compression import measure_codes, measure_rounding
 from thesis_ml.training_loops.contracts import RunConfig, RunData
+from thesis_ml.training_loops.matching import match_step
 from thesis_ml.training_loops.optimisation import Optimisation
 from thesis_ml.training_loops.recording import LEARNING_RATE, Start, check_monitor, list_metric_names, open_run_recorder
 from thesis_ml.training_loops.resume import find_finished, resume_training
@@ -262,7 +263,7 @@ class Training:
                 step = self.task.train_step(batch, self.optimisation)
             if self.optimisation.has_bad_loss:
                 raise TrainingError(describe_bad_terms(step, f"{where}, step {number}"))
-            self._tally.add(step, batch)
+            self._tally.add(match_step(step, batch, self.task, self.data.dims), batch)
             if self.device.type != "cpu" and (number + 1) % STEPS_BETWEEN_CHECKS == 0:
                 refuse_bad_numbers(self._tally.averages(), f"{where}, at or before step {number}")
             session.shower.step(batch.n_events, self._tally.latest_loss)
@@ -302,6 +303,7 @@ class Training:
         for batch in iterate_batches(self.splits[split], self.config.trainer.batch_size, generator=None):
             with self._autocast():
                 step = self.task.eval_step(batch)
+            step = match_step(step, batch, self.task, self.data.dims)
             tally.add(step, batch)
             residuals.add(step.features, batch)
             stops.check()

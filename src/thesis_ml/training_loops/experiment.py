@@ -12,7 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from thesis_ml.architectures.autoencoder.base import BottleneckConfig
 from thesis_ml.architectures.autoencoder.kinematics import require_features
 from thesis_ml.architectures.build import ModelConfig, describe_copying, parse_model
-from thesis_ml.config import hint_nearest, parse_config, require, to_plain
+from thesis_ml.architectures.combinations import refuse_combinations
+from thesis_ml.config import parse_config, require, to_plain
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.tokens import fingerprint_data
 from thesis_ml.errors import ConfigError
@@ -86,7 +87,7 @@ def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
     data = parse_config(DataConfig, plain.get("data"), "data")
     model = parse_model(phase1, "phase1")
     check_needed_features(model, data)
-    _check_loss_weights(model, data)
+    refuse_combinations(model, data)
     trainer = parse_config(TrainerConfig, phase1.get("trainer"), "phase1.trainer")
     _check_warmup(model, trainer)
     start = HydraConfig.get() if HydraConfig.initialized() else None
@@ -133,16 +134,3 @@ def _check_warmup(model: ModelConfig, trainer: TrainerConfig) -> None:
         f"at most {trainer.epochs - 1}, so that one of the phase1.trainer.epochs ({trainer.epochs}) begins after it",
         model.latent_space.warmup_epochs,
     )
-
-
-def _check_loss_weights(model: ModelConfig, data: DataConfig) -> None:
-    """Refuse weights of features that the data does not have; the loss would see it only when it is built."""
-    weights = getattr(model.loss, "weights", None)
-    if not isinstance(weights, Mapping):
-        return
-    for feature in weights:
-        if feature not in data.features:
-            available = ", ".join(data.features) + hint_nearest(feature, data.features)
-            raise ConfigError(f"phase1.loss.weights.{feature}: unknown feature; available: {available}")
-    is_any_above_0 = any(weights.get(feature, 1.0) > 0 for feature in data.features)
-    require(is_any_above_0, "phase1.loss.weights", "above 0 for at least one feature", dict(weights))

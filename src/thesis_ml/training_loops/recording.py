@@ -98,17 +98,19 @@ def open_run_recorder(task: Task, data: RunData, config: RunConfig, resumed: Sta
         resume=resumed is not None,
     )
     try:
-        _record_beginning(recorder, config, data, resumed)
+        _record_beginning(recorder, task, data, config, resumed)
     except FactsError:
         recorder.close()
         raise
     return recorder
 
 
-def _record_beginning(recorder: FactsRecorder, config: RunConfig, data: RunData, resumed: Start | None) -> None:
+def _record_beginning(
+    recorder: FactsRecorder, task: Task, data: RunData, config: RunConfig, resumed: Start | None
+) -> None:
     plain = config.to_plain()
     if resumed is None or not _has_started(config):
-        recorder.record_start(config=plain, data=data.sheet, run_dir=config.run_dir)
+        recorder.record_start(config=plain, data=data.sheet, run_dir=config.run_dir, matching=task.matching)
     else:
         recorder.record_resume(epoch=resumed.epoch, step=resumed.step, config=plain)
     for warning in resumed.warnings if resumed else ():

@@ -12,6 +12,7 @@ from thesis_ml.architectures.simple.classifier import TableModel, binary_loss, b
 from thesis_ml.data.batch import TokenBatch, mean_over_events
 from thesis_ml.data.table_data import TableData, build_known_tables, build_label_tables
 from thesis_ml.data.tokens import load_tokens
+from thesis_ml.facts.schema import Matching
 from thesis_ml.metrics.auroc import compute_auroc
 from thesis_ml.training_loops.engine import run_training
 from thesis_ml.training_loops.optimisation import build_optimizer
@@ -47,6 +48,7 @@ class TableTask:
 
     plot_families = ("losses", "metrics", "latency")
     codec = None
+    matching: Matching = "tokens"
 
     def __init__(self, model: TableModel, config: TableExperiment) -> None:
         self.model = model

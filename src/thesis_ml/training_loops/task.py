@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from thesis_ml.architectures.autoencoder.base import Decoded, Latent
 from thesis_ml.data.batch import TokenBatch
+from thesis_ml.facts.schema import Matching
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,8 @@ class Task(NamedNumbers, Protocol):
         optimizers: Every optimiser, by name.
         per_event_names: Terms and metrics that average over events; all others average over tokens.
         plot_families: Families of figures that suit this task.
+        matching: What `rec_mse` and residuals compare a reconstructed token with: `tokens`, the token it came from, or
+            `event`, its counterpart in the matching of the event that costs least.
     """
 
     @property
@@ -135,6 +138,9 @@ class Task(NamedNumbers, Protocol):
 
     @property
     def plot_families(self) -> Sequence[str]: ...
+
+    @property
+    def matching(self) -> Matching: ...
 
     def train_step(self, batch: TokenBatch, apply_gradients: ApplyGradients) -> StepResult: ...
 

@@ -14,6 +14,8 @@ from thesis_ml.metrics.residuals import RELATIVE_FEATURES
 from thesis_ml.monitoring import io_utils
 from thesis_ml.monitoring.families.confusion import CONFUSION_IN, draw_confusion, find_confusion
 
+MATCHED = "reconstructed objects matched to the true ones of their event"
+
 RESIDUAL_LABELS = {"width68_": "68% half-width (val)", "median_": "median residual (val)"}
 """Label of the panel that shows the residuals of all features, by the prefix of their names."""
 
@@ -69,6 +71,8 @@ def draw_recon(history: History) -> Figure | None:
     counted = find_confusion(history.arrays, SPLITS)
     confusion_in = 0.0 if counted is None else ROW_GAP_IN + CONFUSION_IN
     figure = io_utils.new_page(end_in + confusion_in + io_utils.BOTTOM_IN)
+    if history.matching == "event":
+        io_utils.write_remark(figure, MATCHED)
     for column, prefix in enumerate(prefixes):
         label = RESIDUAL_LABELS[prefix]
         axes = io_utils.add_panel(figure, column, first_in, CURVES_IN, y_label=label)

@@ -3,15 +3,15 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.losses import LOSSES
 from thesis_ml.architectures.autoencoder.losses.globals_loss import globals_loss
 from thesis_ml.architectures.autoencoder.losses.huber import HuberLoss
-from thesis_ml.architectures.autoencoder.losses.mse import MSELoss
 from thesis_ml.data.batch import DataDims
 from thesis_ml.errors import ConfigError
 
@@ -19,6 +19,8 @@ PERIOD = 2 * math.sqrt(3)
 TRUE = torch.zeros(1, 5)
 PREDICTED = torch.tensor([[0.5, 2.0, -1.0, 0.0, 3.0]])
 SQUARES = [0.25, 4.0, 1.0, 0.0, 9.0]
+ONE = torch.tensor([1])
+"""The lengths of one event of one token."""
 
 
 @pytest.fixture
@@ -26,13 +28,13 @@ def wrapped_dims(dims: DataDims) -> DataDims:
     return replace(dims, columns=("log_pt", "eta", "phi"), angle_columns=(2,), angle_period=PERIOD)
 
 
-def make_loss(name: str, dims: DataDims, weights: Mapping[str, float] | None = None) -> MSELoss | HuberLoss:
+def make_loss(name: str, dims: DataDims, weights: Mapping[str, float] | None = None, **options: Any) -> nn.Module:
     kind = LOSSES[name]
-    return kind(kind.Config(weights=weights), dims)
+    return kind(kind.Config(weights=weights, **options), dims)
 
 
 def test_mse_averages_squares_over_the_columns(dims: DataDims) -> None:
-    assert make_loss("mse", dims)(PREDICTED, TRUE).tolist() == pytest.approx([sum(SQUARES) / 5])
+    assert make_loss("mse", dims)(PREDICTED, TRUE, ONE).tolist() == pytest.approx([sum(SQUARES) / 5])
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,7 @@ def test_mse_averages_squares_over_the_columns(dims: DataDims) -> None:
 def test_huber_is_square_below_delta_and_linear_above(dims: DataDims, delta: float, expected: list[float]) -> None:
     loss = HuberLoss(HuberLoss.Config(delta=delta), dims)
 
-    assert loss(PREDICTED, TRUE).tolist() == pytest.approx([sum(expected) / 5])
+    assert loss(PREDICTED, TRUE, ONE).tolist() == pytest.approx([sum(expected) / 5])
 
 
 def test_weights_multiply_all_columns_of_a_feature(dims: DataDims) -> None:
@@ -49,14 +51,16 @@ def test_weights_multiply_all_columns_of_a_feature(dims: DataDims) -> None:
 
     weights = [1, 3, 1, 0.5, 0.5]
     expected = sum(weight * square for weight, square in zip(weights, SQUARES, strict=True)) / 6
-    assert loss(PREDICTED, TRUE).tolist() == pytest.approx([expected])
+    assert loss(PREDICTED, TRUE, ONE).tolist() == pytest.approx([expected])
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_equal_weights_are_no_weights(dims: DataDims, name: str) -> None:
     weights = dict.fromkeys(("E", "pt", "eta", "phi"), 7.0)
 
-    torch.testing.assert_close(make_loss(name, dims, weights)(PREDICTED, TRUE), make_loss(name, dims)(PREDICTED, TRUE))
+    torch.testing.assert_close(
+        make_loss(name, dims, weights)(PREDICTED, TRUE, ONE), make_loss(name, dims)(PREDICTED, TRUE, ONE)
+    )
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
@@ -64,7 +68,7 @@ def test_a_feature_of_weight_zero_does_not_count(dims: DataDims, name: str) -> N
     loss = make_loss(name, dims, {"pt": 0.0})
     changed = PREDICTED + torch.tensor([[0, 5.0, 0, 0, 0]])
 
-    assert torch.equal(loss(changed, TRUE), loss(PREDICTED, TRUE))
+    assert torch.equal(loss(changed, TRUE, ONE), loss(PREDICTED, TRUE, ONE))
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
@@ -100,13 +104,13 @@ def test_full_turns_of_a_wrapped_phi_cost_nothing(wrapped_dims: DataDims, name: 
     true = torch.tensor([[0.3, -0.2, 1.4]])
     predicted = true + torch.tensor([[0, 0, n_turns * PERIOD]])
 
-    assert make_loss(name, wrapped_dims)(predicted, true).item() == pytest.approx(0, abs=1e-10)
+    assert make_loss(name, wrapped_dims)(predicted, true, ONE).item() == pytest.approx(0, abs=1e-10)
 
 
 def test_wrapped_phi_takes_the_short_way_round(wrapped_dims: DataDims) -> None:
     true, predicted = torch.tensor([[0, 0, 0.45 * PERIOD]]), torch.tensor([[0, 0, -0.45 * PERIOD]])
 
-    loss = make_loss("mse", wrapped_dims)(predicted, true)
+    loss = make_loss("mse", wrapped_dims)(predicted, true, ONE)
 
     assert loss.item() == pytest.approx((0.1 * PERIOD) ** 2 / 3, rel=1e-5)
 
@@ -114,7 +118,7 @@ def test_wrapped_phi_takes_the_short_way_round(wrapped_dims: DataDims) -> None:
 def test_a_full_turn_of_eta_does_cost(wrapped_dims: DataDims) -> None:
     true = torch.zeros(1, 3)
 
-    loss = make_loss("mse", wrapped_dims)(true + torch.tensor([[0, PERIOD, 0]]), true)
+    loss = make_loss("mse", wrapped_dims)(true + torch.tensor([[0, PERIOD, 0]]), true, ONE)
 
     assert loss.item() == pytest.approx(PERIOD**2 / 3)
 
@@ -126,18 +130,74 @@ def rotate(features: Tensor, angle_rad: float) -> Tensor:
     return torch.cat([features[:, :3], features[:, 3:] @ turn], dim=1)
 
 
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"huber"}))
 @pytest.mark.parametrize("angle_rad", [0.5, 2.0, math.pi])
-def test_mse_of_an_event_is_that_of_the_rotated_event(dims: DataDims, angle_rad: float) -> None:
+def test_loss_of_an_event_is_that_of_the_rotated_event(dims: DataDims, name: str, angle_rad: float) -> None:
     generator = torch.Generator().manual_seed(0)
     predicted, true = torch.randn(4, 5, generator=generator), torch.randn(4, 5, generator=generator)
-    loss = make_loss("mse", dims)
+    loss = make_loss(name, dims)
 
-    torch.testing.assert_close(loss(rotate(predicted, angle_rad), rotate(true, angle_rad)), loss(predicted, true))
+    turned = loss(rotate(predicted, angle_rad), rotate(true, angle_rad), torch.tensor([4]))
+
+    torch.testing.assert_close(turned, loss(predicted, true, torch.tensor([4])))
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_loss_of_no_token_is_empty(dims: DataDims, name: str) -> None:
-    assert make_loss(name, dims)(TRUE[:0], TRUE[:0]).shape == (0,)
+    assert make_loss(name, dims)(TRUE[:0], TRUE[:0], torch.tensor([0, 0])).shape == (0,)
+
+
+def with_pt_gev(dims: DataDims, *pt_gev: float) -> Tensor:
+    """Return tokens of these pT, 0 in all other columns."""
+    statistics = dims.normalizer.feature_statistics[1]
+    tokens = torch.zeros(len(pt_gev), 5)
+    tokens[:, 1] = (torch.tensor(pt_gev).log() - statistics.mean) / statistics.scale
+    return tokens
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("name", ["mse", "huber"])
+def test_energy_weights_are_those_of_pt_and_average_to_one_in_an_event(dims: DataDims, name: str, power: float) -> None:
+    true, lengths = with_pt_gev(dims, 20.0, 60.0, 1000.0, 30.0), torch.tensor([3, 0, 1])
+    predicted = true + torch.tensor([0, 0, 0.5, 0, 0])
+    plain = make_loss(name, dims)(predicted, true, lengths)
+
+    weighed = make_loss(name, dims, energy_weights="pt", energy_power=power)(predicted, true, lengths)
+
+    shares = [20**power, 60**power, 1000**power]
+    weights = [3 * share / sum(shares) for share in shares] + [1.0]
+    assert (weighed / plain).tolist() == pytest.approx(weights, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_energy_weights_need_pt(dims: DataDims, name: str) -> None:
+    columns = ("eta", "cos_phi", "sin_phi")
+
+    with pytest.raises(ConfigError, match=r"^phase1\.loss: needs pt.*, which data\.features leaves out"):
+        make_loss(name, replace(dims, columns=columns), energy_weights="pt")
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+@pytest.mark.parametrize("power", [0.0, -1.0, 4.1, math.nan, math.inf])
+def test_energy_power_out_of_range_is_refused(name: str, power: float) -> None:
+    with pytest.raises(ConfigError, match=r"^energy_power: must be above 0 and at most 4, got"):
+        LOSSES[name].Config(energy_weights="pt", energy_power=power)
+
+
+def test_energy_power_without_energy_weights_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^energy_power: must be 1 while energy_weights is none"):
+        LOSSES["mse"].Config(energy_power=2.0)
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_loss_is_computed_in_float32_whatever_the_precision(dims: DataDims, name: str) -> None:
+    loss = make_loss(name, dims)
+    expected = loss(PREDICTED, TRUE, ONE)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = loss(PREDICTED, TRUE, ONE)
+
+    assert torch.equal(found, expected)
 
 
 def test_globals_loss_weighs_the_direction_by_met() -> None:

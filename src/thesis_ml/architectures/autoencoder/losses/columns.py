@@ -1,30 +1,59 @@
-"""What all losses on token features share: per-feature weights and angles that wrap."""
+"""What all losses on token features share: weights of features and of tokens, and angles that wrap."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from thesis_ml.architectures.autoencoder.kinematics import require_features
 from thesis_ml.config import hint_nearest, require
-from thesis_ml.data.batch import DataDims, wrap_differences
+from thesis_ml.data.batch import DataDims, spread_over_tokens, sum_over_events, wrap_differences
 from thesis_ml.errors import ConfigError
 
 LARGEST_WEIGHT = 1e6
 """Only ratios of the weights count; a sum of huge ones would overflow and leave no loss at all."""
+LARGEST_POWER = 4.0
+"""(10 TeV / 10 MeV)^4 still fits into 32 bits."""
 
 
-def check_weights(weights: Mapping[str, float] | None) -> None:
-    """Refuse weights of features that are negative or huge."""
-    for feature, weight in (weights or {}).items():
-        require(0 <= weight <= LARGEST_WEIGHT, f"weights.{feature}", f"between 0 and {LARGEST_WEIGHT:g}", weight)
-
-
-class FeatureColumns(nn.Module):
-    """Take differences of encoded features and average what a loss makes of them over the columns.
+@dataclass(frozen=True)
+class FeatureLossConfig:
+    """How much features and tokens count; the `Config` of every loss on features may derive from it.
 
     Args:
         weights: Weight of each physical feature; those left out weigh 1.
+        energy_weights: `pt`: a token weighs as its pT^energy_power within its event, 1 on average; `none`: all alike.
+        energy_power: That power.
+    """
+
+    weights: Mapping[str, float] | None = None
+    energy_weights: Literal["none", "pt"] = "none"
+    energy_power: float = 1.0
+
+    @property
+    def needed_features(self) -> tuple[str, ...]:
+        """Physical features without which this loss cannot be."""
+        return ("pt",) if self.energy_weights == "pt" else ()
+
+    def check_weights(self) -> None:
+        """Refuse weights that are negative or huge, and a power that nothing would use."""
+        for feature, weight in (self.weights or {}).items():
+            require(0 <= weight <= LARGEST_WEIGHT, f"weights.{feature}", f"between 0 and {LARGEST_WEIGHT:g}", weight)
+        expected = f"above 0 and at most {LARGEST_POWER:g}"
+        require(0 < self.energy_power <= LARGEST_POWER, "energy_power", expected, self.energy_power)
+        if self.energy_weights == "none":
+            expected = "1 while energy_weights is none, as nothing reads it then (energy_weights=pt does)"
+            require(self.energy_power == 1, "energy_power", expected, self.energy_power)
+
+
+class FeatureColumns(nn.Module):
+    """Take differences of encoded features, and weigh what a loss makes of them over columns and tokens.
+
+    Args:
+        config: The weights.
         dims: Names the columns, and says which of them are angles.
 
     Raises:
@@ -33,21 +62,54 @@ class FeatureColumns(nn.Module):
 
     column_weights: Tensor
 
-    def __init__(self, weights: Mapping[str, float] | None, dims: DataDims) -> None:
+    def __init__(self, config: FeatureLossConfig, dims: DataDims) -> None:
         super().__init__()
-        weights = weights or {}
+        weights = config.weights or {}
         features = [dims.feature_of(column) for column in dims.columns]
         for feature in weights:
             if feature not in features:
                 available = ", ".join(dict.fromkeys(features)) + hint_nearest(feature, features)
                 raise ConfigError(f"phase1.loss.weights: unknown feature {feature!r}; available: {available}")
+        require_features(features, config.needed_features, "phase1.loss")
         columns = torch.tensor([weights.get(feature, 1.0) for feature in features])
         require(bool(columns.sum() > 0), "phase1.loss.weights", "above 0 for at least one feature", weights)
         self.register_buffer("column_weights", columns / columns.sum())
         self.dims = dims
+        self.pt_column: int | None = None
+        self.pt_slope = 0.0
+        if config.energy_weights == "pt":
+            assert dims.normalizer is not None, "tokens have a normaliser, tables do not"
+            self.pt_column = dims.columns.index("log_pt")
+            self.pt_slope = config.energy_power * dims.normalizer.feature_statistics[self.pt_column].scale
 
     def subtract(self, predicted: Float[Tensor, "P F"], true: Float[Tensor, "P F"]) -> Float[Tensor, "P F"]:
         return wrap_differences(predicted - true, self.dims)
 
-    def forward(self, penalties: Float[Tensor, "P F"]) -> Float[Tensor, " P"]:
-        return penalties @ self.column_weights
+    def forward(
+        self, penalties: Float[Tensor, "P F"], true: Float[Tensor, "P F"], lengths: Int[Tensor, " B"]
+    ) -> Float[Tensor, " P"]:
+        """Average the penalties of every token over its columns, times the weight of the token in its event."""
+        values = self._average(penalties)
+        if self.pt_column is None:
+            return values
+        shares = torch.exp(self.rate_energy(true)).unsqueeze(1)
+        means = sum_over_events(shares, lengths) / lengths.clamp(min=1).unsqueeze(1)
+        return values * (shares / spread_over_tokens(means, lengths)).squeeze(1)
+
+    def measure_distances(self, left: Float[Tensor, "B I F"], right: Float[Tensor, "B J F"]) -> Float[Tensor, "B I J"]:
+        """Return the squared distance of every pair of tokens of an event, averaged over the columns."""
+        # Columns lead until they are averaged: that is faster than a last dimension of a few.
+        first, second = (tokens.permute(2, 0, 1).contiguous() for tokens in (left, right))
+        differences = first.unsqueeze(3) - second.unsqueeze(2)
+        wrapped = wrap_differences(differences.flatten(1).T, self.dims)
+        return self._average(wrapped.square()).view(differences.shape[1:])
+
+    def rate_energy(self, features: Float[Tensor, "*N F"]) -> Float[Tensor, "*N"]:
+        """Return the logarithm of what tokens weigh, up to a constant."""
+        if self.pt_column is None:
+            return torch.zeros_like(features[..., 0])
+        return self.pt_slope * features[..., self.pt_column]
+
+    def _average(self, penalties: Float[Tensor, "M F"]) -> Float[Tensor, " M"]:
+        with torch.autocast(penalties.device.type, enabled=False):  # bf16 would round the product
+            return penalties @ self.column_weights

@@ -1,14 +1,13 @@
 """The Huber loss."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from thesis_ml.architectures.autoencoder.losses.columns import FeatureColumns, check_weights
+from thesis_ml.architectures.autoencoder.losses.columns import FeatureColumns, FeatureLossConfig
 from thesis_ml.config import require
 from thesis_ml.data.batch import DataDims
 
@@ -19,23 +18,26 @@ class HuberLoss(nn.Module):
     Source: P. J. Huber, Ann. Math. Statist. 35 (1964) 73: r^2 / 2 for |r| <= delta, else delta (|r| - delta / 2).
     """
 
+    is_set_loss = False
+
     @dataclass(frozen=True)
-    class Config:
+    class Config(FeatureLossConfig):
         name: str = "huber"
-        weights: Mapping[str, float] | None = None
         delta: float = 1.0
 
         def __post_init__(self) -> None:
-            check_weights(self.weights)
+            self.check_weights()
             require(0 < self.delta < float("inf"), "delta", "above 0", self.delta)
 
     def __init__(self, config: Config, dims: DataDims) -> None:
         super().__init__()
-        self.columns = FeatureColumns(config.weights, dims)
+        self.columns = FeatureColumns(config, dims)
         self.delta = config.delta
 
-    def forward(self, predicted: Float[Tensor, "P F"], true: Float[Tensor, "P F"]) -> Float[Tensor, " P"]:
+    def forward(
+        self, predicted: Float[Tensor, "P F"], true: Float[Tensor, "P F"], lengths: Int[Tensor, " B"]
+    ) -> Float[Tensor, " P"]:
         residuals = self.columns.subtract(predicted, true)
         penalties = functional.huber_loss(residuals, torch.zeros_like(residuals), reduction="none", delta=self.delta)
-        loss: Tensor = self.columns(penalties)
+        loss: Tensor = self.columns(penalties, true, lengths)
         return loss

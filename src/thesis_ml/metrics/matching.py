@@ -1,0 +1,63 @@
+"""Which reconstructed token of an event stands for which true one, where their order says nothing."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.floating]
+
+BLOCK = 256
+"""Events whose distances are in memory at once."""
+
+
+def match_within_events(
+    predicted: Array, true: Array, lengths: npt.NDArray[np.integer], angle_columns: Sequence[int], period: float
+) -> npt.NDArray[np.int64]:
+    """Return the order of the predicted tokens that has the least squared distance to the true ones, event by event.
+
+    Args:
+        predicted: Standardised features [P F] as encoded.
+        true: The same from the data.
+        lengths: Tokens of each event [B].
+        angle_columns: Columns whose differences wrap.
+        period: A full turn in the units of those columns.
+
+    Returns:
+        Numbers of tokens [P]: `predicted[order]` stands beside `true`. As it is where a number is not finite.
+    """
+    # Half a second that only runs with a set loss should wait for.
+    from scipy.optimize import linear_sum_assignment
+
+    order = np.arange(len(predicted), dtype=np.int64)
+    if not np.isfinite(predicted).all():
+        return order
+    starts = np.cumsum(lengths) - lengths
+    for first in range(0, len(lengths), BLOCK):
+        block = slice(first, first + BLOCK)
+        costs = _measure_distances(predicted, true, starts[block], lengths[block], angle_columns, period)
+        for cost, start, length in zip(costs, starts[block], lengths[block], strict=True):
+            if length > 1:
+                order[start : start + length] = start + linear_sum_assignment(cost[:length, :length])[1]
+    return order
+
+
+def _measure_distances(
+    predicted: Array,
+    true: Array,
+    starts: npt.NDArray[np.integer],
+    lengths: npt.NDArray[np.integer],
+    angle_columns: Sequence[int],
+    period: float,
+) -> Array:
+    """Return the squared distance of each true token (rows) to each predicted one [B T T], with junk beyond both."""
+    places = starts[:, None] + np.arange(lengths.max(initial=0))
+    places = np.minimum(places, max(len(true) - 1, 0))
+    distances = np.zeros((*places.shape, places.shape[1]), dtype=true.dtype)
+    if len(true):
+        for column in range(true.shape[1]):
+            difference = true[places, column][:, :, None] - predicted[places, column][:, None, :]
+            if column in angle_columns:
+                difference -= period * np.round(difference / period)
+            distances += np.square(difference)
+    return distances

@@ -1,0 +1,48 @@
+"""What makes no sense together is refused with the reason and what to use; what only performs badly is not."""
+
+import pytest
+
+from thesis_ml.errors import ConfigError
+from thesis_ml.training_loops.experiment import parse_experiment
+
+SETS = ("chamfer", "sinkhorn")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        *(
+            (f"phase1/loss={name} data.n_tokens=1", rf"phase1\.loss: '{name}' matches .*use phase1/loss=mse")
+            for name in SETS
+        ),
+        ("phase1.loss.energy_weights=pt data.n_tokens=1", r"phase1\.loss\.energy_weights: .*use energy_weights=none"),
+        (
+            "phase1.loss.energy_weights=pt data.features=[E,eta,phi]",
+            r"phase1\.loss: needs pt, .*add it or choose another",
+        ),
+        ("phase1/loss=sinkhorn data.features=[E,pt]", r"phase1\.loss: needs eta, phi, .*add it or choose another"),
+        (
+            "phase1/loss=chamfer phase1.loss.weights={mass:2}",
+            r"phase1\.loss\.weights\.mass: unknown feature; available",
+        ),
+        ("phase1/loss=sinkhorn phase1.loss.weights={E:0,pt:0,eta:0,phi:0}", r"phase1\.loss\.weights: must be above 0"),
+        ("phase1.loss.energy_power=2", r"phase1\.loss\.energy_power: must be 1 while energy_weights is none"),
+    ],
+)
+def test_combination_without_a_meaning_is_refused(compose_cfg, overrides: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        parse_experiment(compose_cfg(*overrides.split()))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        "phase1/loss=chamfer data.n_tokens=2",
+        "phase1/loss=chamfer data.features=[eta]",
+        "phase1/loss=sinkhorn data.features=[mass,phi,eta,pt] data.phi=wrapped",
+        "phase1/loss=sinkhorn phase1.loss.weights={E:0} phase1.loss.energy_weights=pt phase1.loss.energy_power=2",
+        "phase1/loss=mse data.n_tokens=1",
+    ],
+)
+def test_combination_that_means_something_is_let_pass(compose_cfg, overrides: str) -> None:
+    parse_experiment(compose_cfg(*overrides.split()))

@@ -1,0 +1,126 @@
+"""Every combination of encoder, decoder and bottleneck that configs/phase1 offers learns, and so does every loss."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+from test_phase1_assembly import GROUPS, list_options, read_option
+from thesis_ml.architectures.build import build_model, parse_model
+from thesis_ml.data.batch import TokenBatch
+from thesis_ml.data.config import DataConfig, SyntheticConfig
+from thesis_ml.data.splits import iterate_batches
+from thesis_ml.data.tokens import TokenData, load_tokens
+from thesis_ml.monitoring.config import LoggingConfig
+from thesis_ml.training_loops.autoencoder import AutoencoderTask
+from thesis_ml.training_loops.experiment import ExperimentConfig
+from thesis_ml.training_loops.optimisation import Optimisation
+from thesis_ml.training_loops.trainer import TrainerConfig
+
+pytestmark = pytest.mark.slow
+
+N_STEPS = 30
+N_EVENTS = 24
+AT_MOST = 0.9
+"""Share of the first loss that is left after that many steps on one batch."""
+
+TRAINER = TrainerConfig(epochs=1000, lr=2e-3, schedule="constant", warmup_epochs=0.0)
+MODEL_GROUPS = ("encoder", "decoder", "latent_space")
+PLAIN = {"encoder": "mlp", "decoder": "mlp", "latent_space": "none", "loss": "mse"}
+
+COMBINATIONS = list(itertools.product(*(list_options(group) for group in MODEL_GROUPS)))
+"""All of them: none is refused."""
+
+
+class Trained(NamedTuple):
+    """What some steps on one batch did: losses with their final weights, parameters that got no gradient, features."""
+
+    first_loss: float
+    last_loss: float
+    untouched: list[str]
+    features: Tensor
+
+
+@pytest.fixture(scope="module")
+def few_events() -> TokenData:
+    return load_tokens(DataConfig(limit_events=N_EVENTS, synthetic=SyntheticConfig()), N_EVENTS)
+
+
+@pytest.fixture
+def one_batch(few_events: TokenData) -> TokenBatch:
+    (batch,) = iterate_batches(few_events.train, N_EVENTS, generator=None)
+    return batch
+
+
+def train_steps(
+    data: TokenData, batch: TokenBatch, options: Mapping[str, Any] = MappingProxyType({}), **names: str
+) -> Trained:
+    """Train the real task on one batch with the values of the yaml files, but for `options` of some groups."""
+    groups = {group: {**read_option(group, name), **options.get(group, {})} for group, name in (PLAIN | names).items()}
+    phase1 = parse_model(groups, "phase1")
+    config = ExperimentConfig("ae", DataConfig(), phase1, TRAINER, LoggingConfig(), run_dir=None)
+    torch.manual_seed(0)
+    task = AutoencoderTask(build_model(phase1, data.dims), data, config)
+    optimisation = Optimisation(task, TRAINER, 1)
+    touched: set[int] = set()
+    for weights in task.model.parameters():
+        weights.register_post_accumulate_grad_hook(lambda weights: note_gradient(weights, touched))
+    task.model.train()
+    losses = []
+    for _ in range(N_STEPS):
+        optimisation.start_batch(0)
+        step = task.train_step(batch, optimisation)
+        losses.append(sum(task.weights[name] * value.item() for name, value in step.terms.items()))
+    untouched = [name for name, weights in task.model.named_parameters() if id(weights) not in touched]
+    return Trained(losses[0], losses[-1], untouched, step.features.detach())
+
+
+def note_gradient(weights: Tensor, touched: set[int]) -> None:
+    if weights.grad.abs().sum() > 0:
+        touched.add(id(weights))
+
+
+@pytest.mark.parametrize(("encoder", "decoder", "latent_space"), COMBINATIONS)
+def test_every_combination_learns_with_all_its_parameters(
+    few_events: TokenData, one_batch: TokenBatch, encoder: str, decoder: str, latent_space: str
+) -> None:
+    trained = train_steps(few_events, one_batch, encoder=encoder, decoder=decoder, latent_space=latent_space)
+
+    assert trained.last_loss <= AT_MOST * trained.first_loss
+    assert trained.untouched == []
+
+
+@pytest.mark.parametrize("energy_weights", ["none", "pt"])
+@pytest.mark.parametrize("loss", list_options("loss"))
+def test_every_loss_learns(few_events: TokenData, one_batch: TokenBatch, loss: str, energy_weights: str) -> None:
+    options = {} if energy_weights == "none" else {"loss": {"energy_weights": energy_weights}}
+
+    trained = train_steps(few_events, one_batch, options, loss=loss)
+
+    assert trained.last_loss <= AT_MOST * trained.first_loss
+    assert trained.untouched == []
+
+
+def test_what_is_trained_here_is_what_the_package_and_the_files_offer() -> None:
+    trained = {group: set(names) for group, names in zip(MODEL_GROUPS, zip(*COMBINATIONS, strict=True), strict=True)}
+
+    for group, names in {**trained, "loss": set(list_options("loss"))}.items():
+        assert names == set(GROUPS[group]) == set(list_options(group))
+
+
+def list_pairs() -> Iterator[tuple[str, str, str]]:
+    for group in (*MODEL_GROUPS, "loss"):
+        yield from ((group, *pair) for pair in itertools.combinations(list_options(group), 2))
+
+
+@pytest.mark.parametrize(("group", "left", "right"), list(list_pairs()))
+def test_two_names_of_a_group_do_different_things(
+    few_events: TokenData, one_batch: TokenBatch, group: str, left: str, right: str
+) -> None:
+    one, other = (train_steps(few_events, one_batch, **{group: name}) for name in (left, right))
+
+    assert not torch.allclose(one.features, other.features)
