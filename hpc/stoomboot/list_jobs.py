@@ -4,15 +4,20 @@
 The file holds one job a line, quoted as on the command line. Blank lines and lines that start with # are left out.
 """
 
+import re
 import shlex
 import sys
 from pathlib import Path
 
 
 def quote_argument(argument):
-    """Return one argument in the quotes of HTCondor: single ones around it, each quote inside it twice."""
+    """Return one argument in the quotes of HTCondor: single ones around it, each quote inside it twice.
+
+    A dollar would begin a macro, so the macros that stand for dollars take its place.
+    """
     doubled = argument.replace("'", "''").replace('"', '""')
-    return f"'{doubled}'"
+    escaped = re.sub(r"\$\$?", lambda match: {"$": "$(DOLLAR)", "$$": "$$(DOLLARDOLLAR)"}[match[0]], doubled)
+    return f"'{escaped}'"
 
 
 def list_jobs(text):

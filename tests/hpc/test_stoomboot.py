@@ -32,7 +32,17 @@ PROGRAMS = {
     "killed": SHOW + "import signal; os.kill(os.getpid(), signal.SIGKILL)",
     "waits once": SHOW + FIRST + "import time; time.sleep(600 if first else 0)",
 }
-NASTY = ["name='it s'", 'name="a, b"', "x=[1,2]", "y={a: b}", "z=k=v", "µ=é", "d=$HOME", "b=\\", "s=a  b"]
+NASTY = [
+    "name='it s'",
+    'name="a, b"',
+    "x=[1,2]",
+    "y={a: b}",
+    "z=k=v",
+    "µ=é",
+    "d=$HOME ${c} $(c) $$(c) $$$",
+    "b=\\",
+    "s=a  b",
+]
 # About a second an epoch.
 TRAINING = ["data.limit_events=6000", "phase1.trainer.epochs=8", "logging.make_plots=false"]
 
