@@ -28,24 +28,26 @@ def find_cluster(output: str) -> int:
 def wait_for_cluster(command: Command) -> int:
     """Return the cluster that a command submitted, when it is there."""
     output = command.folder / "output.txt"
-    wait_for(lambda: output.exists() and find_cluster(command.read_output()) > 0)
+    wait_for(lambda: output.exists() and (find_cluster(command.read_output()) > 0 or not command.is_alive()))
     return find_cluster(command.read_output())
 
 
 def test_sweep_returns_its_results_and_hides_no_job_behind_one_that_fails(tmp_path: Path) -> None:
-    swept = ["phase1/latent_space=none,vq", "phase1.trainer.lr=1e-3,1e-4,1e18", *SMALL, NASTY, "hydra.sweep.dir=s"]
+    # At the third learning rate the loss is infinite, because nothing clips the gradient.
+    swept = ["phase1.trainer.lr=1e-3,1e-4,1e18,3e-4,1e-2,3e-3", "phase1.trainer.grad_clip=null", *SMALL, NASTY]
 
-    command = Command(tmp_path, *LAUNCHER, *swept, "phase1.trainer.grad_clip=null")
+    command = Command(tmp_path, *LAUNCHER, *swept, "hydra.sweep.dir=s")
     code = command.wait()
 
     output = command.read_output()
     states = [read_state(tmp_path / f"s/{number:03d}/facts").name for number in range(6)]
-    assert states.count("failed") in (1, 2), output
+    assert states == ["complete", "complete", "failed", "complete", "complete", "complete"], output
     assert code == 1
-    for number, state in enumerate(states):
-        assert re.search(rf"^  {number:03d}  {state} ", output, re.MULTILINE), output
-        if state == "failed":
-            assert re.search(rf"job {number:03d}: exit code 1\n    .*", output), output
+    assert re.search(r"job 002: exit code 1\n    error: epoch 0, step 1: rec_tokens is nan", output), output
+    assert re.search(r"^  002  failed .* TrainingError: job 002: exit code 1; error: epoch 0", output, re.MULTILINE), (
+        output
+    )
+    assert len(re.findall(r"^  00\d  complete .* rec_mse \d", output, re.MULTILINE)) == 5, output
 
 
 def test_jobs_look_as_those_of_the_basic_launcher(tmp_path: Path) -> None:
@@ -84,8 +86,11 @@ def test_ctrl_c_takes_the_jobs_away_and_the_sweep_goes_on_later(tmp_path: Path) 
 
 def test_evicted_job_of_a_sweep_goes_on_and_a_held_one_is_reported(tmp_path: Path) -> None:
     epochs = [option for option in SMALL if "epochs" not in option] + ["phase1.trainer.epochs=60"]
-    hold = "hydra.launcher.extra={periodic_hold: '(ProcId == 1) && (NumJobStarts > 0)', periodic_hold_reason: '\"no\"'}"
-    command = Command(tmp_path, *LAUNCHER, "phase1.trainer.seed=1,2", *epochs, "hydra.sweep.dir=s", hold)
+    hold = [
+        "+hydra.launcher.extra.periodic_hold='(ProcId == 1) && (NumJobStarts > 0)'",
+        "+hydra.launcher.extra.periodic_hold_reason='\"no\"'",
+    ]
+    command = Command(tmp_path, *LAUNCHER, "phase1.trainer.seed=1,2", *epochs, "hydra.sweep.dir=s", *hold)
     job = Job(wait_for_cluster(command))
     first = tmp_path / "s/000/facts"
     wait_for(lambda: read_state(first).n_epochs > 0)

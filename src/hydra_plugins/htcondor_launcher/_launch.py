@@ -208,7 +208,7 @@ def collect(batch: Batch, index: int, state: JobState, callbacks: Callbacks) -> 
     failed = JobReturn(overrides=overrides, status=JobStatus.FAILED)
     failed.return_value = TrainingError(f"job {number:03d}: {state.reason}{ending}")
     with _number_job(batch.config, number) as config:
-        with read_write(config), open_dict(config):
+        with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
             config.hydra.runtime.output_dir = str(folder)
         callbacks.on_job_end(config=config, job_return=failed)
     return failed
