@@ -120,6 +120,24 @@ def test_detached_sweep_lives_on(tmp_path: Path) -> None:
         assert read_state(tmp_path / f"s/{process:03d}/facts").name == "complete"
 
 
+def test_detached_sweep_ends_in_a_report_though_a_job_fails(tmp_path: Path) -> None:
+    swept = ["phase1.trainer.lr=1e18,1e-3", "phase1.trainer.grad_clip=null", *SMALL, NASTY, "hydra.sweep.dir=s"]
+    options = ["hydra.launcher.detach=true", "hydra.launcher.report=compare_tokenizers"]
+
+    command = Command(tmp_path, *LAUNCHER, *swept, *options)
+    code = command.wait()
+
+    assert code == 0, command.read_output()
+    manager = Job(find_cluster(command.read_output()))
+    wait_for(lambda: bool(manager.read_history()))
+    jobs = tmp_path / "s/htcondor"
+    described = (jobs / "report.sub").read_text(encoding="utf-8")
+    assert [read_state(tmp_path / f"s/{name}/facts").name for name in ("000", "001")] == ["failed", "complete"]
+    assert "'thesis_ml.cli.reports' '--config-name' 'compare_tokenizers'" in described
+    assert f"'inputs.sweep_dir=''{tmp_path}/s''' 'env=local'" in described
+    assert (jobs / "report.out").exists() and (jobs / "report.err").exists()
+
+
 def test_optuna_gets_the_results_of_the_jobs(tmp_path: Path) -> None:
     command = Command(
         tmp_path,

@@ -13,7 +13,7 @@ from hydra_plugins.htcondor_launcher._launch import (
     BASIC_SWEEPER,
     MAX_TAIL_BYTES,
     check_options,
-    find_job_folder,
+    find_job_folders,
     import_htcondor,
     read_last_lines,
 )
@@ -116,7 +116,7 @@ def test_job_folder_follows_its_number(tmp_path: Path) -> None:
         overrides = [f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir='job_${hydra.job.num}'"]
         config = compose("train", overrides=overrides, return_hydra_config=True)
 
-    assert find_job_folder(config, 12) == tmp_path / "job_12"
+    assert list(find_job_folders(config, [3, 12])) == [tmp_path / "job_3", tmp_path / "job_12"]
     assert OmegaConf.is_missing(config.hydra.job, "num")
 
 

@@ -104,6 +104,20 @@ def describe_jobs(place: Place, options: HTCondorConfig) -> str:
     return "\n".join([*lines, f"queue number, arguments_of_job from {place.lines}", ""])
 
 
+def describe_node(text: str, number: int, arguments: Sequence[str]) -> str:
+    """Return the description of one job alone, from that of its batch; a graph throttles by itself."""
+    kept = [line for line in text.splitlines() if not line.startswith(("queue ", "max_idle ", "max_materialize "))]
+    line = " ".join(quote_argument(argument) for argument in arguments)
+    return "\n".join([f"number = {number:03d}", f"arguments_of_job = {line}", *kept, "queue", ""])
+
+
+def describe_report(text: str, arguments: Sequence[str], jobs: Path) -> str:
+    """Return the description of the report at the end of a graph."""
+    output = {"output": f"{jobs}/report.out", "error": f"{jobs}/report.err"}
+    node = describe_node(text, 0, arguments).removesuffix("queue\n")
+    return node + "\n".join([*(f"{key} = {value}" for key, value in output.items()), "queue", ""])
+
+
 def _describe_gpus(options: HTCondorConfig) -> dict[str, str]:
     memory = {"require_gpus": f"GlobalMemoryMb >= {options.gpu_memory_mib}"} if options.gpus else {}
     return {"request_gpus": str(options.gpus), **memory}

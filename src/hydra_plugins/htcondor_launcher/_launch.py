@@ -6,7 +6,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from hydra_plugins.htcondor_launcher._description import Place, describe_jobs, write_line
+from hydra_plugins.htcondor_launcher._description import (
+    Place,
+    describe_jobs,
+    describe_node,
+    describe_report,
+    write_line,
+)
 from hydra_plugins.htcondor_launcher._progress import SweepProgress
 from hydra_plugins.htcondor_launcher._states import DONE, JobState, advance, count_states, give_up, list_stuck
 from hydra_plugins.htcondor_launcher.launcher import HTCondorConfig
@@ -29,6 +35,7 @@ from thesis_ml.utils.paths import FACTS_FOLDER
 log = logging.getLogger(__name__)
 
 MODULE = "thesis_ml.cli.train"
+REPORT_MODULE = "thesis_ml.cli.reports"
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 KEPT_BY_LAUNCHER = ("hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "hydra.sweep", "hydra.run")
 """Overrides of Hydra that mean the sweep, not a job of it."""
@@ -110,6 +117,8 @@ def run_batch(batch: Batch, callbacks: Callbacks) -> Sequence[JobReturn]:
         print("\n".join([text, f"# {batch.place.lines}", *lines]))
         return [_make_return(overrides) for overrides in batch.overrides]
     write_files(batch.place, text, lines)
+    if batch.options.report is not None:
+        text = write_dag(batch, batch.options.report, text)
     cluster = submit(batch, text)
     if batch.options.detach:
         log.info("detached; condor_q %d shows the jobs, %s holds their output", cluster, batch.place.jobs)
@@ -122,8 +131,9 @@ def list_jobs(batch: Batch) -> Iterator[tuple[int, list[str]]]:
     """Yield number and arguments of every job: a single start in the folder that the sweep has for it."""
     flags = _list_flags(batch.config)
     of_hydra = [line for line in batch.config.hydra.overrides.hydra if _is_for_jobs(line)]
-    for number, overrides in enumerate(batch.overrides, start=batch.first):
-        folder = find_job_folder(batch.config, number)
+    numbers = range(batch.first, batch.first + len(batch.overrides))
+    folders = find_job_folders(batch.config, numbers)
+    for number, overrides, folder in zip(numbers, batch.overrides, folders, strict=True):
         own = [
             "hydra.mode=RUN",
             f"hydra.run.dir={quote_value(str(folder))}",
@@ -134,17 +144,19 @@ def list_jobs(batch: Batch) -> Iterator[tuple[int, list[str]]]:
         yield number, ["-m", MODULE, *flags, *overrides, *of_hydra, *own]
 
 
-def find_job_folder(config: DictConfig, number: int) -> Path:
-    """Return the folder of a job by its number.
+def find_job_folders(config: DictConfig, numbers: Iterable[int]) -> Iterator[Path]:
+    """Yield the folders of jobs by their numbers.
 
     Raises:
-        ConfigError: It would depend on what is swept.
+        ConfigError: They would depend on what is swept.
     """
     subdir = str(OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"])  # type: ignore[call-overload,index]
     if "hydra.job.num" not in subdir:
         raise ConfigError(f"hydra.sweep.subdir: must hold hydra.job.num with hydra/launcher=htcondor, got {subdir!r}")
-    with _number_job(config, number) as numbered:
-        return Path(str(numbered.hydra.sweep.dir)).absolute() / str(numbered.hydra.sweep.subdir)
+    with _copy_for_jobs(config) as numbered:
+        for number in numbers:
+            numbered.hydra.job.num, numbered.hydra.job.id = number, number
+            yield Path(str(numbered.hydra.sweep.dir)).absolute() / str(numbered.hydra.sweep.subdir)
 
 
 def write_files(place: Place, text: str, lines: Sequence[str]) -> None:
@@ -152,6 +164,28 @@ def write_files(place: Place, text: str, lines: Sequence[str]) -> None:
     place.jobs.mkdir(parents=True, exist_ok=True)
     place.lines.write_text("\n".join([*lines, ""]), encoding="utf-8")
     place.description.write_text(text, encoding="utf-8")
+
+
+def write_dag(batch: Batch, report: str, text: str) -> str:
+    """Write a graph of the jobs that ends in a report, however they end; return the description of its manager.
+
+    Every job is a node of its own: when one process of a cluster fails, DAGMan removes all others.
+    """
+    place, jobs = batch.place, batch.place.jobs
+    nodes = []
+    for number, arguments in list_jobs(batch):
+        node = f"job_{number:03d}"
+        (jobs / f"{node}.sub").write_text(describe_node(text, number, arguments), encoding="utf-8")
+        nodes.append(f"JOB {node} {node}.sub")
+    env = str(batch.config.hydra.runtime.choices["env"])
+    sweep_dir = f"inputs.sweep_dir={quote_value(str(place.folder))}"
+    arguments = ["-m", REPORT_MODULE, "--config-name", report, sweep_dir, f"env={env}"]
+    (jobs / "report.sub").write_text(describe_report(text, arguments, jobs), encoding="utf-8")
+    dag = jobs / f"{place.first:03d}.dag"
+    dag.write_text("\n".join([*nodes, "FINAL report report.sub", ""]), encoding="utf-8")
+    limits = {"MaxJobs": batch.options.max_jobs, "MaxIdle": batch.options.max_idle}
+    options = {"Force": True, "UseDagDir": True, **{key: value for key, value in limits.items() if value is not None}}
+    return str(import_htcondor().Submit.from_dag(str(dag), options))
 
 
 def submit(batch: Batch, text: str) -> int:
@@ -199,7 +233,7 @@ def follow(batch: Batch, cluster: int) -> Sequence[JobState]:
 def collect(batch: Batch, index: int, state: JobState, callbacks: Callbacks) -> JobReturn:
     """Return the result of one job that is over, read from its folder."""
     number, overrides = batch.first + index, batch.overrides[index]
-    folder = find_job_folder(batch.config, number)
+    (folder,) = find_job_folders(batch.config, [number])
     if not state.has_failed:
         return _make_return(overrides, _read_monitor(folder))
     lines = read_last_lines(batch.place.find_output(number)) or read_last_lines(batch.place.find_output(number, "out"))
@@ -207,9 +241,8 @@ def collect(batch: Batch, index: int, state: JobState, callbacks: Callbacks) -> 
     ending = f"; {lines[-1]}" if lines else ""
     failed = JobReturn(overrides=overrides, status=JobStatus.FAILED)
     failed.return_value = TrainingError(f"job {number:03d}: {state.reason}{ending}")
-    with _number_job(batch.config, number) as config:
-        with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
-            config.hydra.runtime.output_dir = str(folder)
+    with _copy_for_jobs(batch.config) as config:
+        config.hydra.job.num, config.hydra.runtime.output_dir = number, str(folder)
         callbacks.on_job_end(config=config, job_return=failed)
     return failed
 
@@ -270,15 +303,14 @@ def _remove_jobs(jobs: Sequence[str] | str) -> None:
 
 
 @contextmanager
-def _number_job(config: DictConfig, number: int) -> Iterator[DictConfig]:
-    """Give a copy of the configuration of the sweep with the number of a job in it."""
+def _copy_for_jobs(config: DictConfig) -> Iterator[DictConfig]:
+    """Give a copy of the configuration of the sweep in which the number of a job can be set."""
     numbered = copy.deepcopy(config)
-    with read_write(numbered), open_dict(numbered):
-        numbered.hydra.job.num, numbered.hydra.job.id = number, number
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(numbered)
     try:
-        yield numbered
+        with read_write(numbered.hydra), open_dict(numbered.hydra):
+            yield numbered
     finally:
         HydraConfig.instance().cfg = before
 
