@@ -50,7 +50,13 @@ POSIX_ONLY = {
     "termios",
     "tty",
 }
-MAY_IMPORT_LATE = ("thesis_ml/cli/", "thesis_ml/monitoring/orchestrator.py", "thesis_ml/metrics/matching.py")
+MAY_IMPORT_LATE = (
+    "thesis_ml/cli/",
+    "thesis_ml/monitoring/orchestrator.py",
+    "thesis_ml/metrics/matching.py",
+    "hydra_plugins/htcondor_launcher/launcher.py",
+)
+PLUGINS_MAY_IMPORT = ("thesis_ml.utils.", "thesis_ml.errors.", "thesis_ml.facts.lines.")
 MAY_CATCH_ALL = "thesis_ml/facts/recorder.py"
 
 MODULES = sorted(SOURCE.rglob("*.py"))
@@ -108,6 +114,13 @@ def test_direction_of_every_package_is_known() -> None:
     }
 
     assert packages - {"__init__"} <= set(ALLOWED)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("hydra_plugins")])
+def test_plugin_imports_little_of_the_package(name: str) -> None:
+    inner = {full for full in list_imported(ast.walk(parse(SOURCE / name))) if full.split(".")[0] == PACKAGE}
+
+    assert {full for full in inner if not full.startswith(PLUGINS_MAY_IMPORT)} == set()
 
 
 @pytest.mark.parametrize("name", NAMES)

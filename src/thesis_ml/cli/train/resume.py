@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from thesis_ml.errors import ConfigError
+from thesis_ml.utils.overrides import quote_value
 from thesis_ml.utils.paths import HYDRA_FOLDER, is_run_folder
 
 RESUME = "resume="
@@ -39,7 +40,7 @@ def expand_resume(arguments: list[str]) -> list[str]:
     own_keys = {_find_key(argument) for argument in own}
     stored = [override for override in read_overrides(run_dir) if _find_key(override) not in own_keys]
     # An experiment among the stored overrides would make a sweep of it.
-    return [*stored, *own, "hydra.mode=RUN", f"hydra.run.dir={_quote(str(run_dir))}"]
+    return [*stored, *own, "hydra.mode=RUN", f"hydra.run.dir={quote_value(str(run_dir))}"]
 
 
 def read_overrides(run_dir: Path) -> list[str]:
@@ -77,10 +78,3 @@ def _find_key(override: str) -> str:
 def _unquote(text: str) -> str:
     is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
     return text[1:-1] if is_quoted else text
-
-
-def _quote(text: str) -> str:
-    """Return a path as a quoted value of Hydra's grammar, so that blanks, commas and brackets stay what they are."""
-    escaped = text.replace("${", "\\${")
-    # There a backslash is an escape only in front of a quote.
-    return "'" + re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + ("\\'" if match[2] else ""), escaped) + "'"

@@ -1,0 +1,1 @@
+"""A launcher of Hydra that runs the jobs of a sweep on HTCondor."""
