@@ -25,6 +25,9 @@ EXITS_WITH = re.compile(r"exits with (?P<code>\d+)\b")
 ON_THE_POOL = "HPC_GUIDE.md"
 """A page that tests/hpc/test_guide.py runs, because its commands need an HTCondor pool."""
 
+NEEDS_INTERPRETER = "hydra/launcher=joblib"
+"""Workers of joblib end with the interpreter that started them, and a process forked from a warm one never ends it."""
+
 RUN_BY_CI = {
     "pytest": "would start these very tests again",
     "ruff": "a stage of .ci/run is this very line",
@@ -142,6 +145,8 @@ def run_command(command: str, folder: Path) -> Outcome:
     module, arguments = ours
     if module == "thesis_ml.cli.train":
         arguments = [*arguments, *list_small_overrides(arguments)]
+    if NEEDS_INTERPRETER in arguments:
+        return run_in_bash(shlex.join([sys.executable, "-m", module, *arguments]), folder)
     output = folder / "output.txt"
     output.unlink(missing_ok=True)
     process = Command(folder, *arguments, module=module, variables=variables)
