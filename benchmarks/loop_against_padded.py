@@ -91,7 +91,7 @@ class PaddedAutoencoder(nn.Module):
         assert isinstance(ours.encoder, MLPEncoder)
         assert isinstance(ours.decoder, MLPDecoder)
         encoder, decoder = copy.deepcopy(ours.encoder), copy.deepcopy(ours.decoder)
-        self.embed_type, self.encode = encoder.embed_type, encoder.stack
+        self.embed_type, self.encode = encoder.inputs.embed_type, encoder.stack
         self.trunk, self.heads = decoder.trunk, decoder.heads
         self.quantise = OneHotVQ(ours.bottleneck.quantiser) if isinstance(ours.bottleneck, VQBottleneck) else None
         self.weights = weights
