@@ -92,6 +92,29 @@ def test_rounding_costs_a_bounded_number_of_events(event_data: TokenData, monkey
     assert codec.n_decoded <= 6 * 100
 
 
+def test_rounding_compares_matched_tokens_where_the_run_does(event_data: TokenData) -> None:
+    def shift_places(values: Tensor, lengths: Tensor) -> Decoded:
+        places = torch.cat(
+            [torch.arange(part.shape[0]).roll(1) + start for part, start in split_places(values, lengths)]
+        )
+        return Decoded(values.index_select(0, places) + 0.01, None, None)
+
+    expected = measure_rounding(ShiftingCodec(0.01), event_data.test, event_data.dims, batch_size=64)
+    codec = ShiftingCodec(0.01)
+    codec.decode = shift_places
+
+    matched = measure_rounding(codec, event_data.test, event_data.dims, batch_size=64, matches=True)
+
+    assert matched == expected
+    assert measure_rounding(codec, event_data.test, event_data.dims, batch_size=64) != expected
+
+
+def split_places(values: Tensor, lengths: Tensor) -> list[tuple[Tensor, int]]:
+    """Return the tokens of each event and the place of the first of them."""
+    starts = (lengths.cumsum(0) - lengths).tolist()
+    return list(zip(values.split(lengths.tolist()), starts, strict=True))
+
+
 def test_rounding_needs_tokens(event_data: TokenData) -> None:
     lengths = event_data.test.lengths
     empty = select_events(event_data.test, (lengths == 0).nonzero()[:, 0])

@@ -101,7 +101,7 @@ def test_run_stopped_in_its_warm_up_goes_on_to_the_same_numbers(
     def stop(*args: object) -> object:
         if next(steps) == step:
             os.kill(os.getpid(), signal.SIGTERM)
-        return original(*args)  # type: ignore[arg-type]
+        return original(*args)
 
     monkeypatch.setattr(AutoencoderTask, "train_step", stop)
     with pytest.raises(RunInterrupted):

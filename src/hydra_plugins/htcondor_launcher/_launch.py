@@ -150,7 +150,9 @@ def find_job_folders(config: DictConfig, numbers: Iterable[int]) -> Iterator[Pat
     Raises:
         ConfigError: They would depend on what is swept.
     """
-    subdir = str(OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"])  # type: ignore[call-overload,index]
+    sweep = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+    assert isinstance(sweep, dict)
+    subdir = str(sweep["subdir"])
     if "hydra.job.num" not in subdir:
         raise ConfigError(f"hydra.sweep.subdir: must hold hydra.job.num with hydra/launcher=htcondor, got {subdir!r}")
     with _copy_for_jobs(config) as numbered:

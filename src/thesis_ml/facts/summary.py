@@ -94,6 +94,11 @@ def summarise_run(run: RunFacts, swept: Sequence[str] = (), threshold: Threshold
     }
 
 
+def find_setting(run: RunFacts, column: str) -> Cell:
+    """Return the chosen option of a group by its column, or the value of a full key of the configuration."""
+    return run.choices.get(column) if column in CHOICE_COLUMNS else make_cell(run.config.get(column))
+
+
 def list_columns(rows: Sequence[Mapping[str, Cell]]) -> tuple[str, ...]:
     """Return the columns of some rows in the order of the table: who, settings, test, best epoch, cost."""
     found = dict.fromkeys(name for row in rows for name in row)

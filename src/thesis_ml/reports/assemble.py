@@ -9,7 +9,7 @@ from thesis_ml.facts.runs import RunFacts
 from thesis_ml.facts.summary import REC_MSE, Threshold, list_columns, summarise_run
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.config import ReportConfig, ThresholdsConfig
-from thesis_ml.reports.presentation import choose_figures
+from thesis_ml.reports.plots import choose_figures
 from thesis_ml.reports.utils.collection import collect_runs
 from thesis_ml.reports.utils.differences import diff_runs
 from thesis_ml.reports.utils.discovery import find_folders

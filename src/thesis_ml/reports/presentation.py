@@ -8,9 +8,6 @@ from thesis_ml.reports.page import build_page
 from thesis_ml.reports.plots import DrawnFigure, choose_figures, draw_figures, explain_missing
 from thesis_ml.utils.progress import show_progress
 
-Drawn = DrawnFigure
-__all__ = ["Drawn", "Presentation", "choose_figures", "present"]
-
 
 @dataclass(frozen=True, eq=False)
 class Presentation:
@@ -29,6 +26,7 @@ def present(comparison: Comparison, which: Sequence[str] | None, about: Mapping[
         about: What the page says of the report itself, by label.
     """
     names = choose_figures(which)
-    figures = [drawn for name in show_progress(names, "figure") for drawn in draw_figures(comparison, [name])]
-    page = build_page(comparison, figures, missing=explain_missing(comparison, names), about=about)
-    return Presentation(figures, page)
+    figures = draw_figures(comparison, show_progress(names, "figure"))
+    drawn = {figure.name for figure in figures}
+    missing = explain_missing(comparison, [name for name in names if name not in drawn])
+    return Presentation(figures, build_page(comparison, figures, missing=missing, about=about))

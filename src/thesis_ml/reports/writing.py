@@ -1,8 +1,6 @@
 """Write the folder of a report, whole or not at all, and tell its runs of it."""
 
 import contextlib
-import csv
-import io
 import json
 import logging
 import math
@@ -21,11 +19,13 @@ from thesis_ml.facts.builders import read_git_state, read_versions
 from thesis_ml.facts.runs import RunFacts
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.monitoring.io_utils import save_figure
-from thesis_ml.reports.comparison import Cell, Comparison, Spread
+from thesis_ml.reports.comparison import Comparison, Spread
 from thesis_ml.reports.config import ReportConfig
-from thesis_ml.reports.presentation import Drawn, present
+from thesis_ml.reports.plots import DrawnFigure
+from thesis_ml.reports.plots.table import format_csv
+from thesis_ml.reports.presentation import present
 from thesis_ml.reports.utils.discovery import expand_paths
-from thesis_ml.reports.utils.escape import guard_csv, strip_controls
+from thesis_ml.reports.utils.escape import strip_controls
 from thesis_ml.reports.utils.tex import build_numbers, build_tables
 from thesis_ml.utils.paths import (
     FIGURES_FOLDER,
@@ -58,7 +58,9 @@ def write_report(comparison: Comparison, config: ReportConfig) -> Path:
     folder = claim_folder(find_root(config) / REPORTS_FOLDER, "report", config.report_name)
     with _fill_claimed(folder) as partial:
         manifest = build_manifest(comparison, folder)
-        about = {"report": folder.name, "made": manifest["created"], "code": str(manifest["code"]["git_commit"])}
+        about = {"report": folder.name, "made": manifest["created"]}
+        if (commit := manifest["code"]["git_commit"]) is not None:
+            about["code"] = commit
         presentation = present(comparison, config.outputs.which_figures, about)
         _write_training(partial / TRAINING_FOLDER, comparison, config, presentation.figures)
         tables = partial / TABLES_FOLDER
@@ -161,15 +163,6 @@ def build_summary(comparison: Comparison, config: ReportConfig) -> dict[str, Any
     }
 
 
-def format_csv(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """Return a csv with numbers that read back the same, blanks for what is missing, and texts made harmless."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([guard_csv(column) for column in columns])
-    writer.writerows([[_format_cell(cell) for cell in row] for row in rows])
-    return text.getvalue()
-
-
 def point_runs_to(folder: Path, runs: Sequence[RunFacts]) -> None:
     """Append the report to `report_pointer.txt` of each run, once; a run that cannot be written is warned about."""
     failed = []
@@ -205,7 +198,7 @@ def _fill_claimed(folder: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def _write_training(folder: Path, comparison: Comparison, config: ReportConfig, figures: Sequence[Drawn]) -> None:
+def _write_training(folder: Path, comparison: Comparison, config: ReportConfig, figures: Sequence[DrawnFigure]) -> None:
     folder.mkdir()
     rows = [[comparison.rows[run.name].get(column) for column in comparison.columns] for run in comparison.runs]
     _write_text(folder / SUMMARY_TABLE, format_csv(comparison.columns, rows))
@@ -244,14 +237,6 @@ def _find_way(run: Path, report: Path) -> str:
 def _write_text(path: Path, text: str) -> None:
     # Half a character of two, as JSON may hold, has no place in UTF-8.
     path.write_text(text, encoding="utf-8", errors="replace", newline="\n")
-
-
-def _format_cell(cell: Cell) -> str:
-    if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
-        return ""
-    if isinstance(cell, bool):
-        return str(cell).lower()
-    return guard_csv(cell) if isinstance(cell, str) else repr(cell)
 
 
 def _describe_spread(spread: Spread) -> dict[str, Any]:

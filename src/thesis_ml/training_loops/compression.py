@@ -11,6 +11,7 @@ from torch import Tensor
 from thesis_ml.data.batch import DataDims, TokenBatch, wrap_differences
 from thesis_ml.data.splits import TokenSplit, iterate_batches, select_events
 from thesis_ml.metrics.codebook import measure_entropies
+from thesis_ml.training_loops.matching import match_features
 from thesis_ml.training_loops.task import TokenCodec
 
 MOST_EVENTS = 1000
@@ -44,7 +45,9 @@ def measure_codes(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) ->
 
 
 @torch.no_grad()
-def measure_rounding(codec: TokenCodec, split: TokenSplit, dims: DataDims, batch_size: int) -> dict[str, float]:
+def measure_rounding(
+    codec: TokenCodec, split: TokenSplit, dims: DataDims, batch_size: int, *, matches: bool = False
+) -> dict[str, float]:
     """Return the bits of a token whose latent values are rounded until that begins to cost.
 
     `bits_per_token` is D b with the fewest bits b for which the `rec_mse` of the first `MOST_EVENTS` events of the
@@ -57,17 +60,18 @@ def measure_rounding(codec: TokenCodec, split: TokenSplit, dims: DataDims, batch
         split: The events; extremes of others would cut off what lies beyond them.
         dims: The columns of the features.
         batch_size: Events per batch.
+        matches: Whether `rec_mse` is that of the tokens matched within each event.
     """
     batches = encode_events(codec, split, batch_size)
     if not batches:
         return {}
     values = torch.cat([batch.values for batch in batches])
     low, high = values.amin(dim=0), values.amax(dim=0)
-    allowed = LARGEST_LOSS * measure_error(codec, batches, dims)
+    allowed = LARGEST_LOSS * measure_error(codec, batches, dims, matches=matches)
 
     def suffices(n_bits: int) -> bool:
         rounded = [batch._replace(values=round_values(batch.values, low, high, n_bits)) for batch in batches]
-        return measure_error(codec, rounded, dims) <= allowed
+        return measure_error(codec, rounded, dims, matches=matches) <= allowed
 
     if not suffices(MOST_BITS):
         return {}
@@ -101,11 +105,13 @@ def round_values(
     return middle
 
 
-def measure_error(codec: TokenCodec, batches: list[EncodedBatch], dims: DataDims) -> float:
-    """Return the mean squared error of the features that are decoded from latents."""
+def measure_error(codec: TokenCodec, batches: list[EncodedBatch], dims: DataDims, *, matches: bool = False) -> float:
+    """Return the mean squared error of the features that are decoded from latents, of matched tokens if so asked."""
     total, n_values = 0.0, 0
     for batch in batches:
         decoded = codec.decode(batch.values, batch.lengths).features.float()
+        if matches:
+            decoded = match_features(decoded, batch.features, batch.lengths, dims)
         total += float(wrap_differences(decoded - batch.features, dims).square().sum())
         n_values += batch.features.numel()
     return total / n_values

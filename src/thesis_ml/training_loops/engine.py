@@ -321,7 +321,8 @@ class Training:
         if codec.codebook_sizes:
             return measure_codes(codec.codebook_sizes, arrays.to_dict().get("test_codes"))
         with self._autocast():
-            numbers = measure_rounding(codec, self.splits["test"], self.data.dims, self.config.trainer.batch_size)
+            batch_size, matches = self.config.trainer.batch_size, self.task.matching == "event"
+            numbers = measure_rounding(codec, self.splits["test"], self.data.dims, batch_size, matches=matches)
         return {**numbers, "kl_bits": test["kl"] / math.log(2)} if "kl" in test else numbers
 
     def _set_mode(self, *, training: bool) -> None:

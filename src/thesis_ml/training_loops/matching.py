@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from thesis_ml.data.batch import DataDims, TokenBatch
 from thesis_ml.metrics.matching import match_within_events
@@ -16,12 +18,14 @@ def match_step(step: StepResult, batch: TokenBatch, task: Task, dims: DataDims) 
     """
     if task.matching == "tokens" or step.features is None:
         return step
-    features = step.features.detach()
+    return replace(step, features=match_features(step.features.detach(), batch.features, batch.lengths, dims))
+
+
+def match_features(
+    predicted: Float[Tensor, "P F"], true: Float[Tensor, "P F"], lengths: Int[Tensor, " B"], dims: DataDims
+) -> Float[Tensor, "P F"]:
+    """Return predicted tokens in the order in which they stand beside their counterparts among the true ones."""
     order = match_within_events(
-        features.cpu().numpy(),
-        batch.features.cpu().numpy(),
-        batch.lengths.cpu().numpy(),
-        dims.angle_columns,
-        dims.angle_period,
+        predicted.cpu().numpy(), true.cpu().numpy(), lengths.cpu().numpy(), dims.angle_columns, dims.angle_period
     )
-    return replace(step, features=features.index_select(0, torch.from_numpy(order).to(features.device)))
+    return predicted.index_select(0, torch.from_numpy(order).to(predicted.device))

@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import math
+from collections.abc import Iterator
 
 import matplotlib
 import numpy as np
@@ -108,12 +109,18 @@ def test_unmeasured_and_infinite_numbers_leave_gaps() -> None:
     assert epochs == [0, 1, 2, 5, 6, 7, 8, 9]
 
 
-def test_progress_is_told_every_name() -> None:
-    told = []
+def test_each_figure_is_drawn_before_the_next_name_is_read() -> None:
+    """So that a progress bar around the names tells the truth."""
+    read = []
 
-    draw_figures(make_comparison(2, 1), ["learning_rate", "grid_best_val_loss"], told.append)
+    def iterate_names() -> Iterator[str]:
+        for name in ("learning_rate", "all_val_curves"):
+            read.append(name)
+            yield name
 
-    assert told == ["learning_rate", "grid_best_val_loss"]
+    drawn = draw_figures(make_comparison(2, 1), iterate_names())
+
+    assert [figure.name for figure in drawn] == read == ["learning_rate", "all_val_curves"]
 
 
 def test_chosen_figures_keep_the_order_of_the_page() -> None:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from thesis_ml.facts.schema import LOSS, History
+from thesis_ml.facts.summary import REC_MSE
 from thesis_ml.reports.comparison import Comparison
-from thesis_ml.reports.plots.curves import REC_MSE, iterate_runs
+from thesis_ml.reports.plots.curves import iterate_runs
 from thesis_ml.reports.plots.style import choose_colours
 from thesis_ml.reports.utils.escape import strip_controls
 

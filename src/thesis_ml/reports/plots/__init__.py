@@ -1,12 +1,13 @@
 """The figures of a report: for each name a table of numbers, and the figure that is drawn from it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
 from thesis_ml.config import choose
 from thesis_ml.facts.schema import LOSS
+from thesis_ml.facts.summary import REC_MSE
 from thesis_ml.reports.comparison import Cell, Comparison
 from thesis_ml.reports.plots import codebook, compression, curves, difference, grids, scatter, times
 from thesis_ml.reports.plots.style import GroupStyle, choose_colours
@@ -44,7 +45,7 @@ NO_REC_MSE = "no run records rec_mse of the validation split"
 FIGURES: Mapping[str, FigureSpec] = {
     "rec_mse_curves": FigureSpec(
         "Validation error per epoch, mean and standard deviation over seeds",
-        curves.tabulate_curves("val", ["rec_mse"], NO_REC_MSE),
+        curves.tabulate_curves("val", [REC_MSE], NO_REC_MSE),
         curves.draw_mean_curves([curves.REC_MSE_LABEL]),
     ),
     "val_mse_vs_time": FigureSpec(
@@ -127,15 +128,12 @@ def choose_figures(names: Sequence[str] | None, where: str = "outputs.which_figu
     return tuple(name for name in FIGURES if name in names)
 
 
-def draw_figures(
-    comparison: Comparison, names: Sequence[str], progress: Callable[[str], None] | None = None
-) -> list[DrawnFigure]:
+def draw_figures(comparison: Comparison, names: Iterable[str]) -> list[DrawnFigure]:
     """Draw the named figures; those that have nothing to show are left out, and `explain_missing` says why.
 
     Args:
         comparison: What is drawn.
-        names: Of FIGURES.
-        progress: Told the name of every figure when it is done.
+        names: Of FIGURES, maybe behind a progress bar.
     """
     styles = choose_colours(comparison.groups)
     drawn = []
@@ -144,8 +142,6 @@ def draw_figures(
         table = spec.tabulate(comparison)
         if isinstance(table, Table):
             drawn.append(DrawnFigure(name, spec.title, spec.draw(table, styles), table.columns, list(table.rows)))
-        if progress is not None:
-            progress(name)
     return drawn
 
 

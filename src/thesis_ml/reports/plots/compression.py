@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from thesis_ml.facts.history import as_float
+from thesis_ml.facts.summary import REC_MSE
 from thesis_ml.reports.comparison import Comparison, Group
 from thesis_ml.reports.plots import style
-from thesis_ml.reports.plots.curves import REC_MSE
 from thesis_ml.reports.plots.style import GroupStyle
 from thesis_ml.reports.plots.table import Nothing, Table, build_table
 

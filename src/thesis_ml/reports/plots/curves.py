@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from thesis_ml.facts.runs import RunFacts
+from thesis_ml.facts.summary import REC_MSE
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.plots import style
 from thesis_ml.reports.plots.style import GroupStyle
 from thesis_ml.reports.plots.table import Nothing, Table, build_table
 
-REC_MSE = "rec_mse"
 CURVE_COLUMNS = ("group", "run", "seed", "epoch")
 
 REC_MSE_LABEL = "rec_mse (val)"

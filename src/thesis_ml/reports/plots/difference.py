@@ -5,10 +5,11 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
+from thesis_ml.facts.summary import REC_MSE
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.plots import style
-from thesis_ml.reports.plots.curves import REC_MSE, REC_MSE_LABEL
+from thesis_ml.reports.plots.curves import REC_MSE_LABEL
 from thesis_ml.reports.plots.style import GroupStyle
 from thesis_ml.reports.plots.table import Nothing, Table, build_table
 

@@ -39,7 +39,7 @@ def tabulate_grid(name: str) -> Callable[[Comparison], Table | Nothing]:
         cells: dict[tuple[Cell, Cell], list[float]] = {}
         for group in comparison.groups:
             place = (group.values.get(first), group.values.get(second))
-            values = [find_best(run.history, "val", name) for run in group.runs]
+            values = [find_best(run, "val", name) for run in group.runs]
             cells.setdefault(place, []).extend(value for value in values if math.isfinite(value))
         rows = [(*place, *_summarise(values)) for place, values in cells.items() if values]
         columns = (first, second, f"best_val_{name}", "sd", "n_runs")

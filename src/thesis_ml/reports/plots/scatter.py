@@ -5,22 +5,21 @@ from collections.abc import Callable, Mapping
 
 from matplotlib.figure import Figure
 
-from thesis_ml.facts.schema import History
+from thesis_ml.facts.runs import RunFacts
+from thesis_ml.facts.summary import REC_MSE, find_best_epoch
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.plots import style
-from thesis_ml.reports.plots.curves import REC_MSE, iterate_runs
+from thesis_ml.reports.plots.curves import iterate_runs
 from thesis_ml.reports.plots.style import GroupStyle
 from thesis_ml.reports.plots.table import Nothing, Table, build_table
 
 RUN_COLUMNS = ("group", "run", "seed")
 
 
-def find_best(history: History, split: str, name: str) -> float:
-    """Return a number at the epoch whose weights are kept, at the last epoch where that is unknown, nan without any."""
-    if not history.n_epochs:
-        return math.nan
-    place = history.epochs.index(history.best_epoch) if history.best_epoch in history.epochs else -1
-    return history.series(split, name)[place]
+def find_best(run: RunFacts, split: str, name: str) -> float:
+    """Return a number at the best epoch, the same one as in the summary; nan without any."""
+    place = find_best_epoch(run)
+    return math.nan if place is None else run.history.series(split, name)[place]
 
 
 def find_median(values: list[float]) -> float:
@@ -37,7 +36,7 @@ def tabulate_throughput(comparison: Comparison) -> Table | Nothing:
             run.name,
             run.seed,
             find_median(run.history.values("throughput")),
-            find_best(run.history, "val", REC_MSE),
+            find_best(run, "val", REC_MSE),
         )
         for group, run in iterate_runs(comparison)
     ]
@@ -53,8 +52,8 @@ def tabulate_tradeoff(comparison: Comparison) -> Table | Nothing:
             group,
             run.name,
             run.seed,
-            find_best(run.history, "val", "rec_tokens"),
-            find_best(run.history, "val", "rec_globals"),
+            find_best(run, "val", "rec_tokens"),
+            find_best(run, "val", "rec_globals"),
         )
         for group, run in iterate_runs(comparison)
     ]

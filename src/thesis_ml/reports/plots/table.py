@@ -70,6 +70,9 @@ def format_csv(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 
 
 def _format_cell(value: Cell) -> str:
-    if value is None:
+    known = blank_unmeasured(value)
+    if known is None:
         return ""
-    return guard_csv(value) if isinstance(value, str) else repr(value)
+    if isinstance(known, bool):
+        return str(known).lower()
+    return guard_csv(known) if isinstance(known, str) else repr(known)

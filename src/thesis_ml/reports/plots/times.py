@@ -10,10 +10,11 @@ from matplotlib.patches import Patch
 from thesis_ml.facts.history import as_float
 from thesis_ml.facts.runs import RunFacts
 from thesis_ml.facts.schema import DATA_WAIT
+from thesis_ml.facts.summary import Threshold, find_time_to
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.plots import style
-from thesis_ml.reports.plots.curves import REC_MSE, iterate_runs
+from thesis_ml.reports.plots.curves import iterate_runs
 from thesis_ml.reports.plots.style import GroupStyle
 from thesis_ml.reports.plots.table import Nothing, Table, build_table
 
@@ -45,8 +46,7 @@ def _find_time_to(comparison: Comparison, run: RunFacts, threshold: float) -> fl
     row = comparison.rows.get(run.name, {})
     if TIME_TO_THRESHOLD in row:
         return as_float(row[TIME_TO_THRESHOLD])
-    errors = zip(run.history.values("total_time_s"), run.history.series("val", REC_MSE), strict=True)
-    return next((time_s for time_s, error in errors if error <= threshold), math.nan)
+    return find_time_to(run, Threshold(threshold))
 
 
 def draw_time_to_threshold(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ReportError, UnusableRunError
 from thesis_ml.facts.runs import RunFacts, read_run
-from thesis_ml.facts.summary import CHOICE_COLUMNS, Cell, make_cell
+from thesis_ml.facts.summary import CHOICE_COLUMNS, Cell, find_setting
 from thesis_ml.reports.comparison import LeftOut
 from thesis_ml.reports.utils.discovery import Found
 
@@ -119,7 +119,7 @@ def find_value(run: RunFacts, column: str) -> Cell:
     known: Mapping[str, Cell] = {"run": run.name, "seed": run.seed, "state": run.state.name}
     if column in known:
         return known[column]
-    return run.choices.get(column) if column in CHOICE_COLUMNS else make_cell(run.config.get(column))
+    return find_setting(run, column)
 
 
 def _find_column(name: str, runs: Sequence[RunFacts]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from thesis_ml.facts.runs import GROUPS, SEED_KEYS, RunFacts
-from thesis_ml.facts.summary import CHOICE_COLUMNS, Cell, make_cell
+from thesis_ml.facts.summary import CHOICE_COLUMNS, Cell, find_setting, make_cell
 from thesis_ml.reports.comparison import Group, Spread
 from thesis_ml.reports.utils.statistics import spread
 
@@ -44,8 +44,8 @@ def group_runs(
     """Return the runs by their values of the swept columns, in the order in which these first occur."""
     found: dict[tuple[str, ...], list[RunFacts]] = {}
     for run in runs:
-        found.setdefault(tuple(repr(_find(run, column)) for column in swept), []).append(run)
-    all_values = [{column: _find(members[0], column) for column in swept} for members in found.values()]
+        found.setdefault(tuple(repr(find_setting(run, column)) for column in swept), []).append(run)
+    all_values = [{column: find_setting(members[0], column) for column in swept} for members in found.values()]
     labels = name_groups(all_values)
     groups = []
     for label, values, members in zip(labels, all_values, found.values(), strict=True):
@@ -95,10 +95,6 @@ def _format(value: Cell) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _find(run: RunFacts, column: str) -> Cell:
-    return run.choices.get(column) if column in CHOICE_COLUMNS else make_cell(run.config.get(column))
 
 
 def _differs_within_option(runs: Sequence[RunFacts], key: str) -> bool:

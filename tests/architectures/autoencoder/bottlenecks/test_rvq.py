@@ -27,7 +27,7 @@ def make_rvq(n_steps: int = 0, **keys: Any) -> RVQBottleneck:
 
 
 def list_stages(rvq: RVQBottleneck) -> list[Codebook]:
-    return list(rvq.quantisers)  # type: ignore[arg-type]
+    return list(rvq.quantisers)
 
 
 @pytest.mark.parametrize("ema", [True, False])

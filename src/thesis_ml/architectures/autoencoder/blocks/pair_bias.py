@@ -12,11 +12,11 @@ from thesis_ml.architectures.autoencoder.blocks.pairs import (
     list_pairs,
     measure_distances,
     subtract_pairs,
-    wrap_short,
 )
 from thesis_ml.architectures.autoencoder.kinematics import decode_tokens
 from thesis_ml.architectures.simple.mlp import MLP, StackConfig
 from thesis_ml.data.batch import DataDims
+from thesis_ml.data.normalizer import wrap_angle
 
 PAIR_FEATURES = ("E", "pt", "eta", "phi")
 """What the bias needs of a token."""
@@ -83,7 +83,7 @@ def compute_mass2(tokens: Mapping[str, Float[Tensor, " P"]], pairs: Pairs) -> Fl
         for values in (energy, momentum, mass2, tokens["pt"])
     )
     half_eta = 0.5 * subtract_pairs(tokens["eta"], pairs)
-    half_phi = 0.5 * wrap_short(subtract_pairs(tokens["phi"], pairs))
+    half_phi = 0.5 * wrap_angle(subtract_pairs(tokens["phi"], pairs))
     opening = 4 * pt1 * pt2 * (torch.sinh(half_eta).square() + torch.sin(half_phi).square())
     # E1 E2 - |p1| |p2|, times its sum over its sum
     massive = (p1.square() * m2 + p2.square() * m1 + m1 * m2) / (e1 * e2 + p1 * p2)

@@ -1,11 +1,12 @@
 """The pairs of tokens within events, as lists of indices: M pairs of all events back to back, none with padding."""
 
-import math
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from thesis_ml.data.normalizer import wrap_angle
 
 
 class Pairs(NamedTuple):
@@ -36,17 +37,12 @@ def list_pairs(lengths: Int[Tensor, " B"]) -> Pairs:
 
 def measure_distances(eta: Float[Tensor, " P"], phi: Float[Tensor, " P"], pairs: Pairs) -> Float[Tensor, " M"]:
     """Return Delta R = sqrt(d_eta^2 + d_phi^2) of every pair, the difference of phi taken the short way round."""
-    return torch.hypot(subtract_pairs(eta, pairs), wrap_short(subtract_pairs(phi, pairs)))
+    return torch.hypot(subtract_pairs(eta, pairs), wrap_angle(subtract_pairs(phi, pairs)))
 
 
 def subtract_pairs(values: Float[Tensor, " P"], pairs: Pairs) -> Float[Tensor, " M"]:
     """Return the value of the receiver minus that of the sender."""
     return values.index_select(0, pairs.receivers) - values.index_select(0, pairs.senders)
-
-
-def wrap_short(angle_rad: Float[Tensor, " M"]) -> Float[Tensor, " M"]:
-    """Return the same angle in [-pi, pi]."""
-    return angle_rad - 2 * math.pi * torch.round(angle_rad / (2 * math.pi))
 
 
 @torch.no_grad()
