@@ -14,13 +14,13 @@ def compute_ht(kinematics: Float[NDArray[Any], "P 4"], lengths: Int[NDArray[Any]
         kinematics: E, pT, eta, phi of the tokens of all events, back to back.
         lengths: Tokens per event.
     """
-    return _sum_events(kinematics[:, 1:2], lengths)[:, 0]
+    return sum_events(kinematics[:, 1:2], lengths)[:, 0]
 
 
 def sum_momenta(kinematics: Float[NDArray[Any], "P 4"], lengths: Int[NDArray[Any], " N"]) -> Float[NDArray[Any], "N 2"]:
     """Return the transverse components (x, y) of the vector sum over the tokens of each event."""
     pt, phi = kinematics[:, 1], kinematics[:, 3]
-    return _sum_events(np.stack((pt * np.cos(phi), pt * np.sin(phi)), axis=1), lengths)
+    return sum_events(np.stack((pt * np.cos(phi), pt * np.sin(phi)), axis=1), lengths)
 
 
 def compute_ht_miss(
@@ -75,7 +75,7 @@ def _to_four_momenta(kinematics: Float[NDArray[Any], "P 4"]) -> Float[NDArray[An
     return np.stack((energy, pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)), axis=1)
 
 
-def _sum_events(values: Float[NDArray[Any], "P C"], lengths: Int[NDArray[Any], " N"]) -> Float[NDArray[Any], "N C"]:
+def sum_events(values: Float[NDArray[Any], "P C"], lengths: Int[NDArray[Any], " N"]) -> Float[NDArray[Any], "N C"]:
     """Return the sums over the tokens of each event, in an order that no other event can change."""
     events = np.repeat(np.arange(len(lengths)), lengths)
     # Without a single token bincount counts instead of adding up, in integers.
