@@ -75,9 +75,9 @@ def load_tokens(config: DataConfig, batch_size: int) -> TokenData:
     Raises:
         DataError: The file cannot be used, or nothing is left of a split.
     """
-    stored = _choose_events(_read_events(config), config)
+    stored = load_events(config)
     normalizer = _fit(stored, config)
-    splits = {name: _build_split(events, normalizer) for name, events in stored.splits.items()}
+    splits = {name: encode_events(events, normalizer) for name, events in stored.splits.items()}
     fingerprint = fingerprint_data(config)
     return TokenData(
         **splits,
@@ -88,6 +88,15 @@ def load_tokens(config: DataConfig, batch_size: int) -> TokenData:
         batch_size=batch_size,
         path=stored.path,
     )
+
+
+def load_events(config: DataConfig) -> StoredFile:
+    """Return the events that the options below `data` choose, in GeV and radian.
+
+    Raises:
+        DataError: The data set cannot be used.
+    """
+    return _choose_events(_read_events(config), config)
 
 
 def fingerprint_data(config: DataConfig) -> str:
@@ -150,7 +159,8 @@ def _fit(stored: StoredFile, config: DataConfig) -> Normalizer:
     return fit_normalizer(_take_features(train, config.features), torch.from_numpy(train.met), config)
 
 
-def _build_split(events: StoredEvents, normalizer: Normalizer) -> TokenSplit:
+def encode_events(events: StoredEvents, normalizer: Normalizer) -> TokenSplit:
+    """Return events in GeV and radian as the standardised columns of `normalizer`."""
     offsets = np.concatenate([[0], np.cumsum(events.lengths)])
     return TokenSplit(
         features=normalizer.encode_features(_take_features(events, normalizer.features)),

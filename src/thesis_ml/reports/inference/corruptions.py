@@ -1,7 +1,7 @@
 """Changes to events in physical units, as a detector or a new process would make them, each with a strength.
 
 Whatever happens to an event depends on the seed and its row in the file alone. MET follows the tokens: it changes by
-the vector that the tokens lost or gained.
+the vector that the tokens lost or gained; only `event_mixing` leaves it, as it is no change that a detector makes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +25,7 @@ GHOST_PT_GEV = (25.0, 40.0)
 """A ghost has at least the first, exponentially more with the second as mean."""
 
 LARGEST_ETA = 2.5
+LARGEST_Y_STAR = 0.6
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def permute_features(events: StoredEvents, setting: Setting) -> StoredEvents:
 def mix_events(events: StoredEvents, setting: Setting) -> StoredEvents:
     """Give a share `strength` of tokens the features of a token of the same type of some event of the pool.
 
-    A score that sees one token at a time cannot tell the difference. A type that the pool does not have stays.
+    A score that sees one token at a time cannot tell the difference. MET stays, or it would become that of no event at
+    all. A type that the pool does not have stays too.
     """
     numbers = setting.noise.draw_tokens(events.index, events.lengths, 2)
     kinematics = events.kinematics.copy()
@@ -124,15 +126,15 @@ def lose_objects(events: StoredEvents, setting: Setting) -> StoredEvents:
 def inject_resonance(events: StoredEvents, setting: Setting) -> StoredEvents:
     """Replace the two hardest tokens by the two jets of a resonance of `strength` TeV that decays at rest.
 
-    The jets are massless and back to back, evenly spread in azimuth and in cos theta up to the edge of the detector.
-    An event of fewer than two tokens loses what it has.
+    The jets are massless and back to back, evenly spread in azimuth and in cos theta within |y*| < 0.6, where a search
+    for such a resonance looks (ATLAS, arXiv:1910.08447). An event of fewer than two tokens loses what it has.
     """
     if setting.strength == 0:
         return events
     (jet,) = _find_ids(setting, "jet")
     rest = keep_tokens(events, ~_find_hardest(events, 2))
     direction, azimuth = setting.noise.draw_events(events.index, 2).T
-    eta = np.arctanh(np.tanh(LARGEST_ETA) * (2 * direction - 1))
+    eta = np.arctanh(np.tanh(LARGEST_Y_STAR) * (2 * direction - 1))
     energy = np.full(events.n_events, 500.0 * setting.strength)
     phi = np.pi * (1 - 2 * azimuth)
     for sign, turn in ((1, 0.0), (-1, np.pi)):
@@ -154,6 +156,8 @@ CORRUPTIONS: Mapping[str, Corruption] = {
     "dijet_resonance": inject_resonance,
 }
 """The closed set that `inference.corruption_strategies` may choose from."""
+
+KEEPS_MET = ("event_mixing",)
 
 
 @dataclass(frozen=True)
@@ -196,7 +200,8 @@ def corrupt(
     """
     ids = {type_name: number for number, type_name in enumerate(type_names, start=1)}
     setting = Setting(plan.strength, EventNoise(plan.seed, plan.name), ids, pool)
-    return follow_met(events, CORRUPTIONS[plan.name](events, setting))
+    changed = CORRUPTIONS[plan.name](events, setting)
+    return changed if plan.name in KEEPS_MET else follow_met(events, changed)
 
 
 def follow_met(before: StoredEvents, after: StoredEvents) -> StoredEvents:

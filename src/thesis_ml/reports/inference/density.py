@@ -10,7 +10,10 @@ from sklearn.covariance import LedoitWolf
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
-N_COMPONENTS = 8
+N_COMPONENTS = 4
+MOST_FITTED = 5_000
+"""Events that a mixture is fitted to: its covariances of tens of values need no more, and a fit costs as many."""
+
 N_NEIGHBOURS = 10
 MOST_REFERENCES = 2_000
 """Events that a neighbour may be among: a search costs as much as there are."""
@@ -33,6 +36,7 @@ def fit_mahalanobis(reference: Rows, seed: int) -> Score:
 def fit_mixture(reference: Rows, seed: int) -> Score:
     """Return minus the log-likelihood under a Gaussian mixture of the reference."""
     standardise = fit_scale(reference)
+    reference = choose_rows(reference, MOST_FITTED, seed)
     n_components = min(N_COMPONENTS, max(1, len(reference) // (10 * reference.shape[1])))
     model = GaussianMixture(n_components, reg_covar=1e-3, max_iter=50, tol=1e-2, random_state=seed)
     model.fit(standardise(reference))
@@ -42,9 +46,9 @@ def fit_mixture(reference: Rows, seed: int) -> Score:
 def fit_neighbours(reference: Rows, seed: int) -> Score:
     """Return the mean distance to the nearest neighbours among at most `MOST_REFERENCES` events of the reference."""
     standardise = fit_scale(reference)
-    chosen = np.random.default_rng(seed).permutation(len(reference))[:MOST_REFERENCES]
+    chosen = choose_rows(reference, MOST_REFERENCES, seed)
     model = NearestNeighbors(n_neighbors=min(N_NEIGHBOURS, len(chosen)), algorithm="brute")
-    model.fit(standardise(reference[np.sort(chosen)]))
+    model.fit(standardise(chosen))
     return lambda rows: np.asarray(model.kneighbors(standardise(rows))[0].mean(axis=1), dtype=np.float64)
 
 
@@ -54,6 +58,11 @@ DENSITIES: Mapping[str, Fit] = {
     "neighbours": fit_neighbours,
 }
 """The closed set of densities; each takes the reference and a seed."""
+
+
+def choose_rows(rows: Rows, most: int, seed: int) -> Rows:
+    """Return at most `most` of the rows, drawn by `seed`, in their order."""
+    return rows[np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])]
 
 
 def fit_scale(reference: Rows) -> Callable[[Rows], Rows]:
