@@ -156,14 +156,14 @@ def _fit(stored: StoredFile, config: DataConfig) -> Normalizer:
     train = stored.splits["train"]
     if not len(train.ids):
         raise Place(stored.path, stored.datasets["train"]).error("no event has an object; there is nothing to learn")
-    return fit_normalizer(_take_features(train, config.features), torch.from_numpy(train.met), config)
+    return fit_normalizer(take_features(train, config.features), torch.from_numpy(train.met), config)
 
 
 def encode_events(events: StoredEvents, normalizer: Normalizer) -> TokenSplit:
     """Return events in GeV and radian as the standardised columns of `normalizer`."""
     offsets = np.concatenate([[0], np.cumsum(events.lengths)])
     return TokenSplit(
-        features=normalizer.encode_features(_take_features(events, normalizer.features)),
+        features=normalizer.encode_features(take_features(events, normalizer.features)),
         types=torch.from_numpy(events.ids - 1),
         offsets=torch.from_numpy(offsets),
         globals=normalizer.encode_globals(torch.from_numpy(events.met)),
@@ -187,7 +187,7 @@ def _build_dims(stored: StoredFile, normalizer: Normalizer) -> DataDims:
     )
 
 
-def _take_features(events: StoredEvents, features: tuple[str, ...]) -> Float[Tensor, "P C"]:
+def take_features(events: StoredEvents, features: tuple[str, ...]) -> Float[Tensor, "P C"]:
     """Return the physical features of all tokens, energies in GeV, in double precision."""
     columns = dict(zip(("E", "pt", "eta", "phi"), events.kinematics.T, strict=True))
     if "mass" in features:
