@@ -1,5 +1,6 @@
 """The ragged events of one split as arrays, and the choices a user makes among them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -49,6 +50,16 @@ def keep_events(events: StoredEvents, is_kept: Bool[NDArray[Any], " N"]) -> Stor
     is_token_kept = np.repeat(is_kept, events.lengths)
     masks = {field.name: is_token_kept if field.name in _PER_TOKEN else is_kept for field in fields(events)}
     return StoredEvents(**{name: getattr(events, name)[mask] for name, mask in masks.items()})
+
+
+def iterate_blocks(events: StoredEvents, n_events: int) -> Iterator[StoredEvents]:
+    """Yield consecutive events, at most `n_events` at a time; each is a view of the arrays."""
+    ends = np.concatenate(([0], np.cumsum(events.lengths)))
+    for start in range(0, events.n_events, n_events):
+        stop = min(start + n_events, events.n_events)
+        parts = {"token": slice(ends[start], ends[stop]), "event": slice(start, stop)}
+        kinds = {field.name: "token" if field.name in _PER_TOKEN else "event" for field in fields(events)}
+        yield StoredEvents(**{name: getattr(events, name)[parts[kind]] for name, kind in kinds.items()})
 
 
 def sort_tokens_by_pt(events: StoredEvents) -> StoredEvents:

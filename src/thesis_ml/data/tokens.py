@@ -75,9 +75,9 @@ def load_tokens(config: DataConfig, batch_size: int) -> TokenData:
     Raises:
         DataError: The file cannot be used, or nothing is left of a split.
     """
-    stored = _choose_events(_read_events(config), config)
+    stored = load_events(config)
     normalizer = _fit(stored, config)
-    splits = {name: _build_split(events, normalizer) for name, events in stored.splits.items()}
+    splits = {name: encode_events(events, normalizer) for name, events in stored.splits.items()}
     fingerprint = fingerprint_data(config)
     return TokenData(
         **splits,
@@ -88,6 +88,15 @@ def load_tokens(config: DataConfig, batch_size: int) -> TokenData:
         batch_size=batch_size,
         path=stored.path,
     )
+
+
+def load_events(config: DataConfig) -> StoredFile:
+    """Return the events that the options below `data` choose, in GeV and radian.
+
+    Raises:
+        DataError: The data set cannot be used.
+    """
+    return _choose_events(_read_events(config), config)
 
 
 def fingerprint_data(config: DataConfig) -> str:
@@ -147,13 +156,14 @@ def _fit(stored: StoredFile, config: DataConfig) -> Normalizer:
     train = stored.splits["train"]
     if not len(train.ids):
         raise Place(stored.path, stored.datasets["train"]).error("no event has an object; there is nothing to learn")
-    return fit_normalizer(_take_features(train, config.features), torch.from_numpy(train.met), config)
+    return fit_normalizer(take_features(train, config.features), torch.from_numpy(train.met), config)
 
 
-def _build_split(events: StoredEvents, normalizer: Normalizer) -> TokenSplit:
+def encode_events(events: StoredEvents, normalizer: Normalizer) -> TokenSplit:
+    """Return events in GeV and radian as the standardised columns of `normalizer`."""
     offsets = np.concatenate([[0], np.cumsum(events.lengths)])
     return TokenSplit(
-        features=normalizer.encode_features(_take_features(events, normalizer.features)),
+        features=normalizer.encode_features(take_features(events, normalizer.features)),
         types=torch.from_numpy(events.ids - 1),
         offsets=torch.from_numpy(offsets),
         globals=normalizer.encode_globals(torch.from_numpy(events.met)),
@@ -177,7 +187,7 @@ def _build_dims(stored: StoredFile, normalizer: Normalizer) -> DataDims:
     )
 
 
-def _take_features(events: StoredEvents, features: tuple[str, ...]) -> Float[Tensor, "P C"]:
+def take_features(events: StoredEvents, features: tuple[str, ...]) -> Float[Tensor, "P C"]:
     """Return the physical features of all tokens, energies in GeV, in double precision."""
     columns = dict(zip(("E", "pt", "eta", "phi"), events.kinematics.T, strict=True))
     if "mass" in features:

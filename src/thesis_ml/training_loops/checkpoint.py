@@ -12,9 +12,8 @@ from torch.optim import Optimizer
 from thesis_ml.training_loops.contracts import RunConfig, RunData
 from thesis_ml.training_loops.optimisation import Optimisation
 from thesis_ml.training_loops.task import Task
+from thesis_ml.utils.checkpoints import CHECKPOINT_VERSION
 from thesis_ml.utils.seed import read_random_states, set_random_states
-
-CHECKPOINT_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ import torch
 
 from thesis_ml.errors import DataError, FactsError
 
+CHECKPOINT_VERSION = 2
+"""Raised when what a checkpoint must hold changes."""
+
 UNREADABLE = (
     EOFError,
     RuntimeError,

@@ -1,0 +1,105 @@
+"""Rebuild a model from its checkpoint alone; a checkpoint may come from anybody."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from thesis_ml.architectures.autoencoder.base import Autoencoder
+from thesis_ml.architectures.build import ModelConfig, build_model, parse_model
+from thesis_ml.data.batch import DataDims
+from thesis_ml.data.normalizer import Normalizer
+from thesis_ml.errors import ConfigError, DataError
+from thesis_ml.utils.checkpoints import CHECKPOINT_VERSION, load_checkpoint
+
+MOST_TYPES = 1000
+MOST_TOKENS = 100_000
+
+
+@dataclass(frozen=True)
+class RestoredModel:
+    """A trained model with all that its input and output mean.
+
+    Args:
+        model: The model with its best weights, in evaluation mode, on the CPU.
+        config: Its parsed components.
+        dims: The sizes and names of its data, object types among them.
+        normalizer: The encoding of its columns.
+        train_classes: Classes that it was trained on; None: all that its data had.
+        dataset_fingerprint: The data that it was trained on.
+        code_version: The version of thesis-ml that wrote it.
+        epoch: The epoch of its weights.
+    """
+
+    model: Autoencoder
+    config: ModelConfig
+    dims: DataDims
+    normalizer: Normalizer
+    train_classes: tuple[int, ...] | None
+    dataset_fingerprint: str | None
+    code_version: str | None
+    epoch: int | None
+
+
+def restore_model(path: Path) -> RestoredModel:
+    """Return the model that the checkpoint at `path` describes.
+
+    Raises:
+        DataError: The file is no checkpoint of an autoencoder, is damaged, or of another version.
+        FactsError: The disk does not give it.
+    """
+    content = load_checkpoint(path)
+    found = content.get("checkpoint_version")
+    if found != CHECKPOINT_VERSION:
+        raise DataError(
+            f"{path}: has checkpoint_version {found!r:.40}; this version of thesis-ml reads {CHECKPOINT_VERSION}, "
+            "which holds what the weights mean"
+        )
+    try:
+        return _restore(content)
+    except (ConfigError, DataError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise DataError(f"{path}: does not describe a model ({reason:.300}); use another checkpoint") from error
+
+
+def _restore(content: Mapping[str, Any]) -> RestoredModel:
+    plain = content["config"]
+    config = parse_model(plain["phase1"], "phase1")
+    normalizer = Normalizer.from_state(content["normalizer"])
+    dims = _read_dims(content["dims"], normalizer)
+    model = build_model(config, dims)
+    model.load_state_dict(content["model"])
+    classes = plain["data"].get("train_classes")
+    return RestoredModel(
+        model=model.eval(),
+        config=config,
+        dims=dims,
+        normalizer=normalizer,
+        train_classes=None if classes is None else tuple(int(label) for label in classes),
+        dataset_fingerprint=_read_text(content.get("dataset_fingerprint")),
+        code_version=_read_text(content.get("code_version")),
+        epoch=content.get("epoch") if isinstance(content.get("epoch"), int) else None,
+    )
+
+
+def _read_dims(state: Mapping[str, Any], normalizer: Normalizer) -> DataDims:
+    """Return the sizes and names, which must be those of the normaliser.
+
+    Raises:
+        DataError: They contradict it, or are none.
+    """
+    dims = DataDims.from_state(state, normalizer)
+    if dims.columns != normalizer.columns or dims.global_columns != normalizer.global_columns:
+        raise DataError(f"dims: columns are {dims.columns!r:.200}; the normaliser has {normalizer.columns}")
+    names = dims.type_names
+    if not (isinstance(names, tuple) and 0 < len(names) <= MOST_TYPES and all(isinstance(name, str) for name in names)):
+        raise DataError(f"dims: type_names are {names!r:.100}; expected 1 to {MOST_TYPES} names")
+    if not isinstance(dims.max_tokens, int) or not 0 < dims.max_tokens <= MOST_TOKENS:
+        raise DataError(f"dims: max_tokens is {dims.max_tokens!r:.40}; expected 1 to {MOST_TOKENS}")
+    if (dims.angle_columns, dims.angle_period) != (normalizer.angle_columns, normalizer.angle_period):
+        raise DataError(f"dims: angle columns are {dims.angle_columns!r:.100}; the normaliser has others")
+    return dims
+
+
+def _read_text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,226 @@
+"""What a model loses of clean events, counted block by block: residuals by group, event quantities, types, codes."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+from thesis_ml.data.events import StoredEvents
+from thesis_ml.data.tokens import take_features
+from thesis_ml.metrics.event_quantities import (
+    compute_ht,
+    compute_ht_miss,
+    compute_pair_mass,
+    find_leading_pt,
+    share_below_mass_shell,
+)
+from thesis_ml.metrics.fine_histogram import FineHistogram
+from thesis_ml.metrics.residuals import compute_residuals
+from thesis_ml.reports.inference.stream import Passed
+
+PT_EDGES_GEV = (0.0, 40.0, 60.0, 90.0, 150.0, 250.0, np.inf)
+TAIL = 3.0
+"""Tails begin at this many half-widths of the central 68% from the median."""
+
+KINEMATICS = ("E", "pt", "eta", "phi")
+ALL = "all"
+
+
+class Residual(NamedTuple):
+    """The residuals of one feature in one group of tokens: relative for E and pT, else in radian or GeV.
+
+    Args:
+        median: Their median; 1 + it is the median response of E and pT.
+        width68: Half the width of their central 68%.
+        tails: The share further than `TAIL` half-widths from the median.
+        n_tokens: How many.
+    """
+
+    median: float
+    width68: float
+    tails: float
+    n_tokens: int
+
+
+@dataclass(frozen=True)
+class ClosureTable:
+    """What `ClosureTally` counted.
+
+    Args:
+        residuals: By (group, feature); groups are `all`, `type <name>`, `label <number>`, `pt <low>-<high>`.
+        confusion: True against predicted object types, None without predicted ones.
+        true: Event quantities of the data by name, in GeV.
+        reconstructed: The same of the reconstruction.
+        below_shell: Share of reconstructed tokens with E < p, None where a feature is missing.
+        met: True and predicted (MET, METphi) of each event, None where no globals are predicted.
+        codes: By quantiser how often each code was used by each object type, None without codes.
+    """
+
+    residuals: Mapping[tuple[str, str], Residual]
+    confusion: Int[NDArray[Any], "K K"] | None
+    true: Mapping[str, Float[NDArray[Any], " N"]]
+    reconstructed: Mapping[str, Float[NDArray[Any], " N"]]
+    below_shell: float | None
+    met: tuple[Float[NDArray[Any], "N 2"], Float[NDArray[Any], "N 2"]] | None
+    codes: Sequence[Int[NDArray[Any], "K C"]] | None
+
+
+class ClosureTally:
+    """Counts what one model makes of clean events; memory grows with events by a few numbers each.
+
+    Args:
+        features: Physical features of the model.
+        type_names: Names of the object ids 1, 2, ...
+        labels: The classes of the data.
+        codebook_sizes: Codes of each quantiser, none without codes.
+    """
+
+    def __init__(
+        self, features: Sequence[str], type_names: Sequence[str], labels: Sequence[int], codebook_sizes: Sequence[int]
+    ) -> None:
+        self._features = tuple(features)
+        self._type_names = tuple(type_names)
+        self._labels = tuple(labels)
+        self._histograms = {
+            "type": FineHistogram(len(type_names), len(features)),
+            "label": FineHistogram(len(labels), len(features)),
+            "pt": FineHistogram(len(PT_EDGES_GEV) - 1, len(features)),
+        }
+        self._confusion = np.zeros((len(type_names), len(type_names)), dtype=np.int64)
+        self._codes = [np.zeros((len(type_names), size), dtype=np.int64) for size in codebook_sizes]
+        self._quantities: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        self._met: list[tuple[Any, Any]] = []
+        self._below_shell = [0.0, 0]
+        self._has_types = False
+
+    def add(self, events: StoredEvents, passed: Passed) -> None:
+        """Count a block of clean events and their reconstruction."""
+        assert passed.kinematics is not None, "only models reconstruct"
+        self._add_residuals(events, passed.kinematics)
+        types = events.ids - 1
+        if passed.types is not None:
+            self._has_types = True
+            flat = types * len(self._type_names) + passed.types
+            self._confusion += np.bincount(flat, minlength=self._confusion.size).reshape(self._confusion.shape)
+        for counts, codes in zip(self._codes, () if passed.codes is None else passed.codes.T, strict=False):
+            flat = types * counts.shape[1] + codes
+            counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
+        if passed.globals is not None:
+            self._met.append((events.met, passed.globals))
+        if set(KINEMATICS) <= set(self._features):
+            self._add_quantities(events, passed)
+
+    def summarise(self) -> ClosureTable:
+        """Return what was counted."""
+        share, n_tokens = self._below_shell
+        return ClosureTable(
+            residuals=self._summarise_residuals(),
+            confusion=self._confusion if self._has_types else None,
+            true=_join([pair[0] for pair in self._quantities]),
+            reconstructed=_join([pair[1] for pair in self._quantities]),
+            below_shell=share / n_tokens if n_tokens else None,
+            met=None if not self._met else (_stack(self._met, 0), _stack(self._met, 1)),
+            codes=self._codes or None,
+        )
+
+    def _add_residuals(self, events: StoredEvents, kinematics: Float[NDArray[Any], "P C"]) -> None:
+        true = take_features(events, self._features).numpy()
+        residuals = compute_residuals(kinematics, true, self._features)
+        labels = np.searchsorted(self._labels, events.labels)
+        places = {
+            "type": events.ids - 1,
+            "label": np.repeat(labels, events.lengths),
+            "pt": np.searchsorted(PT_EDGES_GEV, events.kinematics[:, 1], side="right") - 1,
+        }
+        for name, groups in places.items():
+            self._histograms[name].add(residuals, groups)
+
+    def _add_quantities(self, events: StoredEvents, passed: Passed) -> None:
+        assert passed.kinematics is not None
+        columns = [self._features.index(feature) for feature in KINEMATICS]
+        kinematics = passed.kinematics[:, columns]
+        types = events.ids - 1 if passed.types is None else passed.types
+        self._quantities.append(
+            (
+                measure_events(events.kinematics, events.ids - 1, events.lengths, self._type_names),
+                measure_events(kinematics, types, events.lengths, self._type_names),
+            )
+        )
+        if len(kinematics):
+            self._below_shell[0] += share_below_mass_shell(kinematics) * len(kinematics)
+            self._below_shell[1] += len(kinematics)
+
+    def _summarise_residuals(self) -> dict[tuple[str, str], Residual]:
+        total = FineHistogram(1, len(self._features))
+        total.counts += self._histograms["type"].counts.sum(axis=0)
+        bins = [f"{low:g}-{high:g}" for low, high in itertools.pairwise(PT_EDGES_GEV)]
+        groups = [
+            ((ALL,), total),
+            (tuple(f"type {name}" for name in self._type_names), self._histograms["type"]),
+            (tuple(f"label {label}" for label in self._labels), self._histograms["label"]),
+            (tuple(f"pt {name}" for name in bins), self._histograms["pt"]),
+        ]
+        return {
+            (group, feature): residual
+            for names, histogram in groups
+            for (group, feature), residual in _read_histogram(names, self._features, histogram).items()
+        }
+
+
+def measure_events(
+    kinematics: Float[NDArray[Any], "P 4"],
+    types: Int[NDArray[Any], " P"],
+    lengths: Int[NDArray[Any], " N"],
+    type_names: Sequence[str],
+) -> dict[str, Float[NDArray[Any], " N"]]:
+    """Return H_T, H_T^miss, the leading pT, the masses of the two hardest jets and b-jets, and how many of each type.
+
+    Args:
+        kinematics: E, pT, eta, phi.
+        types: Object types from 0.
+        lengths: Tokens per event.
+        type_names: Their names; those that contain `jet` are jets, `b-jet` is a b-jet.
+    """
+    is_jet = np.isin(types, [number for number, name in enumerate(type_names) if "jet" in name])
+    is_b_jet = np.isin(types, [number for number, name in enumerate(type_names) if name == "b-jet"])
+    events = np.repeat(np.arange(len(lengths)), lengths)
+    counts = {
+        f"n {name}": np.bincount(events[types == number], minlength=len(lengths)).astype(np.float64)
+        for number, name in enumerate(type_names)
+    }
+    return {
+        "ht": compute_ht(kinematics, lengths),
+        "ht_miss": compute_ht_miss(kinematics, lengths)[:, 0],
+        "leading_pt": find_leading_pt(kinematics, lengths),
+        "m_jj": compute_pair_mass(kinematics, lengths, is_jet),
+        "m_bb": compute_pair_mass(kinematics, lengths, is_b_jet),
+        **counts,
+    }
+
+
+def _read_histogram(
+    names: Sequence[str], features: Sequence[str], histogram: FineHistogram
+) -> dict[tuple[str, str], Residual]:
+    low, median, high = np.moveaxis(histogram.quantiles(np.array([0.16, 0.5, 0.84])), 2, 0)
+    width = 0.5 * (high - low)
+    tails = histogram.shares_beyond(median, TAIL * width)
+    totals = histogram.counts.sum(axis=2)
+    return {
+        (group, feature): Residual(
+            float(median[row, column]), float(width[row, column]), float(tails[row, column]), int(totals[row, column])
+        )
+        for row, group in enumerate(names)
+        for column, feature in enumerate(features)
+    }
+
+
+def _join(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+
+
+def _stack(pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]], side: int) -> NDArray[Any]:
+    return np.concatenate([pair[side] for pair in pairs])

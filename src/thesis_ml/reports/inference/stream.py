@@ -1,0 +1,259 @@
+"""Send the events of a split once through all models and corruptions; only numbers per event are kept."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from thesis_ml.architectures.autoencoder.base import Reconstruction
+from thesis_ml.architectures.restore import RestoredModel
+from thesis_ml.data.batch import TokenBatch
+from thesis_ml.data.events import StoredEvents, iterate_blocks, keep_events
+from thesis_ml.data.splits import iterate_batches
+from thesis_ml.data.tokens import encode_events
+from thesis_ml.reports.inference.corruptions import CorruptionPlan, corrupt
+from thesis_ml.reports.inference.density import DENSITIES, Score, fit_mahalanobis
+from thesis_ml.reports.inference.scores import (
+    estimate_log_shares,
+    pool_latents,
+    score_codes,
+    score_errors,
+    score_trivially,
+    summarise_events,
+)
+
+BLOCK_EVENTS = 2048
+"""Events in memory at a time."""
+
+MOST_BACKGROUND = 20_000
+"""Events that densities and code shares are fitted to."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What becomes of some events: their scores, and the reconstruction where a model made one.
+
+    Args:
+        scores: One number per event by the name of the score.
+        kinematics: Reconstructed features in GeV and radian, in the order of the model's features.
+        types: Predicted object types from 0, where the model predicts them.
+        globals: Predicted MET and METphi, likewise.
+        codes: The code of each token for each quantiser, where there are any.
+    """
+
+    scores: Mapping[str, Float[NDArray[Any], " B"]]
+    kinematics: Float[NDArray[Any], "P C"] | None = None
+    types: Int[NDArray[Any], " P"] | None = None
+    globals: Float[NDArray[Any], "B 2"] | None = None
+    codes: Int[NDArray[Any], "P Q"] | None = None
+
+
+class Scorer(Protocol):
+    """Whatever gives each event scores of its own."""
+
+    def run(self, events: StoredEvents) -> Passed: ...
+
+
+class TrivialScorer:
+    """Scores that need no model, and the density of a summary of the event.
+
+    Args:
+        background: What an ordinary event is.
+        n_types: Number of object types.
+    """
+
+    def __init__(self, background: StoredEvents, n_types: int) -> None:
+        self._n_types = n_types
+        self._density = fit_mahalanobis(summarise_events(background, n_types), 0)
+
+    def run(self, events: StoredEvents) -> Passed:
+        density = self._density(summarise_events(events, self._n_types))
+        return Passed({**score_trivially(events), "summary_mahalanobis": density})
+
+
+class Outputs(NamedTuple):
+    """What a model gives for events, batch by batch on the CPU, joined."""
+
+    errors: Mapping[str, Float[Tensor, " B"]]
+    pooled: Float[Tensor, "B V"]
+    features: Float[Tensor, "P F"]
+    lengths: Int[Tensor, " B"]
+    type_logits: Float[Tensor, "P K"] | None
+    globals: Float[Tensor, "B G"] | None
+    codes: Int[Tensor, "P Q"] | None
+
+
+@dataclass(frozen=True)
+class PassOptions:
+    """How models are run.
+
+    Args:
+        batch_size: Events per batch.
+        seed: For models that sample, and for fits that start at random.
+        autocast: Run models in bfloat16; scores are computed in float32 all the same.
+        device: Where models run.
+    """
+
+    batch_size: int = 512
+    seed: int = 0
+    autocast: bool = False
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+class ModelScorer:
+    """The scores of one model; `fit` tells it what an ordinary event is.
+
+    Args:
+        restored: The model.
+        options: How it is run.
+    """
+
+    def __init__(self, restored: RestoredModel, options: PassOptions) -> None:
+        self.restored = restored
+        self._options = options
+        self._model = restored.model.to(options.device)
+        self._densities: dict[str, Score] = {}
+        self._log_shares: list[Tensor] | None = None
+
+    def fit(self, background: StoredEvents) -> None:
+        """Fit the densities of pooled latents and the shares of codes to `background`."""
+        outputs = self.reconstruct(background)
+        pooled = outputs.pooled.double().numpy()
+        self._densities = {name: fit(pooled, self._options.seed) for name, fit in DENSITIES.items()}
+        if outputs.codes is not None:
+            sizes = self.restored.config.latent_space.codebook_sizes
+            counts = [torch.bincount(outputs.codes[:, q], minlength=size) for q, size in enumerate(sizes)]
+            self._log_shares = [estimate_log_shares(count) for count in counts]
+
+    def run(self, events: StoredEvents) -> Passed:
+        outputs = self.reconstruct(events)
+        scores = {name: values.double().numpy() for name, values in outputs.errors.items()}
+        pooled = outputs.pooled.double().numpy()
+        scores |= {f"latent_{name}": score(pooled) for name, score in self._densities.items()}
+        if self._log_shares is not None and outputs.codes is not None:
+            rare = score_codes(outputs.codes, outputs.lengths, self._log_shares)
+            scores |= {name: values.numpy() for name, values in rare.items()}
+        normalizer = self.restored.normalizer
+        return Passed(
+            scores=scores,
+            kinematics=normalizer.decode_features(outputs.features).double().numpy(),
+            types=None if outputs.type_logits is None else outputs.type_logits.argmax(dim=1).numpy(),
+            globals=None if outputs.globals is None else normalizer.decode_globals(outputs.globals).double().numpy(),
+            codes=None if outputs.codes is None else outputs.codes.numpy(),
+        )
+
+    @torch.no_grad()
+    def reconstruct(self, events: StoredEvents) -> Outputs:
+        """Return what the model makes of events, in order."""
+        split = encode_events(events, self.restored.normalizer)
+        parts = [self._step(batch) for batch in iterate_batches(split, self._options.batch_size, generator=None)]
+        return _join(parts)
+
+    def _step(self, batch: TokenBatch) -> Outputs:
+        batch = batch.to(self._options.device)
+        generator = torch.Generator(device=self._options.device).manual_seed(self._options.seed)
+        with torch.autocast(self._options.device.type, torch.bfloat16, enabled=self._options.autocast):
+            output: Reconstruction = self._model.reconstruct(batch, generator)
+        return Outputs(
+            errors={name: part.cpu() for name, part in score_errors(output, batch, self.restored.dims).items()},
+            pooled=pool_latents(output.latent.values.float(), batch.lengths).cpu(),
+            features=output.features.cpu(),
+            lengths=batch.lengths.cpu(),
+            type_logits=None if output.type_logits is None else output.type_logits.cpu(),
+            globals=None if output.globals is None else output.globals.cpu(),
+            codes=None if output.latent.codes is None else output.latent.codes.cpu(),
+        )
+
+
+class Variant(NamedTuple):
+    """Events as they are (no plan) or after a corruption."""
+
+    name: str
+    plan: CorruptionPlan | None = None
+
+
+CLEAN = Variant("clean")
+
+Observer = Callable[[str, StoredEvents, Passed], None]
+"""Told of every block of clean events and what a model, by its name, made of it."""
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """What a split is sent through.
+
+    Args:
+        scorers: By name.
+        variants: Corruptions; the clean events come first whether named or not.
+        type_names: Names of the object ids 1, 2, ...
+        pool: Background events that corruptions may take tokens from.
+    """
+
+    scorers: Mapping[str, Scorer]
+    variants: Sequence[Variant]
+    type_names: Sequence[str]
+    pool: StoredEvents
+
+
+ScoreTable = Mapping[tuple[str, str], Mapping[str, Float[NDArray[Any], " N"]]]
+"""Scores of all events by (scorer, variant) and the name of the score."""
+
+
+def stream_split(
+    events: StoredEvents,
+    plan: StreamPlan,
+    observe: Observer | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ScoreTable:
+    """Return the scores of all events in all variants.
+
+    Args:
+        events: The split, in GeV.
+        plan: What it is sent through.
+        observe: Told of the clean events, block by block.
+        progress: Told how many events each pass of a model was over.
+    """
+    blocks: dict[tuple[str, str], list[Mapping[str, NDArray[Any]]]] = {}
+    variants = [CLEAN, *(variant for variant in plan.variants if variant != CLEAN)]
+    for block in iterate_blocks(events, BLOCK_EVENTS):
+        for variant in variants:
+            changed = _change(block, variant, plan)
+            for name, scorer in plan.scorers.items():
+                passed = scorer.run(changed)
+                blocks.setdefault((name, variant.name), []).append(passed.scores)
+                if variant == CLEAN and observe is not None:
+                    observe(name, block, passed)
+                if progress is not None:
+                    progress(block.n_events)
+    return {key: _join_scores(parts) for key, parts in blocks.items()}
+
+
+def choose_background(events: StoredEvents, seed: int) -> StoredEvents:
+    """Return at most `MOST_BACKGROUND` events, drawn by `seed`, in their order."""
+    is_kept = np.zeros(events.n_events, dtype=bool)
+    is_kept[np.random.default_rng(seed).permutation(events.n_events)[:MOST_BACKGROUND]] = True
+    return keep_events(events, is_kept)
+
+
+def _change(block: StoredEvents, variant: Variant, plan: StreamPlan) -> StoredEvents:
+    if variant.plan is None:
+        return block
+    return corrupt(block, variant.plan, type_names=plan.type_names, pool=plan.pool)
+
+
+def _join_scores(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _join(parts: Sequence[Outputs]) -> Outputs:
+    def join(name: str) -> Any:
+        values = [getattr(part, name) for part in parts]
+        return None if values[0] is None else torch.cat(values)
+
+    errors = {name: torch.cat([part.errors[name] for part in parts]) for name in parts[0].errors}
+    return Outputs(errors, **{name: join(name) for name in Outputs._fields if name != "errors"})

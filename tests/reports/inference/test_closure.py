@@ -1,0 +1,102 @@
+"""Closure of reconstructions whose losses are known."""
+
+import numpy as np
+import pytest
+
+from stored_events import TYPES, make_events
+from thesis_ml.data.events import StoredEvents, iterate_blocks
+from thesis_ml.reports.inference.closure import ClosureTable, ClosureTally
+from thesis_ml.reports.inference.stream import Passed
+
+FEATURES = ("E", "pt", "eta", "phi")
+
+
+def reconstruct(events: StoredEvents, seed: int = 0) -> Passed:
+    """5% resolution in pT and E, 0.02 in eta; each tenth type is taken for the next; MET 10 GeV too high."""
+    generator = np.random.default_rng(seed + int(events.index[0]))
+    kinematics = events.kinematics.copy()
+    kinematics[:, :2] *= generator.normal(1, 0.05, (len(kinematics), 1))
+    kinematics[:, 2] += generator.normal(0, 0.02, len(kinematics))
+    types = events.ids - 1
+    is_wrong = generator.random(len(types)) < 0.1
+    return Passed(
+        scores={},
+        kinematics=kinematics,
+        types=np.where(is_wrong, (types + 1) % 3, types),
+        globals=events.met + np.array([10.0, 0.0]),
+        codes=(types * 2)[:, None],
+    )
+
+
+def measure(events: StoredEvents, n_events: int = 5000) -> ClosureTable:
+    tally = ClosureTally(FEATURES, TYPES, [0], [6])
+    for block in iterate_blocks(events, n_events):
+        tally.add(block, reconstruct(block))
+    return tally.summarise()
+
+
+def test_residuals_are_found_in_every_group() -> None:
+    table = measure(make_events(5000))
+
+    for group in ("all", "type jet", "label 0", "pt 40-60"):
+        assert table.residuals[group, "pt"].width68 == pytest.approx(0.05, rel=0.05)
+        assert table.residuals[group, "eta"].width68 == pytest.approx(0.02, rel=0.05)
+        assert table.residuals[group, "phi"].width68 == pytest.approx(0, abs=1e-4)
+        assert table.residuals[group, "pt"].tails == pytest.approx(0.003, abs=0.004)
+    assert table.residuals["pt 0-40", "E"].n_tokens > 0
+    by_type = [part.n_tokens for (group, name), part in table.residuals.items() if (group[:4], name) == ("type", "E")]
+    assert sum(by_type) == table.residuals["all", "E"].n_tokens
+
+
+def test_confusion_and_codes_are_counted_by_true_type() -> None:
+    events = make_events(3000)
+
+    table = measure(events)
+
+    assert table.confusion.sum(axis=1).tolist() == np.bincount(events.ids - 1).tolist()
+    assert table.confusion.trace() / table.confusion.sum() == pytest.approx(0.9, abs=0.01)
+    assert table.codes[0][1].tolist() == [0, 0, (events.ids == 2).sum(), 0, 0, 0]
+
+
+def test_event_quantities_are_paired() -> None:
+    events = make_events(3000)
+
+    table = measure(events)
+
+    assert table.true["ht"].shape == table.reconstructed["ht"].shape == (3000,)
+    has_tokens = events.lengths > 0
+    assert np.std(table.reconstructed["ht"][has_tokens] / table.true["ht"][has_tokens]) < 0.06
+    assert np.isnan(table.true["m_bb"]).any()
+    assert table.met[1][:, 0] == pytest.approx(table.met[0][:, 0] + 10)
+    assert 0 <= table.below_shell < 0.5
+
+
+def test_blocks_do_not_matter_for_the_counts() -> None:
+    events = make_events(400)
+    tallies = []
+    whole = reconstruct(events)
+    for size in (400, 37):
+        tally, start = ClosureTally(FEATURES, TYPES, [0], [6]), 0
+        first_event = 0
+        for block in iterate_blocks(events, size):
+            stop = start + len(block.ids)
+            tokens, rows = slice(start, stop), slice(first_event, first_event + block.n_events)
+            part = Passed({}, whole.kinematics[tokens], whole.types[tokens], whole.globals[rows], whole.codes[tokens])
+            tally.add(block, part)
+            start, first_event = stop, rows.stop
+        tallies.append(tally.summarise())
+
+    assert tallies[0].residuals == tallies[1].residuals
+    np.testing.assert_array_equal(tallies[0].confusion, tallies[1].confusion)
+    np.testing.assert_allclose(tallies[0].reconstructed["ht"], tallies[1].reconstructed["ht"])
+
+
+def test_a_model_without_energies_types_and_globals_has_residuals_only() -> None:
+    events = make_events()
+    tally = ClosureTally(("pt", "eta"), TYPES, [0], [])
+
+    tally.add(events, Passed({}, events.kinematics[:, 1:3]))
+    table = tally.summarise()
+
+    assert (table.true, table.confusion, table.below_shell, table.met, table.codes) == ({}, None, None, None, None)
+    assert {name for _, name in table.residuals} == {"pt", "eta"}

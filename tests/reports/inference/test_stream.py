@@ -1,0 +1,75 @@
+"""One pass through models and corruptions gives each event the scores it has on its own."""
+
+import numpy as np
+import pytest
+
+from thesis_ml.architectures.restore import restore_model
+from thesis_ml.data.config import DataConfig, SyntheticConfig
+from thesis_ml.data.events import keep_events
+from thesis_ml.data.h5_loader import StoredFile
+from thesis_ml.data.tokens import load_events
+from thesis_ml.reports.inference import stream
+from thesis_ml.reports.inference.corruptions import CorruptionPlan
+from thesis_ml.reports.inference.stream import (
+    ModelScorer,
+    PassOptions,
+    StreamPlan,
+    TrivialScorer,
+    Variant,
+    stream_split,
+)
+
+VARIANTS = (
+    Variant("lost", CorruptionPlan("lost_object", 0.3, 1)),
+    Variant("scale", CorruptionPlan("energy_scale", 3.0, 1)),
+)
+
+
+@pytest.fixture(scope="module")
+def stored() -> StoredFile:
+    return load_events(DataConfig(limit_events=300, synthetic=SyntheticConfig()))
+
+
+@pytest.fixture
+def plan(finished_run, stored: StoredFile) -> StreamPlan:
+    background = stored.splits["train"]
+    scorer = ModelScorer(restore_model(finished_run.path / "model.pt"), PassOptions(batch_size=64))
+    scorer.fit(background)
+    trivial = TrivialScorer(background, len(stored.type_names))
+    return StreamPlan({"trivial": trivial, "vq": scorer}, VARIANTS, stored.type_names, background)
+
+
+def test_scores_do_not_depend_on_blocks_and_company(
+    plan: StreamPlan, stored: StoredFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = stored.splits["test"]
+    is_kept = np.arange(events.n_events) % 3 == 0
+
+    together = stream_split(events, plan)
+    monkeypatch.setattr(stream, "BLOCK_EVENTS", 17)
+    alone = stream_split(keep_events(events, is_kept), plan)
+
+    assert set(alone) == {(name, variant) for name in ("trivial", "vq") for variant in ("clean", "lost", "scale")}
+    for key, scores in alone.items():
+        for name, values in scores.items():
+            np.testing.assert_allclose(values, together[key][name][is_kept], rtol=1e-4, atol=1e-5, err_msg=name)
+            assert np.isfinite(values).all()
+
+
+def test_clean_events_are_observed_and_passes_counted(plan: StreamPlan, stored: StoredFile) -> None:
+    events, seen, counted = stored.splits["test"], [], []
+
+    stream_split(events, plan, lambda name, block, passed: seen.append((name, passed)), counted.append)
+
+    assert [name for name, _ in seen] == ["trivial", "vq"]
+    passed = seen[1][1]
+    assert passed.kinematics.shape == (len(events.ids), 4)
+    assert passed.types.shape == (len(events.ids),)
+    assert passed.codes.shape == (len(events.ids), 1)
+    assert sum(counted) == events.n_events * 2 * 3
+
+
+def test_a_wrong_energy_scale_is_rarer_than_the_clean_events(plan: StreamPlan, stored: StoredFile) -> None:
+    table = stream_split(stored.splits["test"], plan)
+
+    assert table["vq", "scale"]["latent_neighbours"].mean() > table["vq", "clean"]["latent_neighbours"].mean()
