@@ -131,11 +131,13 @@ def test_detached_sweep_ends_in_a_report_though_a_job_fails(tmp_path: Path) -> N
     manager = Job(find_cluster(command.read_output()))
     wait_for(lambda: bool(manager.read_history()))
     jobs = tmp_path / "s/htcondor"
-    described = (jobs / "report.sub").read_text(encoding="utf-8")
     assert [read_state(tmp_path / f"s/{name}/facts").name for name in ("000", "001")] == ["failed", "complete"]
-    assert "'thesis_ml.cli.reports' '--config-name' 'compare_tokenizers'" in described
-    assert f"'inputs.sweep_dir=''{tmp_path}/s''' 'env=local'" in described
-    assert (jobs / "report.out").exists() and (jobs / "report.err").exists()
+    (report,) = (tmp_path / "outputs/reports").iterdir()
+    manifest = yaml.safe_load((report / "manifest.yaml").read_text(encoding="utf-8"))
+    runs = {run["name"]: (run["state"], run["used"]) for run in manifest["runs"]}
+    assert runs == {"s/001": ("complete", True), "s/000": ("failed", False)}
+    assert report.name in (tmp_path / "s/001/report_pointer.txt").read_text(encoding="utf-8")
+    assert "2 found = 1 used + 1 left out" in (jobs / "report.out").read_text(encoding="utf-8")
 
 
 def test_optuna_gets_the_results_of_the_jobs(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from condor_jobs import HELD, Job, run_tool, submit, wait_for, write_environment
 from run_results import without_folder
 from thesis_ml.facts.lines import read_events, read_result, read_state
 from thesis_ml.utils.checkpoints import load_checkpoint
+from written_runs import write_run
 
 pytestmark = [pytest.mark.condor, pytest.mark.usefixtures("pool")]
 
@@ -231,6 +232,22 @@ def test_report_is_described_as_the_trainings_are(checkout: Path) -> None:
     assert ad["Cmd"] == f'"{checkout}/hpc/stoomboot/report.sh"'
     assert ad["Args"] == f'"{given}"'
     assert (ad["JobCategory"], ad["UseOS"], ad["RequestGPUs"]) == ('"short"', '"el9"', "0")
+
+
+def test_report_of_a_sweep_is_written_by_a_job(checkout: Path, tmp_path: Path) -> None:
+    sweep = tmp_path / "multiruns/exp_20261103-140953_experiment"
+    for number in range(3):
+        write_run(sweep / f"{number:03d}", seed=number)
+    given = f"arguments = --config-name compare_tokenizers inputs.sweep_dir={sweep}"
+
+    job = submit(checkout, "report.sub", f"environment_dir={sys.prefix}", f"output_root={tmp_path}", "-append", given)
+    ad = job.wait_until_done()
+
+    (report,) = (tmp_path / "reports").iterdir()
+    assert ad["ExitCode"] == 0
+    assert (report / "index.html").is_file() and (report / "tables").is_dir()
+    printed = (checkout / f"hpc/stoomboot/logs/report_{job.name}.out").read_text(encoding="utf-8")
+    assert "3 found = 3 used + 0 left out" in printed
 
 
 @pytest.mark.parametrize(

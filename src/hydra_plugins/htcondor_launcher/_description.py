@@ -8,9 +8,7 @@ from pathlib import Path
 
 from hydra_plugins.htcondor_launcher.launcher import HTCondorConfig
 from thesis_ml.errors import ConfigError
-
-JOBS_FOLDER = "htcondor"
-"""Folder in that of the sweep with the description, the event log and the output of every job."""
+from thesis_ml.utils.paths import LAUNCHER_FOLDER
 
 RESUMABLE = 85
 UNUSED_CODE = 222
@@ -40,7 +38,7 @@ class Place:
 
     @property
     def jobs(self) -> Path:
-        return self.folder / JOBS_FOLDER
+        return self.folder / LAUNCHER_FOLDER
 
     @property
     def description(self) -> Path:

@@ -179,9 +179,8 @@ def write_dag(batch: Batch, report: str, text: str) -> str:
         node = f"job_{number:03d}"
         (jobs / f"{node}.sub").write_text(describe_node(text, number, arguments), encoding="utf-8")
         nodes.append(f"JOB {node} {node}.sub")
-    env = str(batch.config.hydra.runtime.choices["env"])
     sweep_dir = f"inputs.sweep_dir={quote_value(str(place.folder))}"
-    arguments = ["-m", REPORT_MODULE, "--config-name", report, sweep_dir, f"env={env}"]
+    arguments = ["-m", REPORT_MODULE, "--config-name", report, sweep_dir]
     (jobs / "report.sub").write_text(describe_report(text, arguments, jobs), encoding="utf-8")
     dag = jobs / f"{place.first:03d}.dag"
     dag.write_text("\n".join([*nodes, "FINAL report report.sub", ""]), encoding="utf-8")

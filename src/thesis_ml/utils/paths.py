@@ -30,6 +30,8 @@ RUNS_FOLDER = "runs"
 SWEEPS_FOLDER = "multiruns"
 REPORTS_FOLDER = "reports"
 SWEEP_FILE = "multirun.yaml"
+LAUNCHER_FOLDER = "htcondor"
+"""In the folder of a sweep: what hydra/launcher=htcondor submitted, and what the jobs printed."""
 
 REPORT_POINTER = "report_pointer.txt"
 MANIFEST_FILE = "manifest.yaml"

@@ -18,6 +18,7 @@ def find_names(**inputs: tuple[str, ...]) -> list[str]:
 def test_jobs_of_a_sweep_are_found_with_whatever_lies_among_them(sweep: Path) -> None:
     (sweep / "notes").mkdir()
     (sweep / "010").mkdir()
+    (sweep / "htcondor").mkdir()
 
     names = find_names(sweep_dir=(str(sweep),))
 

@@ -10,7 +10,14 @@ from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ReportError
 from thesis_ml.facts.lines import as_mapping
 from thesis_ml.reports.config import InputsConfig
-from thesis_ml.utils.paths import FACTS_FOLDER, HYDRA_FOLDER, RUNS_FOLDER, SWEEP_FILE, is_run_folder
+from thesis_ml.utils.paths import (
+    FACTS_FOLDER,
+    HYDRA_FOLDER,
+    LAUNCHER_FOLDER,
+    RUNS_FOLDER,
+    SWEEP_FILE,
+    is_run_folder,
+)
 from thesis_ml.utils.plain_yaml import read_plain_yaml
 
 OLD_JOB = re.compile(r"run_(?P<time>\d{8}-\d{6})_(?P<name>.*)_job(?P<number>\d+)")
@@ -134,7 +141,9 @@ def _list_sweep(sweep: Path) -> list[Found]:
 
 
 def _is_visible_folder(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith(".")
+    if path.name.startswith(".") or not path.is_dir():
+        return False
+    return path.name != LAUNCHER_FOLDER or is_run_folder(path)
 
 
 def _sort_naturally(path: Path | str) -> list[tuple[int, int | str]]:
