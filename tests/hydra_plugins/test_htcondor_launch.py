@@ -103,6 +103,11 @@ def test_word_for_what_is_left_is_one_of_two() -> None:
         check_options(HTCondorConfig(on_stop="stay", dry_run=True), make_sweep())
 
 
+def test_report_that_does_not_exist_is_refused_before_the_sweep() -> None:
+    with pytest.raises(ConfigError, match=r"hydra.launcher.report: unknown name 'compare'; available: .*compare_runs"):
+        check_options(HTCondorConfig(report="compare", detach=True), make_sweep())
+
+
 def test_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "htcondor2", None)
 

@@ -30,7 +30,7 @@ from hydra_plugins.htcondor_launcher.launcher import HTCondorConfig
 from thesis_ml.errors import ConfigError, FactsError, TrainingError
 from thesis_ml.facts.lines import read_result, read_state
 from thesis_ml.utils.overrides import quote_value
-from thesis_ml.utils.paths import FACTS_FOLDER
+from thesis_ml.utils.paths import FACTS_FOLDER, REPORT_CONFIGS, find_configs
 
 log = logging.getLogger(__name__)
 
@@ -89,10 +89,18 @@ def check_options(options: HTCondorConfig, config: DictConfig) -> None:
             raise ConfigError(
                 f"hydra.launcher.{key}: the chosen hydra/sweeper needs the result of every job; leave it out"
             )
-    if options.report is not None and not options.detach:
-        raise ConfigError("hydra.launcher.report: belongs to a detached sweep; add hydra.launcher.detach=true")
+    if options.report is not None:
+        _check_report(options.report, options.detach)
     if not options.dry_run:
         import_htcondor()
+
+
+def _check_report(name: str, is_detached: bool) -> None:
+    if not is_detached:
+        raise ConfigError("hydra.launcher.report: belongs to a detached sweep; add hydra.launcher.detach=true")
+    available = sorted(path.stem for path in (find_configs() / REPORT_CONFIGS).glob("*.yaml"))
+    if name not in available:
+        raise ConfigError(f"hydra.launcher.report: unknown name {name!r}; available: {', '.join(available)}")
 
 
 def import_htcondor() -> Any:
