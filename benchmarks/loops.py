@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
 
-from _timing import print_header, print_row, Row, run_rounds, summarise_rounds, time_once
+from _timing import Row, print_header, print_row, run_rounds, summarise_rounds, time_once
 from _workload import BareLoop, configure, load_data
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.architectures.simple.classifier import Table, fit_classifier

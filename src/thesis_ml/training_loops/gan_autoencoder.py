@@ -150,7 +150,7 @@ class GanTask:
     def _compare_gradients(self, step: StepResult, direction: Float[Tensor, "P F"]) -> dict[str, Tensor]:
         """Return the norms of both gradients by the last layer, and the weight of the adversarial term."""
         assert step.features is not None
-        last = self.model.decoder.heads.features.weight
+        last = self.model.get_parameter("decoder.heads.features.weight")
         (towards,) = torch.autograd.grad(step.terms["rec_tokens"], last, retain_graph=True)
         (against,) = torch.autograd.grad(step.features, last, direction, retain_graph=True)
         norms = towards.norm(), against.norm()

@@ -21,7 +21,7 @@ MOST_CRITIC_STEPS = 100
 
 @dataclass(frozen=True)
 class AdversarialTrainerConfig(TrainerConfig):
-    """How an autoencoder and its critic are trained; configs/phase1/trainer/adversarial.yaml says what each key means."""
+    """How an autoencoder and its critic are trained; phase1/trainer/adversarial.yaml says what each key means."""
 
     name: str = "adversarial"
     adversarial_loss: Literal["hinge", "non_saturating", "wgan_gp"] = "hinge"

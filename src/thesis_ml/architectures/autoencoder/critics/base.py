@@ -66,7 +66,7 @@ class EventHead(nn.Module):
 
 
 def normalise_angles(features: Float[Tensor, "P F"], dims: DataDims) -> Float[Tensor, "P F"]:
-    """Return features with (cos phi, sin phi) on the circle where they are long enough, and an angle within half a turn."""
+    """Return features with (cos phi, sin phi) on the circle, unless very short, or with phi within half a turn."""
     features = wrap_differences(features, dims)
     if "cos_phi" not in dims.columns:
         return features
