@@ -147,7 +147,7 @@ def compare_quality(arguments: argparse.Namespace, folder: Path) -> list[str]:
     n_epochs, n_events = (2, 500) if arguments.quick else (N_EPOCHS, None)
     data = load_tokens(DataConfig(limit_events=n_events), 128)
     limit = f"data.limit_events={'null' if n_events is None else n_events}"
-    common = (f"phase1.trainer.epochs={n_epochs}", limit, "phase1.decoder.types_beta=0", *arguments.override)
+    common = (f"phase1.trainer.epochs={n_epochs}", limit, "phase1.decoder.types_beta=0")
     distances = " | ".join(f"W1 {name}{f' [{unit}]' if unit else ''}" for name, unit in UNITS.items())
     print(f"\n| setting | loop | rec_mse | {' | '.join(WIDTHS)} | {distances} | AUROC |\n|{' --- |' * 13}")
     misses = []
@@ -156,9 +156,9 @@ def compare_quality(arguments: argparse.Namespace, folder: Path) -> list[str]:
         for seed in arguments.seeds[: 1 if arguments.quick else None]:
             keys = (*SETTINGS[setting], *common, f"phase1.trainer.seed={seed}")
             for loop, runs in table.items():
-                place = folder / f"{setting} {loop} seed {seed}".replace(" ", "_")
-                own = [key for key in keys if loop != REFERENCE or key not in arguments.override]
-                runs.append(measure_run(loop, own, place, data))
+                own = () if loop == REFERENCE else tuple(arguments.override)
+                place = folder / "_".join((f"{setting} {loop} seed {seed}".replace(" ", "_"), *own)).replace("/", ".")
+                runs.append(measure_run(loop, (*keys, *own), place, data))
         misses += print_setting(setting, table)
     return misses
 

@@ -299,6 +299,7 @@ def test_trouble_with_the_critic_is_recorded_once(train_with: Trained, tmp_path:
     ("options", "message"),
     [
         (("phase1.trainer.accumulate=2", "phase1.trainer.critic_steps=2"), r"phase1\.trainer\.critic_steps: must be 1"),
+        (("phase1.trainer.compile=true",), r"phase1\.trainer\.compile: must be false where a critic has a say"),
         (("phase1.trainer.monitor=gradient_penalty",), r"phase1\.trainer\.monitor: unknown 'gradient_penalty'"),
         (("phase1.critic.name=mlp",), r"phase1\.critic\.name: unknown name 'mlp'; available: deepsets, transformer"),
     ],

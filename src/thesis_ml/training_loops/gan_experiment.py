@@ -39,6 +39,9 @@ class AdversarialTrainerConfig(TrainerConfig):
         require(0 < self.critic_lr < float("inf"), "critic_lr", "above 0", self.critic_lr)
         is_few = 1 <= self.critic_steps <= MOST_CRITIC_STEPS
         require(is_few, "critic_steps", f"between 1 and {MOST_CRITIC_STEPS}", self.critic_steps)
+        # A compiled graph gives its buffers away, so that no second gradient can be taken from it.
+        can_compile = not self.compile or self.adversarial_weight == 0
+        require(can_compile, "compile", "false where a critic has a say (adversarial_weight above 0)", self.compile)
         fits = self.critic_steps == 1 or self.accumulate == 1
         require(fits, "critic_steps", "1 where accumulate is not: its gradients would mix", self.critic_steps)
 
