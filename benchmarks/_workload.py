@@ -1,7 +1,8 @@
 """The task and the step loop that the benchmarks time: the real configuration, data and engine parts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
@@ -16,10 +17,10 @@ from thesis_ml.utils.paths import find_configs
 from thesis_ml.utils.seed import make_order_generator, set_all_seeds
 
 
-def configure(*overrides: str) -> ExperimentConfig:
+def configure(*overrides: str, parse: Callable[..., Any] = parse_experiment) -> Any:
     """Return the configuration of thesis-train with `overrides`; the run goes to no folder unless they say so."""
     with initialize_config_dir(str(find_configs()), version_base="1.3"):
-        return parse_experiment(compose("train", overrides=["run_dir=.", "phase1.trainer.device=cpu", *overrides]))
+        return parse(compose("train", overrides=["run_dir=.", "phase1.trainer.device=cpu", *overrides]))
 
 
 def load_data(config: ExperimentConfig) -> TokenData:
@@ -71,17 +72,20 @@ def join_events(split: TokenSplit, mean_tokens: float, max_tokens: int) -> Token
 class BareLoop:
     """Our step loop without tallies, facts, checkpoints and progress."""
 
-    def __init__(self, data: TokenData, config: ExperimentConfig) -> None:
+    def __init__(
+        self, data: TokenData, config: ExperimentConfig, make_task: Callable[..., Any] = AutoencoderTask
+    ) -> None:
         set_all_seeds(config.trainer.seed)
         self.data, self.config = data, config
-        self.task = AutoencoderTask(build_model(config.phase1, data.dims), data, config)
+        self.task = make_task(build_model(config.phase1, data.dims), data, config)
         n_batches = count_batches(data.train, config.trainer.batch_size)
         self.optimisation = Optimisation(self.task, config.trainer, n_batches)
         self.epoch = 0
 
     def train_epoch(self) -> None:
         """Train once over the training split."""
-        self.task.model.train()
+        for module in self.task.modules.values():
+            module.train()
         order = make_order_generator(self.config.trainer.seed, self.epoch)
         batches = iterate_batches(self.data.train, self.config.trainer.batch_size, generator=order)
         for number, batch in enumerate(batches):
@@ -92,7 +96,8 @@ class BareLoop:
     @torch.no_grad()
     def evaluate(self, split: TokenSplit) -> None:
         """Take every step of an evaluation, and keep nothing."""
-        self.task.model.eval()
+        for module in self.task.modules.values():
+            module.eval()
         for batch in iterate_batches(split, self.config.trainer.batch_size, generator=None):
             self.task.eval_step(batch)
 

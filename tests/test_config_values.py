@@ -86,7 +86,10 @@ WRONG: Mapping[str, tuple[str, ...]] = {
         "5",
     ),
     "logging.moments": ("[on_epoch_start]", "on_test_end", "null", "[5]"),
-    **{f"logging.families.{name}": SWITCH for name in ("losses", "metrics", "recon", "codebook", "latency")},
+    **{
+        f"logging.families.{name}": SWITCH
+        for name in ("losses", "metrics", "recon", "codebook", "latency", "adversarial")
+    },
     "logging.tracker": NAMES,
     "phase1.encoder.enc_hidden": WIDTHS,
     "phase1.encoder.dropout": ("-0.1", "1", "0.995", *REAL, "null"),
@@ -127,6 +130,19 @@ WRONG: Mapping[str, tuple[str, ...]] = {
     "phase1.loss.n_iterations": (*COUNT, "1001", "null"),
     "phase1.loss.delta": ("0", "-1", *REAL, "null"),
     **{f"phase1.trainer.{key}": values for key, values in TRAINER.items()},
+    "phase1.trainer.adversarial_loss": NAMES,
+    "phase1.trainer.adversarial_weight": ("-0.1", *REAL, "null"),
+    "phase1.trainer.adversarial_start": ("-1", *WHOLE, "null"),
+    "phase1.trainer.adaptive_weight": SWITCH,
+    "phase1.trainer.feature_matching": ("-1", *REAL, "null"),
+    "phase1.trainer.critic_lr": ("0", "-1e-3", *REAL, "null"),
+    "phase1.trainer.critic_steps": (*COUNT, "101", "null"),
+    "phase1.trainer.gradient_penalty": ("-1", *REAL, "null"),
+    "phase1.critic.hidden": ("[]", *WIDTHS),
+    **{f"phase1.critic.{key}": WIDTH for key in ("context_dim", "id_embed_dim", "hidden_dim", "ff_hidden")},
+    "phase1.critic.n_layers": (*COUNT, "101", "null"),
+    "phase1.critic.n_heads": ("3", "128", *COUNT, "null"),
+    "phase1.critic.activation": NAMES,
     "resume": ("[1]", "{a:1}", "outputs/runs/x"),
     "name": ("[1]", "{a:1}"),
     **{f"data.synthetic.{name}": (*COUNT, "10000001", "null") for name in ("n_train", "n_val", "n_test")},
@@ -158,6 +174,9 @@ CONTEXT_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """Keys that one family of encoders, or of encoders and decoders, has."""
 
+ADVERSARIAL_KEYS = ("adversarial", "adaptive_weight", "feature_matching", "critic_", "gradient_penalty")
+ATTENTION_KEYS = ("hidden_dim", "n_layers", "n_heads", "ff_hidden")
+
 STARTS: Mapping[str, tuple[str, ...]] = {
     "": ("env=stoomboot", "phase1/loss=huber"),
     **{
@@ -172,6 +191,9 @@ STARTS: Mapping[str, tuple[str, ...]] = {
     "phase1.latent_space.levels": ("phase1/latent_space=fsq",),
     "phase1.latent_space.n_quantizers": ("phase1/latent_space=rvq",),
     "phase1.latent_space.beta_warmup_epochs": ("phase1/latent_space=kl",),
+    **{f"phase1.trainer.{key}": ("loop=gan_ae",) for key in ADVERSARIAL_KEYS},
+    "phase1.critic": ("loop=gan_ae",),
+    **{f"phase1.critic.{key}": ("loop=gan_ae", "phase1/critic=transformer") for key in ATTENTION_KEYS},
     "task": ("loop=test_mlp",),
     "general": ("loop=test_mlp",),
 }
@@ -227,7 +249,7 @@ def list_yaml_keys() -> set[str]:
     return {key for key in keys if key.rpartition(".")[2] not in ("name", "defaults") or key in ("name", "data.name")}
 
 
-LOOP_PARTS = ("encoder", "decoder", "latent_space", "loss", "trainer")
+LOOP_PARTS = ("encoder", "decoder", "latent_space", "loss", "critic", "trainer")
 
 
 def read(name: str) -> Any:

@@ -12,8 +12,15 @@ COMPONENTS = [name for name in FILES if name.startswith("phase1/") and not name.
 NOT_GROUPS = ("train.yaml", "report/")
 """What is no option of a group of thesis-train."""
 
-TABLE_CONFIGS = ("loop/test_mlp.yaml", "general/trainer/test_mlp.yaml")
-"""What only the loop `test_mlp` composes."""
+LOOP_OF = {
+    "loop/test_mlp.yaml": "test_mlp",
+    "general/trainer/test_mlp.yaml": "test_mlp",
+    "loop/gan_ae.yaml": "gan_ae",
+    "phase1/trainer/adversarial.yaml": "gan_ae",
+    "phase1/critic/deepsets.yaml": "gan_ae",
+    "phase1/critic/transformer.yaml": "gan_ae",
+}
+"""The loop that reads a file; all others are read by `ae`."""
 
 KEY_WITH_VALUE = re.compile(r"^\s*(?P<key>[\w/]+):\s*[^\s#]")
 SELF_EXPLAINING = ("name", "defaults")
@@ -54,14 +61,12 @@ def test_component_config_starts_with_its_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in FILES if not name.startswith(NOT_GROUPS)])
 def test_config_composes_and_parses(name: str, compose_cfg) -> None:
-    from thesis_ml.training_loops.experiment import parse_experiment
-    from thesis_ml.training_loops.table_experiment import parse_table_experiment
+    from thesis_ml.cli.train.guardrails import PARSERS
 
-    is_of_tables = name in TABLE_CONFIGS
-    parse = parse_table_experiment if is_of_tables else parse_experiment
-    loop = ["loop=test_mlp"] if is_of_tables and name != "loop/test_mlp.yaml" else []
+    loop = LOOP_OF.get(name, "ae")
+    choice = [] if name.startswith("loop/") else [choose_option(name)]
 
-    config = parse(compose_cfg(*loop, choose_option(name)))
+    config = PARSERS[loop](compose_cfg(f"loop={loop}", *choice))
 
     assert config.trainer.epochs >= 1
 

@@ -72,6 +72,21 @@ CASES = {
         "phase1.latent_space.revive_below=0.5",
         "phase1.trainer.accumulate=3",
     ),
+    "gan with gradient penalty, averaged": (
+        *SMALL,
+        "loop=gan_ae",
+        "phase1.critic.hidden=[16]",
+        "phase1.trainer.adversarial_loss=wgan_gp",
+        "phase1.trainer.critic_steps=2",
+        "phase1.trainer.average_decay=0.999",
+    ),
+    "gan with hinge, revival, dropout, accumulated": (
+        *REVIVAL,
+        "loop=gan_ae",
+        "phase1.critic.hidden=[16]",
+        "phase1.encoder.dropout=0.2",
+        "phase1.trainer.accumulate=3",
+    ),
     "table of two classes, averaged": (*TABLE, "task=binary", "general.trainer.average_decay=0.999"),
     "table with dropout, 2 threads, accumulated": (
         *TABLE,
@@ -82,8 +97,15 @@ CASES = {
 }
 """Runs of every loop that between them have all that a run may have to remember."""
 
-N_RANDOM_KILLS = {"ae": 8, "test_mlp": 10}
+N_RANDOM_KILLS = {"ae": 8, "gan_ae": 10, "test_mlp": 10}
 """Per case, so that every loop is killed at least 20 times in all."""
+
+
+def find_loop(case: str) -> str:
+    """Return the loop of a case."""
+    chosen = [key.removeprefix("loop=") for key in CASES[case] if key.startswith("loop=")]
+    return chosen[0] if chosen else "ae"
+
 
 TIMES = ("epoch_time_s", "throughput", "max_memory_mib")
 """Columns that no two runs share."""
@@ -164,7 +186,7 @@ def test_run_killed_at_random_moments_ends_with_the_same_numbers(
 ) -> None:
     generator = random.Random(case)
     run, reference = tmp_path / "run", undisturbed(case)
-    n_kills, n_wanted = 0, N_RANDOM_KILLS["test_mlp" if "loop=test_mlp" in CASES[case] else "ae"]
+    n_kills, n_wanted = 0, N_RANDOM_KILLS[find_loop(case)]
     while n_kills < n_wanted:
         n_before, delay_s = count_starts(run), generator.uniform(0.0, 0.4)
         command = start(tmp_path, case)

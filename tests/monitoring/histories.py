@@ -54,7 +54,7 @@ def make_histograms(split: str, features: Iterable[str] = FEATURES) -> dict[str,
 
 
 def make_metrics(epoch: int, n_codes: int, factor: float, split: str) -> dict[str, float]:
-    """Return the numbers of one split after `epoch`, as the loop `ae` records them."""
+    """Return the numbers of one split after `epoch`, as the loop `gan_ae` records them."""
     fall = factor * math.exp(-epoch / 4.0)
     metrics = {
         "loss": 1.9 * fall + 0.12,
@@ -67,9 +67,16 @@ def make_metrics(epoch: int, n_codes: int, factor: float, split: str) -> dict[st
         "perplexity": n_codes * (1 - 0.6 * fall) * 0.9,
         "usage": 1 - 0.5 * fall,
         "n_dead_codes": float(round(n_codes * 0.5 * fall)),
+        "critic_loss": 1.9 - 0.3 * fall,
+        "score_real": 0.1 + 0.5 * fall,
+        "score_fake": -0.1 - 0.4 * fall,
+        "critic_accuracy": 0.6 + 0.3 * fall,
+        "adversarial": 0.1 + 0.4 * fall,
+        "feature_matching": 0.004 + 0.2 * fall,
     }
     if split == "train":
         learning_rate = 1e-3 * 0.5 * (1 + math.cos(math.pi * min(epoch / 20, 1)))
-        return {**metrics, "lr": learning_rate, "data_wait_s": 0.01}
+        gradients = {"adversarial_weight": 3e-4, "gradient_norm_rec": 0.05, "gradient_norm_adversarial": 14.0}
+        return {**metrics, **gradients, "lr": learning_rate, "data_wait_s": 0.01}
     residuals = {f"width68_{name}": scale * (1 + 8 * fall) for name, scale in FEATURES.items()}
     return metrics | residuals | {f"median_{name}": scale * (fall - 0.1) for name, scale in FEATURES.items()}

@@ -25,6 +25,7 @@ GROUPS = {
     "decoder": "phase1/decoder",
     "latent_space": "phase1/latent_space",
     "loss": "phase1/loss",
+    "critic": "phase1/critic",
     "trainer": "phase1/trainer",
     "data": "data",
 }
@@ -63,7 +64,7 @@ class RunFacts:
         state: What became of it.
         history: All numbers per epoch, of the test, and the arrays, which are read when they are asked for.
         choices: The option of each group by its column: `loop`, `encoder`, `decoder`, `latent_space`, `loss`,
-            `trainer`, `data`; a group that the run does not have is left out.
+            `critic`, `trainer`, `data`; a group that the run does not have is left out.
         config: Every value of the parsed configuration by its full key, such as `phase1.trainer.lr`.
         overrides: What the user typed.
         seed: The seed of the run.

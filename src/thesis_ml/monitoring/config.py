@@ -27,6 +27,7 @@ class FamilySwitches:
     recon: bool = True
     codebook: bool = True
     latency: bool = True
+    adversarial: bool = True
 
 
 @dataclass(frozen=True)

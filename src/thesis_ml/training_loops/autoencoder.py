@@ -52,13 +52,12 @@ class AutoencoderTask:
         self.optimizers: Mapping[str, Optimizer] = {"main": self.optimizer}
 
     def train_step(self, batch: TokenBatch, apply_gradients: ApplyGradients) -> StepResult:
-        weights = {**self.weights, **self.model.traits.weigh_losses(apply_gradients.progress)}
-        step = self._compare(batch, weights)
+        step = self.compare(batch, self.weigh_terms(apply_gradients.progress))
         apply_gradients(step.loss, self.optimizer)
         return step
 
     def eval_step(self, batch: TokenBatch) -> StepResult:
-        return self._compare(batch, self.weights)
+        return self.compare(batch, self.weights)
 
     def finish_epoch(self, sums: EpochSums) -> dict[str, float]:
         """Return the loss with its final weights, and how the codes were used."""
@@ -67,7 +66,12 @@ class AutoencoderTask:
             numbers |= summarise_code_usage(sums.counts["codes"].cpu().numpy())
         return numbers
 
-    def _compare(self, batch: TokenBatch, weights: Mapping[str, float]) -> StepResult:
+    def weigh_terms(self, progress: float) -> Mapping[str, float]:
+        """Return the weight of each term after `progress` epochs, a part of one included."""
+        return {**self.weights, **self.model.traits.weigh_losses(progress)}
+
+    def compare(self, batch: TokenBatch, weights: Mapping[str, float]) -> StepResult:
+        """Reconstruct a batch and return its terms and, as `loss`, their weighted sum."""
         output: Reconstruction = self.model(batch)
         token_terms = {
             "rec_tokens": self.feature_loss(output.features, batch.features, batch.lengths),

@@ -30,7 +30,7 @@ from thesis_ml.training_loops.optimisation import Optimisation
 from thesis_ml.training_loops.recording import LEARNING_RATE, Start, check_monitor, list_metric_names, open_run_recorder
 from thesis_ml.training_loops.resume import find_finished, resume_training
 from thesis_ml.training_loops.tally import EpochTally, ResidualTally, TimedBatches
-from thesis_ml.training_loops.task import StepResult, Task
+from thesis_ml.training_loops.task import StepResult, Task, WatchfulTask
 from thesis_ml.training_loops.trainer import TrainerConfig
 from thesis_ml.utils.checkpoints import link_model, save_checkpoint
 from thesis_ml.utils.devices import choose_device, read_max_memory_mib
@@ -240,6 +240,10 @@ class Training:
             max_memory_mib=read_max_memory_mib(self.device),
         )
         session.recorder.record_epoch(facts)
+        if isinstance(self.task, WatchfulTask):
+            for trouble in self.task.find_troubles(epoch, train, val):
+                log.warning(trouble)
+                session.recorder.record_warning(trouble, epoch=epoch)
         self._start_next_epoch()
         if is_best and self.best is not None:
             self._save_best(self.best)
@@ -378,8 +382,8 @@ class Training:
 
 
 def describe_bad_terms(step: StepResult, where: str) -> str:
-    """Return which terms of a step are not finite."""
-    terms = {name: value.item() for name, value in step.terms.items()}
+    """Return which numbers of a step are not finite."""
+    terms = {name: value.item() for name, value in {**step.terms, **step.metrics}.items()}
     bad = [f"{name} is {value}" for name, value in terms.items() if not math.isfinite(value)]
     what = ", ".join(bad) or f"the loss is {step.loss.item():.5g} but its gradient is not finite"
     return f"{where}: {what}; the weights were not changed by it; lower the trainer's lr or look at the data"

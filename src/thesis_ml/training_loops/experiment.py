@@ -69,10 +69,14 @@ class ExperimentConfig:
         return plain
 
 
-def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
+def parse_experiment(cfg: DictConfig, trainer_kind: type[TrainerConfig] = TrainerConfig) -> ExperimentConfig:
     """Return the typed configuration of the loops on particle tokens.
 
     Groups that it does not read may be composed for other loops; the command refuses those that a user overrode.
+
+    Args:
+        cfg: The composed configuration.
+        trainer_kind: What `phase1.trainer` holds.
 
     Raises:
         ConfigError: A key is unknown, or a value is missing or wrong.
@@ -88,7 +92,7 @@ def parse_experiment(cfg: DictConfig) -> ExperimentConfig:
     model = parse_model(phase1, "phase1")
     check_needed_features(model, data)
     refuse_combinations(model, data)
-    trainer = parse_config(TrainerConfig, phase1.get("trainer"), "phase1.trainer")
+    trainer = parse_config(trainer_kind, phase1.get("trainer"), "phase1.trainer")
     _check_warmup(model, trainer)
     start = HydraConfig.get() if HydraConfig.initialized() else None
     return ExperimentConfig(

@@ -5,16 +5,20 @@ from collections.abc import Mapping
 COMMAND_KEYS = ("env", "hydra", "loop", "name", "phase1.experiment", "resume")
 """What the command itself reads, whatever the loop."""
 
+TOKEN_KEYS = (
+    "data",
+    "logging",
+    "phase1.encoder",
+    "phase1.latent_space",
+    "phase1.decoder",
+    "phase1.loss",
+    "phase1.trainer",
+)
+"""What every loop on particle tokens reads."""
+
 LOOP_KEYS: Mapping[str, tuple[str, ...]] = {
-    "ae": (
-        "data",
-        "logging",
-        "phase1.encoder",
-        "phase1.latent_space",
-        "phase1.decoder",
-        "phase1.loss",
-        "phase1.trainer",
-    ),
+    "ae": TOKEN_KEYS,
+    "gan_ae": (*TOKEN_KEYS, "phase1.critic"),
     "test_mlp": ("general.model", "general.trainer", "logging", "task"),
 }
 """A key stands for all that lies below it. A loop that is not here reads its raw configuration: any key is its own."""
@@ -26,7 +30,7 @@ TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """What each task of the loop `test_mlp` reads beside that."""
 
-PLANNED_LOOPS = ("gan_ae", "diffusion_ae")
+PLANNED_LOOPS = ("diffusion_ae",)
 
 MOVED_KEYS: Mapping[str, str] = {
     "phase1.model": "phase1.encoder and phase1.decoder",

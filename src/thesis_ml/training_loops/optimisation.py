@@ -26,7 +26,8 @@ class Optimisation:
     """Apply gradients for any optimiser of a task: accumulate, clip, step, schedule and average.
 
     Args:
-        task: Owns the optimisers and the model whose weights are averaged.
+        task: Owns the optimisers and the model whose weights are averaged. Its first optimiser, that of the model,
+            makes the steps that are counted, scheduled and averaged; others may step more often in between.
         trainer: The options.
         n_batches: Batches per epoch.
     """
@@ -45,7 +46,7 @@ class Optimisation:
             name: LambdaLR(optimizer, lambda step: schedule_factor(step, n_steps, n_warmup, trainer.schedule))
             for name, optimizer in task.optimizers.items()
         }
-        self._names = {id(optimizer): name for name, optimizer in task.optimizers.items()}
+        self._main = id(next(iter(task.optimizers.values())))
         self._parameters = {
             id(optimizer): [weight for group in optimizer.param_groups for weight in group["params"]]
             for optimizer in task.optimizers.values()
@@ -110,7 +111,10 @@ class Optimisation:
                 return
         optimizer.step()
         optimizer.zero_grad()
-        self.schedules[self._names[id(optimizer)]].step()
+        if id(optimizer) != self._main:
+            return
+        for schedule in self.schedules.values():
+            schedule.step()
         self.n_steps += 1
         if self.averages is not None:
             self.averages.update_parameters(self.model)

@@ -114,7 +114,7 @@ class Task(NamedNumbers, Protocol):
         model: The module that best_val.pt holds; its `reconstruct` is what reports use.
         codec: What compresses tokens, whose cost in bits the engine measures; None where nothing does.
         modules: Every module with state, by name; `model` among them.
-        optimizers: Every optimiser, by name.
+        optimizers: Every optimiser, by name; that of `model` first.
         per_event_names: Terms and metrics that average over events; all others average over tokens.
         plot_families: Families of figures that suit this task.
         matching: What `rec_mse` and residuals compare a reconstructed token with: `tokens`, the token it came from, or
@@ -148,4 +148,13 @@ class Task(NamedNumbers, Protocol):
 
     def finish_epoch(self, sums: EpochSums) -> dict[str, float]:
         """Return `loss` and the epoch metrics from what was summed over an epoch."""
+        ...
+
+
+@runtime_checkable
+class WatchfulTask(Protocol):
+    """A task that looks at its numbers after each epoch."""
+
+    def find_troubles(self, epoch: int, train: Mapping[str, float], val: Mapping[str, float]) -> Sequence[str]:
+        """Return what the user should know after epoch `epoch`, each kind of trouble once in a run."""
         ...

@@ -10,7 +10,7 @@ Row = tuple[str, Cell, Cell]
 
 CODE = ("git_commit", "git_dirty", "schema_version")
 ENVIRONMENT = ("hostname", "n_threads", "hydra_job_id")
-SETTINGS = ("run", "state", "loop", "encoder", "decoder", "latent_space", "loss", "trainer", "data", "seed")
+SETTINGS = ("run", "state", "loop", "encoder", "decoder", "latent_space", "loss", "critic", "trainer", "data", "seed")
 
 
 def diff_runs(first: RunFacts, second: RunFacts, rows: Mapping[str, Mapping[str, Cell]]) -> dict[str, tuple[Row, ...]]:

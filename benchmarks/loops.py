@@ -1,0 +1,209 @@
+"""What the other loops cost and buy beside `ae`: events/s, errors from the same seeds, and how real events look.
+
+How real reconstructed events look: the AUROC of a fresh classifier of real against reconstructed events (0.5: it cannot
+tell), trained on the validation split and scored on the test split, and Wasserstein-1 distances of features and H_T,
+beside those of two halves of the data. Angles are compared on the circle, as they are decoded.
+
+Without `--quick` every loop trains for 20 epochs from each seed, which takes about two minutes a run; `--folder` keeps
+the runs, so that a second start goes on where the first one ended. `--quick` makes one small round without thresholds.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from hydra import compose, initialize_config_dir
+
+from _timing import Row, print_header, print_row, run_rounds, summarise_rounds, time_once
+from _workload import BareLoop, configure, load_data
+from thesis_ml.architectures.restore import RestoredModel, restore_model
+from thesis_ml.architectures.simple.classifier import Table, fit_classifier
+from thesis_ml.data.config import DataConfig
+from thesis_ml.data.event_tables import flatten_events
+from thesis_ml.data.splits import TokenSplit, iterate_batches
+from thesis_ml.data.tokens import TokenData, load_tokens
+from thesis_ml.facts.lines import find_test_end, read_events
+from thesis_ml.metrics.event_quantities import compute_ht
+from thesis_ml.metrics.wasserstein import measure_closure
+from thesis_ml.training_loops import autoencoder, gan_autoencoder
+from thesis_ml.training_loops.autoencoder import AutoencoderTask, parse_autoencoder
+from thesis_ml.training_loops.gan_autoencoder import GanTask
+from thesis_ml.training_loops.gan_experiment import parse_gan
+from thesis_ml.utils.paths import BEST_CHECKPOINT, FACTS_FOLDER, find_configs
+
+
+class Loop(NamedTuple):
+    """A loop, and the keys with which a step of its first epoch costs what any later one does."""
+
+    parse: Callable[..., Any]
+    make_task: Callable[..., Any]
+    train: Callable[..., Any]
+    timed_with: tuple[str, ...] = ()
+
+
+LOOPS: Mapping[str, Loop] = {
+    "ae": Loop(parse_autoencoder, AutoencoderTask, autoencoder.train),
+    "gan_ae": Loop(parse_gan, GanTask, gan_autoencoder.train, ("phase1.trainer.adversarial_start=0",)),
+}
+REFERENCE = "ae"
+SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "vq 512": ("phase1/latent_space=vq",),
+    "none": ("phase1/latent_space=none",),
+}
+SEEDS = (0, 1, 2)
+N_EPOCHS = 20
+FEATURES = ("E", "pt", "eta", "phi")
+WIDTHS = tuple(f"width68_{feature}" for feature in FEATURES)
+UNITS = {"E": "GeV", "pt": "GeV", "eta": "", "phi": "rad", "ht": "GeV"}
+MOST = 1.10
+"""Largest ratio to the error of `ae` from the same seed: of rec_mse with vq, of each half-width with none."""
+MEASURED_FILE = "measured.json"
+
+
+def train_run(loop: str, overrides: Sequence[str], folder: Path) -> dict[str, float]:
+    """Train in `folder`, unless that was done before, and return the numbers of the test split."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with initialize_config_dir(str(find_configs()), version_base="1.3"):
+        cfg = compose("train", [f"loop={loop}", f"run_dir={folder}", "logging.make_plots=false", *overrides])
+    LOOPS[loop].train(cfg)
+    fact = find_test_end(read_events(folder / FACTS_FOLDER))
+    assert fact is not None
+    return {name: value for name, value in fact["metrics"]["test"].items() if value is not None}
+
+
+@torch.no_grad()
+def reconstruct(split: TokenSplit, restored: RestoredModel) -> TokenSplit:
+    """Return the events of a split as a model reconstructs them, with their true types, angles on the circle."""
+    generator = torch.Generator().manual_seed(0)
+    batches = iterate_batches(split, 1000, generator=None)
+    features = torch.cat([restored.model.reconstruct(batch, generator).features for batch in batches])
+    return replace(split, features=restored.normalizer.encode_features(restored.normalizer.decode_features(features)))
+
+
+def build_table(real: TokenSplit, fake: TokenSplit, data: TokenData) -> Table:
+    """Return real (1) and reconstructed (0) events side by side."""
+    parts = [flatten_events(split, data.dims, data.normalizer, data.dims.max_tokens).values for split in (real, fake)]
+    return Table(torch.cat(parts), torch.tensor([1, 0]).repeat_interleave(real.n_events))
+
+
+def measure_looks(restored: RestoredModel, data: TokenData) -> dict[str, float]:
+    """Return how far reconstructed events are from real ones."""
+    fakes = {name: reconstruct(split, restored) for name, split in data.splits().items() if name != "train"}
+    tables = [build_table(data.splits()[name], fakes[name], data) for name in ("val", "test")]
+    numbers = {"auroc": fit_classifier(*tables).auroc[-1]}
+    lengths = data.test.lengths.numpy()
+    true, rec = (data.normalizer.decode_features(split.features).numpy() for split in (data.test, fakes["test"]))
+    values = {name: (rec[:, place], true[:, place]) for place, name in enumerate(FEATURES)}
+    values["ht"] = (compute_ht(rec, lengths), compute_ht(true, lengths))
+    for name, pair in values.items():
+        closure = measure_closure(*pair, np.random.default_rng(0), 5)
+        numbers |= {f"w1_{name}": closure.distance, f"floor_{name}": closure.floor}
+    return numbers
+
+
+def measure_run(loop: str, overrides: Sequence[str], folder: Path, data: TokenData) -> dict[str, float]:
+    """Return all numbers of a run, from its folder where it was measured before."""
+    stored = folder / MEASURED_FILE
+    if not stored.exists():
+        numbers = train_run(loop, overrides, folder / "run")
+        numbers |= measure_looks(restore_model(folder / "run" / BEST_CHECKPOINT), data)
+        stored.write_text(json.dumps(numbers), encoding="utf-8")
+    measured: dict[str, float] = json.loads(stored.read_text(encoding="utf-8"))
+    return measured
+
+
+def print_setting(name: str, table: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:
+    """Print what each loop reaches in a setting, and return which required numbers are missed."""
+    misses = []
+    for loop, runs in table.items():
+        cells = [fmean(run[number] for run in runs) for number in ("rec_mse", *WIDTHS, "auroc")]
+        distances = [fmean(run[f"w1_{feature}"] for run in runs) for feature in UNITS]
+        row = " | ".join(f"{value:.3g}" for value in (*cells[:5], *distances))
+        print(f"| {name} | {loop} | {row} | {cells[5]:.3f} |")
+    floors = [fmean(run[f"floor_{feature}"] for run in table[REFERENCE]) for feature in UNITS]
+    print(f"| {name} | halves of the data | | | | | | {' | '.join(f'{value:.3g}' for value in floors)} | |")
+    judged = ("rec_mse",) if name.startswith("vq") else WIDTHS
+    for loop, runs in table.items():
+        for number in judged:
+            ratios = [run[number] / other[number] for run, other in zip(runs, table[REFERENCE], strict=True)]
+            if loop != REFERENCE:
+                print(f"{name}, {loop}: {number} over {REFERENCE} {' '.join(f'{ratio:.3f}' for ratio in ratios)}")
+            misses += [f"{name}, {loop}: {number} {max(ratios):.3f}x"] * (max(ratios) > MOST)
+    sys.stdout.flush()
+    return misses
+
+
+def compare_quality(arguments: argparse.Namespace, folder: Path) -> list[str]:
+    """Train every run, print the tables and return which required numbers are missed."""
+    n_epochs, n_events = (2, 500) if arguments.quick else (N_EPOCHS, None)
+    data = load_tokens(DataConfig(limit_events=n_events), 128)
+    limit = f"data.limit_events={'null' if n_events is None else n_events}"
+    common = (f"phase1.trainer.epochs={n_epochs}", limit, "phase1.decoder.types_beta=0")
+    distances = " | ".join(f"W1 {name}{f' [{unit}]' if unit else ''}" for name, unit in UNITS.items())
+    print(f"\n| setting | loop | rec_mse | {' | '.join(WIDTHS)} | {distances} | AUROC |\n|{' --- |' * 13}")
+    misses = []
+    for setting in arguments.settings:
+        table: dict[str, list[dict[str, float]]] = {loop: [] for loop in (REFERENCE, *arguments.loops)}
+        for seed in arguments.seeds[: 1 if arguments.quick else None]:
+            keys = (*SETTINGS[setting], *common, f"phase1.trainer.seed={seed}")
+            for loop, runs in table.items():
+                own = () if loop == REFERENCE else tuple(arguments.override)
+                place = folder / "_".join((f"{setting} {loop} seed {seed}".replace(" ", "_"), *own)).replace("/", ".")
+                runs.append(measure_run(loop, (*keys, *own), place, data))
+        misses += print_setting(setting, table)
+    return misses
+
+
+def compare_speed(loops: Sequence[str], *, is_quick: bool) -> None:
+    """Print the time of an epoch of every loop beside that of `ae`."""
+    clocks = []
+    for name in (REFERENCE, *loops):
+        limit = f"data.limit_events={600 if is_quick else 4000}"
+        config = configure(f"loop={name}", limit, *LOOPS[name].timed_with, parse=LOOPS[name].parse)
+        clocks.append(partial(time_once, BareLoop(load_data(config), config, LOOPS[name].make_task).train_epoch))
+    for clock in clocks:
+        clock()
+    rounds = run_rounds(clocks, 1 if is_quick else 9)
+    print_header(REFERENCE, "this loop")
+    for number, name in enumerate(loops, start=1):
+        timing = summarise_rounds(rounds, ours=number)
+        print_row(Row(name, timing, timing.ratio, None))
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    others = [name for name in LOOPS if name != REFERENCE]
+    parser.add_argument("--quick", action="store_true", help="one small round, nothing is checked")
+    parser.add_argument("--loops", nargs="+", choices=others, default=others, help="loops to measure beside ae")
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS), help="rows to measure")
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
+    parser.add_argument("--override", nargs="*", default=[], help="keys of the loops beside ae, as for thesis-train")
+    parser.add_argument("--folder", type=Path, help="keep the runs here; finished ones are read instead of trained")
+    parser.add_argument("--skip-speed", action="store_true", help="measure quality alone")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print all tables and exit with 1 when a required number is missed."""
+    arguments = parse_arguments()
+    torch.set_num_threads(1)
+    if not arguments.skip_speed:
+        compare_speed(arguments.loops, is_quick=arguments.quick)
+    with tempfile.TemporaryDirectory() as temporary:
+        misses = compare_quality(arguments, arguments.folder or Path(temporary))
+    print("\n".join(f"missed: {what}" for what in misses) or "nothing missed")
+    sys.exit(1 if misses and not arguments.quick else 0)
+
+
+if __name__ == "__main__":
+    main()

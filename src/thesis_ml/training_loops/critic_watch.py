@@ -1,0 +1,74 @@
+"""What a loop with a critic remembers of it beside weights: which random numbers were used, and what was reported."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+LEAST_EPOCHS = 2
+"""Epochs that a critic has to learn before it is judged."""
+SMALLEST_GAP = 0.01
+LEAST_ADVANTAGE = 0.02
+LARGEST_GAP = 100.0
+
+
+class CriticWatch(nn.Module):
+    """Seed what a critic draws, and look whether it collapses or diverges; all of it goes into checkpoints."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
+        self.n_drawn = 0
+        self.reported: tuple[str, ...] = ()
+
+    def make_generator(self) -> torch.Generator:
+        """Return the next generator of this run: a function of its seed and of how many there were."""
+        self.n_drawn += 1
+        return torch.Generator().manual_seed((self.seed * 1_000_003 + self.n_drawn) % 2**63)
+
+    def find_troubles(self, epoch: int, train: Mapping[str, float], val: Mapping[str, float]) -> Sequence[str]:
+        """Return what the user should know of the critic, each kind of trouble once.
+
+        Args:
+            epoch: The number of the epoch that is over.
+            train: Its numbers on the training split.
+            val: Its numbers on the validation split.
+        """
+        found = {"collapse": describe_collapse(epoch, val), "divergence": describe_divergence(epoch, train, val)}
+        news = {kind: text for kind, text in found.items() if text is not None and kind not in self.reported}
+        self.reported += tuple(news)
+        return list(news.values())
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what the next step depends on beside tensors."""
+        return {"n_drawn": self.n_drawn, "reported": list(self.reported)}
+
+    def set_extra_state(self, state: Any) -> None:
+        """Go on with what `get_extra_state` gave."""
+        self.n_drawn, self.reported = int(state["n_drawn"]), tuple(str(kind) for kind in state["reported"])
+
+
+def describe_collapse(epoch: int, val: Mapping[str, float]) -> str | None:
+    """Return a message when the critic scores events and reconstructions alike, so that it teaches nothing."""
+    real, fake, accuracy = val["score_real"], val["score_fake"], val["critic_accuracy"]
+    is_blind = abs(real - fake) < SMALLEST_GAP and abs(accuracy - 0.5) < LEAST_ADVANTAGE
+    if epoch + 1 < LEAST_EPOCHS or not is_blind:
+        return None
+    return (
+        f"critic: collapsed in epoch {epoch}: it scores events {real:.4g} and reconstructions {fake:.4g}, accuracy "
+        f"{accuracy:.3f} (val), so it teaches nothing; raise phase1.trainer.critic_lr or critic_steps, or use loop=ae"
+    )
+
+
+def describe_divergence(epoch: int, train: Mapping[str, float], val: Mapping[str, float]) -> str | None:
+    """Return a message when the critic's scores run away."""
+    gap = max(abs(numbers["score_real"] - numbers["score_fake"]) for numbers in (train, val))
+    if math.isnan(gap) or gap <= LARGEST_GAP:
+        return None
+    return (
+        f"critic: diverged in epoch {epoch}: it scores events {val['score_real']:.4g} and reconstructions "
+        f"{val['score_fake']:.4g} (val), critic loss {train['critic_loss']:.4g} (train); lower "
+        "phase1.trainer.critic_lr, or use phase1.trainer.adversarial_loss=wgan_gp"
+    )
