@@ -27,6 +27,7 @@ class FamilySwitches:
     recon: bool = True
     codebook: bool = True
     latency: bool = True
+    diffusion: bool = True
 
 
 @dataclass(frozen=True)

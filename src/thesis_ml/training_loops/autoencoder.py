@@ -53,12 +53,12 @@ class AutoencoderTask:
 
     def train_step(self, batch: TokenBatch, apply_gradients: ApplyGradients) -> StepResult:
         weights = {**self.weights, **self.model.traits.weigh_losses(apply_gradients.progress)}
-        step = self._compare(batch, weights)
+        step = self.compare(self.model(batch), batch, weights)
         apply_gradients(step.loss, self.optimizer)
         return step
 
     def eval_step(self, batch: TokenBatch) -> StepResult:
-        return self._compare(batch, self.weights)
+        return self.compare(self.model(batch), batch, self.weights)
 
     def finish_epoch(self, sums: EpochSums) -> dict[str, float]:
         """Return the loss with its final weights, and how the codes were used."""
@@ -67,8 +67,8 @@ class AutoencoderTask:
             numbers |= summarise_code_usage(sums.counts["codes"].cpu().numpy())
         return numbers
 
-    def _compare(self, batch: TokenBatch, weights: Mapping[str, float]) -> StepResult:
-        output: Reconstruction = self.model(batch)
+    def compare(self, output: Reconstruction, batch: TokenBatch, weights: Mapping[str, float]) -> StepResult:
+        """Return the loss of a reconstruction and all that is measured of it."""
         token_terms = {
             "rec_tokens": self.feature_loss(output.features, batch.features, batch.lengths),
             **output.latent.losses,

@@ -26,6 +26,12 @@ def _ae(cfg: DictConfig) -> dict[str, Any]:
     return train(cfg)
 
 
+def _diffusion_ae(cfg: DictConfig) -> dict[str, Any]:
+    from thesis_ml.training_loops.diffusion_autoencoder import train
+
+    return train(cfg)
+
+
 def _test_mlp(cfg: DictConfig) -> dict[str, Any]:
     from thesis_ml.training_loops.simple_mlp import train
 
@@ -38,6 +44,7 @@ def _not_there_yet(cfg: DictConfig) -> dict[str, Any]:
 
 DISPATCH: Mapping[str, TrainFunction] = {
     "ae": _ae,
+    "diffusion_ae": _diffusion_ae,
     "test_mlp": _test_mlp,
     **dict.fromkeys(PLANNED_LOOPS, _not_there_yet),
 }

@@ -43,13 +43,23 @@ def _parse_autoencoder(cfg: DictConfig) -> Any:
     return parse_autoencoder(cfg)
 
 
+def _parse_diffusion(cfg: DictConfig) -> Any:
+    from thesis_ml.training_loops.diffusion_autoencoder import parse_diffusion
+
+    return parse_diffusion(cfg)
+
+
 def _parse_tables(cfg: DictConfig) -> Any:
     from thesis_ml.training_loops.simple_mlp import parse_tables
 
     return parse_tables(cfg)
 
 
-PARSERS: Mapping[str, ParseFunction] = {"ae": _parse_autoencoder, "test_mlp": _parse_tables}
+PARSERS: Mapping[str, ParseFunction] = {
+    "ae": _parse_autoencoder,
+    "diffusion_ae": _parse_diffusion,
+    "test_mlp": _parse_tables,
+}
 """How the loops of `LOOP_KEYS` parse their configuration; a loop without an entry reads its own keys."""
 
 

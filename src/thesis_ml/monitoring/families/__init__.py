@@ -6,5 +6,6 @@ FAMILIES = {
     "recon": "thesis_ml.monitoring.families.recon:draw_recon",
     "codebook": "thesis_ml.monitoring.families.codebook:draw_codebook",
     "latency": "thesis_ml.monitoring.families.latency:draw_latency",
+    "diffusion": "thesis_ml.monitoring.families.diffusion:draw_diffusion",
 }
 """Where each family is drawn; looked up when its first figure is due, because drawing imports matplotlib."""
