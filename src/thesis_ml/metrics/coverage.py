@@ -6,8 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from thesis_ml.metrics.residuals import compute_residuals
-
 LEVEL = 0.68
 
 
@@ -23,15 +21,19 @@ def rank_truth(
 ) -> npt.NDArray[np.int64]:
     """Return how many of the S samples lie below the truth, for every token and feature [P C].
 
+    A circle is cut open opposite to the mean direction of samples and truth, which treats them all alike.
+
     Args:
-        samples: Physical features [S P C] in GeV and radian; of phi the short way round counts.
+        samples: Physical features [S P C] in GeV and radian.
         true: The same of the data [P C].
         features: Names of the C columns.
     """
-    return sum(
-        ((compute_residuals(one, true, features) < 0).astype(np.int64) for one in samples),
-        np.zeros(true.shape, dtype=np.int64),
-    )
+    values = np.concatenate([true[None], samples]).astype(np.float64)
+    for column, feature in enumerate(features):
+        if feature == "phi":
+            turns = np.exp(1j * values[:, :, column])
+            values[:, :, column] = np.angle(turns * np.conj(turns.mean(axis=0)))
+    return np.asarray((values[1:] < values[0]).sum(axis=0), dtype=np.int64)
 
 
 def count_ranks(ranks: npt.NDArray[np.int64], n_samples: int) -> npt.NDArray[np.int64]:

@@ -15,18 +15,12 @@ from thesis_ml.architectures.build import build_model
 from thesis_ml.data.batch import TokenBatch, mean_over_tokens
 from thesis_ml.data.splits import TokenSplit
 from thesis_ml.data.tokens import TokenData, load_tokens
+from thesis_ml.facts.schema import COVERAGE_PREFIX, MEAN_ERROR, SAMPLE_ERROR
 from thesis_ml.training_loops.autoencoder import AutoencoderTask, list_unmeasured
 from thesis_ml.training_loops.engine import run_training
 from thesis_ml.training_loops.experiment import DIFFUSION_LOOP, ExperimentConfig, parse_experiment
 from thesis_ml.training_loops.recording import check_monitor, list_metric_names
-from thesis_ml.training_loops.sampling import (
-    COVERAGE_PREFIX,
-    MEAN_ERROR,
-    SAMPLE_ERROR,
-    SampleMeter,
-    measure_fully,
-    measure_subset,
-)
+from thesis_ml.training_loops.sampling import SampleMeter, measure_fully, measure_subset
 from thesis_ml.training_loops.task import ApplyGradients, EpochSums, SplitMeasurement, StepResult
 from thesis_ml.training_loops.trainer import DiffusionTrainerConfig
 from thesis_ml.utils.devices import choose_device

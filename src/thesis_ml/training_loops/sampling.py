@@ -14,6 +14,16 @@ from thesis_ml.architectures.autoencoder.diffusion.noise import derive_seed
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.data.splits import TokenSplit, iterate_batches, select_events
+from thesis_ml.facts.schema import (
+    COVERAGE_PREFIX,
+    DENOISING,
+    MEAN_ERROR,
+    RANKS_PREFIX,
+    SAMPLE_ERROR,
+    STRIP,
+    STRIP_REC,
+    STRIP_TRUE,
+)
 from thesis_ml.metrics.coverage import count_ranks, measure_coverage, rank_truth
 from thesis_ml.training_loops.task import SplitMeasurement
 
@@ -27,9 +37,6 @@ N_TIME_BINS = 10
 N_SHOWN = 5
 LEAST_SHOWN_TOKENS, MOST_SHOWN_TOKENS = 3, 18
 """Of the event whose way from noise to a sample is kept for the figure."""
-
-SAMPLE_ERROR, MEAN_ERROR = "rec_mse_sample", "rec_mse_mean8"
-COVERAGE_PREFIX = "coverage68_"
 
 CheckStops = Callable[[], None]
 
@@ -110,9 +117,9 @@ class SampleMeter:
             shown = np.linspace(0, len(steps) - 1, N_SHOWN).round().astype(int)
             kept = slice(MOST_SHOWN_TOKENS)
             return {
-                "strip": np.stack([steps[number][kept] for number in shown]),
-                "strip_true": self._decode(batch.features)[kept],
-                "strip_rec": self._decode(output.features)[kept],
+                STRIP: np.stack([steps[number][kept] for number in shown]),
+                STRIP_TRUE: self._decode(batch.features)[kept],
+                STRIP_REC: self._decode(output.features)[kept],
             }
         return {}
 
@@ -136,12 +143,12 @@ def measure_subset(meter: SampleMeter, split: TokenSplit) -> SplitMeasurement:
 
 
 def measure_fully(meter: SampleMeter, split: TokenSplit) -> SplitMeasurement:
-    """Return the errors of samples of all events, and what the figure shows; the coverage is that of the first events."""
+    """Return the errors of samples of all events, and what the figure shows; coverage is that of the first events."""
     first = take_first(split)
     ranks = meter.count_ranks(first)
     coverage = {COVERAGE_PREFIX + feature: measure_coverage(counts) for feature, counts in ranks.items()}
-    arrays = {"denoising": meter.measure_times(split), **meter.trace_event(first)}
-    arrays |= {f"ranks_{feature}": counts for feature, counts in ranks.items()}
+    arrays = {DENOISING: meter.measure_times(split), **meter.trace_event(first)}
+    arrays |= {RANKS_PREFIX + feature: counts for feature, counts in ranks.items()}
     has_tokens = first.n_tokens > 0
     return SplitMeasurement(meter.measure_errors(split) | (coverage if has_tokens else {}), arrays)
 

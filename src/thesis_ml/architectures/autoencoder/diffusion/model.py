@@ -49,9 +49,7 @@ class DiffusionAutoencoder(Autoencoder):
         """The decoder, with its denoiser."""
         return cast("DiffusionDecoder", self.decoder)
 
-    def measure_denoising(
-        self, output: Reconstruction, batch: TokenBatch, seed: int
-    ) -> Denoising:
+    def measure_denoising(self, output: Reconstruction, batch: TokenBatch, seed: int) -> Denoising:
         """Return how well the denoiser does on each token at a random time.
 
         Args:

@@ -1,8 +1,7 @@
 """What a denoiser may predict, how that turns into clean values and noise, and what its error weighs."""
 
-from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -19,25 +18,26 @@ class Denoised(NamedTuple):
     noise: Float[Tensor, "P F"]
 
 
+@runtime_checkable
 class Prediction(Protocol):
     """One way to say what noisy values are made of."""
 
-    @abstractmethod
     def make_target(
         self, clean: Float[Tensor, "P F"], noise: Float[Tensor, "P F"], level: NoiseLevel
     ) -> Float[Tensor, "P F"]:
         """Return what is to be predicted."""
+        ...
 
-    @abstractmethod
     def read(self, predicted: Float[Tensor, "P F"], noisy: Float[Tensor, "P F"], level: NoiseLevel) -> Denoised:
         """Return what a prediction says of the noisy values."""
+        ...
 
-    @abstractmethod
     def weigh(self, level: NoiseLevel, most_snr: float) -> Float[Tensor, "#P 1"]:
         """Return the weight of the squared error at a level: that of the clean values by min(SNR, most_snr).
 
         Source: Hang et al., arXiv:2303.09556, sec. 3.4.
         """
+        ...
 
 
 class VPrediction:

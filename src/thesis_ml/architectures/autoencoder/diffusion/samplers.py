@@ -1,6 +1,7 @@
 """From noise to values in a few steps: deterministic (DDIM), or with fresh noise in each step (ancestral)."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Literal, NamedTuple
 
 from jaxtyping import Float
@@ -53,7 +54,7 @@ def iterate_samples(sampler: Sampler, denoise: Denoise, draw_noise: DrawNoise) -
             yield found.clean
             return
         following = read_level(sampler.schedule, _read_time(number + 1, sampler.n_steps, values))
-        values = _step(found, level, following, SHARES_OF_NOISE[sampler.name], lambda n=number + 1: draw_noise(n))
+        values = _step(found, level, following, SHARES_OF_NOISE[sampler.name], partial(draw_noise, number + 1))
         yield values
 
 
