@@ -1,8 +1,8 @@
 """What the loop diffusion_ae buys on the sample's test split, beside required numbers, and what it costs beside ae.
 
-Each setting trains with both loops for 20 epochs from each seed; samples are compared with the answer of the head of
+Each setting trains with both loops for 10 epochs from each seed; samples are compared with the answer of the head of
 the same model, with the run of ae and with the truth. `--folder` keeps the runs, so that a second start goes on where
-the first one ended; a run takes about two minutes. `--quick` trains one small epoch of each setting and checks nothing.
+the first one ended; a run takes about a minute. `--quick` trains one small epoch of each setting and checks nothing.
 """
 
 import argparse
@@ -48,7 +48,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "fsq 8x8x8": ("phase1/latent_space=fsq",),
 }
 SEEDS = (0, 1, 2)
-N_EPOCHS = 20
+N_EPOCHS = 10
 TYPES_BETA = 0
 STEPS = (1, 2, 5, 10, 20, 50)
 N_MEAN = 8

@@ -14,6 +14,8 @@ NOT_GROUPS = ("train.yaml", "report/")
 
 TABLE_CONFIGS = ("loop/test_mlp.yaml", "general/trainer/test_mlp.yaml")
 """What only the loop `test_mlp` composes."""
+DIFFUSION_CONFIGS = ("loop/diffusion_ae.yaml", "phase1/decoder/diffusion.yaml", "phase1/trainer/diffusion.yaml")
+"""What only the loop `diffusion_ae` takes."""
 
 KEY_WITH_VALUE = re.compile(r"^\s*(?P<key>[\w/]+):\s*[^\s#]")
 SELF_EXPLAINING = ("name", "defaults")
@@ -54,12 +56,15 @@ def test_component_config_starts_with_its_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in FILES if not name.startswith(NOT_GROUPS)])
 def test_config_composes_and_parses(name: str, compose_cfg) -> None:
+    from thesis_ml.training_loops.diffusion_autoencoder import parse_diffusion
     from thesis_ml.training_loops.experiment import parse_experiment
     from thesis_ml.training_loops.table_experiment import parse_table_experiment
 
     is_of_tables = name in TABLE_CONFIGS
     parse = parse_table_experiment if is_of_tables else parse_experiment
     loop = ["loop=test_mlp"] if is_of_tables and name != "loop/test_mlp.yaml" else []
+    if name in DIFFUSION_CONFIGS:
+        parse, loop = parse_diffusion, ["loop=diffusion_ae"] * (name != "loop/diffusion_ae.yaml")
 
     config = parse(compose_cfg(*loop, choose_option(name)))
 

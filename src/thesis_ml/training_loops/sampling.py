@@ -114,7 +114,7 @@ class SampleMeter:
         is_shown = (split.lengths >= LEAST_SHOWN_TOKENS).nonzero()[:1, 0]
         for batch, output in self._iterate(select_events(split, is_shown)):
             steps = [self._decode(step) for step in self.model.iterate_sample(output, batch, self.seed)]
-            shown = np.linspace(0, len(steps) - 1, N_SHOWN).round().astype(int)
+            shown = np.unique(np.linspace(0, len(steps) - 1, N_SHOWN).round().astype(int))
             kept = slice(MOST_SHOWN_TOKENS)
             return {
                 STRIP: np.stack([steps[number][kept] for number in shown]),

@@ -123,6 +123,7 @@ def test_help_shows_the_loops_that_exist_and_the_values_of_this_command(outcomes
 
     assert re.search(r"^  loop +ae\*", text, re.MULTILINE)
     assert "gan_ae" not in text
+    assert re.search(r"^  loop .*\bdiffusion_ae\b", text, re.MULTILINE)
     assert re.search(r"^  phase1\.trainer\.epochs=10 +passes over the training split", text, re.MULTILINE)
     assert "outputs/multiruns/exp_YYYYMMDD-HHMMSS_<name>/" in text
     assert len(re.findall(r"^  [\w.]+=", text, re.MULTILINE)) == 10
