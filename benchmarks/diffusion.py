@@ -279,7 +279,7 @@ def measure_table(arguments: argparse.Namespace, folder: Path) -> dict[str, list
             table[name].append(measure_setting((*SETTINGS[name], *mine), place, split))
         print(describe_row(name, table[name]), flush=True)
         print(f"  one sample over ae: {fmean(run['sample over ae'] for run in table[name]):.3f}", flush=True)
-    for name in arguments.settings:
+    for name in arguments.settings[: 1 if arguments.quick else None]:
         print(f"\n{name}\n| steps | one sample over head | mean of 8 | zero noise | events/s |\n|{' --- |' * 5}")
         measure_steps(folder / f"{name} seed {arguments.seeds[0]}".replace(" ", "_"), split)
     return table

@@ -50,8 +50,8 @@ class SampleErrors:
     n_values: int = 0
 
     def add(self, samples: Float[Tensor, "S P F"], true: Float[Tensor, "P F"]) -> None:
-        self.single += float((samples - true).square().sum(dtype=torch.float64)) / samples.shape[0]
-        self.mean += float((samples.mean(dim=0) - true).square().sum(dtype=torch.float64))
+        self.single += float((samples - true).square().sum()) / samples.shape[0]
+        self.mean += float((samples.mean(dim=0) - true).square().sum())
         self.n_values += true.numel()
 
     def finish(self) -> dict[str, float]:
@@ -104,7 +104,7 @@ class SampleMeter:
         for batch, output in self._iterate(split):
             found = self.model.measure_denoising(output, batch, self.seed)
             bins = (found.time * N_TIME_BINS).long().clamp(max=N_TIME_BINS - 1).cpu()
-            sums += torch.bincount(bins, found.squares.double().cpu(), minlength=N_TIME_BINS)
+            sums += torch.bincount(bins, found.squares.cpu().double(), minlength=N_TIME_BINS)
             counts += torch.bincount(bins, minlength=N_TIME_BINS)
         return np.asarray((sums / counts).numpy())
 
