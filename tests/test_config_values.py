@@ -88,7 +88,7 @@ WRONG: Mapping[str, tuple[str, ...]] = {
     "logging.moments": ("[on_epoch_start]", "on_test_end", "null", "[5]"),
     **{
         f"logging.families.{name}": SWITCH
-        for name in ("losses", "metrics", "recon", "codebook", "latency", "adversarial")
+        for name in ("losses", "metrics", "recon", "codebook", "latency", "adversarial", "diffusion")
     },
     "logging.tracker": NAMES,
     "phase1.encoder.enc_hidden": WIDTHS,
@@ -110,6 +110,16 @@ WRONG: Mapping[str, tuple[str, ...]] = {
     "phase1.decoder.globals_beta": ("-1", *REAL, "null"),
     "phase1.decoder.globals_shape_latents": SWITCH,
     "phase1.decoder.types_beta": ("-1", *REAL, "null"),
+    "phase1.decoder.denoiser_hidden": ("[]", *WIDTHS),
+    "phase1.decoder.shapes_latents": SWITCH,
+    "phase1.decoder.diffusion_beta": ("0", "-1", *REAL, "null"),
+    "phase1.decoder.schedule": NAMES,
+    "phase1.decoder.prediction": NAMES,
+    "phase1.decoder.min_snr": ("0", "-1", *REAL),
+    "phase1.decoder.resolution": ("0", "-1", *REAL, "null"),
+    "phase1.decoder.sampler": NAMES,
+    "phase1.decoder.n_steps": (*COUNT, "1001", "null"),
+    "phase1.decoder.reports_use": NAMES,
     "phase1.latent_space.latent_dim": WIDTH,
     "phase1.latent_space.codebook_size": (*COUNT, "1048577", "null"),
     "phase1.latent_space.beta": ("-0.1", *REAL, "null"),
@@ -143,6 +153,7 @@ WRONG: Mapping[str, tuple[str, ...]] = {
     "phase1.critic.n_layers": (*COUNT, "101", "null"),
     "phase1.critic.n_heads": ("3", "128", *COUNT, "null"),
     "phase1.critic.activation": NAMES,
+    "phase1.trainer.sample_every": (*COUNT, "null"),
     "resume": ("[1]", "{a:1}", "outputs/runs/x"),
     "name": ("[1]", "{a:1}"),
     **{f"data.synthetic.{name}": (*COUNT, "10000001", "null") for name in ("n_train", "n_val", "n_test")},
@@ -173,6 +184,19 @@ CONTEXT_KEYS: Mapping[str, tuple[str, ...]] = {
     "transformer": ("hidden_dim", "n_layers", "n_heads", "ff_hidden", "pair_bias"),
 }
 """Keys that one family of encoders, or of encoders and decoders, has."""
+DENOISER_KEYS = (
+    "denoiser_hidden",
+    "shapes_latents",
+    "diffusion_beta",
+    "schedule",
+    "prediction",
+    "min_snr",
+    "resolution",
+    "sampler",
+    "n_steps",
+    "reports_use",
+)
+"""Keys that only the decoder of the loop `diffusion_ae` has."""
 
 ADVERSARIAL_KEYS = ("adversarial", "adaptive_weight", "feature_matching", "critic_", "gradient_penalty")
 ATTENTION_KEYS = ("hidden_dim", "n_layers", "n_heads", "ff_hidden")
@@ -185,6 +209,8 @@ STARTS: Mapping[str, tuple[str, ...]] = {
         for name, keys in CONTEXT_KEYS.items()
         for key in keys
     },
+    **{f"phase1.decoder.{key}": ("loop=diffusion_ae",) for key in DENOISER_KEYS},
+    "phase1.trainer.sample_every": ("loop=diffusion_ae",),
     "phase1.loss.epsilon": ("phase1/loss=sinkhorn",),
     "phase1.loss.n_iterations": ("phase1/loss=sinkhorn",),
     "data.synthetic": ("data=synthetic",),

@@ -19,6 +19,9 @@ LOOP_OF = {
     "phase1/trainer/adversarial.yaml": "gan_ae",
     "phase1/critic/deepsets.yaml": "gan_ae",
     "phase1/critic/transformer.yaml": "gan_ae",
+    "loop/diffusion_ae.yaml": "diffusion_ae",
+    "phase1/decoder/diffusion.yaml": "diffusion_ae",
+    "phase1/trainer/diffusion.yaml": "diffusion_ae",
 }
 """The loop that reads a file; all others are read by `ae`."""
 

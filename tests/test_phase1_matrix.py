@@ -17,9 +17,10 @@ from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.training_loops.autoencoder import AutoencoderTask
+from thesis_ml.training_loops.diffusion_autoencoder import DiffusionTask
 from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.training_loops.optimisation import Optimisation
-from thesis_ml.training_loops.trainer import TrainerConfig
+from thesis_ml.training_loops.trainer import DiffusionTrainerConfig, TrainerConfig
 
 pytestmark = pytest.mark.slow
 
@@ -29,6 +30,7 @@ AT_MOST = 0.9
 """Share of the first loss that is left after that many steps on one batch."""
 
 TRAINER = TrainerConfig(epochs=1000, lr=2e-3, schedule="constant", warmup_epochs=0.0)
+DENOISING_TRAINER = DiffusionTrainerConfig(epochs=1000, lr=2e-3, schedule="constant", warmup_epochs=0.0)
 MODEL_GROUPS = ("encoder", "decoder", "latent_space")
 PLAIN = {"encoder": "mlp", "decoder": "mlp", "latent_space": "none", "loss": "mse"}
 
@@ -62,9 +64,12 @@ def train_steps(
     """Train the real task on one batch with the values of the yaml files, but for `options` of some groups."""
     groups = {group: {**read_option(group, name), **options.get(group, {})} for group, name in (PLAIN | names).items()}
     phase1 = parse_model(groups, "phase1")
-    config = ExperimentConfig("ae", DataConfig(), phase1, TRAINER, LoggingConfig(), run_dir=None)
+    loop, kind, trainer = ("ae", AutoencoderTask, TRAINER)
+    if phase1.decoder.name == "diffusion":
+        loop, kind, trainer = ("diffusion_ae", DiffusionTask, DENOISING_TRAINER)
+    config = ExperimentConfig(loop, DataConfig(), phase1, trainer, LoggingConfig(), run_dir=None)
     torch.manual_seed(0)
-    task = AutoencoderTask(build_model(phase1, data.dims), data, config)
+    task = kind(build_model(phase1, data.dims), data, config)
     optimisation = Optimisation(task, TRAINER, 1)
     touched: set[int] = set()
     for weights in task.model.parameters():

@@ -3,6 +3,7 @@
 import pytest
 
 from thesis_ml.errors import ConfigError
+from thesis_ml.training_loops.diffusion_autoencoder import parse_diffusion
 from thesis_ml.training_loops.experiment import parse_experiment
 
 SETS = ("chamfer", "sinkhorn")
@@ -46,3 +47,48 @@ def test_combination_without_a_meaning_is_refused(compose_cfg, overrides: str, m
 )
 def test_combination_that_means_something_is_let_pass(compose_cfg, overrides: str) -> None:
     parse_experiment(compose_cfg(*overrides.split()))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        *((f"phase1/loss={name}", rf"phase1\.loss: '{name}' lets .* use phase1/loss=mse or huber") for name in SETS),
+        ("data.phi=wrapped", r"data\.phi: 'wrapped' is a circle cut open, .* use data\.phi=cos_sin"),
+        ("phase1/decoder=mlp", r"phase1\.decoder: 'mlp' has no denoiser, .* use phase1/decoder=diffusion, or loop=ae"),
+        ("phase1.trainer.monitor=rec_mse_sample", r"phase1\.trainer\.monitor: unknown 'rec_mse_sample'; available"),
+    ],
+)
+def test_what_cannot_be_denoised_is_refused(compose_cfg, overrides: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        parse_diffusion(compose_cfg("loop=diffusion_ae", *overrides.split()))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        "phase1/loss=huber phase1/encoder=transformer phase1/latent_space=kl",
+        "data.features=[E,pt] data.phi=wrapped",
+        "phase1/trainer=ae data.n_tokens=1",
+        "phase1.trainer.monitor=diffusion",
+    ],
+)
+def test_what_can_be_denoised_is_let_pass(compose_cfg, overrides: str) -> None:
+    parse_diffusion(compose_cfg("loop=diffusion_ae", *overrides.split()))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            "phase1/decoder=diffusion",
+            r"phase1\.decoder: 'diffusion' .* only loop=diffusion_ae trains; use that loop, or",
+        ),
+        (
+            "phase1/trainer=diffusion",
+            r"phase1\.trainer: 'diffusion' belongs to loop=diffusion_ae; use phase1/trainer=ae",
+        ),
+    ],
+)
+def test_what_belongs_to_the_denoiser_is_refused_in_other_loops(compose_cfg, overrides: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        parse_experiment(compose_cfg(overrides))

@@ -87,6 +87,15 @@ CASES = {
         "phase1.encoder.dropout=0.2",
         "phase1.trainer.accumulate=3",
     ),
+    "diffusion, averaged, accumulated": (
+        *REVIVAL,
+        "loop=diffusion_ae",
+        "phase1.decoder.denoiser_hidden=[16]",
+        "phase1.decoder.sampler=ancestral",
+        "phase1.decoder.n_steps=2",
+        "phase1.trainer.accumulate=3",
+        "phase1.trainer.sample_every=2",
+    ),
     "table of two classes, averaged": (*TABLE, "task=binary", "general.trainer.average_decay=0.999"),
     "table with dropout, 2 threads, accumulated": (
         *TABLE,

@@ -61,13 +61,13 @@ def test_a_sweep_shows_the_job_that_failed_and_finishes_the_others(tmp_path: Pat
 
 
 def test_wrong_input_found_by_a_loop_is_one_message_and_leaves_nothing(tmp_path: Path) -> None:
-    lines = [["data.path=nowhere.h5"], ["loop=diffusion_ae"], ["phase1.trainer.device=cuda"]]
+    lines = [["data.path=nowhere.h5"], ["loop=gan"], ["phase1.trainer.device=cuda"]]
 
-    missing, planned, no_device = run_commands(tmp_path, lines, variables={"CUDA_VISIBLE_DEVICES": ""})
+    missing, unknown, no_device = run_commands(tmp_path, lines, variables={"CUDA_VISIBLE_DEVICES": ""})
 
-    assert [missing.exit_code, planned.exit_code, no_device.exit_code] == [2, 2, 2]
+    assert [missing.exit_code, unknown.exit_code, no_device.exit_code] == [2, 2, 2]
     assert re.fullmatch(r"error: nowhere\.h5: no such file; .*\n", missing.stderr)
-    assert re.fullmatch(r"error: loop: .*available: ae, gan_ae, test_mlp\n", planned.stderr)
+    assert re.fullmatch(r"error: loop: .*available: ae, diffusion_ae, gan_ae, test_mlp\n", unknown.stderr)
     assert re.fullmatch(r"error: phase1\.trainer\.device: 'cuda' is not available here; .*\n", no_device.stderr)
     assert no_device.stdout == ""
     assert list((tmp_path / "outputs/runs").iterdir()) == []

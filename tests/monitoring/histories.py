@@ -33,7 +33,7 @@ def make_history(n_epochs: int = 3, *, n_codes: int = 64, is_tested: bool = True
         return build_history(epochs)
     counts = np.round(4e4 * noise.dirichlet(np.full(n_codes, 1.5))).astype(np.int64)
     test = make_metrics(n_epochs - 1, n_codes, 1.05, "test")
-    arrays = {"test_codes": counts, **make_histograms("test")}
+    arrays = {"test_codes": counts, **make_histograms("test"), **make_denoising("test")}
     return build_history(epochs, best_epoch=n_epochs - 1, test=test, arrays=arrays)
 
 
@@ -51,6 +51,19 @@ def make_histograms(split: str, features: Iterable[str] = FEATURES) -> dict[str,
             f"{split}_hist_{feature}_residual": bell,
         }
     return arrays
+
+
+def make_denoising(split: str) -> dict[str, np.ndarray]:
+    """Return what a diffusion autoencoder leaves of its samples, as arrays.npz holds it."""
+    noise = np.random.default_rng(11)
+    true = noise.normal(size=(5, len(FEATURES)))
+    return {
+        f"{split}_denoising": np.linspace(0.5, 0.9, 10),
+        **{f"{split}_ranks_{feature}": noise.integers(80, 120, 17) for feature in FEATURES},
+        f"{split}_strip": true + 0.2 * noise.normal(size=(5, *true.shape)),
+        f"{split}_strip_true": true,
+        f"{split}_strip_rec": true + 0.05,
+    }
 
 
 def make_metrics(epoch: int, n_codes: int, factor: float, split: str) -> dict[str, float]:
@@ -74,6 +87,8 @@ def make_metrics(epoch: int, n_codes: int, factor: float, split: str) -> dict[st
         "adversarial": 0.1 + 0.4 * fall,
         "feature_matching": 0.004 + 0.2 * fall,
     }
+    if split != "train" and epoch % 2 == 0:
+        metrics |= {"rec_mse_sample": 1.8 * metrics["rec_mse"], "rec_mse_mean8": 1.1 * metrics["rec_mse"]}
     if split == "train":
         learning_rate = 1e-3 * 0.5 * (1 + math.cos(math.pi * min(epoch / 20, 1)))
         gradients = {"adversarial_weight": 3e-4, "gradient_norm_rec": 0.05, "gradient_norm_adversarial": 14.0}

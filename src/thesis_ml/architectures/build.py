@@ -9,6 +9,7 @@ from torch import nn
 from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECKS
 from thesis_ml.architectures.autoencoder.decoders import DECODERS
+from thesis_ml.architectures.autoencoder.diffusion.model import DiffusionAutoencoder
 from thesis_ml.architectures.autoencoder.encoders import ENCODERS
 from thesis_ml.architectures.autoencoder.losses import LOSSES
 from thesis_ml.config import parse_choice
@@ -46,7 +47,8 @@ def build_model(config: ModelConfig, dims: DataDims) -> Autoencoder:
     encoder = ENCODERS[config.encoder.name](config.encoder, dims, latent_dim)
     bottleneck = BOTTLENECKS[config.latent_space.name](config.latent_space)
     decoder = DECODERS[config.decoder.name](config.decoder, dims, latent_dim)
-    return Autoencoder(encoder, bottleneck, decoder)
+    kind = DiffusionAutoencoder if config.decoder.name == "diffusion" else Autoencoder
+    return kind(encoder, bottleneck, decoder)
 
 
 def build_loss(config: ModelConfig, dims: DataDims) -> nn.Module:

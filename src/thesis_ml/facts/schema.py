@@ -31,6 +31,15 @@ DATA_WAIT = "data_wait_s"
 TYPE_CONFUSION, TYPE_NAMES = "type_confusion", "type_names"
 """Arrays: `<split>_type_confusion` counts objects by true (row) and predicted type (column), which are named."""
 
+SAMPLE_ERROR, MEAN_ERROR = "rec_mse_sample", "rec_mse_mean8"
+COVERAGE_PREFIX = "coverage68_"
+"""Numbers of a loop that draws samples: errors of one and of the mean of 8, and what their 68% intervals cover."""
+
+DENOISING, RANKS_PREFIX = "denoising", "ranks_"
+STRIP, STRIP_TRUE, STRIP_REC = "strip", "strip_true", "strip_rec"
+"""Arrays, after `<split>_`: errors of a denoiser by time, ranks of the truth among samples, and one event on its way
+from noise to a sample, with its truth and its reconstruction."""
+
 EPOCH_FIELDS = ("step", "epoch_time_s", "total_time_s", "throughput", "max_memory_mib")
 SCALARS_HEADER = (
     "epoch",

@@ -28,6 +28,7 @@ class FamilySwitches:
     codebook: bool = True
     latency: bool = True
     adversarial: bool = True
+    diffusion: bool = True
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,10 @@ class RunArrays:
         if TYPE_CONFUSION in counts:
             self._arrays[TYPE_NAMES] = np.array(self._type_names)
 
+    def add_named(self, split: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Add what a task measured of `split`."""
+        self._arrays |= {f"{split}_{name}": values for name, values in arrays.items()}
+
     def to_dict(self) -> dict[str, np.ndarray]:
         """Return all arrays by the names that FACTS_SYSTEM.md lists."""
         return dict(self._arrays)

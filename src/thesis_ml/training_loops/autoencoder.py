@@ -52,12 +52,12 @@ class AutoencoderTask:
         self.optimizers: Mapping[str, Optimizer] = {"main": self.optimizer}
 
     def train_step(self, batch: TokenBatch, apply_gradients: ApplyGradients) -> StepResult:
-        step = self.compare(batch, self.weigh_terms(apply_gradients.progress))
+        step = self.compare(self.model(batch), batch, self.weigh_terms(apply_gradients.progress))
         apply_gradients(step.loss, self.optimizer)
         return step
 
     def eval_step(self, batch: TokenBatch) -> StepResult:
-        return self.compare(batch, self.weights)
+        return self.compare(self.model(batch), batch, self.weights)
 
     def finish_epoch(self, sums: EpochSums) -> dict[str, float]:
         """Return the loss with its final weights, and how the codes were used."""
@@ -70,9 +70,8 @@ class AutoencoderTask:
         """Return the weight of each term after `progress` epochs, a part of one included."""
         return {**self.weights, **self.model.traits.weigh_losses(progress)}
 
-    def compare(self, batch: TokenBatch, weights: Mapping[str, float]) -> StepResult:
-        """Reconstruct a batch and return its terms and, as `loss`, their weighted sum."""
-        output: Reconstruction = self.model(batch)
+    def compare(self, output: Reconstruction, batch: TokenBatch, weights: Mapping[str, float]) -> StepResult:
+        """Return the terms of a reconstruction, as `loss` their weighted sum, and all that is measured of it."""
         token_terms = {
             "rec_tokens": self.feature_loss(output.features, batch.features, batch.lengths),
             **output.latent.losses,

@@ -30,7 +30,7 @@ from thesis_ml.training_loops.optimisation import Optimisation
 from thesis_ml.training_loops.recording import LEARNING_RATE, Start, check_monitor, list_metric_names, open_run_recorder
 from thesis_ml.training_loops.resume import find_finished, resume_training
 from thesis_ml.training_loops.tally import EpochTally, ResidualTally, TimedBatches
-from thesis_ml.training_loops.task import StepResult, Task, WatchfulTask
+from thesis_ml.training_loops.task import MeasuresSplits, StepResult, Task, WatchfulTask
 from thesis_ml.training_loops.trainer import TrainerConfig
 from thesis_ml.utils.checkpoints import link_model, save_checkpoint
 from thesis_ml.utils.devices import choose_device, read_max_memory_mib
@@ -315,7 +315,19 @@ class Training:
         refuse_bad_numbers(numbers, f"epoch {self.epoch}, {split} split")
         if arrays is not None:
             arrays.add_split(split, residuals, tally.counts)
-        return {**numbers, **residuals.finish()}
+        return {**numbers, **residuals.finish(), **self._measure_split(split, stops, arrays)}
+
+    def _measure_split(self, split: str, stops: StopRequests, arrays: RunArrays | None) -> dict[str, float]:
+        """Return what the task itself measures of a split, where it does, and add its arrays."""
+        if not isinstance(self.task, MeasuresSplits):
+            return {}
+        epoch = self.epoch if arrays is None else None
+        with self._autocast():
+            measured = self.task.measure_split(split, self.splits[split], epoch=epoch, check_stops=stops.check)
+        if arrays is not None:
+            arrays.add_named(split, measured.arrays)
+        refuse_bad_numbers(dict(measured.numbers), f"epoch {self.epoch}, {split} split")
+        return dict(measured.numbers)
 
     def _measure_compression(self, test: Mapping[str, float], arrays: RunArrays) -> dict[str, float]:
         """Return what a token costs in bits; nothing of a task that compresses none."""

@@ -12,14 +12,17 @@ from omegaconf import DictConfig, OmegaConf
 from thesis_ml.architectures.autoencoder.base import BottleneckConfig
 from thesis_ml.architectures.autoencoder.kinematics import require_features
 from thesis_ml.architectures.build import ModelConfig, describe_copying, parse_model
-from thesis_ml.architectures.combinations import refuse_combinations
+from thesis_ml.architectures.combinations import refuse_combinations, refuse_other_decoders
 from thesis_ml.config import parse_config, require, to_plain
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.tokens import fingerprint_data
 from thesis_ml.errors import ConfigError
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.monitoring.trackers import refuse_missing_packages
+from thesis_ml.training_loops.loop_keys import LOOPS_OF_TRAINERS
 from thesis_ml.training_loops.trainer import TrainerConfig
+
+DIFFUSION_LOOP = "diffusion_ae"
 
 
 @dataclass(frozen=True)
@@ -69,14 +72,17 @@ class ExperimentConfig:
         return plain
 
 
-def parse_experiment(cfg: DictConfig, trainer_kind: type[TrainerConfig] = TrainerConfig) -> ExperimentConfig:
+def parse_experiment(
+    cfg: DictConfig, *, loop: str = "ae", trainer_kind: type[TrainerConfig] = TrainerConfig
+) -> ExperimentConfig:
     """Return the typed configuration of the loops on particle tokens.
 
     Groups that it does not read may be composed for other loops; the command refuses those that a user overrode.
 
     Args:
         cfg: The composed configuration.
-        trainer_kind: What `phase1.trainer` holds.
+        loop: Name of the loop where no command chose one.
+        trainer_kind: What the loop asks of `phase1.trainer`.
 
     Raises:
         ConfigError: A key is unknown, or a value is missing or wrong.
@@ -92,11 +98,13 @@ def parse_experiment(cfg: DictConfig, trainer_kind: type[TrainerConfig] = Traine
     model = parse_model(phase1, "phase1")
     check_needed_features(model, data)
     refuse_combinations(model, data)
+    refuse_other_decoders(model, denoises=loop == DIFFUSION_LOOP)
+    _refuse_other_trainers(phase1.get("trainer"), trainer_kind)
     trainer = parse_config(trainer_kind, phase1.get("trainer"), "phase1.trainer")
     _check_warmup(model, trainer)
     start = HydraConfig.get() if HydraConfig.initialized() else None
     return ExperimentConfig(
-        loop=start.runtime.choices.get("loop") or "ae" if start else "ae",
+        loop=start.runtime.choices.get("loop") or loop if start else loop,
         data=data,
         phase1=model,
         trainer=trainer,
@@ -116,6 +124,16 @@ def check_needed_features(model: ModelConfig, data: DataConfig) -> None:
     for group in fields(model):
         needed = getattr(getattr(model, group.name), "needed_features", ())
         require_features(data.features, needed, f"phase1.{group.name}")
+
+
+def _refuse_other_trainers(values: Any, kind: type[TrainerConfig]) -> None:
+    """Refuse the options of a trainer whose keys another loop reads; those of `ae` are options of every loop."""
+    name = values.get("name") if isinstance(values, Mapping) else None
+    loop = LOOPS_OF_TRAINERS.get(str(name))
+    if loop is not None and name != kind.name:
+        raise ConfigError(
+            f"phase1.trainer: {name!r} belongs to loop={loop}; use phase1/trainer={kind.name} or that loop"
+        )
 
 
 def read_job_number() -> str:

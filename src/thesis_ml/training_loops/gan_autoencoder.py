@@ -71,7 +71,7 @@ class GanTask:
 
     def train_step(self, batch: TokenBatch, apply_gradients: ApplyGradients) -> StepResult:
         progress = apply_gradients.progress
-        step = self.autoencoder.compare(batch, self.autoencoder.weigh_terms(progress))
+        step = self.autoencoder.compare(self.model(batch), batch, self.autoencoder.weigh_terms(progress))
         assert step.features is not None
         metrics = {**step.metrics, **self._train_critic(batch, step.features.detach(), apply_gradients)}
         loss = step.loss

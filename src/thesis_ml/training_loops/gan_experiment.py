@@ -81,12 +81,12 @@ def parse_gan(cfg: DictConfig) -> GanConfig:
     Raises:
         ConfigError: A key or value is wrong, or the monitored number does not exist.
     """
-    base = parse_experiment(cfg, AdversarialTrainerConfig)
+    base = parse_experiment(cfg, loop=LOOP, trainer_kind=AdversarialTrainerConfig)
     kinds = {name: kind.Config for name, kind in CRITICS.items()}
     chosen = OmegaConf.to_container(cfg.phase1, resolve=True)
     assert isinstance(chosen, dict)
     critic: Any = parse_choice(kinds, chosen.get("critic"), "phase1.critic")
-    config = GanConfig(**{**vars(base), "loop": LOOP, "critic": critic})
+    config = GanConfig(**{**vars(base), "critic": critic})
     unmeasured = list_unmeasured(config)
     names = [name for name in list_metric_names(AutoencoderTask, config.data.features) if name not in unmeasured]
     check_monitor(config.trainer.monitor, f"{config.trainer_key}.monitor", [*names, *JUDGED])

@@ -19,6 +19,7 @@ TOKEN_KEYS = (
 LOOP_KEYS: Mapping[str, tuple[str, ...]] = {
     "ae": TOKEN_KEYS,
     "gan_ae": (*TOKEN_KEYS, "phase1.critic"),
+    "diffusion_ae": TOKEN_KEYS,
     "test_mlp": ("general.model", "general.trainer", "logging", "task"),
 }
 """A key stands for all that lies below it. A loop that is not here reads its raw configuration: any key is its own."""
@@ -30,7 +31,8 @@ TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """What each task of the loop `test_mlp` reads beside that."""
 
-PLANNED_LOOPS = ("diffusion_ae",)
+LOOPS_OF_TRAINERS: Mapping[str, str] = {"adversarial": "gan_ae", "diffusion": "diffusion_ae"}
+"""The options of `phase1/trainer` whose keys one loop alone reads."""
 
 MOVED_KEYS: Mapping[str, str] = {
     "phase1.model": "phase1.encoder and phase1.decoder",
@@ -45,11 +47,6 @@ MOVED_KEYS: Mapping[str, str] = {
 def list_read_keys(loop: str, task: object) -> tuple[str, ...]:
     """Return what `loop` reads with the `task` that the configuration chooses."""
     return (*LOOP_KEYS[loop], *(TABLE_KEYS.get(str(task), ()) if loop == "test_mlp" else ()))
-
-
-def describe_planned(loop: str) -> str:
-    """Return the message for a loop that is not there yet."""
-    return f"loop: {loop!r} is planned but does not exist yet; available: {', '.join(LOOP_KEYS)}"
 
 
 def is_below(key: str, parents: tuple[str, ...]) -> bool:

@@ -1,15 +1,17 @@
 """What a training loop hands to the engine: the contract of a task and of one step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from thesis_ml.architectures.autoencoder.base import Decoded, Latent
 from thesis_ml.data.batch import TokenBatch
+from thesis_ml.data.splits import TokenSplit
 from thesis_ml.facts.schema import Matching
 
 
@@ -157,4 +159,30 @@ class WatchfulTask(Protocol):
 
     def find_troubles(self, epoch: int, train: Mapping[str, float], val: Mapping[str, float]) -> Sequence[str]:
         """Return what the user should know after epoch `epoch`, each kind of trouble once in a run."""
+        ...
+
+
+@dataclass(frozen=True)
+class SplitMeasurement:
+    """What a task measures of a split beside its steps: numbers to record, and arrays for figures by name."""
+
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@runtime_checkable
+class MeasuresSplits(Protocol):
+    """A task that measures what the steps of an evaluation cannot give, such as several answers to each event."""
+
+    def measure_split(
+        self, name: str, split: TokenSplit, *, epoch: int | None, check_stops: Callable[[], None]
+    ) -> SplitMeasurement:
+        """Return what is measured once all steps of an evaluation are done; its numbers are among `metric_names`.
+
+        Args:
+            name: Of the split.
+            split: Its events, on the device of the models.
+            epoch: The epoch that is over, from 0; None for the evaluation of the best weights.
+            check_stops: To be called between batches; it raises when the run is to stop.
+        """
         ...

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from thesis_ml.cli.exit_codes import run_command
@@ -15,8 +14,6 @@ from thesis_ml.cli.train.help_text import register_help_resolver
 from thesis_ml.cli.train.jobs import TrainFunction, run_job
 from thesis_ml.cli.train.resume import expand_resume
 from thesis_ml.cli.train.sweeps import print_job_table
-from thesis_ml.errors import ConfigError
-from thesis_ml.training_loops.loop_keys import PLANNED_LOOPS, describe_planned
 from thesis_ml.utils.paths import find_configs
 
 
@@ -32,25 +29,27 @@ def _gan_ae(cfg: DictConfig) -> dict[str, Any]:
     return train(cfg)
 
 
+def _diffusion_ae(cfg: DictConfig) -> dict[str, Any]:
+    from thesis_ml.training_loops.diffusion_autoencoder import train
+
+    return train(cfg)
+
+
 def _test_mlp(cfg: DictConfig) -> dict[str, Any]:
     from thesis_ml.training_loops.simple_mlp import train
 
     return train(cfg)
 
 
-def _not_there_yet(cfg: DictConfig) -> dict[str, Any]:
-    raise ConfigError(describe_planned(HydraConfig.get().runtime.choices["loop"]))
-
-
 DISPATCH: Mapping[str, TrainFunction] = {
     "ae": _ae,
     "gan_ae": _gan_ae,
+    "diffusion_ae": _diffusion_ae,
     "test_mlp": _test_mlp,
-    **dict.fromkeys(PLANNED_LOOPS, _not_there_yet),
 }
 
 register_folder_resolvers()
-register_help_resolver([name for name in DISPATCH if name not in PLANNED_LOOPS])
+register_help_resolver(list(DISPATCH))
 
 
 @hydra.main(config_path=str(find_configs()), config_name="train", version_base="1.3")

@@ -21,10 +21,8 @@ from thesis_ml.training_loops.loop_keys import (
     COMMAND_KEYS,
     LOOP_KEYS,
     MOVED_KEYS,
-    PLANNED_LOOPS,
     TABLE_KEYS,
     describe_moved,
-    describe_planned,
     is_below,
     list_read_keys,
 )
@@ -49,6 +47,12 @@ def _parse_gan(cfg: DictConfig) -> Any:
     return parse_gan(cfg)
 
 
+def _parse_diffusion(cfg: DictConfig) -> Any:
+    from thesis_ml.training_loops.diffusion_autoencoder import parse_diffusion
+
+    return parse_diffusion(cfg)
+
+
 def _parse_tables(cfg: DictConfig) -> Any:
     from thesis_ml.training_loops.simple_mlp import parse_tables
 
@@ -58,6 +62,7 @@ def _parse_tables(cfg: DictConfig) -> Any:
 PARSERS: Mapping[str, ParseFunction] = {
     "ae": _parse_autoencoder,
     "gan_ae": _parse_gan,
+    "diffusion_ae": _parse_diffusion,
     "test_mlp": _parse_tables,
 }
 """How the loops of `LOOP_KEYS` parse their configuration; a loop without an entry reads its own keys."""
@@ -98,9 +103,7 @@ def check_job(config: DictConfig, number: int = 0) -> None:
     with _pretend_to_run(config, number) as cfg:
         start = HydraConfig.get()
         loop = start.runtime.choices.get("loop") or ""
-        if loop in PLANNED_LOOPS:
-            raise ConfigError(describe_planned(loop))
-        choose(loop, {name: train for name, train in _list_loops().items() if name not in PLANNED_LOOPS}, "loop")
+        choose(loop, _list_loops(), "loop")
         require(not OmegaConf.is_config(cfg.name), "name", "a text", cfg.name)
         # On the command line it is gone by now: it stands for other arguments.
         require(cfg.resume is None, "resume", "given on the command line, as resume=<run dir>", cfg.resume)

@@ -7,5 +7,6 @@ FAMILIES = {
     "codebook": "thesis_ml.monitoring.families.codebook:draw_codebook",
     "latency": "thesis_ml.monitoring.families.latency:draw_latency",
     "adversarial": "thesis_ml.monitoring.families.adversarial:draw_adversarial",
+    "diffusion": "thesis_ml.monitoring.families.diffusion:draw_diffusion",
 }
 """Where each family is drawn; looked up when its first figure is due, because drawing imports matplotlib."""

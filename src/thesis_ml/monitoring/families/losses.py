@@ -5,18 +5,18 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from thesis_ml.facts.schema import LOSS, History
+from thesis_ml.facts.schema import LOSS, MEAN_ERROR, SAMPLE_ERROR, History
 from thesis_ml.monitoring import io_utils
 
 REC_MSE = "rec_mse"
 TERM_PREFIX = "rec_"
-TERMS = ("commit", "codebook", "kl", "entropy")
+TERMS = ("commit", "codebook", "kl", "entropy", "diffusion")
 """Terms of the objective whose name does not begin with `rec_`; any other name is a metric."""
 
 
 def is_term(name: str) -> bool:
     """Say whether a recorded name is a term of the objective."""
-    return name != REC_MSE and (name.startswith(TERM_PREFIX) or name in TERMS)
+    return name not in (REC_MSE, SAMPLE_ERROR, MEAN_ERROR) and (name.startswith(TERM_PREFIX) or name in TERMS)
 
 
 def draw_losses(history: History) -> Figure | None:

@@ -5,7 +5,7 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from thesis_ml.facts.schema import DATA_WAIT, History
+from thesis_ml.facts.schema import DATA_WAIT, MEAN_ERROR, SAMPLE_ERROR, History
 from thesis_ml.monitoring import io_utils
 from thesis_ml.monitoring.families.adversarial import ADVERSARIAL_METRICS
 from thesis_ml.monitoring.families.codebook import CODEBOOK_METRICS
@@ -36,7 +36,7 @@ def draw_metrics(history: History) -> Figure | None:
 
 def _list_metrics(history: History) -> list[str]:
     names = dict.fromkeys((*history.names("val"), *history.names("train")))
-    elsewhere = (REC_MSE, DATA_WAIT, *CODEBOOK_METRICS, *ADVERSARIAL_METRICS)
+    elsewhere = (REC_MSE, DATA_WAIT, SAMPLE_ERROR, MEAN_ERROR, *CODEBOOK_METRICS, *ADVERSARIAL_METRICS)
     return [
         name for name in names if not (is_term(name) or name in elsewhere or name.startswith(tuple(RESIDUAL_LABELS)))
     ]

@@ -3,13 +3,19 @@
 from collections.abc import Mapping
 
 from thesis_ml.architectures.autoencoder.decoders.deepsets import DeepSetsDecoder
+from thesis_ml.architectures.autoencoder.decoders.diffusion import DiffusionDecoder
 from thesis_ml.architectures.autoencoder.decoders.gnn import GNNDecoder
 from thesis_ml.architectures.autoencoder.decoders.mlp import MLPDecoder
 from thesis_ml.architectures.autoencoder.decoders.transformer import TransformerDecoder
 
-DECODERS: Mapping[str, type[DeepSetsDecoder] | type[GNNDecoder] | type[MLPDecoder] | type[TransformerDecoder]] = {
+DecoderClass = (
+    type[DeepSetsDecoder] | type[DiffusionDecoder] | type[GNNDecoder] | type[MLPDecoder] | type[TransformerDecoder]
+)
+
+DECODERS: Mapping[str, DecoderClass] = {
     "mlp": MLPDecoder,
     "deepsets": DeepSetsDecoder,
     "gnn": GNNDecoder,
+    "diffusion": DiffusionDecoder,
     "transformer": TransformerDecoder,
 }

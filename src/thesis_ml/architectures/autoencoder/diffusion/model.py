@@ -1,0 +1,121 @@
+"""An autoencoder whose decoder can also draw reconstructions: many of one latent, which spread as the truth may."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from thesis_ml.architectures.autoencoder.base import Autoencoder, Reconstruction
+from thesis_ml.architectures.autoencoder.decoders.diffusion import DiffusionDecoder
+from thesis_ml.architectures.autoencoder.diffusion.noise import derive_seed, draw_normal, draw_uniform
+from thesis_ml.architectures.autoencoder.diffusion.predictions import Denoised, weigh_errors
+from thesis_ml.architectures.autoencoder.diffusion.samplers import Sampler, iterate_samples
+from thesis_ml.architectures.autoencoder.diffusion.schedules import NoiseLevel, read_level
+from thesis_ml.data.batch import TokenBatch
+
+NOISE, TIME, SAMPLE = range(3)
+"""What random numbers are for: each has a stream of its own."""
+
+
+class Denoising(NamedTuple):
+    """How the denoiser does on each token.
+
+    Args:
+        time: Between 0 and 1.
+        squares: Mean square of the error of what it predicts, in units of the spread.
+        losses: The same, weighed for training.
+    """
+
+    time: Float[Tensor, " P"]
+    squares: Float[Tensor, " P"]
+    losses: Float[Tensor, " P"]
+
+
+class DiffusionAutoencoder(Autoencoder):
+    """Reconstruct by the head of the decoder, and draw samples around that by its denoiser.
+
+    What is diffused is the residual of the head, in units of its spread: noise then begins around the head's answer
+    and as wide as its error, whatever the bottleneck lets through.
+
+    Source: Preechakul et al., arXiv:2111.15640 (a denoiser that knows the latent); Lee et al., arXiv:2106.06406 (noise
+        whose mean and variance come from the condition).
+    """
+
+    @property
+    def denoising(self) -> DiffusionDecoder:
+        """The decoder, with its denoiser."""
+        return cast("DiffusionDecoder", self.decoder)
+
+    def measure_denoising(self, output: Reconstruction, batch: TokenBatch, seed: int) -> Denoising:
+        """Return how well the denoiser does on each token at a random time.
+
+        Args:
+            output: What this model makes of the batch.
+            batch: The events.
+            seed: Of time and noise, which are otherwise functions of an event's row.
+        """
+        decoder, config = self.denoising, self.denoising.config
+        residual = (batch.features - output.features.detach()).float()
+        if self.training:
+            decoder.track_spread(residual)
+        clean = residual / decoder.spread
+        time = draw_uniform(batch.index, batch.lengths, derive_seed(seed, TIME))
+        noise = draw_normal(batch.index, batch.lengths, clean.shape[1], derive_seed(seed, NOISE))
+        level = read_level(config.schedule, time)
+        prediction = decoder.prediction
+        predicted = decoder.predict(level.mix(clean, noise), time, decoder.condition(output.latent.values))
+        errors = predicted - prediction.make_target(clean, noise, level)
+        return Denoising(time, errors.square().mean(dim=1), weigh_errors(errors, prediction, level, config.min_snr))
+
+    def draw_sample(self, output: Reconstruction, batch: TokenBatch, seed: int) -> Float[Tensor, "P F"]:
+        """Return features drawn from what the latent leaves open; the same for an event in any batch.
+
+        Args:
+            output: What this model makes of the batch.
+            batch: The events; only their lengths and rows are looked at.
+            seed: Another one gives another sample.
+        """
+        *_, last = self.iterate_sample(output, batch, seed)
+        return last
+
+    def iterate_sample(
+        self, output: Reconstruction, batch: TokenBatch, seed: int, *, n_steps: int | None = None, scale: float = 1.0
+    ) -> Iterator[Float[Tensor, "P F"]]:
+        """Yield the noise around the head's features, and what it is after each step.
+
+        Args:
+            output: What this model makes of the batch.
+            batch: The events; only their lengths and rows are looked at.
+            seed: Another one gives another sample.
+            n_steps: Evaluations of the denoiser; None: as configured.
+            scale: Of the noise that sampling starts from; 0 gives one answer, which is no sample.
+        """
+        decoder, config = self.denoising, self.denoising.config
+        condition = decoder.condition(output.latent.values)
+        sampler = Sampler(config.sampler, config.schedule, n_steps or config.n_steps)
+
+        def denoise(noisy: Tensor, time: Tensor, level: NoiseLevel) -> Denoised:
+            return decoder.prediction.read(decoder.predict(noisy, time, condition), noisy, level)
+
+        def draw_noise(number: int) -> Tensor:
+            key = derive_seed(seed, SAMPLE, number)
+            noise = draw_normal(batch.index, batch.lengths, output.features.shape[1], key)
+            return noise * scale if number == 0 else noise
+
+        for values in iterate_samples(sampler, denoise, draw_noise):
+            yield output.features + decoder.spread * values
+
+    def reconstruct(self, batch: TokenBatch, generator: torch.Generator) -> Reconstruction:
+        """Return what reports see of `batch`: the head's answer, or one sample, as `reports_use` says.
+
+        Args:
+            batch: The events.
+            generator: Its initial seed alone chooses the sample, so that it does not depend on the batches before.
+        """
+        output: Reconstruction = self(batch)
+        if self.denoising.config.reports_use == "head":
+            return output
+        return replace(output, features=self.draw_sample(output, batch, generator.initial_seed()))

@@ -1,0 +1,61 @@
+"""Whether samples spread as the truth does: how many of them lie below it, and what their intervals cover."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+LEVEL = 0.68
+
+
+class CoverageCurve(NamedTuple):
+    """Which share of the truth intervals hold (`actual`) that should hold a share `nominal` of it, both rising."""
+
+    nominal: npt.NDArray[np.float64]
+    actual: npt.NDArray[np.float64]
+
+
+def rank_truth(
+    samples: npt.NDArray[np.floating], true: npt.NDArray[np.floating], features: Sequence[str]
+) -> npt.NDArray[np.int64]:
+    """Return how many of the S samples lie below the truth, for every token and feature [P C].
+
+    A circle is cut open opposite to the mean direction of samples and truth, which treats them all alike.
+
+    Args:
+        samples: Physical features [S P C] in GeV and radian.
+        true: The same of the data [P C].
+        features: Names of the C columns.
+    """
+    values = np.concatenate([true[None], samples]).astype(np.float64)
+    for column, feature in enumerate(features):
+        if feature == "phi":
+            turns = np.exp(1j * values[:, :, column])
+            values[:, :, column] = np.angle(turns * np.conj(turns.mean(axis=0)))
+    return np.asarray((values[1:] < values[0]).sum(axis=0), dtype=np.int64)
+
+
+def count_ranks(ranks: npt.NDArray[np.int64], n_samples: int) -> npt.NDArray[np.int64]:
+    """Return how often each rank from 0 to S occurs in every column [C S+1]; all alike where samples are right."""
+    return np.stack([np.bincount(column, minlength=n_samples + 1) for column in ranks.T])
+
+
+def build_curve(counts: npt.NDArray[np.integer]) -> CoverageCurve:
+    """Return the coverage of the intervals between the k-th lowest and the k-th highest of S samples.
+
+    Of a truth that is drawn as the samples are every rank has the same chance, so that ranks k to S - k hold
+    (S + 1 - 2 k) / (S + 1) of it.
+
+    Args:
+        counts: How often the truth had each rank [S+1], at least once in all.
+    """
+    n_ranks = len(counts)
+    lows = np.arange((n_ranks - 1) // 2, -1, -1)
+    held = [int(counts[low : n_ranks - low].sum()) for low in lows]
+    return CoverageCurve((n_ranks - 2 * lows) / n_ranks, np.array(held) / counts.sum())
+
+
+def measure_coverage(counts: npt.NDArray[np.integer], level: float = LEVEL) -> float:
+    """Return what intervals of `level` cover, between the two nearest that S samples give."""
+    return float(np.interp(level, *build_curve(counts))) if counts.sum() > 0 else float("nan")
