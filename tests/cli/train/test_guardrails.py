@@ -121,7 +121,7 @@ def test_help_fits_a_screen_and_names_every_option(outcomes: dict[str, Outcome])
 def test_help_shows_the_loops_that_exist_and_the_values_of_this_command(outcomes: dict[str, Outcome]) -> None:
     text = outcomes["--help"].stdout
 
-    assert re.search(r"^  loop +ae\*, diffusion_ae, gan_ae, test_mlp$", text, re.MULTILINE)
+    assert re.search(r"^  loop +ae\*, gan_ae, diffusion_ae, test_mlp$", text, re.MULTILINE)
     assert re.search(r"^  phase1\.trainer\.epochs=10 +passes over the training split", text, re.MULTILINE)
     assert "outputs/multiruns/exp_YYYYMMDD-HHMMSS_<name>/" in text
     assert len(re.findall(r"^  [\w.]+=", text, re.MULTILINE)) == 10
