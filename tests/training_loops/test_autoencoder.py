@@ -21,7 +21,7 @@ from thesis_ml.monitoring import budget
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.monitoring.families import FAMILIES
 from thesis_ml.monitoring.orchestrator import build_monitoring
-from thesis_ml.training_loops.autoencoder import count_confusion, parse_autoencoder, train
+from thesis_ml.training_loops.autoencoder import AutoencoderTask, count_confusion, parse_autoencoder, train
 from thesis_ml.utils.checkpoints import load_checkpoint
 
 SMALL = (
@@ -153,7 +153,7 @@ def test_every_figure_of_a_run_is_redrawn_from_its_facts(finished_run) -> None:
         drawer.notify("on_test_end", history)
 
     drawn, again = ({path.name: path for path in (finished_run.path / name).iterdir()} for name in ("figures", "again"))
-    assert set(drawn) == set(again) == {f"{family}.png" for family in FAMILIES}
+    assert set(drawn) == set(again) == {f"{family}.png" for family in AutoencoderTask.plot_families}
     assert all(drawn[name].read_bytes() == again[name].read_bytes() for name in drawn)
 
 
