@@ -21,7 +21,7 @@ SHOWN = 0.995
 
 RESIDUAL_BINS = 40
 CENTRAL = (0.02, 0.98)
-"""Quantiles of the widest residual between which residuals are drawn."""
+"""Quantiles between which the residuals of all models are drawn."""
 
 PT_BIN = "pt "
 """Begins the names of the groups of objects by their true pT."""
@@ -129,8 +129,8 @@ def _tabulate_met(groups: Groups) -> Table | Nothing:
         if not known:
             continue
         ends = [np.quantile(one, CENTRAL) for found in known.values() for one in found if len(one)]
-        reach = float(np.abs(ends).max()) or 1.0
-        edges = np.linspace(-reach, reach, RESIDUAL_BINS + 1)
+        low, high = float(np.min(ends, initial=-1e-6)), float(np.max(ends, initial=1e-6))
+        edges = np.linspace(low, high, RESIDUAL_BINS + 1)
         for label, found in known.items():
             rows += _list_bins(name, label, np.mean([np.histogram(one, edges)[0] for one in found], axis=0), edges)
     columns = ("quantity", "group", "low", "high", "events")

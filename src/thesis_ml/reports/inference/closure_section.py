@@ -296,6 +296,6 @@ def _describe_checks(groups: Groups) -> tuple[str, ...]:
         beside = spread_over(groups[best], measure_ht_miss)
         sentences.append(
             f"MET is predicted best by {best}, to {say(met[best].mean, met[best].sd, 'GeV')} (68% half-width); its "
-            f"H_T^miss, from reconstructed objects, is known to {say(beside.mean, beside.sd, 'GeV')}."
+            f"H_T^miss, from reconstructed objects, is off by {say(beside.mean, beside.sd, 'GeV')}."
         )
     return tuple(sentences)

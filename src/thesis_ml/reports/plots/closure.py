@@ -32,10 +32,14 @@ QUANTITIES = {
 
 SPECTRUM_IN, RATIO_IN, PANEL_IN = 1.2, 0.45, 1.35
 ROW_GAP_IN = 0.42
+TITLE_IN = 0.17
 LEGEND_COLUMNS = 3
 LEGEND_TOP_IN = 0.22
 LEGEND_NAME_LETTERS = 26
-RATIO_REACH = 0.5
+NARROW_RATIO, WIDE_RATIO = 0.5, 1.0
+POPULATED = 100
+"""Events in a bin whose ratio counts when the axis is chosen: its error is 10%."""
+
 LAST_BIN_GEV = 500.0
 FIRST_BIN_GEV = 20.0
 """Where the open bins of pT end in figures."""
@@ -50,7 +54,12 @@ Styles = Mapping[str, GroupStyle]
 
 
 def new_grid(
-    n_cells: int, entries: Sequence[tuple[Artist, str]], *, height_in: float, ratio_in: float = 0.0
+    n_cells: int,
+    entries: Sequence[tuple[Artist, str]],
+    *,
+    height_in: float,
+    ratio_in: float = 0.0,
+    title_in: float = 0.0,
 ) -> tuple[Figure, list[list[Axes]]]:
     """Return a page with cells in two columns below a legend; a cell is a panel, with one for a ratio where asked for.
 
@@ -59,12 +68,13 @@ def new_grid(
         entries: What the legend holds: artists and their names.
         height_in: Height of the panel of a cell.
         ratio_in: Height of the panel beneath it; 0: there is none.
+        title_in: Room for a title above each cell.
     """
     shown = entries[: style.MAX_LEGEND_ENTRIES]
     n_lines = math.ceil(len(shown) / LEGEND_COLUMNS)
-    first_in = LEGEND_TOP_IN + style.LEGEND_ROW_IN * n_lines + 0.18
-    row_in = height_in + ratio_in + ROW_GAP_IN
-    total_in = first_in + math.ceil(n_cells / io_utils.PAGE_COLUMNS) * row_in
+    first_in = LEGEND_TOP_IN + style.LEGEND_ROW_IN * n_lines + 0.1 + title_in
+    row_in = height_in + ratio_in + ROW_GAP_IN + title_in
+    total_in = first_in + math.ceil(n_cells / io_utils.PAGE_COLUMNS) * row_in - title_in
     figure = io_utils.new_page(total_in)
     cells = []
     for number in range(n_cells):
@@ -117,17 +127,19 @@ def draw_spectra(table: Table, styles: Styles) -> Figure:
         edges = read_edges(groups[TRUTH])
         true = groups[TRUTH].numbers("events")
         _draw_truth(axes, ratio, true, edges)
-        for label, spectrum in groups.items():
-            if label != TRUTH:
-                look = styles.get(label, style.FALLBACK)
-                counts = spectrum.numbers("events")
-                _step(axes, counts, edges, look)
-                _step(ratio, counts / np.where(true > 0, true, np.nan), edges, look)
+        looks = {label: styles.get(label, style.FALLBACK) for label in groups if label != TRUTH}
+        ratios = {label: groups[label].numbers("events") / np.where(true > 0, true, np.nan) for label in looks}
+        reach = choose_reach([values[true >= POPULATED] for values in ratios.values()])
+        for label, look in looks.items():
+            _step(axes, groups[label].numbers("events"), edges, look)
+            _step(ratio, ratios[label], edges, look)
+            _mark_outside(ratio, ratios[label], edges, reach, look)
         io_utils.set_log_scale(axes, float(true.max() / max(true[true > 0].min(initial=true.max()), 0.5)))
         axes.set_ylim(0.5, 4 * float(true.max()))
         axes.set_ylabel("events / bin", fontsize=io_utils.FONT_SIZE)
         ratio.set_ylabel("rec./true", fontsize=io_utils.FONT_SIZE - 1)
-        ratio.set_ylim(1 - RATIO_REACH, 1 + RATIO_REACH)
+        ratio.set_ylim(1 - reach, 1 + reach)
+        ratio.set_yticks([1 - reach / 2, 1, 1 + reach / 2])
         for panel in (axes, ratio):
             panel.set_xlim(edges[0], edges[-1])
         io_utils.label_x(ratio, label_quantity(name))
@@ -197,7 +209,7 @@ def draw_residuals(table: Table, styles: Styles) -> Figure:
 def draw_confusions(table: Table, styles: Styles) -> Figure:
     """Draw for every group the share of each true type that was taken for each type."""
     groups = dict(list(table.split("group").items())[:MOST_MATRICES])
-    figure, cells = new_grid(len(groups), [], height_in=1.9)
+    figure, cells = new_grid(len(groups), [], height_in=1.9, title_in=TITLE_IN)
     for (label, rows), (axes,) in zip(groups.items(), cells, strict=True):
         types = list(rows.split("true"))
         shares = rows.numbers("share").reshape(len(types), -1)
@@ -226,6 +238,24 @@ def label_residual(feature: str, column: str) -> str:
 def read_edges(table: Table) -> npt.NDArray[np.float64]:
     """Return the edges of the bins of a histogram."""
     return np.append(table.numbers("low"), table.numbers("high")[-1])
+
+
+def choose_reach(ratios: Sequence[npt.NDArray[np.float64]]) -> float:
+    """Return how far the axis of a ratio reaches to either side of 1: the wide one when populated bins need it."""
+    is_narrow = all(np.all(np.abs(values - 1) <= NARROW_RATIO) for values in ratios)
+    return NARROW_RATIO if is_narrow else WIDE_RATIO
+
+
+def _mark_outside(
+    axes: Axes, ratio: npt.NDArray[np.float64], edges: npt.NDArray[np.float64], reach: float, look: GroupStyle
+) -> None:
+    centres = 0.5 * (edges[1:] + edges[:-1])
+    for is_outside, marker, height in (
+        (ratio > 1 + reach, "^", 1 + 0.85 * reach),
+        (ratio < 1 - reach, "v", 1 - 0.85 * reach),
+    ):
+        heights = np.full(int(is_outside.sum()), height)
+        axes.plot(centres[is_outside], heights, marker, markersize=2.5, color=look.colour)
 
 
 def _step(axes: Axes, values: npt.NDArray[np.float64], edges: npt.NDArray[np.float64], look: GroupStyle) -> None:

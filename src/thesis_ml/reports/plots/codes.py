@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.plots import style
-from thesis_ml.reports.plots.closure import PANEL_IN, Styles, list_entries, new_grid
+from thesis_ml.reports.plots.closure import PANEL_IN, TITLE_IN, Styles, list_entries, new_grid
 from thesis_ml.reports.plots.table import Table
 
 MAP_IN = 1.7
@@ -22,13 +22,14 @@ UNUSED_COLOUR = "#CCCCCC"
 def draw_map(table: Table, styles: Styles) -> Figure:
     """Draw every code at its pT and eta, and at its phi and eta; larger where used more, coloured by its type."""
     groups = dict(list(table.split("group").items())[:MOST_MAPS])
-    types = [name for name in table.split("type") if name]
+    sizes_of_types = {name: len(codes.rows) for name, codes in table.split("type").items() if name}
+    types = sorted(sizes_of_types, key=lambda name: -sizes_of_types[name])
     colours = {name: style.choose_style(number).colour for number, name in enumerate(types)}
     entries: list[tuple[Artist, str]] = [
         (_make_dot(colour), style.make_plain(name, letters=20)) for name, colour in colours.items()
     ]
     entries.append((_make_dot(UNUSED_COLOUR), "not used"))
-    figure, cells = new_grid(2 * len(groups), entries, height_in=MAP_IN)
+    figure, cells = new_grid(2 * len(groups), entries, height_in=MAP_IN, title_in=TITLE_IN)
     for number, (label, codes) in enumerate(groups.items()):
         share = codes.numbers("share")
         sizes = SMALLEST_MARK + LARGEST_MARK * np.sqrt(share / max(float(share.max()), 1e-12))
