@@ -25,7 +25,14 @@ from thesis_ml.data.tokens import TokenData, encode_events, load_events
 from thesis_ml.reports.inference.closure import ClosureTally
 from thesis_ml.reports.inference.corruptions import CORRUPTIONS, DEFAULT_STRENGTHS, CorruptionPlan, corrupt
 from thesis_ml.reports.inference.run import stream_events
-from thesis_ml.reports.inference.stream import ModelScorer, PassOptions, StreamPlan, TrivialScorer, Variant
+from thesis_ml.reports.inference.stream import (
+    MOST_BACKGROUND,
+    ModelScorer,
+    PassOptions,
+    StreamPlan,
+    TrivialScorer,
+    Variant,
+)
 from thesis_ml.training_loops.experiment import ExperimentConfig
 
 LATENT_SPACES = ("none", "linear", "vq")
@@ -173,11 +180,10 @@ def main() -> int:
         events = next(iterate_blocks(events, 300))
         background = next(iterate_blocks(background, 1000))
     models = make_models(data, configs)
+    background = next(iterate_blocks(background, MOST_BACKGROUND))
     start = time.perf_counter()
-    plan = build_plan(models, next(iterate_blocks(background, 20_000)), stored.type_names)
-    print(
-        f"fits of {len(models)} models to {min(background.n_events, 20_000)} events: {time.perf_counter() - start:.1f} s"
-    )
+    plan = build_plan(models, background, stored.type_names)
+    print(f"fits of {len(models)} models to {background.n_events} events: {time.perf_counter() - start:.1f} s")
     batches = encode_variants(events, plan, data)
     pass_forward(models, batches[:1])
     rounds = run_rounds(time_passes(events, plan, models, batches), 1 if is_quick else N_ROUNDS)
