@@ -64,6 +64,25 @@ def measure_auroc(scores: ArrayLike, labels: ArrayLike) -> Auroc:
     return Auroc(value, _compute_error(signal, background))
 
 
+def measure_paired_auroc(background: ArrayLike, signal: ArrayLike) -> Auroc:
+    """Return how a score tells changed events from the same events before, with the standard error of such pairs.
+
+    Source: DeLong et al. as in `measure_auroc`, eq. 3 to 5, where an event contributes to both variances at once.
+
+    Args:
+        background: One number per event.
+        signal: That of its changed copy, in the same order.
+    """
+    before, after = (np.asarray(values, dtype=np.float64).reshape(-1) for values in (background, signal))
+    if len(before) != len(after):
+        raise ValueError(f"signal: expected {len(before)} scores, one per event, got {len(after)}")
+    above, below = _place(np.concatenate((before, after)), np.repeat([False, True], len(before)))
+    value = float(above.mean()) if len(above) else math.nan
+    if np.isnan(value) or len(before) < 2:
+        return Auroc(value, math.nan)
+    return Auroc(value, float((above + below).std(ddof=1) / math.sqrt(len(before))))
+
+
 def compare_aurocs(first: ArrayLike, second: ArrayLike, labels: ArrayLike) -> AurocDifference:
     """Return the difference of the AUROCs of two scores of the same events.
 
