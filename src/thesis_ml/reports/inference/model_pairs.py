@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from thesis_ml.metrics.auroc import compare_mean_aurocs, compute_p_value
-from thesis_ml.reports.inference.problems import TRIVIAL, Problem
+from thesis_ml.reports.inference.problems import Problem
+from thesis_ml.reports.inference.scored import TRIVIAL
 from thesis_ml.reports.inference.working_points import Column, Measurement, find_difference
 from thesis_ml.reports.utils.statistics import LEVEL, correct_holm, spread, welch_p_value
 

@@ -1,17 +1,16 @@
 """Whether scores see what they may not: turned and mirrored events, another order of objects, training events."""
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from thesis_ml.metrics.auroc import Auroc, measure_auroc, measure_paired_auroc
 from thesis_ml.reports.inference.nulls import NULLS, NullPlan
-from thesis_ml.reports.inference.problems import TRIVIAL, ScoredEvents, ScoredModel
-from thesis_ml.reports.inference.stream import CLEAN, Variant
+from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
+from thesis_ml.reports.inference.stream import CLEAN
 
 HELD_OUT = "held_out"
 """Background that the models were not trained on against background that they were trained on."""
@@ -49,47 +48,37 @@ class NullCheck(NamedTuple):
         return abs(self.auroc.value - 0.5) <= self.tolerance
 
 
-def check_nulls(
-    split: ScoredEvents, variants: Sequence[Variant], models: Mapping[str, ScoredModel], *, is_symmetric: bool
-) -> list[NullCheck]:
-    """Return a check of every score and null among the variants.
-
-    Args:
-        split: Scores of clean and changed events.
-        variants: How they were changed.
-        models: By scorer.
-        is_symmetric: Whether events are as often at eta as at -eta; otherwise a reflection is no null.
-    """
+def check_nulls(scored: ScoredSplit) -> list[NullCheck]:
+    """Return a check of every score and null among the variants; a reflection is one for symmetric events alone."""
+    exact = {TRIVIAL: tuple(NULLS)} | {model.name: model.exact_nulls for model in scored.models}
     checks = []
-    for variant in variants:
+    for variant in scored.variants:
         plan = variant.plan
-        if not isinstance(plan, NullPlan) or (plan.name == "eta_reflection" and not is_symmetric):
+        if not isinstance(plan, NullPlan) or (plan.name == "eta_reflection" and not scored.is_symmetric):
             continue
-        for scorer in (*models, TRIVIAL):
-            exact = tuple(NULLS) if scorer == TRIVIAL else models[scorer].exact_nulls
-            for score, changed in split.table.get((scorer, variant.name), {}).items():
-                auroc = measure_null(split.table[scorer, CLEAN.name][score], changed)
+        for scorer in exact:
+            for score, changed in scored.table.get((scorer, variant.name), {}).items():
+                auroc = measure_null(scored.table[scorer, CLEAN.name][score], changed)
                 tolerance, rule = EXACT, f"{EXACT:g}: this cannot change it"
-                if plan.name not in exact:
+                if plan.name not in exact[scorer]:
                     # The sum of ranks rounds, also where all scores are equal and have no error.
                     tolerance, rule = max(MOST_ERRORS * auroc.error, 1e-12), f"{MOST_ERRORS:g} standard errors"
                 checks.append(NullCheck(plan.name, scorer, score, auroc, tolerance, rule))
     return checks
 
 
-def check_held_out(
-    split: ScoredEvents, is_background: Bool[NDArray[Any], " N"], training: ScoredEvents
-) -> list[NullCheck]:
+def check_held_out(scored: ScoredSplit) -> list[NullCheck]:
     """Return for every score how it tells held-out background from events of the training split.
 
-    An AUROC above one half means that the model knows the events that it was trained on.
+    An AUROC above one half means that the model knows the events that it was trained on. The events must be of the
+    classes that a model was trained on.
     """
+    is_background = np.isin(scored.labels, scored.background)
     checks = []
-    for scorer, variant in training.table:
-        for score, seen in training.table[scorer, variant].items() if variant == CLEAN.name else ():
-            held_out = split.table[scorer, CLEAN.name][score][is_background]
-            labels = np.repeat([True, False], [len(held_out), len(seen)])
-            auroc = measure_auroc(np.concatenate((held_out, seen)), labels)
+    for scorer, scores in scored.training.items():
+        for score, seen in scores.items():
+            held_out = scored.table[scorer, CLEAN.name][score][is_background]
+            auroc = measure_auroc(np.concatenate((held_out, seen)), np.repeat([1, 0], [len(held_out), len(seen)]))
             # A split too small to resolve the tolerance is judged by its own error.
             is_small = MOST_ERRORS * auroc.error > HELD_OUT_TOLERANCE
             tolerance = MOST_ERRORS * auroc.error if is_small else HELD_OUT_TOLERANCE

@@ -34,9 +34,6 @@ BLOCK_EVENTS = 2048
 MOST_BACKGROUND = 20_000
 """Events that densities and code shares are fitted to."""
 
-MOST_ASIDE = 5_000
-"""Events of the training split that are scored, to be compared with held-out ones."""
-
 
 @dataclass(frozen=True)
 class Passed:
@@ -242,20 +239,6 @@ def choose_background(events: StoredEvents, seed: int) -> StoredEvents:
     is_kept = np.zeros(events.n_events, dtype=bool)
     is_kept[np.random.default_rng(seed).permutation(events.n_events)[:MOST_BACKGROUND]] = True
     return keep_events(events, is_kept)
-
-
-def set_aside(events: StoredEvents, seed: int) -> tuple[StoredEvents, StoredEvents]:
-    """Return background to fit densities to, and other events of it that are scored like held-out ones.
-
-    A density that was fitted to an event knows it, a neighbour search even finds the event itself: what is compared with
-    held-out background must be known to the model alone.
-    """
-    order = np.random.default_rng(seed).permutation(events.n_events)
-    n_aside = min(MOST_ASIDE, events.n_events // 4)
-    is_aside, is_fitted = np.zeros((2, events.n_events), dtype=bool)
-    is_aside[order[:n_aside]] = True
-    is_fitted[order[n_aside : n_aside + MOST_BACKGROUND]] = True
-    return keep_events(events, is_fitted), keep_events(events, is_aside)
 
 
 def _change(block: StoredEvents, variant: Variant, plan: StreamPlan) -> StoredEvents:

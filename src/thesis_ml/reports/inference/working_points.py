@@ -1,4 +1,4 @@
-"""AUROC, efficiencies at working points and rejections of all scores of a problem, with errors from the same samples."""
+"""AUROC, efficiencies and rejections of all scores of a problem, with errors from samples of events that they share."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from thesis_ml.errors import ConfigError
 from thesis_ml.metrics.auroc import measure_auroc
 from thesis_ml.metrics.bootstrap import N_RESAMPLES, Estimate, estimate, resample_readings
-from thesis_ml.metrics.roc import FEWEST_BACKGROUND, Roc, SortedScores, sort_scores
-from thesis_ml.reports.inference.problems import TRIVIAL, Problem, ScoredModel
-from thesis_ml.reports.inference.stream import CLEAN, ScoreTable
+from thesis_ml.metrics.roc import FEWEST_BACKGROUND, Roc, sort_scores
+from thesis_ml.reports.inference.problems import Problem
+from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
+from thesis_ml.reports.inference.stream import CLEAN
 
 BACKGROUND_EFFICIENCIES = (1e-2, 1e-3, 1e-4)
 SIGNAL_EFFICIENCIES = (0.3, 0.5)
@@ -105,7 +105,6 @@ class Measurement:
         curve: eps_B at GRID: value, and the central 68% of its samples.
         n_curve: Background events that survive there.
         areas: The area in each sample; all measurements of a problem share the samples.
-        expected: Events to expect, where cross-sections are known.
     """
 
     group: str
@@ -117,7 +116,6 @@ class Measurement:
     curve: Float[NDArray[Any], "G 3"]
     n_curve: Float[NDArray[Any], " G"]
     areas: Float[NDArray[Any], " R"]
-    expected: tuple[Expected, ...] = ()
 
     @property
     def name(self) -> str:
@@ -125,39 +123,20 @@ class Measurement:
         return self.score if self.group == TRIVIAL else f"{self.score} of {self.group}"
 
 
-@dataclass(frozen=True)
-class Rates:
-    """Physical rates, because the classes of a file are not mixed as nature mixes them.
-
-    Args:
-        cross_sections_pb: By the name or number of a label, after the selection that the file was made with.
-        luminosity_fb: Integrated luminosity in 1/fb.
-    """
-
-    cross_sections_pb: Mapping[str, float]
-    luminosity_fb: float
-
-    def __post_init__(self) -> None:
-        for name, value in {**self.cross_sections_pb, "luminosity_fb": self.luminosity_fb}.items():
-            if not 0 < value < math.inf:
-                raise ConfigError(f"inference rates: {name} must be above 0, got {value!r}")
-
-
-def collect_columns(problem: Problem, table: ScoreTable, models: Mapping[str, ScoredModel]) -> list[Column]:
+def collect_columns(problem: Problem, scored: ScoredSplit) -> list[Column]:
     """Return every score of every group that saw the problem, the trivial ones last."""
     members: dict[str, list[str]] = {}
-    for scorer, model in models.items():
-        if problem.has(table, scorer):
-            members.setdefault(model.group, []).append(scorer)
-    if problem.has(table, TRIVIAL):
-        members[TRIVIAL] = [TRIVIAL]
+    for model in scored.models:
+        members.setdefault(model.group, []).append(model.name)
+    members[TRIVIAL] = [TRIVIAL]
     columns = []
-    for group, scorers in members.items():
-        shared = [set(table[scorer, CLEAN.name]) for scorer in scorers]
-        names = [name for name in table[scorers[0], CLEAN.name] if all(name in scores for scores in shared)]
-        for name in names:
-            column = Column(group, name, tuple(problem.take(table, scorer, name) for scorer in scorers))
-            columns.append(_turn(column, problem) if group == TRIVIAL and name in VARIABLES else column)
+    for group, names in members.items():
+        scorers = [name for name in names if problem.has(scored, name)]
+        tables = [scored.table[scorer, CLEAN.name] for scorer in scorers]
+        for score in tables[0] if tables else ():
+            if all(score in table for table in tables):
+                column = Column(group, score, tuple(problem.take(scored, scorer, score) for scorer in scorers))
+                columns.append(_turn(column, problem) if group == TRIVIAL and score in VARIABLES else column)
     return columns
 
 
@@ -225,7 +204,9 @@ def expect_events(
             numbers += [signal, background, signal / math.sqrt(background) if background else math.nan]
         return numbers
 
-    members = [sort_scores(values, problem.is_signal, weights=physical, events=problem.events) for values in column.values]
+    members = [
+        sort_scores(values, problem.is_signal, weights=physical, events=problem.events) for values in column.values
+    ]
     nominal = np.mean([read(part.build_roc()) for part in members], axis=0)
     resampled = resample_readings(members, read, generator).mean(axis=1)
     numbers = [estimate(float(value), resampled[:, place]) for place, value in enumerate(nominal)]
@@ -234,7 +215,7 @@ def expect_events(
         for asked in BACKGROUND_EFFICIENCIES
     ]
     return tuple(
-        Expected(asked, *numbers[3 * place : 3 * place + 3], counts[place])
+        Expected(asked, numbers[3 * place], numbers[3 * place + 1], numbers[3 * place + 2], counts[place])
         for place, asked in enumerate(BACKGROUND_EFFICIENCIES)
     )
 
@@ -257,7 +238,10 @@ def _turn(column: Column, problem: Problem) -> Column:
 def _read(roc: Roc) -> NDArray[np.float64]:
     points = [roc.cut_background(asked) for asked in BACKGROUND_EFFICIENCIES]
     rejections = [roc.cut_signal(asked).rejection for asked in SIGNAL_EFFICIENCIES]
-    numbers = [roc.area, *(part for point in points for part in (point.signal_efficiency, point.significance_improvement))]
+    numbers = [
+        roc.area,
+        *(part for point in points for part in (point.signal_efficiency, point.significance_improvement)),
+    ]
     return np.concatenate((numbers, rejections, _read_curve(roc, roc.background) / roc.background[-1]))
 
 
