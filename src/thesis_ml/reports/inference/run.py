@@ -16,6 +16,7 @@ from thesis_ml.reports.inference.closure import ClosureTally
 from thesis_ml.reports.inference.closure_section import summarise_closure
 from thesis_ml.reports.inference.code_section import summarise_codes
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel, load_data, restore_runs
+from thesis_ml.reports.inference.nulls import NULLS, NullPlan, is_symmetric
 from thesis_ml.reports.inference.overview import describe_data, describe_inference, list_models
 from thesis_ml.reports.inference.result import InferenceResult
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
@@ -77,6 +78,7 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         scorers = fit_scorers(data, restored.models, config)
     tallies = {model.scored.name: start_tally(model, data) for model in restored.models}
     variants = [Variant(f"{plan.name} {plan.strength:g}", plan) for plan in config.list_corruptions()]
+    variants += [Variant(name, NullPlan(name, config.seed)) for name in NULLS]
     plan = StreamPlan(scorers, variants, data.stored.type_names, data.background)
     with clock.time("pass events through models, score them"):
         table = stream_events(data.events, plan, tallies)
@@ -94,6 +96,11 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         signal=signal,
         training=training,
         seed=config.seed,
+        is_symmetric=is_symmetric(data.events),
+        signal_weights=None if data.signal is None else data.signal.weights,
+        signal_classes=data.signal_classes,
+        rates=config.choose_rates(),
+        channel=data.split,
     )
     with clock.time("statistics"):
         closures = {name: tally.summarise() for name, tally in tallies.items()}
@@ -114,7 +121,7 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
 def fit_scorers(data: LoadedData, models: Sequence[LoadedModel], config: InferenceConfig) -> dict[str, Scorer]:
     """Return what scores events, by name: the trivial variables, and every model after its densities were fitted."""
     options = PassOptions(config.batch_size, config.seed, config.autocast)
-    scorers: dict[str, Scorer] = {TRIVIAL: TrivialScorer(data.background, len(data.stored.type_names))}
+    scorers: dict[str, Scorer] = {TRIVIAL: TrivialScorer(data.background, data.stored.type_names)}
     for model in show_progress(models, "fit"):
         scorer = ModelScorer(model.restored, options)
         scorer.fit(data.background)

@@ -12,7 +12,8 @@ from thesis_ml.metrics.ranks import correlate_ranks
 from thesis_ml.reports.inference.model_pairs import PairOutcome, compare_groups
 from thesis_ml.reports.inference.null_checks import NullCheck, check_held_out, check_nulls
 from thesis_ml.reports.inference.problems import OF_FILE, Problem, list_problems, name_label
-from thesis_ml.reports.inference.scored import TRIVIAL, Rates, ScoredSplit
+from thesis_ml.reports.inference.rates import Rates
+from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
 from thesis_ml.reports.inference.stream import CLEAN
 from thesis_ml.reports.inference.working_points import (
     Expected,

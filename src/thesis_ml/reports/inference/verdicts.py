@@ -159,7 +159,7 @@ def _describe_seeds(findings: Findings) -> list[str]:
     if len(groups) < 2 or not single:
         return []
     return [
-        f"No pair with {', '.join(single)} is called distinguishable: one seed says nothing of the spread between seeds."
+        f"No pair with {', '.join(single)} is called distinguishable: one seed says nothing of the spread over seeds."
     ]
 
 
