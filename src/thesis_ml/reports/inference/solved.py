@@ -115,7 +115,8 @@ def solve_problems(scored: ScoredSplit, n_resamples: int = N_RESAMPLES) -> Findi
     """Return what the scores of a split say of every problem, and what they say where there is nothing to see."""
     if scored.rates is not None:
         check_rates(scored.rates, scored)
-    solved = tuple(_solve(problem, scored, n_resamples) for problem in list_problems(scored))
+    problems = sorted(list_problems(scored), key=lambda problem: problem.kind == "corruption")
+    solved = tuple(_solve(problem, scored, n_resamples) for problem in problems)
     nulls = (*check_nulls(scored), *check_held_out(scored))
     return Findings(solved, tuple(correlate_scores(scored)), nulls, scored)
 

@@ -39,9 +39,9 @@ def describe_findings(findings: Findings) -> tuple[str, ...]:
     """Return what can be said, most important first; one sentence or two per problem."""
     sentences = [describe_background(findings.scored)]
     sentences += [_describe_contamination(solved) for solved in findings.contaminated]
-    order = {"label": 0, "signal": 1, "corruption": 2}
-    shown = [solved for solved in findings.solved if solved.problem.is_reference]
-    for solved in sorted(shown, key=lambda one: order[one.problem.kind]):
+    for solved in findings.solved:
+        if not solved.problem.is_reference:
+            continue
         sentences.append(describe_problem(solved))
         sentences += describe_pairs(solved)
     sentences += [*_describe_seeds(findings), *_describe_emptied(findings.solved), *_describe_counting(findings)]
@@ -62,7 +62,7 @@ def list_flags(findings: Findings) -> tuple[str, ...]:
 def describe_background(scored: ScoredSplit) -> str:
     """Return what counts as ordinary."""
     names = ", ".join(name_label(label, scored.label_names) for label in scored.background)
-    return f"Background is {names}; densities and shares of codes are fitted to its events in the training split."
+    return f"Background, which changed events and files are held against, is {names}."
 
 
 def describe_problem(solved: Solved) -> str:
@@ -81,7 +81,7 @@ def describe_problem(solved: Solved) -> str:
     sentence = f"{subject}: AUROC {format_auroc(best.auroc)} by {_name_with_care(best)}, the best of {n_scores} scores"
     plain = solved.choose_best(of_models=True, with_sums=False)
     if plain is not None and plain is not best:
-        sentence += f" ({format_auroc(plain.auroc)} by {plain.name}, the best that is no sum)"
+        sentence += f"; the best that is no sum is {plain.name} with {format_auroc(plain.auroc)}"
     return f"{sentence}{_describe_trivial(best, trivial)}."
 
 
@@ -117,19 +117,18 @@ def format_auroc(auroc: Estimate | Auroc) -> str:
 
 
 def _name_with_care(measured: Measurement) -> str:
-    return (
-        f"{measured.name}, a sum over tokens, which contains the multiplicity,"
-        if is_sum(measured.score)
-        else measured.name
-    )
+    care = " (a sum over tokens, which contains the multiplicity)" if is_sum(measured.score) else ""
+    return measured.name + care
 
 
 def _describe_trivial(best: Measurement, trivial: Measurement | None) -> str:
     if trivial is None:
         return ""
+    if trivial.auroc.value < 0.5 + ABOUT_HALF:
+        return f"; no variable without a model sees it ({trivial.name}: {format_auroc(trivial.auroc)})"
     difference, error = find_difference(best, trivial)
     alone = f"; without a model {trivial.name} has {format_auroc(trivial.auroc)}"
-    amount = f"{abs(difference):.3f} ± {error:.3f}"
+    amount = format_auroc(Auroc(abs(difference), error))
     if difference > CLEARLY * error:
         return f"{alone}: the model sees more, by {amount}"
     if difference < -CLEARLY * error:
