@@ -175,7 +175,7 @@ def _summarise_changes(solved: Sequence[Solved], findings: Findings) -> Section:
         tables.append(tabulate_problem(middle, findings))
         figures.append(_plan_roc(middle))
         title = f"{family}: what is seen against its strength"
-        figures.append(ResultFigure(f"scan_{slug(family)}", title, tabulate_scan(scan), draw_scan))
+        figures.append(ResultFigure(f"scan_{slug(family)}", title, tabulate_scan(scan), draw_scan(family)))
     return Section(
         name="changes",
         title="Changed events against the same before",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from thesis_ml.data.events import StoredEvents
+from thesis_ml.data.events import StoredEvents, keep_events
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.config import InferenceConfig
 from thesis_ml.reports.inference.anomaly import summarise_scores
@@ -79,7 +79,7 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
     tallies = {model.scored.name: start_tally(model, data) for model in restored.models}
     variants = [Variant(f"{plan.name} {plan.strength:g}", plan) for plan in config.list_corruptions()]
     variants += [Variant(name, NullPlan(name, config.seed)) for name in NULLS]
-    plan = StreamPlan(scorers, variants, data.stored.type_names, data.background)
+    plan = StreamPlan(scorers, variants, data.stored.type_names, choose_pool(data))
     with clock.time("pass events through models, score them"):
         table = stream_events(data.events, plan, tallies)
         signal = None if data.signal is None else stream_clean(data.signal, plan)
@@ -127,6 +127,16 @@ def fit_scorers(data: LoadedData, models: Sequence[LoadedModel], config: Inferen
         scorer.fit(data.background)
         scorers[model.scored.name] = ChosenScores(scorer, config.metrics) if config.metrics else scorer
     return scorers
+
+
+def choose_pool(data: LoadedData) -> StoredEvents:
+    """Return background events that corruptions take tokens from: models were not trained on them, nor are they scored.
+
+    A model that knows its training events would find their tokens more ordinary than those that they replace.
+    """
+    others = data.stored.splits["test" if data.split == "val" else "val"]
+    pool = keep_events(others, np.isin(others.labels, data.background_classes))
+    return pool if pool.n_events else data.background
 
 
 def start_tally(model: LoadedModel, data: LoadedData) -> ClosureTally:

@@ -1,6 +1,6 @@
 """What scores tell apart, how that grows with a change, what they follow, and where there is nothing to see."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,6 +22,20 @@ VARIABLE_DASHES = ("--", ":", "-.", "-")
 VARIABLE_MARKERS = ("P", "X", "<", ">")
 FAILED_COLOUR = "#CC0000"
 BAND_ALPHA = 0.2
+STRENGTH_LABELS = {
+    "additive_noise": "relative width of the factor on E and $p_\\mathrm{T}$",
+    "energy_smearing": "relative width of the factor on E",
+    "energy_scale": "relative shift of E and $p_\\mathrm{T}$",
+    "permutation": "share of tokens that exchange features",
+    "event_mixing": "share of tokens with features of other events",
+    "dead_sector": r"dead share of a turn in $\phi$",
+    "btag_flip": "probability of a flip per jet",
+    "ghost_object": "probability of a ghost per event",
+    "lost_object": "probability of a loss per token",
+    "dijet_resonance": "mass of the resonance [TeV]",
+}
+"""What the strength of each corruption is."""
+
 ROW_SPREAD = 0.3
 """Scores of one row of the nulls stand as far above and below its middle."""
 
@@ -53,11 +67,15 @@ def draw_roc(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
     return figure
 
 
-def draw_scan(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
-    """Draw the AUROC against the strength of a change, with standard errors."""
+def draw_scan(change: str) -> Callable[[Table, Mapping[str, GroupStyle]], Figure]:
+    """Return what draws the AUROC against the strength of a change, by its name."""
+    return lambda table, styles: _draw_scan(table, styles, STRENGTH_LABELS.get(change, "strength"))
+
+
+def _draw_scan(table: Table, styles: Mapping[str, GroupStyle], x_label: str) -> Figure:
     curves = table.split("curve")
     looks = choose_looks(curves, styles)
-    figure, (axes,) = style.new_wide_panels("strength", ["AUROC"], list(curves), height_in=2.2)
+    figure, (axes,) = style.new_wide_panels(x_label, ["AUROC"], list(curves), height_in=2.2)
     for name, curve in curves.items():
         look = looks[name]
         axes.errorbar(
