@@ -216,3 +216,13 @@ def test_of_two_labels_the_one_that_was_not_trained_on_is_signal_and_of_three_ea
     assert list_labels(replace(scored, background=(1,))) == ["ttbar"]
     assert list_labels(replace(scored, labels=three)) == ["ttbar", "ttH", "label 2"]
     assert list_labels(replace(scored, labels=np.zeros(1200, dtype=np.int64))) == []
+
+
+@pytest.mark.parametrize("n_events", [1, 2, 5])
+def test_hardly_any_events_are_survived(n_events: int) -> None:
+    sections = summarise_scores(make_split(n_events))
+
+    for figure in (figure for section in sections for figure in section.figures):
+        if isinstance(figure.table, Table):
+            figure.draw(figure.table, STYLES)
+    assert sections[0].sentences

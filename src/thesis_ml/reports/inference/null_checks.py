@@ -59,6 +59,8 @@ def check_nulls(scored: ScoredSplit) -> list[NullCheck]:
         for scorer in exact:
             for score, changed in scored.table.get((scorer, variant.name), {}).items():
                 auroc = measure_null(scored.table[scorer, CLEAN.name][score], changed)
+                if math.isnan(auroc.error):
+                    continue
                 tolerance, rule = EXACT, f"{EXACT:g}: this cannot change it"
                 if plan.name not in exact[scorer]:
                     # The sum of ranks rounds, also where all scores are equal and have no error.
@@ -79,6 +81,8 @@ def check_held_out(scored: ScoredSplit) -> list[NullCheck]:
         for score, seen in scores.items():
             held_out = scored.table[scorer, CLEAN.name][score][is_background]
             auroc = measure_auroc(np.concatenate((held_out, seen)), np.repeat([1, 0], [len(held_out), len(seen)]))
+            if math.isnan(auroc.error):
+                continue
             # A split too small to resolve the tolerance is judged by its own error.
             is_small = MOST_ERRORS * auroc.error > HELD_OUT_TOLERANCE
             tolerance = MOST_ERRORS * auroc.error if is_small else HELD_OUT_TOLERANCE

@@ -77,15 +77,19 @@ class Problem:
 
 
 def list_problems(scored: ScoredSplit) -> list[Problem]:
-    """Return all problems that the scores of a split can be asked."""
+    """Return all problems that the scores of a split can be asked; none without signal or without background."""
     is_background = np.isin(scored.labels, scored.background)
     problems = [*_list_corruptions(scored, is_background), *_list_labels(scored)]
-    return [*problems, _oppose_file(scored, is_background)] if scored.signal else problems
+    if scored.signal:
+        problems.append(_oppose_file(scored, is_background))
+    return [problem for problem in problems if 0 < problem.is_signal.sum() < len(problem.is_signal)]
 
 
 def name_label(label: int, names: Mapping[int, str]) -> str:
     """Return the name of a label."""
-    return names.get(label) or (SIGNAL_FILE if label == OF_FILE else f"label {label}")
+    if label == OF_FILE:
+        return SIGNAL_FILE
+    return names.get(label) or (f"label {label}" if label >= 0 else "events without a label")
 
 
 def _list_corruptions(scored: ScoredSplit, is_background: Bool[NDArray[Any], " N"]) -> list[Problem]:

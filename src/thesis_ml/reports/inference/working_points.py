@@ -242,7 +242,9 @@ def _read(roc: Roc) -> NDArray[np.float64]:
         roc.area,
         *(part for point in points for part in (point.signal_efficiency, point.significance_improvement)),
     ]
-    return np.concatenate((numbers, rejections, _read_curve(roc, roc.background) / roc.background[-1]))
+    # A sample may hold no background at all where there is hardly any.
+    shares = _read_curve(roc, roc.background) / (roc.background[-1] or math.nan)
+    return np.concatenate((numbers, rejections, shares))
 
 
 def _read_curve(roc: Roc, sums: Float[NDArray[Any], " G"]) -> NDArray[np.float64]:
