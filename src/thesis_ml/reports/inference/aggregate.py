@@ -46,5 +46,6 @@ def say(value: float, sd: float = math.nan, unit: str = "") -> str:
 
 
 def join(names: Sequence[str]) -> str:
-    """Return names as a list in words."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    """Return names as a list in words; semicolons part those that have commas of their own."""
+    comma = "; " if any("," in name for name in names) else ", "
+    return names[0] if len(names) == 1 else f"{comma.join(names[:-1])}{';' if comma == '; ' else ''} and {names[-1]}"

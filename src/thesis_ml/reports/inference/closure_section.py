@@ -18,7 +18,7 @@ ENERGIES = ("ht", "ht_miss", "leading_pt", "m_jj", "m_bb")
 """Event quantities in GeV; the others count the objects of a type."""
 
 FLOOR_ERRORS = 3.0
-"""A distribution closes when its distance is no more standard deviations above the floor."""
+"""A distribution closes when its distance is no more standard errors above the floor."""
 
 UNITS = {"eta": "", "phi": "rad", "mass": "GeV"}
 COUNT = "n "

@@ -172,18 +172,17 @@ def draw_distances(table: Table, styles: Styles) -> Figure:
     """Draw the distance of each event quantity by group, and the floor that finite events set."""
     quantities = table.split("quantity")
     labels = list(table.split("group"))
-    floor = (Patch(color=io_utils.choose_colour(TRUTH)), "floor: true events against true ones")
-    figure, cells = new_grid(len(quantities), [floor], height_in=0.3 + 0.17 * len(labels))
+    floor: tuple[Artist, str] = (Patch(color=io_utils.choose_colour(TRUTH)), "floor: true against true")
+    entries = [floor, *list_entries(labels, styles, has_markers=True)]
+    figure, cells = new_grid(len(quantities), entries, height_in=0.3 + 0.14 * len(labels))
     for (name, rows), (axes,) in zip(quantities.items(), cells, strict=True):
-        for place, (label, row) in enumerate(rows.split("group").items()):
-            look = styles.get(label, style.FALLBACK)
+        for label, row in rows.split("group").items():
+            place, look = labels.index(label), styles.get(label, style.FALLBACK)
             distance, error = row.numbers("distance"), np.nan_to_num(row.numbers("error"))
             axes.errorbar(distance, [place], xerr=error, fmt=look.marker, color=look.colour, markersize=4, elinewidth=1)
         axes.axvspan(0, float(np.nanmax(rows.numbers("floor"))), color=io_utils.choose_colour(TRUTH), alpha=0.6)
-        names = [style.make_plain(label, letters=12) for label in rows.split("group")]
-        axes.set_yticks(range(len(names)), names)
-        axes.tick_params(axis="y", length=0, labelsize=io_utils.FONT_SIZE - 2)
-        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.set_yticks([])
+        axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.set_xlim(left=0)
         io_utils.label_x(axes, f"Wasserstein-1 distance, {label_quantity(name)}")
     return figure
