@@ -113,8 +113,8 @@ def test_failed_null_is_a_flag() -> None:
 
     sections = summarise_scores(replace(scored, table=table))
 
-    (flag,) = [text for text in sections[0].flags if text.startswith("Null fails")]
-    assert "vq, seed 0 tells events turned about the beam (error_mean 0.6" in flag
+    (flag,) = [text for text in sections[0].flags if text.startswith("Null of")]
+    assert "Null of vq, seed 0: it tells events turned about the beam (error_mean 0.6" in flag
     assert list_rows(find_table(sections, "nulls"))[0]["outcome"] == "FAILS"
 
 

@@ -109,11 +109,11 @@ def tabulate_nulls(findings: Findings) -> ResultTable:
         (
             check.scorer,
             check.score,
+            "holds" if check.holds else "FAILS",
             NULL_NAMES[check.null],
             check.auroc.value,
             check.auroc.error,
             f"0.5 ± {check.rule}",
-            "holds" if check.holds else "FAILS",
         )
         for check in checks
     ]
@@ -121,7 +121,7 @@ def tabulate_nulls(findings: Findings) -> ResultTable:
         name="nulls",
         title="Nulls",
         note="What no score may see. Scores that agree but for rounding are equal.",
-        columns=("scorer", "score", "against", "auroc", "error", "allowed", "outcome"),
+        columns=("scorer", "score", "outcome", "what", "auroc", "error", "allowed"),
         rows=tuple(rows),
         is_printed=False,
     )
@@ -135,11 +135,11 @@ def tabulate_pairs(solved: Iterable[Solved]) -> ResultTable:
             pair.second,
             name_problem(one.problem),
             pair.score,
+            pair.outcome,
             pair.difference,
             pair.error,
             pair.p_events,
             pair.p_seeds,
-            pair.outcome,
         )
         for one in solved
         for pair in one.pairs
@@ -149,7 +149,7 @@ def tabulate_pairs(solved: Iterable[Solved]) -> ResultTable:
         title="Models on the same events",
         note="Distinguishable only where both tests say so at 5%: the events' (DeLong for labels, paired samples else) "
         "and the seeds' (Welch). Both are corrected by Holm within a problem.",
-        columns=("larger", "smaller", "problem", "score", "difference", "error", "p (events)", "p (seeds)", "outcome"),
+        columns=("larger", "smaller", "problem", "score", "outcome", "difference", "error", "p (events)", "p (seeds)"),
         rows=tuple(rows),
         is_printed=False,
     )

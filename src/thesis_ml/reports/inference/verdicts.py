@@ -38,7 +38,6 @@ def choose_title(findings: Findings) -> str:
 def describe_findings(findings: Findings) -> tuple[str, ...]:
     """Return what can be said, most important first; one sentence or two per problem."""
     sentences = [describe_background(findings.scored)]
-    sentences += [_describe_contamination(solved) for solved in findings.contaminated]
     for solved in findings.solved:
         if not solved.problem.is_reference:
             continue
@@ -146,8 +145,8 @@ def _describe_contamination(solved: Solved) -> str:
     held = ", ".join(solved.contaminated)
     name = "the class of the signal file" if solved.problem.kind == "signal" else solved.problem.name
     return (
-        f"The training split of {held} held {name}: these models know it, so that their scores say how it differs "
-        "from the rest, not whether something new would be found. Train with data.train_classes to ask that."
+        f"No test of something new: the training split of {held} held {name}. Their scores say how it differs from the "
+        "rest of what they know; train with data.train_classes to ask more."
     )
 
 
@@ -204,7 +203,7 @@ def _describe_failure(null: str, scorer: str, checks: Sequence[NullCheck]) -> st
     if null == HELD_OUT and scorer == TRIVIAL:
         meaning = "the splits differ"
     rules = ", ".join(dict.fromkeys(check.rule for check in checks))
-    return f"Null fails: {scorer} tells {NULL_NAMES[null]} ({listed}; allowed are 0.5 ± {rules}): {meaning}."
+    return f"Null of {scorer}: it tells {NULL_NAMES[null]} ({listed}; allowed is 0.5 ± {rules}): {meaning}."
 
 
 def _join_some(texts: Sequence[str]) -> str:
