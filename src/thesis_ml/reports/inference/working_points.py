@@ -21,6 +21,9 @@ SIGNAL_EFFICIENCIES = (0.3, 0.5)
 GRID = np.linspace(0.02, 1.0, 50)
 """Signal efficiencies at which ROC curves are drawn."""
 
+_ASKED_BACKGROUND = np.array(BACKGROUND_EFFICIENCIES)
+_ASKED_SIGNAL = np.concatenate((SIGNAL_EFFICIENCIES, GRID))
+
 VARIABLES = ("multiplicity", "ht", "ht_miss", "leading_pt", "b_jets")
 """Trivial variables, which may as well be cut from above as from below."""
 
@@ -236,22 +239,22 @@ def _turn(column: Column, problem: Problem) -> Column:
 
 
 def _read(roc: Roc) -> NDArray[np.float64]:
-    points = [roc.cut_background(asked) for asked in BACKGROUND_EFFICIENCIES]
-    rejections = [roc.cut_signal(asked).rejection for asked in SIGNAL_EFFICIENCIES]
-    numbers = [
-        roc.area,
-        *(part for point in points for part in (point.signal_efficiency, point.significance_improvement)),
-    ]
-    # A sample may hold no background at all where there is hardly any.
-    shares = _read_curve(roc, roc.background) / (roc.background[-1] or math.nan)
-    return np.concatenate((numbers, rejections, shares))
+    """Return area, eps_S and improvement at each working point, rejections, and eps_B along GRID, in one array.
+
+    The cuts are those of `Roc`, all at once, because this is done for every sample of every score.
+    """
+    # A sample may hold no signal or no background where there is hardly any.
+    n_signal, n_background = (sums[-1] or math.nan for sums in (roc.signal, roc.background))
+    cuts = roc.place_background(_ASKED_BACKGROUND)
+    signal, background = roc.signal[cuts] / n_signal, roc.background[cuts] / n_background
+    shares = roc.background[roc.place_signal(_ASKED_SIGNAL)] / n_background
+    rejections = 1 / _blank_zero(shares[: len(SIGNAL_EFFICIENCIES)])
+    improvement = signal / np.sqrt(_blank_zero(background))
+    return np.concatenate(((roc.area,), signal, improvement, rejections, shares[len(SIGNAL_EFFICIENCIES) :]))
 
 
-def _read_curve(roc: Roc, sums: Float[NDArray[Any], " G"]) -> NDArray[np.float64]:
-    """Return the sums of background at the cuts that keep the signal efficiencies of GRID."""
-    places = np.searchsorted(roc.signal, GRID * roc.signal[-1] * (1 - 1e-9), side="left")
-    taken: NDArray[np.float64] = sums[np.minimum(places, len(sums) - 1)]
-    return taken
+def _blank_zero(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(values > 0, values, np.nan)
 
 
 def _summarise(
@@ -266,7 +269,7 @@ def _summarise(
     for place, asked in enumerate(BACKGROUND_EFFICIENCIES):
         cuts = [roc.cut_background(asked) for roc in rocs]
         share = float(np.mean([cut.background_efficiency for cut in cuts]))
-        efficiency, improvement = estimates[1 + 2 * place : 3 + 2 * place]
+        efficiency, improvement = estimates[1 + place], estimates[1 + len(BACKGROUND_EFFICIENCIES) + place]
         points.append(Point(asked, efficiency, share, improvement, min(cut.n_background for cut in cuts)))
     start = 1 + 2 * len(BACKGROUND_EFFICIENCIES)
     rejections = [
@@ -282,6 +285,6 @@ def _summarise(
         points=tuple(points),
         rejections=tuple(rejections),
         curve=np.array([(part.value, part.low, part.high) for part in curve]),
-        n_curve=np.min([_read_curve(roc, roc.n_background) for roc in rocs], axis=0),
+        n_curve=np.min([roc.n_background[roc.place_signal(GRID)] for roc in rocs], axis=0),
         areas=resampled[:, 0],
     )
