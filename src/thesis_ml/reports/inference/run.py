@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from thesis_ml.data.events import StoredEvents, keep_events
+from thesis_ml.data.events import StoredEvents, iterate_blocks, keep_events
+from thesis_ml.errors import ConfigError
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.config import InferenceConfig
 from thesis_ml.reports.inference.anomaly import summarise_scores
 from thesis_ml.reports.inference.closure import ClosureTally
 from thesis_ml.reports.inference.closure_section import summarise_closure
 from thesis_ml.reports.inference.code_section import summarise_codes
+from thesis_ml.reports.inference.corruptions import corrupt
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel, load_data, restore_runs
 from thesis_ml.reports.inference.nulls import NULLS, NullPlan, is_symmetric
 from thesis_ml.reports.inference.overview import describe_data, describe_inference, list_models
@@ -74,11 +76,10 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         if not restored.models:
             return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
         data, restored = load_data(restored, config)
+    variants = [*choose_variants(data, config), *(Variant(name, NullPlan(name, config.seed)) for name in NULLS)]
     with clock.time("fit densities"):
         scorers = fit_scorers(data, restored.models, config)
     tallies = {model.scored.name: start_tally(model, data) for model in restored.models}
-    variants = [Variant(f"{plan.name} {plan.strength:g}", plan) for plan in config.list_corruptions()]
-    variants += [Variant(name, NullPlan(name, config.seed)) for name in NULLS]
     plan = StreamPlan(scorers, variants, data.stored.type_names, choose_pool(data))
     with clock.time("pass events through models, score them"):
         table = stream_events(data.events, plan, tallies)
@@ -116,6 +117,25 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         events={"index": data.events.index, "label": data.events.labels, "weight": data.events.weights},
         scores=table if config.persist_raw_scores else {},
     )
+
+
+def choose_variants(data: LoadedData, config: InferenceConfig) -> list[Variant]:
+    """Return the corruptions of the events; of the default ones those that the data has the object types for.
+
+    Raises:
+        ConfigError: One that was asked for needs a type that the data does not have.
+    """
+    event = next(iterate_blocks(data.events, 1))
+    variants = []
+    for plan in config.list_corruptions():
+        try:
+            corrupt(event, plan, type_names=data.stored.type_names, pool=data.background)
+        except ConfigError:
+            if config.corruption_strategies is not None:
+                raise
+            continue
+        variants.append(Variant(f"{plan.name} {plan.strength:g}", plan))
+    return variants
 
 
 def fit_scorers(data: LoadedData, models: Sequence[LoadedModel], config: InferenceConfig) -> dict[str, Scorer]:
