@@ -77,7 +77,7 @@ def list_variants() -> list[Variant]:
 
 def build_plan(models: dict[str, RestoredModel], background: StoredEvents, type_names: tuple[str, ...]) -> StreamPlan:
     """Return what the events are sent through, densities fitted."""
-    scorers = {TRIVIAL: TrivialScorer(background, len(type_names))}
+    scorers = {TRIVIAL: TrivialScorer(background, type_names)}
     for name, restored in models.items():
         scorers[name] = ModelScorer(restored, PassOptions(BATCH_SIZE))
         scorers[name].fit(background)

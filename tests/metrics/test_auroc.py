@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from thesis_ml.metrics.auroc import compare_aurocs, compute_auroc, measure_auroc
+from thesis_ml.metrics.auroc import (
+    compare_aurocs,
+    compare_mean_aurocs,
+    compute_auroc,
+    compute_p_value,
+    measure_auroc,
+    measure_paired_auroc,
+)
 
 EVENTS = st.lists(st.tuples(st.integers(-3, 3), st.booleans(), st.floats(0.1, 10)), min_size=2, max_size=60)
 
@@ -121,3 +128,59 @@ def test_scores_of_the_same_order_do_not_differ() -> None:
     scores, labels = np.random.default_rng(7).normal(size=50), np.arange(50) % 2
 
     assert compare_aurocs(scores, 3 * scores + 1, labels) == (0.0, 0.0, 1.0)
+
+
+def test_mean_over_seeds_has_the_spread_of_repetitions() -> None:
+    generator = np.random.default_rng(8)
+    labels = np.arange(300) % 3 == 0
+    measured = []
+    for _ in range(200):
+        shared = generator.normal(labels * 0.8, 1.0)
+        ours, theirs = (shared + generator.normal(0, 0.7, (2, 300)) for _ in range(2))
+        measured.append(compare_mean_aurocs(list(ours), list(theirs), labels))
+
+    spread = np.std([difference.value for difference in measured])
+
+    assert np.mean([difference.error for difference in measured]) == pytest.approx(spread, rel=0.12)
+
+
+def test_mean_over_one_score_is_that_score() -> None:
+    generator = np.random.default_rng(9)
+    first, second, labels = generator.normal(size=80), generator.normal(size=80), np.arange(80) % 2
+
+    both = compare_mean_aurocs([first, first], [second, second, second], labels)
+
+    assert both == pytest.approx(compare_aurocs(first, second, labels))
+    assert both.value == pytest.approx(compute_auroc(first, labels) - compute_auroc(second, labels), abs=1e-12)
+
+
+def test_a_score_that_is_no_number_is_not_compared() -> None:
+    assert math.isnan(compare_aurocs([1.0, math.nan, 2.0, 3.0], [1.0, 2.0, 3.0, 4.0], [0, 0, 1, 1]).p_value)
+
+
+def test_p_values_are_those_of_a_normal_number() -> None:
+    assert compute_p_value(1.96, 1.0) == pytest.approx(0.05, abs=1e-3)
+    assert (compute_p_value(0.0, 0.0), compute_p_value(0.1, 0.0)) == (1.0, 0.0)
+    assert math.isnan(compute_p_value(0.1, math.nan))
+
+
+def test_paired_error_is_the_spread_over_repetitions() -> None:
+    generator = np.random.default_rng(10)
+    measured = []
+    for _ in range(400):
+        clean = generator.normal(size=250)
+        measured.append(measure_paired_auroc(clean, clean + generator.normal(0.2, 0.3, 250)))
+    spread = np.std([auroc.value for auroc in measured])
+    apart = measure_auroc(np.concatenate((clean, clean)), np.repeat([0, 1], 250)).error
+
+    assert np.mean([auroc.error for auroc in measured]) == pytest.approx(spread, rel=0.1)
+    assert spread < 0.6 * apart
+
+
+def test_paired_auroc_counts_ties_one_half() -> None:
+    scores = np.array([1.0, 2.0, 2.0, 5.0])
+
+    assert measure_paired_auroc(scores, scores) == (0.5, 0.0)
+    assert math.isnan(measure_paired_auroc([], []).value)
+    with pytest.raises(ValueError, match="expected 4 scores, one per event, got 3"):
+        measure_paired_auroc(scores, scores[:3])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from thesis_ml.metrics.auroc import measure_auroc
-from thesis_ml.metrics.bootstrap import draw_counts, estimate, resample_rocs
+from thesis_ml.metrics.bootstrap import draw_counts, estimate, resample_readings, resample_rocs
 from thesis_ml.metrics.roc import Roc, sort_scores
 
 
@@ -81,3 +81,15 @@ def test_estimate_leaves_out_what_is_no_number() -> None:
     assert spread.error == pytest.approx(np.std([0.4, 0.6], ddof=1))
     assert spread.low < spread.value < spread.high
     assert math.isnan(estimate(0.5, np.array([np.nan, 0.5])).error)
+
+
+def test_several_numbers_are_read_from_the_same_samples() -> None:
+    labels = np.arange(200) % 2
+    ranked = [sort_scores(np.random.default_rng(seed).normal(labels, 1.0), labels) for seed in (5, 6)]
+
+    both = resample_readings(ranked, lambda roc: (roc.area, read_efficiency(roc)), np.random.default_rng(7), 10)
+
+    assert both.shape == (10, 2, 2)
+    for place, read in enumerate((read_area, read_efficiency)):
+        alone = resample_rocs(ranked, read, np.random.default_rng(7), 10)
+        np.testing.assert_array_equal(both[:, :, place], alone)

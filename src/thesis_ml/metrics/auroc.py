@@ -1,6 +1,7 @@
 """How well a score tells signal from background: the area under the ROC curve, with its error."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,6 +64,25 @@ def measure_auroc(scores: ArrayLike, labels: ArrayLike) -> Auroc:
     return Auroc(value, _compute_error(signal, background))
 
 
+def measure_paired_auroc(background: ArrayLike, signal: ArrayLike) -> Auroc:
+    """Return how a score tells changed events from the same events before, with the standard error of such pairs.
+
+    Source: DeLong et al. as in `measure_auroc`, eq. 3 to 5, where an event contributes to both variances at once.
+
+    Args:
+        background: One number per event.
+        signal: That of its changed copy, in the same order.
+    """
+    before, after = (np.asarray(values, dtype=np.float64).reshape(-1) for values in (background, signal))
+    if len(before) != len(after):
+        raise ValueError(f"signal: expected {len(before)} scores, one per event, got {len(after)}")
+    above, below = _place(np.concatenate((before, after)), np.repeat([False, True], len(before)))
+    value = float(above.mean()) if len(above) else math.nan
+    if np.isnan(value) or len(before) < 2:
+        return Auroc(value, math.nan)
+    return Auroc(value, float((above + below).std(ddof=1) / math.sqrt(len(before))))
+
+
 def compare_aurocs(first: ArrayLike, second: ArrayLike, labels: ArrayLike) -> AurocDifference:
     """Return the difference of the AUROCs of two scores of the same events.
 
@@ -73,16 +93,44 @@ def compare_aurocs(first: ArrayLike, second: ArrayLike, labels: ArrayLike) -> Au
         second: Another one.
         labels: 1 or true for signal, 0 or false for background.
     """
-    values, is_signal = read_scores(first, labels)
-    others, _ = read_scores(second, labels)
-    difference = compute_auroc(values, is_signal) - compute_auroc(others, is_signal)
-    parts = [ours - theirs for ours, theirs in zip(_place(values, is_signal), _place(others, is_signal), strict=True)]
+    return compare_mean_aurocs([first], [second], labels)
+
+
+def compare_mean_aurocs(first: Sequence[ArrayLike], second: Sequence[ArrayLike], labels: ArrayLike) -> AurocDifference:
+    """Return how the mean AUROC of some scores differs from that of others on the same events, such as those of seeds.
+
+    The error is that of the events alone: what another seed would change is not in it.
+
+    Args:
+        first: Scores, each one number per event.
+        second: Other scores.
+        labels: 1 or true for signal, 0 or false for background.
+    """
+    ours, theirs = _place_mean(first, labels), _place_mean(second, labels)
+    parts = [mine - other for mine, other in zip(ours, theirs, strict=True)]
+    difference = float(parts[0].mean()) if len(parts[0]) else math.nan
     if np.isnan(difference) or min(len(part) for part in parts) < 2:
         return AurocDifference(difference, math.nan, math.nan)
     error = _compute_error(*parts)
     # Two scores that order the events alike have no error and no difference.
-    p_value = math.erfc(abs(difference) / error / math.sqrt(2)) if error > 0 else 1.0
-    return AurocDifference(difference, error, p_value)
+    return AurocDifference(difference, error, compute_p_value(difference, error))
+
+
+def compute_p_value(difference: float, error: float) -> float:
+    """Return the two-sided p-value that a normal number of this error is zero; 1 for zero without an error."""
+    if math.isnan(difference) or math.isnan(error):
+        return math.nan
+    if error == 0:
+        return 1.0 if difference == 0 else 0.0
+    return math.erfc(abs(difference) / error / math.sqrt(2))
+
+
+def _place_mean(
+    scores: Sequence[ArrayLike], labels: ArrayLike
+) -> tuple[Float[NDArray[Any], " S"], Float[NDArray[Any], " M"]]:
+    """Return the placements of the events, averaged over scores."""
+    placed = [_place(*read_scores(values, labels)) for values in scores]
+    return np.mean([signal for signal, _ in placed], axis=0), np.mean([background for _, background in placed], axis=0)
 
 
 def _place(
@@ -90,7 +138,7 @@ def _place(
 ) -> tuple[Float[NDArray[Any], " S"], Float[NDArray[Any], " M"]]:
     """Return the share of background below each signal event, and of signal above each background event."""
     signal, background = values[is_signal], values[~is_signal]
-    if not len(signal) or not len(background):
+    if not len(signal) or not len(background) or np.isnan(values).any():
         return np.full(len(signal), np.nan), np.full(len(background), np.nan)
     return _share_below(signal, np.sort(background)), 1 - _share_below(background, np.sort(signal))
 

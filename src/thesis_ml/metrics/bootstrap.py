@@ -44,11 +44,21 @@ def resample_rocs(
         generator: Draws the samples.
         n_resamples: R.
     """
+    return resample_readings(scores, lambda roc: (read(roc),), generator, n_resamples)[:, :, 0]
+
+
+def resample_readings(
+    scores: Sequence[SortedScores],
+    read: Callable[[Roc], Sequence[float] | Float[NDArray[Any], " K"]],
+    generator: np.random.Generator,
+    n_resamples: int = N_RESAMPLES,
+) -> Float[NDArray[Any], "R M K"]:
+    """Return what `resample_rocs` does for K numbers that `read` finds in the same ROC."""
     n_events = 1 + max((int(part.events.max()) for part in scores if len(part.events)), default=-1)
     rows = [
         [read(part.build_roc(counts)) for part in scores] for counts in draw_counts(n_events, n_resamples, generator)
     ]
-    return np.array(rows, dtype=np.float64).reshape(n_resamples, len(scores))
+    return np.array(rows, dtype=np.float64).reshape(n_resamples, len(scores), -1)
 
 
 def estimate(value: float, resampled: Float[NDArray[Any], " R"]) -> Estimate:

@@ -68,13 +68,21 @@ class Roc(NamedTuple):
 
     def cut_background(self, background_efficiency: float) -> WorkingPoint:
         """Return the loosest cut that no more than this share of background survives."""
-        allowed = background_efficiency * self.background[-1] * (1 + _ROUNDING)
-        return self._read(int(np.searchsorted(self.background, allowed, side="right")) - 1)
+        return self._read(int(self.place_background(np.array(background_efficiency))))
 
     def cut_signal(self, signal_efficiency: float) -> WorkingPoint:
         """Return the tightest cut that at least this share of signal survives."""
-        needed = signal_efficiency * self.signal[-1] * (1 - _ROUNDING)
-        return self._read(min(int(np.searchsorted(self.signal, needed, side="left")), len(self.signal) - 1))
+        return self._read(int(self.place_signal(np.array(signal_efficiency))))
+
+    def place_background(self, efficiencies: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return where the loosest cuts are that no more than these shares of background survive."""
+        allowed = efficiencies * self.background[-1] * (1 + _ROUNDING)
+        return np.asarray(np.searchsorted(self.background, allowed, side="right") - 1)
+
+    def place_signal(self, efficiencies: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return where the tightest cuts are that at least these shares of signal survive."""
+        needed = efficiencies * self.signal[-1] * (1 - _ROUNDING)
+        return np.asarray(np.minimum(np.searchsorted(self.signal, needed, side="left"), len(self.signal) - 1))
 
     def _read(self, place: int) -> WorkingPoint:
         if not (self.signal[-1] > 0 and self.background[-1] > 0):

@@ -1,5 +1,6 @@
 """The typed configuration of one report."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from thesis_ml.config import choose, parse_config, require, require_at_least, require_between
 from thesis_ml.reports.inference.corruptions import CORRUPTIONS, DEFAULT_STRENGTHS, CorruptionPlan
+from thesis_ml.reports.inference.rates import Rates
 from thesis_ml.utils.environment import EnvConfig
 
 SUMMARY_SCHEMA_VERSION = 1
@@ -82,6 +84,8 @@ class InferenceConfig:
         persist_raw_scores: Keep the score of every event.
         corruption_strategies: Strengths by the name of the corruption; None: all at their default strengths.
         metrics: Scores of models that are kept; none named: all.
+        cross_sections_pb: By name or number of a label, or `signal_file`; None: no numbers of events are expected.
+        luminosity_fb: Integrated luminosity in 1/fb, which they need.
     """
 
     enabled: bool = False
@@ -97,6 +101,8 @@ class InferenceConfig:
     persist_raw_scores: bool = False
     corruption_strategies: Mapping[str, tuple[float, ...]] | None = None
     metrics: tuple[ScoreName, ...] = ()
+    cross_sections_pb: Mapping[str, float] | None = None
+    luminosity_fb: float | None = None
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "batch_size", "max_samples")
@@ -105,6 +111,18 @@ class InferenceConfig:
             value = getattr(self, key)
             require(value is None or bool(value.strip()), key, "a file, or null", value)
         require(self.background_classes != (), "background_classes", "a list of labels, or null", [])
+        for name, value in (self.cross_sections_pb or {}).items():
+            require(0 < value < math.inf, f"cross_sections_pb.{name}", "above 0", value)
+        known = self.luminosity_fb is None or 0 < self.luminosity_fb < math.inf
+        require(known, "luminosity_fb", "above 0, or null", self.luminosity_fb)
+        is_complete = (self.luminosity_fb is None) == (self.cross_sections_pb is None)
+        require(is_complete, "luminosity_fb", "given together with cross_sections_pb", self.luminosity_fb)
+
+    def choose_rates(self) -> Rates | None:
+        """Return cross-sections and luminosity, None where they are not given."""
+        if self.cross_sections_pb is None or self.luminosity_fb is None:
+            return None
+        return Rates(self.cross_sections_pb, self.luminosity_fb)
 
     def list_corruptions(self) -> tuple[CorruptionPlan, ...]:
         """Return every corruption at each of its strengths, weakest first.

@@ -28,6 +28,7 @@ from thesis_ml.reports.inference.loading import (
     divide_background,
     find_checkpoint,
 )
+from thesis_ml.reports.inference.nulls import NULLS
 from thesis_ml.reports.inference.run import choose_variants
 from thesis_ml.reports.inference.scored import ScoredModel
 from thesis_ml.utils.checkpoints import load_checkpoint, save_checkpoint
@@ -66,7 +67,7 @@ def test_report_with_inference_leaves_what_it_promises(infer: Callable[..., Path
     with h5py.File(report / "inference" / "scores.h5") as file:
         assert len(file["index"]) == 300
         groups = {(group.attrs["scorer"], group.attrs["variant"]): group for group in file["scores"].values()}
-        assert len(groups) == 7 * 2
+        assert len(groups) == 7 * (2 + len(NULLS))
         assert np.isfinite(groups["vq, seed 1", "energy_scale 1"]["error_mean"][:]).all()
     assert not list(report.parent.glob(".*partial"))
     figures = {path.stem for path in (report / "inference" / "figures").glob("*.png")}

@@ -35,7 +35,7 @@ def plan(finished_run, stored: StoredFile) -> StreamPlan:
     background = stored.splits["train"]
     scorer = ModelScorer(restore_model(finished_run.path / "model.pt"), PassOptions(batch_size=64))
     scorer.fit(background)
-    trivial = TrivialScorer(background, len(stored.type_names))
+    trivial = TrivialScorer(background, stored.type_names)
     return StreamPlan({"trivial": trivial, "vq": scorer}, VARIANTS, stored.type_names, background)
 
 

@@ -207,7 +207,7 @@ def corrupt(
         events: Energies in GeV.
         plan: What happens to them.
         type_names: Names of the object ids 1, 2, ...
-        pool: Background events of the training split, which some corruptions take tokens from.
+        pool: Background events that no model was trained on, which some corruptions take tokens from.
 
     Raises:
         ConfigError: The corruption needs a type that the data does not have.

@@ -57,6 +57,7 @@ class LoadedData:
         unfitted: Others of them, at most as many as events are scored: models know them, densities do not.
         background_classes: Their labels.
         signal: The events of `inference.signal_file`, None without one.
+        signal_classes: Names of their classes.
     """
 
     stored: StoredFile
@@ -67,6 +68,7 @@ class LoadedData:
     unfitted: StoredEvents
     background_classes: tuple[int, ...]
     signal: StoredEvents | None
+    signal_classes: tuple[str, ...] = ()
 
     @property
     def label_names(self) -> dict[int, str]:
@@ -128,6 +130,7 @@ def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, 
     events = _take(stored.splits[config.dataset_split], config.max_samples)
     train = stored.splits["train"]
     background, unfitted = divide_background(keep_events(train, np.isin(train.labels, classes)), config.seed)
+    signal, signal_classes = load_signal(options, stored, config) or (None, ())
     data = LoadedData(
         stored=stored,
         fingerprint=fingerprint,
@@ -136,7 +139,8 @@ def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, 
         background=background,
         unfitted=_take(unfitted, events.n_events),
         background_classes=classes,
-        signal=load_signal(options, stored, config),
+        signal=signal,
+        signal_classes=signal_classes,
     )
     return data, Restored(kept, {**restored.not_possible, **others})
 
@@ -195,8 +199,10 @@ def choose_classes(models: Sequence[LoadedModel], stored: StoredFile, config: In
     return wanted
 
 
-def load_signal(options: DataConfig, stored: StoredFile, config: InferenceConfig) -> StoredEvents | None:
-    """Return the events of `inference.signal_file`, read as the others are.
+def load_signal(
+    options: DataConfig, stored: StoredFile, config: InferenceConfig
+) -> tuple[StoredEvents, tuple[str, ...]] | None:
+    """Return the events of `inference.signal_file`, read as the others are, and the names of their classes.
 
     Raises:
         ReportError: The file is not there, or names other object types.
@@ -213,7 +219,9 @@ def load_signal(options: DataConfig, stored: StoredFile, config: InferenceConfig
             f"inference.signal_file: {path} has the object types {', '.join(signal.type_names)}; "
             f"the events have {', '.join(stored.type_names)}"
         )
-    return _take(signal.splits[config.dataset_split], config.max_samples)
+    events = _take(signal.splits[config.dataset_split], config.max_samples)
+    labels = [str(label) for label in np.unique(events.labels) if label >= 0]
+    return events, tuple(signal.label_names.get(label) or f"label {label}" for label in labels)
 
 
 def divide_background(events: StoredEvents, seed: int) -> tuple[StoredEvents, StoredEvents]:

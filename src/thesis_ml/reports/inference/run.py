@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from thesis_ml.data.events import StoredEvents, iterate_blocks
+from thesis_ml.data.events import StoredEvents, iterate_blocks, keep_events
 from thesis_ml.errors import ConfigError
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.config import InferenceConfig
@@ -18,6 +18,7 @@ from thesis_ml.reports.inference.closure_section import summarise_closure
 from thesis_ml.reports.inference.code_section import summarise_codes
 from thesis_ml.reports.inference.corruptions import corrupt
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel, load_data, restore_runs
+from thesis_ml.reports.inference.nulls import NULLS, NullPlan, is_symmetric
 from thesis_ml.reports.inference.overview import describe_data, describe_inference, list_models
 from thesis_ml.reports.inference.result import InferenceResult
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
@@ -75,11 +76,11 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         if not restored.models:
             return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
         data, restored = load_data(restored, config)
-    variants = choose_variants(data, config)
+    variants = [*choose_variants(data, config), *(Variant(name, NullPlan(name, config.seed)) for name in NULLS)]
     with clock.time("fit densities"):
         scorers = fit_scorers(data, restored.models, config)
     tallies = {model.scored.name: start_tally(model, data) for model in restored.models}
-    plan = StreamPlan(scorers, variants, data.stored.type_names, data.background)
+    plan = StreamPlan(scorers, variants, data.stored.type_names, choose_pool(data))
     with clock.time("pass events through models, score them"):
         table = stream_events(data.events, plan, tallies)
         signal = None if data.signal is None else stream_clean(data.signal, plan)
@@ -96,6 +97,11 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         signal=signal,
         training=training,
         seed=config.seed,
+        is_symmetric=is_symmetric(data.events),
+        signal_weights=None if data.signal is None else data.signal.weights,
+        signal_classes=data.signal_classes,
+        rates=config.choose_rates(),
+        channel=data.split,
     )
     with clock.time("statistics"):
         closures = {name: tally.summarise() for name, tally in tallies.items()}
@@ -135,12 +141,22 @@ def choose_variants(data: LoadedData, config: InferenceConfig) -> list[Variant]:
 def fit_scorers(data: LoadedData, models: Sequence[LoadedModel], config: InferenceConfig) -> dict[str, Scorer]:
     """Return what scores events, by name: the trivial variables, and every model after its densities were fitted."""
     options = PassOptions(config.batch_size, config.seed, config.autocast)
-    scorers: dict[str, Scorer] = {TRIVIAL: TrivialScorer(data.background, len(data.stored.type_names))}
+    scorers: dict[str, Scorer] = {TRIVIAL: TrivialScorer(data.background, data.stored.type_names)}
     for model in show_progress(models, "fit"):
         scorer = ModelScorer(model.restored, options)
         scorer.fit(data.background)
         scorers[model.scored.name] = ChosenScores(scorer, config.metrics) if config.metrics else scorer
     return scorers
+
+
+def choose_pool(data: LoadedData) -> StoredEvents:
+    """Return background events that corruptions take tokens from: models were not trained on them, nor are they scored.
+
+    A model that knows its training events would find their tokens more ordinary than those that they replace.
+    """
+    others = data.stored.splits["test" if data.split == "val" else "val"]
+    pool = keep_events(others, np.isin(others.labels, data.background_classes))
+    return pool if pool.n_events else data.background
 
 
 def start_tally(model: LoadedModel, data: LoadedData) -> ClosureTally:

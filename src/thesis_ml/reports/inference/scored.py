@@ -7,6 +7,7 @@ from typing import Any
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from thesis_ml.reports.inference.rates import Rates
 from thesis_ml.reports.inference.stream import ScoreTable, Variant
 
 TRIVIAL = "trivial"
@@ -23,6 +24,7 @@ class ScoredModel:
         seed: The seed of its run.
         run: The name of its run.
         train_classes: Labels that it was trained on; None: all that its data had.
+        exact_nulls: Of NULLS, those that can change no score of it but by rounding.
     """
 
     name: str
@@ -30,6 +32,7 @@ class ScoredModel:
     seed: int | None
     run: str
     train_classes: tuple[int, ...] | None
+    exact_nulls: tuple[str, ...] = ("token_order",)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,11 @@ class ScoredSplit:
         signal: The clean scores of the events of `inference.signal_file`, by scorer; None without one.
         training: The clean scores of background events of the training split that no density was fitted to, by scorer.
         seed: Of what is drawn at random.
+        is_symmetric: Whether events are as often at eta as at -eta; otherwise their reflection is no null.
+        signal_weights: Weight of each event of the signal file; None: all alike.
+        signal_classes: Names of the classes that the signal file holds.
+        rates: Cross-sections and luminosity, where they are known.
+        channel: What the selection of the events is called, for tables that others read.
     """
 
     models: Sequence[ScoredModel]
@@ -61,3 +69,8 @@ class ScoredSplit:
     signal: Mapping[str, Mapping[str, Float[NDArray[Any], " M"]]] | None
     training: Mapping[str, Mapping[str, Float[NDArray[Any], " T"]]]
     seed: int = 0
+    is_symmetric: bool = True
+    signal_weights: Float[NDArray[Any], " M"] | None = None
+    signal_classes: tuple[str, ...] = ()
+    rates: Rates | None = None
+    channel: str = "test"

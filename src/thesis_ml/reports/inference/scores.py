@@ -16,6 +16,7 @@ from thesis_ml.data.events import StoredEvents
 from thesis_ml.metrics.event_quantities import compute_ht, compute_ht_miss, find_leading_pt, sum_events
 
 Scores = Mapping[str, Float[NDArray[Any], " N"]]
+B_JET = "b-jet"
 
 
 def score_errors(output: Reconstruction, batch: TokenBatch, dims: DataDims) -> dict[str, Float[Tensor, " B"]]:
@@ -60,14 +61,23 @@ def estimate_log_shares(counts: Int[Tensor, " K"]) -> Float[Tensor, " K"]:
     return torch.log(counted / counted.sum())
 
 
-def score_trivially(events: StoredEvents) -> dict[str, Float[NDArray[Any], " N"]]:
-    """Return what needs no model: multiplicity, H_T, H_T^miss and the leading pT, in GeV."""
-    return {
+def score_trivially(events: StoredEvents, type_names: Sequence[str] = ()) -> dict[str, Float[NDArray[Any], " N"]]:
+    """Return what needs no model: multiplicity, H_T, H_T^miss and the leading pT, in GeV, and the number of b-jets.
+
+    Args:
+        events: Energies in GeV.
+        type_names: Names of the object ids 1, 2, ...; without a `b-jet` among them none are counted.
+    """
+    trivial = {
         "multiplicity": events.lengths.astype(np.float64),
         "ht": compute_ht(events.kinematics, events.lengths),
         "ht_miss": compute_ht_miss(events.kinematics, events.lengths)[:, 0],
         "leading_pt": find_leading_pt(events.kinematics, events.lengths),
     }
+    if B_JET in type_names:
+        is_b_jet = events.ids == 1 + list(type_names).index(B_JET)
+        trivial["b_jets"] = np.bincount(events.token_events[is_b_jet], minlength=events.n_events).astype(np.float64)
+    return trivial
 
 
 def summarise_events(events: StoredEvents, n_types: int) -> Float[NDArray[Any], "N V"]:

@@ -18,6 +18,7 @@ from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import encode_events
 from thesis_ml.reports.inference.corruptions import CorruptionPlan, corrupt
 from thesis_ml.reports.inference.density import DENSITIES, Score, fit_mahalanobis
+from thesis_ml.reports.inference.nulls import NullPlan, apply_null
 from thesis_ml.reports.inference.scores import (
     estimate_log_shares,
     pool_latents,
@@ -64,16 +65,16 @@ class TrivialScorer:
 
     Args:
         background: What an ordinary event is.
-        n_types: Number of object types.
+        type_names: Names of the object ids 1, 2, ...
     """
 
-    def __init__(self, background: StoredEvents, n_types: int) -> None:
-        self._n_types = n_types
-        self._density = fit_mahalanobis(summarise_events(background, n_types), 0)
+    def __init__(self, background: StoredEvents, type_names: Sequence[str]) -> None:
+        self._type_names = tuple(type_names)
+        self._density = fit_mahalanobis(summarise_events(background, len(type_names)), 0)
 
     def run(self, events: StoredEvents) -> Passed:
-        density = self._density(summarise_events(events, self._n_types))
-        return Passed({**score_trivially(events), "summary_mahalanobis": density})
+        density = self._density(summarise_events(events, len(self._type_names)))
+        return Passed({**score_trivially(events, self._type_names), "summary_mahalanobis": density})
 
 
 class Outputs(NamedTuple):
@@ -171,10 +172,10 @@ class ModelScorer:
 
 
 class Variant(NamedTuple):
-    """Events as they are (no plan) or after a corruption."""
+    """Events as they are (no plan), after a corruption, or after a change that must not matter."""
 
     name: str
-    plan: CorruptionPlan | None = None
+    plan: CorruptionPlan | NullPlan | None = None
 
 
 CLEAN = Variant("clean")
@@ -189,7 +190,7 @@ class StreamPlan:
 
     Args:
         scorers: By name.
-        variants: Corruptions; the clean events come first whether named or not.
+        variants: Corruptions and nulls; the clean events come first whether named or not.
         type_names: Names of the object ids 1, 2, ...
         pool: Background events that corruptions may take tokens from.
     """
@@ -237,6 +238,8 @@ def stream_split(
 def _change(block: StoredEvents, variant: Variant, plan: StreamPlan) -> StoredEvents:
     if variant.plan is None:
         return block
+    if isinstance(variant.plan, NullPlan):
+        return apply_null(block, variant.plan)
     return corrupt(block, variant.plan, type_names=plan.type_names, pool=plan.pool)
 
 

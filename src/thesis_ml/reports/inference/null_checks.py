@@ -1,0 +1,102 @@
+"""Whether scores see what they may not: turned and mirrored events, another order of objects, training events."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from thesis_ml.metrics.auroc import Auroc, measure_auroc, measure_paired_auroc
+from thesis_ml.reports.inference.nulls import NULLS, NullPlan
+from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
+from thesis_ml.reports.inference.stream import CLEAN
+
+HELD_OUT = "held_out"
+"""Background that the models were not trained on against background that they were trained on."""
+
+MOST_ERRORS = 3.0
+EXACT = 1e-6
+HELD_OUT_TOLERANCE = 0.02
+ROUNDING = 1e-4
+"""Scores that agree to this share are equal: sums in another order differ in their last digits."""
+
+CHANCE = math.erfc(MOST_ERRORS / math.sqrt(2))
+
+
+class NullCheck(NamedTuple):
+    """The AUROC of one score where there is nothing to see.
+
+    Args:
+        null: One of NULLS, or HELD_OUT.
+        scorer: Whose score.
+        score: Its name.
+        auroc: Should be one half.
+        tolerance: How far it may be from one half.
+        rule: Where the tolerance comes from, in words.
+    """
+
+    null: str
+    scorer: str
+    score: str
+    auroc: Auroc
+    tolerance: float
+    rule: str
+
+    @property
+    def holds(self) -> bool:
+        return abs(self.auroc.value - 0.5) <= self.tolerance
+
+
+def check_nulls(scored: ScoredSplit) -> list[NullCheck]:
+    """Return a check of every score and null among the variants; a reflection is one for symmetric events alone."""
+    exact = {TRIVIAL: tuple(NULLS)} | {model.name: model.exact_nulls for model in scored.models}
+    checks = []
+    for variant in scored.variants:
+        plan = variant.plan
+        if not isinstance(plan, NullPlan) or (plan.name == "eta_reflection" and not scored.is_symmetric):
+            continue
+        for scorer in exact:
+            for score, changed in scored.table.get((scorer, variant.name), {}).items():
+                auroc = measure_null(scored.table[scorer, CLEAN.name][score], changed)
+                if math.isnan(auroc.error):
+                    continue
+                tolerance, rule = EXACT, f"{EXACT:g}: this cannot change it"
+                if plan.name not in exact[scorer]:
+                    # The sum of ranks rounds, also where all scores are equal and have no error.
+                    tolerance, rule = max(MOST_ERRORS * auroc.error, 1e-12), f"{MOST_ERRORS:g} standard errors"
+                checks.append(NullCheck(plan.name, scorer, score, auroc, tolerance, rule))
+    return checks
+
+
+def check_held_out(scored: ScoredSplit) -> list[NullCheck]:
+    """Return for every score how it tells held-out background from events of the training split.
+
+    An AUROC above one half means that the model knows the events that it was trained on. The events must be of the
+    classes that a model was trained on.
+    """
+    is_background = np.isin(scored.labels, scored.background)
+    checks = []
+    for scorer, scores in scored.training.items():
+        for score, seen in scores.items():
+            held_out = scored.table[scorer, CLEAN.name][score][is_background]
+            auroc = measure_auroc(np.concatenate((held_out, seen)), np.repeat([1, 0], [len(held_out), len(seen)]))
+            if math.isnan(auroc.error):
+                continue
+            # A split too small to resolve the tolerance is judged by its own error.
+            is_small = MOST_ERRORS * auroc.error > HELD_OUT_TOLERANCE
+            tolerance = MOST_ERRORS * auroc.error if is_small else HELD_OUT_TOLERANCE
+            rule = f"{MOST_ERRORS:g} standard errors" if is_small else f"{HELD_OUT_TOLERANCE:g}"
+            checks.append(NullCheck(HELD_OUT, scorer, score, auroc, tolerance, rule))
+    return checks
+
+
+def measure_null(clean: Float[NDArray[Any], " N"], changed: Float[NDArray[Any], " N"]) -> Auroc:
+    """Return the AUROC of changed against clean scores of the same events; equal but for rounding is equal."""
+    return measure_paired_auroc(clean, ignore_rounding(clean, changed))
+
+
+def ignore_rounding(clean: Float[NDArray[Any], " N"], changed: Float[NDArray[Any], " N"]) -> Float[NDArray[Any], " N"]:
+    """Return `changed` with the clean score wherever both agree but for rounding."""
+    floor = ROUNDING * 1e-2 * float(np.std(clean)) if len(clean) else 0.0
+    return np.where(np.isclose(changed, clean, rtol=ROUNDING, atol=floor), clean, changed)

@@ -1,0 +1,203 @@
+"""What the scores of a split say, before it is put into words, tables and figures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from thesis_ml.config import choose
+from thesis_ml.metrics.bootstrap import N_RESAMPLES
+from thesis_ml.metrics.ranks import correlate_ranks
+from thesis_ml.reports.inference.model_pairs import PairOutcome, compare_groups
+from thesis_ml.reports.inference.null_checks import NullCheck, check_held_out, check_nulls
+from thesis_ml.reports.inference.problems import OF_FILE, Problem, list_problems, name_label
+from thesis_ml.reports.inference.rates import Rates
+from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
+from thesis_ml.reports.inference.stream import CLEAN
+from thesis_ml.reports.inference.working_points import (
+    Expected,
+    Measurement,
+    collect_columns,
+    expect_events,
+    measure_problem,
+)
+
+COUNTS_OBJECTS = 0.7
+"""A score whose rank correlation with H_T or the multiplicity is larger counts objects or their pT, mostly."""
+
+COUNTED = ("ht", "multiplicity")
+SUM = "_sum"
+
+
+class Correlation(NamedTuple):
+    """How a score of background follows H_T and the multiplicity; of several seeds the mean.
+
+    Args:
+        group: The group of models, or TRIVIAL.
+        score: Name of the score.
+        ht, multiplicity: Spearman's correlation.
+    """
+
+    group: str
+    score: str
+    ht: float
+    multiplicity: float
+
+    @property
+    def counts_objects(self) -> bool:
+        return max(abs(self.ht), abs(self.multiplicity)) >= COUNTS_OBJECTS
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """One problem and how all scores solve it.
+
+    Args:
+        problem: What is signal, what background.
+        measurements: A score each.
+        pairs: Comparisons of groups.
+        contaminated: Groups whose training held the signal.
+        n_emptied: Background events that lost all their objects to the change.
+        expected: Events to expect, by group and score, where cross-sections are known.
+    """
+
+    problem: Problem
+    measurements: Sequence[Measurement]
+    pairs: tuple[PairOutcome, ...]
+    contaminated: tuple[str, ...] = ()
+    n_emptied: int = 0
+    expected: Mapping[tuple[str, str], tuple[Expected, ...]] | None = None
+
+    def choose_best(self, *, of_models: bool, with_sums: bool = True) -> Measurement | None:
+        """Return the score with the largest AUROC, of models or without one; None where there is none."""
+        chosen = [
+            measured
+            for measured in self.measurements
+            if (measured.group != TRIVIAL) == of_models and (with_sums or not is_sum(measured.score))
+        ]
+        known = [measured for measured in chosen if np.isfinite(measured.auroc.value)]
+        return max(known, key=lambda measured: measured.auroc.value, default=None)
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """All that the scores of a split say.
+
+    Args:
+        solved: The problems.
+        correlations: Of every score.
+        nulls: Checks where there is nothing to see.
+        scored: The scores.
+    """
+
+    solved: tuple[Solved, ...]
+    correlations: tuple[Correlation, ...]
+    nulls: tuple[NullCheck, ...]
+    scored: ScoredSplit
+
+    @property
+    def contaminated(self) -> list[Solved]:
+        """Problems whose signal some model was trained on."""
+        return [solved for solved in self.solved if solved.contaminated]
+
+    def find_correlation(self, group: str, score: str) -> Correlation | None:
+        """Return the correlation of a score, None for a variable that was turned."""
+        return next((one for one in self.correlations if (one.group, one.score) == (group, score)), None)
+
+
+def is_sum(score: str) -> bool:
+    """Say whether a score is a sum over tokens, which contains their number."""
+    return score.endswith(SUM)
+
+
+def solve_problems(scored: ScoredSplit, n_resamples: int = N_RESAMPLES) -> Findings:
+    """Return what the scores of a split say of every problem, and what they say where there is nothing to see."""
+    if scored.rates is not None:
+        check_rates(scored.rates, scored)
+    problems = sorted(list_problems(scored), key=lambda problem: problem.kind == "corruption")
+    solved = tuple(_solve(problem, scored, n_resamples) for problem in problems)
+    nulls = (*check_nulls(scored), *check_held_out(scored))
+    return Findings(solved, tuple(correlate_scores(scored)), nulls, scored)
+
+
+def correlate_scores(scored: ScoredSplit) -> list[Correlation]:
+    """Return how every score of clean background events follows H_T and the multiplicity."""
+    is_background = np.isin(scored.labels, scored.background)
+    trivial = scored.table[TRIVIAL, CLEAN.name]
+    values: dict[tuple[str, str], list[list[float]]] = {}
+    for scorer, group in [*((model.name, model.group) for model in scored.models), (TRIVIAL, TRIVIAL)]:
+        for score, clean in scored.table[scorer, CLEAN.name].items():
+            both = [correlate_ranks(clean[is_background], trivial[name][is_background]) for name in COUNTED]
+            values.setdefault((group, score), []).append(both)
+    return [Correlation(*names, *np.mean(both, axis=0).tolist()) for names, both in values.items()]
+
+
+def find_contaminated(problem: Problem, scored: ScoredSplit) -> tuple[str, ...]:
+    """Return the groups that were trained on the class that is signal; those of a file go by their names."""
+    if problem.kind == "corruption":
+        return ()
+    wanted = set(scored.signal_classes) if problem.kind == "signal" else {problem.name}
+    groups = []
+    for model in scored.models:
+        labels = scored.train_labels if model.train_classes is None else model.train_classes
+        if wanted & {name_label(label, scored.label_names) for label in labels}:
+            groups.append(model.group)
+    return tuple(dict.fromkeys(groups))
+
+
+def choose_rates(problem: Problem, scored: ScoredSplit, rates: Rates) -> dict[int, float] | None:
+    """Return the cross-section of every label of a problem in pb; None where one is not known."""
+    if problem.kind == "corruption":
+        return None
+    known = {}
+    for label in (int(label) for label in np.unique(problem.labels)):
+        names = (name_label(label, scored.label_names), str(label))
+        value = next((rates.cross_sections_pb[name] for name in names if name in rates.cross_sections_pb), None)
+        if value is None:
+            return None
+        known[label] = value
+    return known
+
+
+def check_rates(rates: Rates, scored: ScoredSplit) -> None:
+    """Check that cross-sections name labels that there are.
+
+    Raises:
+        ConfigError: One does not.
+    """
+    labels = [int(label) for label in np.unique(scored.labels)] + ([OF_FILE] if scored.signal else [])
+    known = {name: None for label in labels for name in (name_label(label, scored.label_names), str(label))}
+    for name in rates.cross_sections_pb:
+        choose(name, known, "inference.cross_sections_pb")
+
+
+def _solve(problem: Problem, scored: ScoredSplit, n_resamples: int) -> Solved:
+    # A generator of its own, so that no problem depends on which others are asked.
+    generator = np.random.default_rng((scored.seed, *problem.name.encode()))
+    columns = collect_columns(problem, scored)
+    measurements = measure_problem(problem, columns, generator, n_resamples)
+    rates = None if scored.rates is None else choose_rates(problem, scored, scored.rates)
+    expected = None
+    if rates is not None and scored.rates is not None:
+        luminosity = scored.rates.luminosity_fb
+        expected = {
+            (column.group, column.score): expect_events(problem, column, rates, luminosity, generator)
+            for column in columns
+        }
+    return Solved(
+        problem=problem,
+        measurements=measurements,
+        pairs=compare_groups(problem, columns, measurements) if problem.is_reference else (),
+        contaminated=find_contaminated(problem, scored),
+        n_emptied=_count_emptied(problem, scored),
+        expected=expected,
+    )
+
+
+def _count_emptied(problem: Problem, scored: ScoredSplit) -> int:
+    """Return how many background events have objects before a change and none after it."""
+    if (TRIVIAL, problem.variant) not in scored.table:
+        return 0
+    before, after = (scored.table[TRIVIAL, variant]["multiplicity"] for variant in (CLEAN.name, problem.variant))
+    return int(((before > 0) & (after == 0) & problem.is_background).sum())

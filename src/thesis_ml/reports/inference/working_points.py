@@ -1,0 +1,290 @@
+"""AUROC, efficiencies and rejections of all scores of a problem, with errors from samples of events that they share."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from thesis_ml.metrics.auroc import measure_auroc
+from thesis_ml.metrics.bootstrap import N_RESAMPLES, Estimate, estimate, resample_readings
+from thesis_ml.metrics.roc import FEWEST_BACKGROUND, Roc, sort_scores
+from thesis_ml.reports.inference.problems import Problem
+from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
+from thesis_ml.reports.inference.stream import CLEAN
+
+BACKGROUND_EFFICIENCIES = (1e-2, 1e-3, 1e-4)
+SIGNAL_EFFICIENCIES = (0.3, 0.5)
+GRID = np.linspace(0.02, 1.0, 50)
+"""Signal efficiencies at which ROC curves are drawn."""
+
+_ASKED_BACKGROUND = np.array(BACKGROUND_EFFICIENCIES)
+_ASKED_SIGNAL = np.concatenate((SIGNAL_EFFICIENCIES, GRID))
+
+VARIABLES = ("multiplicity", "ht", "ht_miss", "leading_pt", "b_jets")
+"""Trivial variables, which may as well be cut from above as from below."""
+
+TURNED = "low "
+CLEARLY = 3.0
+"""A variable is cut from above when its AUROC is as many standard errors below one half."""
+
+EVENTS_PER_PB_FB = 1000.0
+
+
+class Column(NamedTuple):
+    """One score of one group in one problem: the values that each seed gives the entries."""
+
+    group: str
+    score: str
+    values: tuple[Float[NDArray[Any], " E"], ...]
+
+
+class Point(NamedTuple):
+    """What is left at the cut that at most a share `asked` of background survives.
+
+    Args:
+        asked: The share.
+        signal_efficiency: eps_S; its error contains that of the threshold.
+        background_efficiency: What survives in fact: a cut cannot split an event.
+        improvement: eps_S / sqrt(eps_B) at the same cut.
+        n_background: Background events that survive; of several seeds the fewest.
+    """
+
+    asked: float
+    signal_efficiency: Estimate
+    background_efficiency: float
+    improvement: Estimate
+    n_background: int
+
+    @property
+    def is_resolved(self) -> bool:
+        return self.n_background >= FEWEST_BACKGROUND
+
+
+class Rejection(NamedTuple):
+    """1 / eps_B at the cut that at least a share `asked` of signal survives."""
+
+    asked: float
+    rejection: Estimate
+    n_background: int
+
+    @property
+    def is_resolved(self) -> bool:
+        return self.n_background >= FEWEST_BACKGROUND
+
+
+class Expected(NamedTuple):
+    """Events to expect behind a cut, from cross-sections and luminosity.
+
+    Args:
+        asked: The share of background that survives the cut at most.
+        signal: S.
+        background: B.
+        significance: S / sqrt(B).
+        n_background: Background events of the file that survive.
+    """
+
+    asked: float
+    signal: Estimate
+    background: Estimate
+    significance: Estimate
+    n_background: int
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """How well one score of one group solves a problem; of several seeds the mean.
+
+    Args:
+        group: The group of models, or TRIVIAL.
+        score: Name of the score.
+        auroc: The area, with its error from the finite number of events.
+        by_seed: The area of each seed.
+        points: At BACKGROUND_EFFICIENCIES.
+        rejections: At SIGNAL_EFFICIENCIES.
+        curve: eps_B at GRID: value, and the central 68% of its samples.
+        n_curve: Background events that survive there.
+        areas: The area in each sample; all measurements of a problem share the samples.
+    """
+
+    group: str
+    score: str
+    auroc: Estimate
+    by_seed: tuple[float, ...]
+    points: tuple[Point, ...]
+    rejections: tuple[Rejection, ...]
+    curve: Float[NDArray[Any], "G 3"]
+    n_curve: Float[NDArray[Any], " G"]
+    areas: Float[NDArray[Any], " R"]
+
+    @property
+    def name(self) -> str:
+        """The score and whose it is."""
+        return self.score if self.group == TRIVIAL else f"{self.score} of {self.group}"
+
+
+def collect_columns(problem: Problem, scored: ScoredSplit) -> list[Column]:
+    """Return every score of every group that saw the problem, the trivial ones last."""
+    members: dict[str, list[str]] = {}
+    for model in scored.models:
+        members.setdefault(model.group, []).append(model.name)
+    members[TRIVIAL] = [TRIVIAL]
+    columns = []
+    for group, names in members.items():
+        scorers = [name for name in names if problem.has(scored, name)]
+        tables = [scored.table[scorer, CLEAN.name] for scorer in scorers]
+        for score in tables[0] if tables else ():
+            if all(score in table for table in tables):
+                column = Column(group, score, tuple(problem.take(scored, scorer, score) for scorer in scorers))
+                columns.append(_turn(column, problem) if group == TRIVIAL and score in VARIABLES else column)
+    return columns
+
+
+def measure_problem(
+    problem: Problem, columns: Sequence[Column], generator: np.random.Generator, n_resamples: int = N_RESAMPLES
+) -> list[Measurement]:
+    """Return how well each column solves a problem.
+
+    Args:
+        problem: Which entries are signal.
+        columns: Scores of its entries.
+        generator: Draws samples of events.
+        n_resamples: How many.
+    """
+    members = [
+        sort_scores(values, problem.is_signal, weights=problem.weights, events=problem.events)
+        for column in columns
+        for values in column.values
+    ]
+    places = np.repeat(np.arange(len(columns)), [len(column.values) for column in columns])
+    rocs = [part.build_roc() for part in members]
+    nominal = np.array([_read(roc) for roc in rocs])
+    resampled = resample_readings(members, _read, generator, n_resamples)
+    return [
+        _summarise(
+            column,
+            [roc for roc, place in zip(rocs, places, strict=True) if place == number],
+            nominal[places == number],
+            resampled[:, places == number].mean(axis=1),
+        )
+        for number, column in enumerate(columns)
+    ]
+
+
+def expect_events(
+    problem: Problem,
+    column: Column,
+    cross_sections_pb: Mapping[int, float],
+    luminosity_fb: float,
+    generator: np.random.Generator,
+) -> tuple[Expected, ...]:
+    """Return the events to expect at each working point, the background mixed by its cross-sections.
+
+    Args:
+        problem: A problem of labels.
+        column: The score.
+        cross_sections_pb: Of the signal and of every label of the background.
+        luminosity_fb: Integrated luminosity in 1/fb.
+        generator: Draws samples of events.
+    """
+    weights = np.ones(len(problem.labels)) if problem.weights is None else problem.weights
+    yields = {label: EVENTS_PER_PB_FB * luminosity_fb * value for label, value in cross_sections_pb.items()}
+    physical = np.zeros(len(weights))
+    for label, n_expected in yields.items():
+        is_here = problem.labels == label
+        physical[is_here] = weights[is_here] * n_expected / max(float(weights[is_here].sum()), 1e-300)
+    # Samples draw other numbers of each class, but a class has the events that its cross-section says.
+    total = [float(physical[part].sum()) for part in (problem.is_signal, ~problem.is_signal)]
+
+    def read(roc: Roc) -> list[float]:
+        numbers = []
+        for asked in BACKGROUND_EFFICIENCIES:
+            point = roc.cut_background(asked)
+            signal, background = point.signal_efficiency * total[0], point.background_efficiency * total[1]
+            numbers += [signal, background, signal / math.sqrt(background) if background else math.nan]
+        return numbers
+
+    members = [
+        sort_scores(values, problem.is_signal, weights=physical, events=problem.events) for values in column.values
+    ]
+    nominal = np.mean([read(part.build_roc()) for part in members], axis=0)
+    resampled = resample_readings(members, read, generator).mean(axis=1)
+    numbers = [estimate(float(value), resampled[:, place]) for place, value in enumerate(nominal)]
+    counts = [
+        min(part.build_roc().cut_background(asked).n_background for part in members)
+        for asked in BACKGROUND_EFFICIENCIES
+    ]
+    return tuple(
+        Expected(asked, numbers[3 * place], numbers[3 * place + 1], numbers[3 * place + 2], counts[place])
+        for place, asked in enumerate(BACKGROUND_EFFICIENCIES)
+    )
+
+
+def find_difference(first: Measurement, second: Measurement) -> tuple[float, float]:
+    """Return by how much the AUROC of the first is larger, and the error of that on the same samples of events."""
+    spread = estimate(0.0, first.areas - second.areas)
+    return first.auroc.value - second.auroc.value, spread.error
+
+
+def _turn(column: Column, problem: Problem) -> Column:
+    """Return a variable so that more of it means signal, which it may mean by being low."""
+    (values,) = column.values
+    auroc = measure_auroc(values, problem.is_signal)
+    if not auroc.value < 0.5 - CLEARLY * auroc.error:
+        return column
+    return Column(column.group, TURNED + column.score, (-values,))
+
+
+def _read(roc: Roc) -> NDArray[np.float64]:
+    """Return area, eps_S and improvement at each working point, rejections, and eps_B along GRID, in one array.
+
+    The cuts are those of `Roc`, all at once, because this is done for every sample of every score.
+    """
+    # A sample may hold no signal or no background where there is hardly any.
+    n_signal, n_background = (sums[-1] or math.nan for sums in (roc.signal, roc.background))
+    cuts = roc.place_background(_ASKED_BACKGROUND)
+    signal, background = roc.signal[cuts] / n_signal, roc.background[cuts] / n_background
+    shares = roc.background[roc.place_signal(_ASKED_SIGNAL)] / n_background
+    rejections = 1 / _blank_zero(shares[: len(SIGNAL_EFFICIENCIES)])
+    improvement = signal / np.sqrt(_blank_zero(background))
+    return np.concatenate(((roc.area,), signal, improvement, rejections, shares[len(SIGNAL_EFFICIENCIES) :]))
+
+
+def _blank_zero(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(values > 0, values, np.nan)
+
+
+def _summarise(
+    column: Column,
+    rocs: Sequence[Roc],
+    nominal: Float[NDArray[Any], "S K"],
+    resampled: Float[NDArray[Any], "R K"],
+) -> Measurement:
+    values = nominal.mean(axis=0)
+    estimates = [estimate(float(value), resampled[:, place]) for place, value in enumerate(values)]
+    points = []
+    for place, asked in enumerate(BACKGROUND_EFFICIENCIES):
+        cuts = [roc.cut_background(asked) for roc in rocs]
+        share = float(np.mean([cut.background_efficiency for cut in cuts]))
+        efficiency, improvement = estimates[1 + place], estimates[1 + len(BACKGROUND_EFFICIENCIES) + place]
+        points.append(Point(asked, efficiency, share, improvement, min(cut.n_background for cut in cuts)))
+    start = 1 + 2 * len(BACKGROUND_EFFICIENCIES)
+    rejections = [
+        Rejection(asked, estimates[start + place], min(roc.cut_signal(asked).n_background for roc in rocs))
+        for place, asked in enumerate(SIGNAL_EFFICIENCIES)
+    ]
+    curve = estimates[start + len(SIGNAL_EFFICIENCIES) :]
+    return Measurement(
+        group=column.group,
+        score=column.score,
+        auroc=estimates[0],
+        by_seed=tuple(float(value) for value in nominal[:, 0]),
+        points=tuple(points),
+        rejections=tuple(rejections),
+        curve=np.array([(part.value, part.low, part.high) for part in curve]),
+        n_curve=np.min([roc.n_background[roc.place_signal(GRID)] for roc in rocs], axis=0),
+        areas=resampled[:, 0],
+    )

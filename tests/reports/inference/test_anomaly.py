@@ -1,0 +1,228 @@
+"""What a report says of scores with known answers: sentences, flags, tables, figures and files."""
+
+import csv
+import io
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from scored_splits import make_split
+from thesis_ml.errors import ConfigError
+from thesis_ml.reports.comparison import Cell
+from thesis_ml.reports.inference import solved
+from thesis_ml.reports.inference.anomaly import summarise_scores
+from thesis_ml.reports.inference.problems import list_problems
+from thesis_ml.reports.inference.rates import Rates
+from thesis_ml.reports.inference.result import ResultTable, Section
+from thesis_ml.reports.inference.scored import ScoredSplit
+from thesis_ml.reports.plots.style import choose_style
+from thesis_ml.reports.plots.table import Nothing, Table
+
+STYLES = {"vq": choose_style(0), "none": choose_style(1)}
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure = solved.measure_problem
+    monkeypatch.setattr(
+        solved, "measure_problem", lambda problem, columns, generator, _: measure(problem, columns, generator, 20)
+    )
+
+
+def find_table(sections: tuple[Section, ...], name: str) -> ResultTable:
+    return next(table for section in sections for table in section.tables if table.name == name)
+
+
+def list_rows(table: ResultTable) -> list[dict[str, Cell]]:
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+def list_texts(sections: tuple[Section, ...]) -> str:
+    """Everything that is read on the page."""
+    texts: list[object] = []
+    for section in sections:
+        texts += [section.title, *section.sentences, *section.flags]
+        for table in section.tables:
+            texts += [table.title, table.note, *table.columns, *(cell for row in table.rows for cell in row)]
+        texts += [figure.title for figure in section.figures]
+    return "\n".join(map(str, texts))
+
+
+def test_best_score_stands_beside_the_best_variable() -> None:
+    sections = summarise_scores(make_split(3000))
+
+    sentence = next(text for text in sections[0].sentences if text.startswith("ttH against the rest"))
+    assert "error_mean of" in sentence and "best of 4 scores" in sentence and "without a model ht has 0." in sentence
+    row = list_rows(find_table(sections, "best_scores"))[0]
+    assert row["problem"] == "ttH against the rest"
+    assert row["auroc"] == pytest.approx(norm.cdf(1 / math.sqrt(2)), abs=0.04)
+    assert row["difference to it"] == pytest.approx(row["auroc"] - row["auroc without"])
+
+
+def test_about_one_half_is_said_to_be_legitimate() -> None:
+    scored = make_split(3000, groups=("vq",))
+    table = {
+        key: {name: np.random.default_rng(len(name)).normal(size=3000) for name in scores}
+        if key[0] != "trivial"
+        else scores
+        for key, scores in scored.table.items()
+    }
+
+    sections = summarise_scores(replace(scored, table=table))
+
+    sentence = next(text for text in sections[0].sentences if text.startswith("ttH against the rest"))
+    assert "no score of a model sees it" in sentence and "legitimate result" in sentence
+
+
+def test_what_was_trained_on_is_no_anomaly() -> None:
+    clean = summarise_scores(make_split())
+    scored = make_split()
+    models = [replace(model, train_classes=None) for model in scored.models]
+    held = summarise_scores(replace(scored, models=models))
+
+    assert clean[0].title == "Anomaly detection"
+    assert not any("held ttH" in flag for flag in clean[0].flags)
+    assert "anomal" not in list_texts(held).lower()
+    assert any("training split of vq, none held ttH" in flag for flag in held[0].flags)
+
+
+def test_a_signal_file_whose_class_was_trained_on_is_found_by_its_name() -> None:
+    scored = make_split()
+    signal = {
+        name: {key: values[:90] + 1.0 for key, values in scored.table[name, "clean"].items()}
+        for name, variant in scored.table
+        if variant == "clean"
+    }
+
+    new = summarise_scores(replace(scored, signal=signal, signal_classes=("tttt",)))
+    known = summarise_scores(replace(scored, signal=signal, signal_classes=("ttbar", "tttt")))
+
+    assert new[0].title == "Anomaly detection"
+    assert any("the class of the signal file" in flag for flag in known[0].flags)
+    row = next(row for row in list_rows(find_table(new, "best_scores")) if "signal_file" in str(row["problem"]))
+    assert row["auroc"] > 0.6
+
+
+def test_failed_null_is_a_flag() -> None:
+    scored = make_split()
+    table = dict(scored.table)
+    table["vq, seed 0", "phi_rotation"] = {name: values + 0.5 for name, values in table["vq, seed 0", "clean"].items()}
+
+    sections = summarise_scores(replace(scored, table=table))
+
+    (flag,) = [text for text in sections[0].flags if text.startswith("Null of")]
+    assert "Null of vq, seed 0: it tells events turned about the beam (error_mean 0.6" in flag
+    assert list_rows(find_table(sections, "nulls"))[0]["outcome"] == "FAILS"
+
+
+def test_sums_and_scores_that_count_objects_are_said_to() -> None:
+    sections = summarise_scores(make_split())
+
+    rows = list_rows(find_table(sections, "scores_ttH"))
+    remarks = {(row["group"], row["score"]): row["remark"] for row in rows}
+    assert "contains the multiplicity" in str(remarks["vq", "error_sum"])
+    assert "counts objects" in str(remarks["vq", "error_sum"])
+    assert remarks["vq", "error_mean"] == ""
+    assert any("mostly count objects" in text and "error_sum of vq" in text for text in sections[0].sentences)
+    assert [row["group"] for row in rows[-3:]] == ["trivial"] * 3
+
+
+def test_fewer_than_ten_background_events_are_no_number() -> None:
+    sections = summarise_scores(make_split())
+
+    row = list_rows(find_table(sections, "scores_ttH"))[0]
+    assert row["eps_S at eps_B 0.01 (n)"] == "n < 10"
+    assert row["eps_S/sqrt(eps_B) at 0.0001"] == "n < 10"
+    assert "±" in str(row["1/eps_B at eps_S 0.3 (n)"])
+
+
+def test_dark_machines_table_is_that_of_the_challenge() -> None:
+    files = summarise_scores(make_split(4000, channel="val"))[0].files
+
+    rows = list(csv.DictReader(io.StringIO(files["dark_machines.csv"])))
+    assert list(rows[0]) == ["Signal", "Model", "Chan", "AUC", "1e-2", "1e-3", "1e-4"]
+    row = next(row for row in rows if (row["Signal"], row["Model"]) == ("ttH", "vq error_mean"))
+    assert row["Chan"] == "val" and 0.7 < float(row["AUC"]) < 0.8
+    assert 0.01 < float(row["1e-2"]) < 0.2
+    assert row["1e-4"] == ""
+    assert len(list(csv.DictReader(io.StringIO(files["working_points.csv"])))) == len(rows) * 5
+
+
+def test_emptied_events_are_counted() -> None:
+    scored = make_split(1200)
+
+    sections = summarise_scores(scored)
+
+    expected = int(((np.arange(1200) % 10 == 0) & (scored.labels == 0)).sum())
+    assert f"lost_object 0.1 {expected} of 800" in " ".join(sections[0].sentences)
+    assert list_rows(find_table(sections, "best_scores"))[1]["events emptied"] in (0, expected)
+
+
+def test_seeds_are_one_row_with_their_spread_and_pairs_have_a_verdict() -> None:
+    sections = summarise_scores(make_split(1200, n_seeds=3))
+
+    row = next(row for row in list_rows(find_table(sections, "scores_ttH")) if row["group"] == "vq")
+    assert row["seeds"] == 3 and row["sd over seeds"] > 0
+    outcomes = {row["outcome"] for row in list_rows(find_table(sections, "pairs_of_models"))}
+    assert outcomes <= {"distinguishable", "cannot be told apart", "cannot be told apart: seeds differ as much"}
+    assert any("models compared" in text for text in sections[0].sentences)
+
+
+def test_expected_events_need_the_cross_sections_of_all_labels() -> None:
+    both = summarise_scores(make_split(rates=Rates({"ttbar": 10.0, "1": 0.1}, 3.0)))
+    one = summarise_scores(make_split(rates=Rates({"ttH": 0.1}, 3.0)))
+
+    row = list_rows(find_table(both, "expected_events"))[0]
+    assert row["S"] == "n < 10" or row["S"] > 0
+    assert "expected_events" not in {table.name for table in one[0].tables}
+    with pytest.raises(ConfigError, match=r"cross_sections_pb: unknown name 'tth'; available: .*did you mean 'ttH'"):
+        summarise_scores(make_split(rates=Rates({"tth": 0.1}, 3.0)))
+
+
+def test_every_figure_is_drawn_from_its_table() -> None:
+    sections = summarise_scores(make_split(1500))
+
+    figures = [figure for section in sections for figure in section.figures]
+    assert {"correlations", "nulls", "roc_ttH", "scan_lost_object", "roc_lost_object_0_2"} == {
+        one.name for one in figures
+    }
+    for figure in figures:
+        assert isinstance(figure.table, Table)
+        drawn = figure.draw(figure.table, STYLES)
+        assert drawn.axes and all(axes.has_data() for axes in drawn.axes)
+
+
+def test_scan_of_one_strength_says_why_it_is_not_drawn() -> None:
+    scored = make_split()
+    variants = [variant for variant in scored.variants if variant.name in ("lost_object 0.2", "phi_rotation")]
+
+    sections = summarise_scores(replace(scored, variants=variants))
+
+    scan = next(figure for section in sections for figure in section.figures if figure.name == "scan_lost_object")
+    assert scan.table == Nothing("a scan needs two strengths")
+
+
+def test_of_two_labels_the_one_that_was_not_trained_on_is_signal_and_of_three_each() -> None:
+    scored = make_split()
+    three = np.where(np.arange(1200) % 5 == 0, 2, scored.labels)
+
+    def list_labels(some: ScoredSplit) -> list[str]:
+        return [problem.name for problem in list_problems(some) if problem.kind == "label"]
+
+    assert list_labels(scored) == ["ttH"]
+    assert list_labels(replace(scored, background=(1,))) == ["ttbar"]
+    assert list_labels(replace(scored, labels=three)) == ["ttbar", "ttH", "label 2"]
+    assert list_labels(replace(scored, labels=np.zeros(1200, dtype=np.int64))) == []
+
+
+@pytest.mark.parametrize("n_events", [1, 2, 5])
+def test_hardly_any_events_are_survived(n_events: int) -> None:
+    sections = summarise_scores(make_split(n_events))
+
+    for figure in (figure for section in sections for figure in section.figures):
+        if isinstance(figure.table, Table):
+            figure.draw(figure.table, STYLES)
+    assert sections[0].sentences

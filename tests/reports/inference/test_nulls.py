@@ -1,0 +1,103 @@
+"""Nulls change what they say, and nothing that a score may see."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stored_events import TYPES, make_events
+from thesis_ml.data.events import StoredEvents, keep_events
+from thesis_ml.errors import ConfigError
+from thesis_ml.metrics.event_quantities import sum_momenta
+from thesis_ml.reports.inference.nulls import NULLS, NullPlan, apply_null, is_symmetric
+from thesis_ml.reports.inference.scores import score_trivially, summarise_events
+
+
+def change(events: StoredEvents, name: str, seed: int = 1) -> StoredEvents:
+    return apply_null(events, NullPlan(name, seed))
+
+
+@pytest.mark.parametrize("name", NULLS)
+def test_variables_without_a_model_see_nothing(name: str) -> None:
+    events = make_events()
+
+    changed = change(events, name)
+
+    assert not np.array_equal(changed.kinematics, events.kinematics)
+    for score, values in score_trivially(events, TYPES).items():
+        np.testing.assert_allclose(score_trivially(changed, TYPES)[score], values, err_msg=score)
+    np.testing.assert_allclose(summarise_events(changed, 3), summarise_events(events, 3))
+
+
+@pytest.mark.parametrize("name", NULLS)
+def test_an_event_does_not_depend_on_those_read_with_it(name: str) -> None:
+    events = make_events()
+    is_chosen = np.arange(events.n_events) % 3 == 1
+
+    alone, together = change(keep_events(events, is_chosen), name), keep_events(change(events, name), is_chosen)
+
+    np.testing.assert_array_equal(alone.kinematics, together.kinematics)
+    np.testing.assert_array_equal(alone.met, together.met)
+
+
+def test_rotation_turns_tokens_and_met_of_an_event_by_one_angle_of_its_own() -> None:
+    events = make_events()
+
+    changed = change(events, "phi_rotation")
+
+    turned = np.exp(1j * (changed.kinematics[:, 3] - events.kinematics[:, 3]))
+    of_met = np.exp(1j * (changed.met[:, 1] - events.met[:, 1]))
+    np.testing.assert_allclose(turned, np.repeat(of_met, events.lengths), atol=1e-12)
+    assert abs(of_met.mean()) < 0.15
+    assert (np.abs(changed.kinematics[:, 3]) <= np.pi).all() and (np.abs(changed.met[:, 1]) <= np.pi).all()
+    np.testing.assert_array_equal(changed.kinematics[:, :3], events.kinematics[:, :3])
+    np.testing.assert_array_equal(changed.met[:, 0], events.met[:, 0])
+
+
+def test_another_seed_turns_by_another_angle() -> None:
+    events = make_events()
+
+    assert not np.allclose(change(events, "phi_rotation", 1).met, change(events, "phi_rotation", 2).met)
+
+
+def test_reflection_changes_the_sign_of_eta_alone() -> None:
+    events = make_events()
+
+    changed = change(events, "eta_reflection")
+
+    np.testing.assert_array_equal(changed.kinematics, events.kinematics * [1, 1, -1, 1])
+    np.testing.assert_array_equal(changed.met, events.met)
+
+
+def test_shuffling_keeps_every_token_with_its_type_in_its_event() -> None:
+    events = make_events()
+
+    changed = change(events, "token_order")
+
+    def sort(some: StoredEvents) -> np.ndarray:
+        order = np.lexsort((some.kinematics[:, 0], some.token_events))
+        return np.column_stack((some.kinematics, some.ids))[order]
+
+    np.testing.assert_array_equal(sort(changed), sort(events))
+    np.testing.assert_allclose(
+        sum_momenta(changed.kinematics, changed.lengths), sum_momenta(events.kinematics, events.lengths)
+    )
+    assert (changed.kinematics[:, 0] != events.kinematics[:, 0]).mean() > 0.5
+
+
+def test_symmetry_in_eta_is_found_in_its_sign_its_mean_and_its_tails() -> None:
+    events = make_events(2000)
+    shifted, lopsided = events.kinematics.copy(), events.kinematics.copy()
+    shifted[:, 2] += 0.15
+    is_forward = lopsided[:, 2] > 1.5
+    lopsided[is_forward, 2] *= 1.4
+
+    assert is_symmetric(events)
+    assert not is_symmetric(replace(events, kinematics=shifted))
+    assert not is_symmetric(replace(events, kinematics=lopsided))
+    assert is_symmetric(keep_events(events, np.zeros(events.n_events, dtype=bool)))
+
+
+def test_an_unknown_null_is_refused() -> None:
+    with pytest.raises(ConfigError, match="null: unknown name 'rotation'; available: eta_reflection, phi_rotation"):
+        NullPlan("rotation")

@@ -1,0 +1,177 @@
+"""AUROCs and working points of scores with known answers, and the coverage of their errors."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
+
+from scored_splits import SHIFTS, STRENGTHS, make_split
+from thesis_ml.reports.inference.problems import Problem, list_problems
+from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
+from thesis_ml.reports.inference.working_points import (
+    GRID,
+    Column,
+    Measurement,
+    collect_columns,
+    expect_events,
+    find_difference,
+    measure_problem,
+)
+
+
+def make_problem(is_signal: np.ndarray, events: np.ndarray | None = None, **changes) -> Problem:
+    known = {
+        "name": "toy",
+        "kind": "label",
+        "is_signal": is_signal.astype(bool),
+        "weights": None,
+        "events": np.arange(len(is_signal)) if events is None else events,
+        "is_background": ~is_signal.astype(bool),
+    }
+    return Problem(**{**known, **changes})
+
+
+def measure(problem: Problem, *values: np.ndarray, n_resamples: int = 100, seed: int = 0) -> Measurement:
+    columns = [Column("vq", "error_mean", values)]
+    return measure_problem(problem, columns, np.random.default_rng(seed), n_resamples)[0]
+
+
+def solve(scored: ScoredSplit, name: str) -> dict[tuple[str, str], Measurement]:
+    problem = next(problem for problem in list_problems(scored) if problem.name == name)
+    measured = measure_problem(problem, collect_columns(problem, scored), np.random.default_rng(0), 50)
+    return {(one.group, one.score): one for one in measured}
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_two_gaussians_have_the_auroc_of_their_distance(strength: float) -> None:
+    measured = solve(make_split(6000), f"lost_object {strength:g}")["vq", "error_mean"]
+
+    expected = norm.cdf(SHIFTS[strength] / math.sqrt(2))
+    assert measured.auroc.value == pytest.approx(expected, abs=3.5 * measured.auroc.error)
+    assert measured.auroc.error < 0.01
+
+
+def test_label_problem_equals_scikit_learn_and_knows_weights() -> None:
+    weights = np.random.default_rng(1).exponential(size=1200)
+    scored = make_split(weights=weights)
+    scores = scored.table["vq, seed 0", "clean"]["error_mean"]
+
+    assert solve(scored, "ttH")["vq", "error_mean"].auroc.value == pytest.approx(
+        roc_auc_score(scored.labels, scores, sample_weight=weights), abs=1e-12
+    )
+    assert solve(make_split(), "ttH")["vq", "error_mean"].auroc.value == pytest.approx(
+        roc_auc_score(scored.labels, scores), abs=1e-12
+    )
+
+
+def test_efficiencies_of_gaussians_are_those_of_their_tails() -> None:
+    generator = np.random.default_rng(2)
+    is_signal = np.repeat([0, 1], [40_000, 10_000])
+
+    measured = measure(make_problem(is_signal), generator.normal(1.5 * is_signal, 1.0), n_resamples=60)
+
+    for point in measured.points:
+        expected = norm.sf(norm.isf(point.asked) - 1.5)
+        assert point.signal_efficiency.value == pytest.approx(expected, abs=4 * point.signal_efficiency.error)
+        assert point.background_efficiency == pytest.approx(point.asked, rel=1e-9)
+        gain = point.signal_efficiency.value / math.sqrt(point.background_efficiency)
+        assert point.improvement.value == pytest.approx(gain)
+    assert [point.n_background for point in measured.points] == [400, 40, 4]
+    assert [point.is_resolved for point in measured.points] == [True, True, False]
+    for cut in measured.rejections:
+        expected = 1 / norm.sf(norm.isf(cut.asked) + 1.5)
+        assert cut.rejection.value == pytest.approx(expected, abs=4 * cut.rejection.error)
+    middle = int(np.argmin(np.abs(GRID - 0.5)))
+    assert measured.curve[middle, 0] == pytest.approx(1 / measured.rejections[1].rejection.value)
+    assert measured.curve[middle, 1] < measured.curve[middle, 0] < measured.curve[middle, 2]
+
+
+@pytest.mark.parametrize("is_paired", [False, True])
+def test_errors_cover_the_truth_over_toys(is_paired: bool) -> None:
+    """Pulls have a spread of one; errors that took pairs apart would be too large by far."""
+    generator = np.random.default_rng(3)
+    n_events, pulls = 300, []
+    expected = norm.cdf(1 / math.sqrt(2))
+    is_signal, events = np.repeat([0, 1], n_events), np.tile(np.arange(n_events), 2)
+    problem = make_problem(is_signal, events if is_paired else None)
+    for _ in range(80):
+        clean = generator.normal(size=n_events)
+        shared = 0.95 if is_paired else 0.0
+        changed = 1.0 + shared * clean + math.sqrt(1 - shared**2) * generator.normal(size=n_events)
+        measured = measure(problem, np.concatenate((clean, changed)), n_resamples=40, seed=int(generator.integers(1e9)))
+        pulls.append((measured.auroc.value - expected) / measured.auroc.error)
+
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.25)
+    assert abs(np.mean(pulls)) < 0.35
+
+
+def test_several_seeds_are_their_mean() -> None:
+    generator = np.random.default_rng(4)
+    is_signal = np.arange(900) % 3 == 0
+    seeds = [generator.normal(is_signal * shift, 1.0) for shift in (0.5, 1.0, 1.5)]
+
+    measured = measure(make_problem(is_signal), *seeds)
+
+    assert measured.by_seed == pytest.approx([roc_auc_score(is_signal, scores) for scores in seeds])
+    assert measured.auroc.value == pytest.approx(np.mean(measured.by_seed))
+
+
+def test_error_of_a_difference_is_of_the_same_events() -> None:
+    generator = np.random.default_rng(5)
+    is_signal = np.arange(900) % 3 == 0
+    first = generator.normal(is_signal * 1.0, 1.0)
+    columns = [
+        Column("a", "error_mean", (first,)),
+        Column("b", "error_mean", (first + 0.05 * generator.normal(size=900),)),
+    ]
+
+    one, other = measure_problem(make_problem(is_signal), columns, np.random.default_rng(6))
+
+    difference, error = find_difference(one, other)
+    assert difference == pytest.approx(one.auroc.value - other.auroc.value)
+    assert error < 0.2 * one.auroc.error
+
+
+def test_a_variable_may_be_cut_from_above_and_a_score_may_not() -> None:
+    scored = make_split(2400)
+    table = {
+        key: {name: -values if name in ("ht", "error_mean") else values for name, values in scores.items()}
+        for key, scores in scored.table.items()
+    }
+
+    measured = solve(replace(scored, table=table), "ttH")
+
+    assert measured[TRIVIAL, "low ht"].auroc.value > 0.6
+    assert (TRIVIAL, "multiplicity") in measured
+    assert measured["vq", "error_mean"].auroc.value < 0.3
+
+
+def test_events_left_without_a_score_give_no_number() -> None:
+    measured = measure(make_problem(np.array([0, 0, 1, 1])), np.array([0.0, 1.0, math.nan, 2.0]))
+
+    assert math.isnan(measured.auroc.value) and math.isnan(measured.auroc.error)
+
+
+def test_expected_events_are_cross_section_times_luminosity_times_efficiency() -> None:
+    """Two backgrounds, one of which no cut keeps: the other one's cross-section alone is left."""
+    generator = np.random.default_rng(7)
+    labels = np.repeat([0, 1, 2], [20_000, 5_000, 20_000])
+    scores = np.concatenate(
+        (generator.normal(size=20_000), generator.normal(1.5, 1.0, 5_000), generator.normal(-50, 1.0, 20_000))
+    )
+    problem = make_problem(labels == 1, labels=labels, signal_label=1)
+
+    expected = expect_events(
+        problem, Column("vq", "error_mean", (scores,)), {0: 10.0, 1: 0.5, 2: 90.0}, 2.0, np.random.default_rng(8)
+    )
+
+    cut = expected[0]
+    assert cut.background.value == pytest.approx(0.01 * 100 * 2000, rel=1e-2)
+    threshold = norm.isf(0.1)
+    assert cut.signal.value == pytest.approx(0.5 * 2000 * norm.sf(threshold - 1.5), rel=0.05)
+    assert cut.significance.value == pytest.approx(cut.signal.value / math.sqrt(cut.background.value))
+    assert cut.n_background == pytest.approx(2000, rel=0.02)
+    assert expected[1].significance.error > 0
