@@ -7,7 +7,9 @@ from typing import Any
 
 from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.architectures.build import ModelConfig, build_model, parse_model
+from thesis_ml.config import parse_config
 from thesis_ml.data.batch import DataDims
+from thesis_ml.data.config import DataConfig
 from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.errors import ConfigError, DataError
 from thesis_ml.utils.checkpoints import CHECKPOINT_VERSION, load_checkpoint
@@ -29,6 +31,7 @@ class RestoredModel:
         dataset_fingerprint: The data that it was trained on.
         code_version: The version of thesis-ml that wrote it.
         epoch: The epoch of its weights.
+        data: The options of its data; the path in it is where the data was then.
     """
 
     model: Autoencoder
@@ -39,6 +42,7 @@ class RestoredModel:
     dataset_fingerprint: str | None
     code_version: str | None
     epoch: int | None
+    data: DataConfig
 
 
 def restore_model(path: Path) -> RestoredModel:
@@ -69,16 +73,17 @@ def _restore(content: Mapping[str, Any]) -> RestoredModel:
     dims = _read_dims(content["dims"], normalizer)
     model = build_model(config, dims)
     model.load_state_dict(content["model"])
-    classes = plain["data"].get("train_classes")
+    data = parse_config(DataConfig, plain["data"], "data")
     return RestoredModel(
         model=model.eval(),
         config=config,
         dims=dims,
         normalizer=normalizer,
-        train_classes=None if classes is None else tuple(int(label) for label in classes),
+        train_classes=data.train_classes,
         dataset_fingerprint=_read_text(content.get("dataset_fingerprint")),
         code_version=_read_text(content.get("code_version")),
         epoch=content.get("epoch") if isinstance(content.get("epoch"), int) else None,
+        data=data,
     )
 
 
