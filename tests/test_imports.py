@@ -56,6 +56,7 @@ MAY_IMPORT_LATE = (
     "thesis_ml/cli/",
     "thesis_ml/monitoring/orchestrator.py",
     "thesis_ml/metrics/matching.py",
+    "thesis_ml/reports/assemble.py",
     "hydra_plugins/htcondor_launcher/launcher.py",
 )
 PLUGINS_MAY_IMPORT = ("thesis_ml.utils.", "thesis_ml.errors.", "thesis_ml.facts.lines.")

@@ -32,7 +32,10 @@ REFUSED = {
         "1 folder found and no complete run among them: exp_20260101-120000_small is foreign (holds a sweep",
     ),
     "no folder": ([NAME, "compare_runs", "inputs.run_dirs=[nowhere]"], "inputs.run_dirs: there is no folder 'nowhere'"),
-    "inference": ([NAME, "compare_runs", SWEEP_DIR, "inference.enabled=true"], "inference.enabled: must be false"),
+    "inference": (
+        [NAME, "compare_runs", SWEEP_DIR, "inference.batch_size=0"],
+        "inference.batch_size: must be at least 1",
+    ),
     "wrong value": ([NAME, "compare_runs", SWEEP_DIR, "outputs.dpi=1"], "outputs.dpi: must be between 30 and 1200"),
     "a sweep of reports": ([NAME, "compare_runs", "--multirun"], "--multirun: a report compares any number of runs"),
 }

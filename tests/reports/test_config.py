@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from thesis_ml.errors import ConfigError, ReportError
 from thesis_ml.reports.config import parse_report
+from thesis_ml.reports.inference.corruptions import CORRUPTIONS
 from thesis_ml.reports.plots import choose_figures
 from thesis_ml.utils.paths import find_configs
 
@@ -38,7 +39,16 @@ def test_one_input_or_a_list_is_the_same(text: str, compose_report) -> None:
         ("thresholds.val_mse=-1", "thresholds.val_mse: must be at least 0"),
         ("thresholds.split=test", "thresholds.split: unknown value 'test'"),
         ("summary_schema_version=2", "summary_schema_version: must be 1, got 2"),
-        ("inference.enabled=true", "inference.enabled: must be false"),
+        ("inference.batch_size=0", "inference.batch_size: must be at least 1, got 0"),
+        ("inference.max_samples=0", "inference.max_samples: must be at least 1, got 0"),
+        ("inference.dataset_split=all", "inference.dataset_split: unknown value 'all'; available: train, val, test"),
+        ("inference.data_path=' '", "inference.data_path: must be a file, or null"),
+        ("inference.background_classes=[]", "inference.background_classes: must be a list of labels, or null"),
+        ("inference.metrics=[error_men]", "inference.metrics[0]: unknown value 'error_men'"),
+        ("inference.corruption_strategies=[dead_sectr]", "unknown name 'dead_sectr'; available: additive_noise"),
+        ("inference.corruption_strategies={dead_sector: -1}", "dead_sector: must be at least 0, got -1"),
+        ("inference.corruption_strategies={dead_sector: [a]}", "expected a number, got 'a'"),
+        ("inference.corruption_strategies=dead_sector", "inference.corruption_strategies: expected a mapping"),
         ("inputs.select=[{a: 1}]", "inputs.select[0]: expected a text"),
         ("+output_root=x", "output_root: must be given as env.output_root"),
         ("+more=1", "more: unknown key; allowed:"),
@@ -49,6 +59,28 @@ def test_wrong_value_is_refused(override: str, message: str, compose_report: Cal
         parse_report(compose_report("compare_runs", override))
 
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("inference.corruption_strategies=[]", []),
+        ("inference.corruption_strategies=[dead_sector]", ["dead_sector 0.05", "dead_sector 0.1", "dead_sector 0.2"]),
+        ("inference.corruption_strategies={dead_sector: 0.3}", ["dead_sector 0.3"]),
+        ("inference.corruption_strategies={dead_sector: [0.3, 0.1]}", ["dead_sector 0.1", "dead_sector 0.3"]),
+    ],
+)
+def test_corruptions_are_names_or_strengths_by_name(override: str, expected: list[str], compose_report) -> None:
+    plans = parse_report(compose_report("compare_runs", override)).inference.list_corruptions()
+
+    assert [f"{plan.name} {plan.strength:g}" for plan in plans] == expected
+
+
+def test_all_corruptions_are_scanned_unless_others_are_named(compose_report) -> None:
+    plans = parse_report(compose_report("compare_runs")).inference.list_corruptions()
+
+    assert {plan.name for plan in plans} == set(CORRUPTIONS)
+    assert len(plans) == 3 * len(CORRUPTIONS)
 
 
 def test_place_of_reports_is_the_users_only_when_given(compose_report, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from thesis_ml.facts.runs import RunFacts
 from thesis_ml.facts.summary import REC_MSE, Threshold, list_columns, summarise_run
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.config import ReportConfig, ThresholdsConfig
+from thesis_ml.reports.inference.result import InferenceResult, Section
 from thesis_ml.reports.plots import choose_figures
 from thesis_ml.reports.utils.collection import collect_runs
 from thesis_ml.reports.utils.differences import diff_runs
@@ -73,10 +74,38 @@ def run_comparison(
     """
     choose_figures(config.outputs.which_figures)
     comparison = extend(build_comparison(config))
-    folder = write_report(comparison, config)
+    inference = infer(comparison, config)
+    folder = write_report(comparison, config, inference)
     print(describe_comparison(comparison))
+    if inference is not None:
+        print(describe_sections(inference.sections))
     print(f"report: {folder}")
     return folder
+
+
+def infer(comparison: Comparison, config: ReportConfig) -> InferenceResult | None:
+    """Return what the models of a comparison make of events, where the configuration asks for it.
+
+    Raises:
+        ReportError: The data file is gone or is another one than that of all models.
+        DataError: It cannot be read.
+    """
+    if not config.inference.enabled:
+        return None
+    # Here, not at the top: torch and scikit-learn take longer to import than a report without models takes at all.
+    from thesis_ml.reports.inference.run import run_inference
+
+    return run_inference(comparison, config.inference)
+
+
+def describe_sections(sections: Sequence[Section]) -> str:
+    """Return what inference says for a terminal."""
+    lines = [
+        line
+        for section in sections
+        for line in (*(f"! {flag}" for flag in section.flags), *(f"- {sentence}" for sentence in section.sentences))
+    ]
+    return "\n".join(map(make_printable, lines))
 
 
 def describe_comparison(comparison: Comparison) -> str:
@@ -86,7 +115,12 @@ def describe_comparison(comparison: Comparison) -> str:
     lines += [f"  left out: {entry.name} ({entry.state}): {entry.reason}" for entry in left_out]
     lines += [f"! {banner}" for banner in comparison.verdict.banners]
     lines += [f"- {sentence}" for sentence in comparison.verdict.sentences]
-    return "\n".join("".join(letter if letter.isprintable() else "?" for letter in line) for line in lines)
+    return "\n".join(map(make_printable, lines))
+
+
+def make_printable(line: str) -> str:
+    """Return a line without what would move the cursor or change the colour of a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def choose_threshold(config: ThresholdsConfig, runs: Sequence[RunFacts]) -> Threshold | None:

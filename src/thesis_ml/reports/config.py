@@ -9,13 +9,26 @@ from typing import Any, Literal
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from thesis_ml.config import parse_config, require, require_at_least, require_between
+from thesis_ml.config import choose, parse_config, require, require_at_least, require_between
+from thesis_ml.reports.inference.corruptions import CORRUPTIONS, DEFAULT_STRENGTHS, CorruptionPlan
 from thesis_ml.utils.environment import EnvConfig
 
 SUMMARY_SCHEMA_VERSION = 1
 OUTPUT_ROOT_VARIABLE = "THESIS_OUTPUT_ROOT"
 LISTS = ("sweep_dir", "run_dirs", "select")
 """Keys of `inputs` that take one text or a list of them."""
+
+ScoreName = Literal[
+    "error_mean",
+    "error_max",
+    "error_sum",
+    "latent_mahalanobis",
+    "latent_mixture",
+    "latent_neighbours",
+    "code_mean",
+    "code_sum",
+]
+"""What a model can say of an event."""
 
 
 @dataclass(frozen=True)
@@ -53,22 +66,60 @@ class ThresholdsConfig:
 
 @dataclass(frozen=True)
 class InferenceConfig:
-    """How events are scored with the models of the runs."""
+    """How events are scored with the models of the runs.
+
+    Args:
+        enabled: Whether any are.
+        dataset_split: Which events.
+        data_path: The file of the events; None: the one that the runs were trained on.
+        check_fingerprint: Leave models out that were trained on another file.
+        signal_file: A further file whose events of the split are signal; None: none.
+        background_classes: Labels that are background; None: `train_classes` of the runs, else the commonest label.
+        batch_size: Events per batch.
+        autocast: Run models in bfloat16.
+        seed: Of corruptions, fits and halves of closure tests.
+        max_samples: Score the first events of the split only.
+        persist_raw_scores: Keep the score of every event.
+        corruption_strategies: Strengths by the name of the corruption; None: all at their default strengths.
+        metrics: Scores of models that are kept; none named: all.
+    """
 
     enabled: bool = False
     dataset_split: Literal["train", "val", "test"] = "test"
+    data_path: str | None = None
+    check_fingerprint: bool = True
+    signal_file: str | None = None
+    background_classes: tuple[int, ...] | None = None
     batch_size: int = 512
     autocast: bool = False
     seed: int = 0
     max_samples: int | None = None
     persist_raw_scores: bool = False
-    corruption_strategies: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
+    corruption_strategies: Mapping[str, tuple[float, ...]] | None = None
+    metrics: tuple[ScoreName, ...] = ()
 
     def __post_init__(self) -> None:
-        require(not self.enabled, "enabled", "false: no report scores events yet", self.enabled)
         require_at_least(self, 1, "batch_size", "max_samples")
         require_at_least(self, 0, "seed")
+        for key in ("data_path", "signal_file"):
+            value = getattr(self, key)
+            require(value is None or bool(value.strip()), key, "a file, or null", value)
+        require(self.background_classes != (), "background_classes", "a list of labels, or null", [])
+
+    def list_corruptions(self) -> tuple[CorruptionPlan, ...]:
+        """Return every corruption at each of its strengths, weakest first.
+
+        Raises:
+            ConfigError: A corruption or a strength is impossible.
+        """
+        chosen = DEFAULT_STRENGTHS if self.corruption_strategies is None else self.corruption_strategies
+        for name in chosen:
+            choose(name, CORRUPTIONS, "inference.corruption_strategies")
+        return tuple(
+            CorruptionPlan(name, strength, self.seed)
+            for name, strengths in chosen.items()
+            for strength in sorted(set(strengths or DEFAULT_STRENGTHS[name]))
+        )
 
 
 @dataclass(frozen=True)
@@ -110,11 +161,16 @@ def parse_report(cfg: DictConfig) -> ReportConfig:
     places = None if env is None else parse_config(EnvConfig, env, "env")
     if isinstance(plain.get("inputs"), Mapping):
         plain["inputs"] = {name: _as_list(name, value) for name, value in plain["inputs"].items()}
+    if isinstance(plain.get("inference"), Mapping):
+        plain["inference"] = _name_strengths(plain["inference"])
     if plain.get("report_name") is None and HydraConfig.initialized():
         plain["report_name"] = HydraConfig.get().job.config_name
     require("output_root" not in plain, "output_root", "given as env.output_root", plain.get("output_root"))
     root = Path(places.output_root).expanduser() if places is not None and is_root_given() else None
-    return replace(parse_config(ReportConfig, plain, ""), output_root=root)
+    config = parse_config(ReportConfig, plain, "")
+    # A wrong name or strength is said now, not after the models were read.
+    config.inference.list_corruptions()
+    return replace(config, output_root=root)
 
 
 def is_root_given() -> bool:
@@ -129,3 +185,19 @@ def _as_list(name: Any, value: Any) -> Any:
     if name not in LISTS or isinstance(value, list):
         return value
     return [] if value is None else [value]
+
+
+def _name_strengths(inference: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Let corruptions be a list of names, or have one strength instead of a list."""
+    chosen = inference.get("corruption_strategies")
+    if isinstance(chosen, list) and all(isinstance(name, str) for name in chosen):
+        chosen = {name: [] for name in chosen}
+    elif isinstance(chosen, Mapping):
+        chosen = {name: _list_strengths(value) for name, value in chosen.items()}
+    return {**inference, "corruption_strategies": chosen}
+
+
+def _list_strengths(value: Any) -> Any:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from thesis_ml.errors import ConfigError
@@ -21,26 +22,32 @@ from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.monitoring.io_utils import save_figure
 from thesis_ml.reports.comparison import Comparison, Spread
 from thesis_ml.reports.config import ReportConfig
+from thesis_ml.reports.inference.result import InferenceResult
 from thesis_ml.reports.plots import DrawnFigure
+from thesis_ml.reports.plots.sections import DrawnSection
 from thesis_ml.reports.plots.table import format_csv
 from thesis_ml.reports.presentation import present
 from thesis_ml.reports.utils.discovery import expand_paths
 from thesis_ml.reports.utils.escape import strip_controls
-from thesis_ml.reports.utils.tex import build_numbers, build_tables
+from thesis_ml.reports.utils.score_file import save_scores
+from thesis_ml.reports.utils.tex import build_numbers, build_section_tables, build_tables
 from thesis_ml.utils.paths import (
     FIGURES_FOLDER,
+    INFERENCE_FOLDER,
     MANIFEST_FILE,
     NUMBERS_FILE,
     PAGE_FILE,
     REPORT_POINTER,
     REPORTS_FOLDER,
     RUNS_FOLDER,
+    SCORES_FILE,
     SUMMARY_FILE,
     SUMMARY_TABLE,
     SWEEPS_FOLDER,
     TABLES_FOLDER,
     TRAINING_FOLDER,
     claim_folder,
+    make_name_safe,
 )
 
 log = logging.getLogger(__name__)
@@ -49,24 +56,32 @@ MAX_POINTER_BYTES = 2**20
 EPOCHS_KEYS = ("phase1.trainer.epochs", "general.trainer.epochs")
 
 
-def write_report(comparison: Comparison, config: ReportConfig) -> Path:
+def write_report(comparison: Comparison, config: ReportConfig, inference: InferenceResult | None = None) -> Path:
     """Write a report and return its folder; one that fails or is interrupted leaves nothing.
+
+    Args:
+        comparison: What the report compares.
+        config: Its configuration.
+        inference: What the models made of events, where this was asked for.
 
     Raises:
         ConfigError: The folder cannot be written.
     """
     folder = claim_folder(find_root(config) / REPORTS_FOLDER, "report", config.report_name)
     with _fill_claimed(folder) as partial:
-        manifest = build_manifest(comparison, folder)
+        manifest = build_manifest(comparison, folder, inference)
         about = {"report": folder.name, "made": manifest["created"]}
         if (commit := manifest["code"]["git_commit"]) is not None:
             about["code"] = commit
-        presentation = present(comparison, config.outputs.which_figures, about)
+        sections = () if inference is None else inference.sections
+        presentation = present(comparison, config.outputs.which_figures, about, sections)
         _write_training(partial / TRAINING_FOLDER, comparison, config, presentation.figures)
         tables = partial / TABLES_FOLDER
         tables.mkdir()
-        for name, text in build_tables(comparison).items():
+        for name, text in {**build_tables(comparison), **build_section_tables(sections)}.items():
             _write_text(tables / name, text)
+        if inference is not None:
+            _write_inference(partial / INFERENCE_FOLDER, inference, config, presentation.sections)
         _write_text(partial / NUMBERS_FILE, build_numbers(comparison))
         _write_text(partial / PAGE_FILE, presentation.page)
         _write_text(partial / MANIFEST_FILE, yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True))
@@ -86,10 +101,11 @@ def find_root(config: ReportConfig) -> Path:
     return holders[0] if holders else Path("outputs")
 
 
-def build_manifest(comparison: Comparison, folder: Path) -> dict[str, Any]:
-    """Return what a report was made from: its code, and every folder that was found."""
+def build_manifest(comparison: Comparison, folder: Path, inference: InferenceResult | None = None) -> dict[str, Any]:
+    """Return what a report was made from: its code, every folder that was found, and the events it scored."""
     commit, is_dirty = read_git_state()
-    runs = [describe_run(run) for run in comparison.runs]
+    models = {} if inference is None else inference.models
+    runs = [{**describe_run(run), **_name_model(models.get(run.name))} for run in comparison.runs]
     others = [
         {"name": entry.name, "path": str(entry.path), "used": False, "state": entry.state, "reason": entry.reason}
         for entry in comparison.left_out
@@ -103,6 +119,7 @@ def build_manifest(comparison: Comparison, folder: Path) -> dict[str, Any]:
         "n_found": len(runs) + len(others),
         "n_used": len(runs),
         "n_left_out": len(others),
+        **({} if inference is None else {"inference": dict(inference.data)}),
         "runs": runs + others,
     }
     cleaned: dict[str, Any] = _clean(manifest)
@@ -123,6 +140,7 @@ def describe_run(run: RunFacts) -> dict[str, Any]:
         "config_hash": _as_text(run.meta.get("config_hash")),
         "checkpoint_hash": run.checkpoint_hash,
         "fingerprint": run.key.dataset_fingerprint,
+        "train_classes": None if run.key.train_classes is None else list(run.key.train_classes),
         "git_commit": _as_text(run.meta.get("git_commit")),
         "completeness": {"epochs_recorded": run.history.n_epochs, "epochs_planned": planned},
         "remarks": list(run.remarks),
@@ -204,11 +222,43 @@ def _write_training(folder: Path, comparison: Comparison, config: ReportConfig, 
     _write_text(folder / SUMMARY_TABLE, format_csv(comparison.columns, rows))
     summary = json.dumps(build_summary(comparison, config), indent=1, allow_nan=False)
     _write_text(folder / SUMMARY_FILE, f"{summary}\n")
+    _save_figures(folder / FIGURES_FOLDER, figures, config)
+
+
+def _name_model(model: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {} if model is None else {"model": dict(model)}
+
+
+def _write_inference(
+    folder: Path, inference: InferenceResult, config: ReportConfig, sections: Sequence[DrawnSection]
+) -> None:
+    folder.mkdir()
+    summary = {
+        "summary_schema_version": config.summary_schema_version,
+        "data": inference.data,
+        "models": inference.models,
+        **{
+            section.name: {"sentences": section.sentences, "flags": section.flags, **section.summary}
+            for section in inference.sections
+        },
+    }
+    _write_text(folder / SUMMARY_FILE, f"{json.dumps(_make_json(summary), indent=1, allow_nan=False)}\n")
+    _save_figures(folder / FIGURES_FOLDER, [figure for section in sections for figure in section.figures], config)
+    for section in inference.sections:
+        for table in section.tables:
+            _write_text(folder / f"{table.name}.csv", format_csv(table.columns, table.rows))
+        for name, text in section.files.items():
+            _write_text(folder / make_name_safe(name), text)
+    if inference.scores:
+        save_scores(folder / SCORES_FILE, inference)
+
+
+def _save_figures(folder: Path, figures: Sequence[DrawnFigure], config: ReportConfig) -> None:
     saved = LoggingConfig(fig_format=config.outputs.fig_format, dpi=config.outputs.dpi)
-    (folder / FIGURES_FOLDER).mkdir()
+    folder.mkdir()
     for drawn in figures:
-        save_figure(drawn.figure, folder / FIGURES_FOLDER, drawn.name, saved)
-        _write_text(folder / FIGURES_FOLDER / f"{drawn.name}.csv", format_csv(drawn.columns, drawn.rows))
+        save_figure(drawn.figure, folder, drawn.name, saved)
+        _write_text(folder / f"{drawn.name}.csv", format_csv(drawn.columns, drawn.rows))
 
 
 def _append_pointer(path: Path, report: Path) -> None:
@@ -247,6 +297,17 @@ def _blank_nan(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
     }
+
+
+def _make_json(value: Any) -> Any:
+    """Return plain values that strict JSON can hold: null for what is no finite number."""
+    if isinstance(value, Mapping):
+        return {str(key): _make_json(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_make_json(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return _make_json(value.item())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _as_text(value: Any) -> str | None:

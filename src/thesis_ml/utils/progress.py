@@ -1,7 +1,8 @@
 """A bar over a known number of things, on a terminal only."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO, TypeVar
 
 from tqdm import tqdm
@@ -19,3 +20,16 @@ def show_progress(entries: Sequence[T], unit: str, stream: TextIO | None = None)
     """
     stream = stream or sys.stderr
     yield from tqdm(entries, unit=unit, file=stream, disable=not stream.isatty(), leave=False, dynamic_ncols=True)
+
+
+@contextmanager
+def count_progress(total: int, unit: str, stream: TextIO | None = None) -> Iterator[Callable[[int], None]]:
+    """Give what counts things that are done, for a bar with the time that is left; the stream as in `show_progress`."""
+    stream = stream or sys.stderr
+    hidden = not stream.isatty()
+    with tqdm(total=total, unit=unit, unit_scale=True, file=stream, disable=hidden, leave=False) as bar:
+
+        def count(n_done: int) -> None:
+            bar.update(n_done)
+
+        yield count

@@ -159,6 +159,20 @@ CORRUPTIONS: Mapping[str, Corruption] = {
 
 KEEPS_MET = ("event_mixing",)
 
+DEFAULT_STRENGTHS: Mapping[str, tuple[float, ...]] = {
+    "additive_noise": (0.05, 0.1, 0.2),
+    "energy_smearing": (0.05, 0.1, 0.2),
+    "energy_scale": (0.01, 0.03, 0.1),
+    "permutation": (0.25, 0.5, 1.0),
+    "event_mixing": (0.25, 0.5, 1.0),
+    "dead_sector": (0.05, 0.1, 0.2),
+    "btag_flip": (0.1, 0.2, 0.4),
+    "ghost_object": (0.25, 0.5, 1.0),
+    "lost_object": (0.05, 0.1, 0.2),
+    "dijet_resonance": (0.5, 1.0, 2.0),
+}
+"""Strengths that are scanned unless the user names others."""
+
 
 @dataclass(frozen=True)
 class CorruptionPlan:

@@ -13,7 +13,7 @@ from torch import Tensor
 from thesis_ml.architectures.autoencoder.base import Reconstruction
 from thesis_ml.architectures.restore import RestoredModel
 from thesis_ml.data.batch import TokenBatch
-from thesis_ml.data.events import StoredEvents, iterate_blocks, keep_events
+from thesis_ml.data.events import StoredEvents, iterate_blocks
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import encode_events
 from thesis_ml.reports.inference.corruptions import CorruptionPlan, corrupt
@@ -231,13 +231,6 @@ def stream_split(
                 if progress is not None:
                     progress(block.n_events)
     return {key: _join_scores(parts) for key, parts in blocks.items()}
-
-
-def choose_background(events: StoredEvents, seed: int) -> StoredEvents:
-    """Return at most `MOST_BACKGROUND` events, drawn by `seed`, in their order."""
-    is_kept = np.zeros(events.n_events, dtype=bool)
-    is_kept[np.random.default_rng(seed).permutation(events.n_events)[:MOST_BACKGROUND]] = True
-    return keep_events(events, is_kept)
 
 
 def _change(block: StoredEvents, variant: Variant, plan: StreamPlan) -> StoredEvents:

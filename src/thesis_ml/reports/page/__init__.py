@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.page.curves import collect_curves
-from thesis_ml.reports.page.tables import list_tables
+from thesis_ml.reports.page.tables import list_tables, tabulate_result
 from thesis_ml.reports.plots import DrawnFigure
+from thesis_ml.reports.plots.sections import DrawnSection
 from thesis_ml.reports.plots.style import choose_colours
 from thesis_ml.reports.plots.table import format_csv
 from thesis_ml.reports.utils.escape import strip_controls
@@ -41,6 +42,7 @@ def build_page(
     *,
     missing: Mapping[str, str] = NOTHING,
     about: Mapping[str, str] = NOTHING,
+    sections: Sequence[DrawnSection] = (),
 ) -> str:
     """Return the page as html.
 
@@ -49,6 +51,7 @@ def build_page(
         figures: In the order of the page.
         missing: Why the figures of these names were not drawn (`explain_missing`).
         about: What the page says of the report itself, by label: its id, time, code version.
+        sections: What inference has to say.
     """
     style = "\n".join([*map(read_asset, STYLES), list_group_colours(comparison)])
     # The licence of the chart library goes wherever its code goes.
@@ -62,6 +65,7 @@ def build_page(
         figures=[describe_figure(figure) for figure in figures],
         missing=missing,
         about=about,
+        sections=[describe_section(section, comparison) for section in sections],
         policy=write_policy(style, script),
         style=style,
         script=script,
@@ -113,6 +117,21 @@ def describe_figure(figure: DrawnFigure) -> dict[str, Any]:
         "csv": embed_csv(csv) if len(csv) <= MAX_CSV_BYTES else None,
         "size": f"{len(csv) / 1e6:.1f} MB",
         "n_rows": len(figure.rows),
+    }
+
+
+def describe_section(drawn: DrawnSection, comparison: Comparison) -> dict[str, Any]:
+    """Return what the page shows of a section."""
+    section = drawn.section
+    tables = [tabulate_result(table, comparison) for table in section.tables]
+    return {
+        "name": section.name,
+        "title": section.title,
+        "sentences": section.sentences,
+        "flags": section.flags,
+        "tables": [(table, embed_csv(table.csv)) for table in tables if table.rows],
+        "figures": [describe_figure(figure) for figure in drawn.figures],
+        "missing": drawn.missing,
     }
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 from itertools import compress
 
 from thesis_ml.reports.comparison import Cell, Comparison, Group, PairTest, Spread
+from thesis_ml.reports.inference.result import ResultTable
 from thesis_ml.reports.plots.table import format_csv
+from thesis_ml.utils.paths import INFERENCE_FOLDER
 
 MAX_RUNS_AS_COLUMNS = 4
 """Up to as many runs stand side by side where their configuration differs; more stand one below the other."""
@@ -235,6 +237,14 @@ def tabulate_sources(comparison: Comparison) -> PageTable:
         [[PageCell(_shorten_hash(cell.text)) for cell in row] for row in _show_all(exact)],
         exact,
     )
+
+
+def tabulate_result(table: ResultTable, comparison: Comparison) -> PageTable:
+    """Return a table of a section of inference; a first cell that is a group's label carries its colour."""
+    places = {group.label: place for place, group in enumerate(comparison.groups)}
+    rows = [(replace(first, group=places.get(first.text)), *others) for first, *others in _show_all(table.rows)]
+    name = f"{INFERENCE_FOLDER}_{table.name}"
+    return _build(name, table.title, table.note, table.columns, rows, table.rows)
 
 
 def _list_texts(table: PageTable) -> list[list[str]]:

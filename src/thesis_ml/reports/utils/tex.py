@@ -4,8 +4,10 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from thesis_ml.reports.comparison import Comparison, Group, Spread
+from thesis_ml.reports.comparison import Cell, Comparison, Group, Spread
+from thesis_ml.reports.inference.result import ResultTable, Section
 from thesis_ml.reports.utils.escape import escape_tex
+from thesis_ml.utils.paths import INFERENCE_FOLDER
 
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 SHOWN = {
@@ -21,6 +23,7 @@ SHOWN = {
 """The numbers of a group that a table has room for."""
 LONGEST_NAME = 60
 MOST_PAIRS = 100
+MOST_ROWS = 60
 
 
 def build_tables(comparison: Comparison) -> dict[str, str]:
@@ -45,6 +48,30 @@ def build_tables(comparison: Comparison) -> dict[str, str]:
     ]
     head = ["smaller", "larger", "ratio", "$p$ (Holm)", "resolvable", "differ"]
     return {**tables, "pairs.tex": build_table("llrrrl", head, pairs)} if pairs else tables
+
+
+def build_section_tables(sections: Sequence[Section]) -> dict[str, str]:
+    """Return the tables of the sections of inference by file name; one that fills pages is left to its csv."""
+    printed = [
+        table
+        for section in sections
+        for table in section.tables
+        if table.is_printed and 0 < len(table.rows) <= MOST_ROWS
+    ]
+    return {f"{INFERENCE_FOLDER}_{table.name}.tex": _build_result(table) for table in printed}
+
+
+def _build_result(table: ResultTable) -> str:
+    columns = list(zip(*table.rows, strict=True))
+    is_number = [any(isinstance(cell, int | float) for cell in column) for column in columns]
+    rows = [[_format_cell(cell) for cell in row] for row in table.rows]
+    return build_table("".join("r" if one else "l" for one in is_number), list(map(escape_tex, table.columns)), rows)
+
+
+def _format_cell(cell: Cell) -> str:
+    if isinstance(cell, float) or (isinstance(cell, int) and not isinstance(cell, bool)):
+        return str(cell) if isinstance(cell, int) else format_tex(cell)
+    return "" if cell is None else escape_tex(str(cell))
 
 
 def build_table(columns: str, head: Sequence[str | None], rows: Sequence[Sequence[str]]) -> str:

@@ -1,0 +1,265 @@
+"""The models of a report, restored from their checkpoints, and the events that all of them are given."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from thesis_ml.architectures.restore import RestoredModel, restore_model
+from thesis_ml.data.config import DataConfig
+from thesis_ml.data.events import StoredEvents, iterate_blocks, keep_events
+from thesis_ml.data.h5_loader import StoredFile
+from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_data, load_events
+from thesis_ml.errors import DataError, FactsError, ReportError
+from thesis_ml.facts.runs import RunFacts
+from thesis_ml.reports.comparison import Group
+from thesis_ml.reports.config import InferenceConfig
+from thesis_ml.reports.inference.scored import TRIVIAL, ScoredModel
+from thesis_ml.reports.inference.stream import MOST_BACKGROUND
+from thesis_ml.utils.paths import BEST_CHECKPOINT, MODEL_FILE
+
+SAME_EVENTS = ("n_tokens", "order")
+"""Keys below `data` that models must share: with other ones an event has other tokens."""
+
+FITTED_SHARE = 0.75
+"""Of the background of the training split; the rest tells what a density makes of events that it was not fitted to."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model of the report, and what its scores are listed under."""
+
+    scored: ScoredModel
+    restored: RestoredModel
+    checkpoint_hash: str | None
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The models of a report, and by the name of the run why there are no others."""
+
+    models: tuple[LoadedModel, ...]
+    not_possible: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class LoadedData:
+    """The events of a report.
+
+    Args:
+        stored: All splits of the file, all classes.
+        fingerprint: Of the file.
+        split: Which of the splits is scored.
+        events: The events that are scored.
+        background: Background events of the training split, which densities are fitted to.
+        unfitted: Others of them, at most as many as events are scored: models know them, densities do not.
+        background_classes: Their labels.
+        signal: The events of `inference.signal_file`, None without one.
+    """
+
+    stored: StoredFile
+    fingerprint: str
+    split: str
+    events: StoredEvents
+    background: StoredEvents
+    unfitted: StoredEvents
+    background_classes: tuple[int, ...]
+    signal: StoredEvents | None
+
+    @property
+    def label_names(self) -> dict[int, str]:
+        """Names of the labels, where the file gives any."""
+        names = self.stored.label_names.items()
+        return {int(label): name for label, name in names if label.lstrip("-").isdecimal()}
+
+
+def restore_runs(groups: Sequence[Group]) -> Restored:
+    """Return the model of every run that can be restored, by group and seed."""
+    models: list[LoadedModel] = []
+    not_possible: dict[str, str] = {}
+    for group in groups:
+        for run in group.runs:
+            try:
+                restored = restore_model(find_checkpoint(run))
+            except (DataError, FactsError) as error:
+                not_possible[run.name] = str(error)
+                continue
+            scored = ScoredModel(_name_model(group, run), group.label, run.seed, run.name, restored.train_classes)
+            models.append(LoadedModel(scored, restored, run.checkpoint_hash))
+    return Restored(_name_apart(models), not_possible)
+
+
+def find_checkpoint(run: RunFacts) -> Path:
+    """Return the file of the best weights of a run.
+
+    Raises:
+        DataError: There is none in its folder, or none that says what its weights mean.
+    """
+    if run.schema_version == 1:
+        raise DataError(f"{run.name}: not possible: no normaliser; train it again with this version")
+    for name in (BEST_CHECKPOINT, MODEL_FILE):
+        path = run.path / name
+        # A link out of the folder is not followed: it may name any file of whoever makes the report.
+        if path.is_file() and path.resolve().is_relative_to(run.path.resolve()):
+            return path
+    raise DataError(
+        f"{run.name}: holds neither {BEST_CHECKPOINT} nor {MODEL_FILE}; copy the checkpoint beside its facts"
+    )
+
+
+def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, Restored]:
+    """Return the events that are scored, and the models without those that were trained on other ones.
+
+    Raises:
+        ReportError: The file is not there, or it is another one than that of all models.
+        DataError: The file cannot be read.
+        ConfigError: A class or a split has no events.
+    """
+    options = choose_options(restored.models, config)
+    fingerprint = fingerprint_data(options)
+    stored = load_events(options)
+    kept, others = _drop_others(restored.models, stored, options, fingerprint if config.check_fingerprint else None)
+    if not kept:
+        reasons = "; ".join(dict.fromkeys(others.values()))
+        raise ReportError(f"inference: no model fits the events: its run {reasons}")
+    classes = choose_classes(kept, stored, config)
+    events = _take(stored.splits[config.dataset_split], config.max_samples)
+    train = stored.splits["train"]
+    background, unfitted = divide_background(keep_events(train, np.isin(train.labels, classes)), config.seed)
+    data = LoadedData(
+        stored=stored,
+        fingerprint=fingerprint,
+        split=config.dataset_split,
+        events=events,
+        background=background,
+        unfitted=_take(unfitted, events.n_events),
+        background_classes=classes,
+        signal=load_signal(options, stored, config),
+    )
+    return data, Restored(kept, {**restored.not_possible, **others})
+
+
+def choose_options(models: Sequence[LoadedModel], config: InferenceConfig) -> DataConfig:
+    """Return how the events are read: as the first model read them, with all classes.
+
+    Raises:
+        ReportError: The file is not there.
+    """
+    options = models[0].restored.data
+    limits = [model.restored.data.limit_events for model in models]
+    known = [limit for limit in limits if limit is not None]
+    options = replace(options, train_classes=None, limit_events=min(known, default=None))
+    if config.data_path is not None:
+        options = replace(options, path=config.data_path, synthetic=None)
+    if options.synthetic is not None:
+        return options
+    path = SAMPLE_PATH if options.path is None else Path(options.path).expanduser()
+    # No device and no pipe: a checkpoint of somebody else names this path.
+    if not path.is_file():
+        key = "inference.data_path" if config.data_path is not None else f"run {models[0].scored.run}"
+        where = "there is no such file" if config.data_path is not None else "its data file is not there any more"
+        raise ReportError(f"{key}: {where}: {str(path)!r}; set inference.data_path to where the data is now")
+    return options
+
+
+def choose_classes(models: Sequence[LoadedModel], stored: StoredFile, config: InferenceConfig) -> tuple[int, ...]:
+    """Return the labels that are background: those asked for, those the models were trained on, or the commonest one.
+
+    Raises:
+        ReportError: No event of the training split has such a label.
+    """
+    labels, counts = np.unique(stored.splits["train"].labels, return_counts=True)
+    wanted = config.background_classes
+    if wanted is None:
+        trained = [set(model.scored.train_classes) for model in models if model.scored.train_classes is not None]
+        shared = set.intersection(*trained) if trained else set()
+        wanted = tuple(sorted(shared)) or (int(labels[counts.argmax()]),)
+    missing = [label for label in wanted if label not in labels]
+    if missing:
+        raise ReportError(
+            f"inference.background_classes: no training event has label {missing[0]}; "
+            f"available: {', '.join(map(str, labels[:20]))}"
+        )
+    return wanted
+
+
+def load_signal(options: DataConfig, stored: StoredFile, config: InferenceConfig) -> StoredEvents | None:
+    """Return the events of `inference.signal_file`, read as the others are.
+
+    Raises:
+        ReportError: The file is not there, or names other object types.
+        DataError: It cannot be read.
+    """
+    if config.signal_file is None:
+        return None
+    path = Path(config.signal_file).expanduser()
+    if not path.is_file():
+        raise ReportError(f"inference.signal_file: there is no such file: {str(path)!r}; give an HDF5 file of events")
+    signal = load_events(replace(options, path=str(path), synthetic=None, limit_events=None))
+    if signal.type_names != stored.type_names:
+        raise ReportError(
+            f"inference.signal_file: {path} has the object types {', '.join(signal.type_names)}; "
+            f"the events have {', '.join(stored.type_names)}"
+        )
+    return _take(signal.splits[config.dataset_split], config.max_samples)
+
+
+def divide_background(events: StoredEvents, seed: int) -> tuple[StoredEvents, StoredEvents]:
+    """Return the events that densities are fitted to, drawn by `seed`, and the others; both in their order."""
+    n_fitted = min(MOST_BACKGROUND, math.ceil(FITTED_SHARE * events.n_events))
+    is_fitted = np.zeros(events.n_events, dtype=bool)
+    is_fitted[np.random.default_rng(seed).permutation(events.n_events)[:n_fitted]] = True
+    return keep_events(events, is_fitted), keep_events(events, ~is_fitted)
+
+
+def _drop_others(
+    models: Sequence[LoadedModel], stored: StoredFile, options: DataConfig, fingerprint: str | None
+) -> tuple[tuple[LoadedModel, ...], dict[str, str]]:
+    reasons = {model.scored.run: _explain_other(model.restored, stored, options, fingerprint) for model in models}
+    kept = tuple(model for model in models if reasons[model.scored.run] is None)
+    return kept, {run: reason for run, reason in reasons.items() if reason is not None}
+
+
+def _explain_other(
+    restored: RestoredModel, stored: StoredFile, options: DataConfig, fingerprint: str | None
+) -> str | None:
+    """Return why a model cannot be given the events, or None."""
+    if fingerprint is not None and restored.dataset_fingerprint != fingerprint:
+        return (
+            f"was trained on other data (fingerprint {restored.dataset_fingerprint!r:.40}; the events have "
+            f"{fingerprint!r}); give its file as inference.data_path, or set inference.check_fingerprint=false"
+        )
+    if restored.dims.type_names != stored.type_names:
+        return (
+            f"knows the object types {', '.join(restored.dims.type_names)!r:.200}; the events have "
+            f"{', '.join(stored.type_names)!r:.200}; give a file with the same types"
+        )
+    for key in SAME_EVENTS:
+        own, ours = getattr(restored.data, key), getattr(options, key)
+        if own != ours:
+            return f"was given other tokens (data.{key} is {own!r}; the events have {ours!r}); give it its own report"
+    return None
+
+
+def _take(events: StoredEvents, n_events: int | None) -> StoredEvents:
+    return events if n_events is None else next(iterate_blocks(events, max(n_events, 1)), events)
+
+
+def _name_model(group: Group, run: RunFacts) -> str:
+    return group.label if len(group.runs) == 1 else f"{group.label}, seed {run.seed}"
+
+
+def _name_apart(models: Sequence[LoadedModel]) -> tuple[LoadedModel, ...]:
+    """Return the models with names that all differ: a seed may occur twice, and a group may have any label."""
+    named: list[LoadedModel] = []
+    taken = {TRIVIAL}
+    for model in models:
+        name, number = model.scored.name, 1
+        while name in taken:
+            number += 1
+            name = f"{model.scored.name} ({number})"
+        taken.add(name)
+        named.append(replace(model, scored=replace(model.scored, name=name)))
+    return tuple(named)

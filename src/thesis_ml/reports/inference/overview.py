@@ -1,0 +1,105 @@
+"""What was scored with which models, why some could not be used, and how long it took."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from thesis_ml.reports.inference.loading import LoadedData, Restored
+from thesis_ml.reports.inference.result import ResultTable, Section
+
+
+def describe_inference(restored: Restored, data: LoadedData | None, seconds: Mapping[str, float]) -> Section:
+    """Return the section on models, events and times.
+
+    Args:
+        restored: The models, and the runs without one.
+        data: The events, None where there was no model to give them to.
+        seconds: By what they were spent on.
+    """
+    flags = tuple(f"Not possible for {run}: {reason}." for run, reason in restored.not_possible.items())
+    models = tuple(
+        (
+            model.scored.group,
+            model.scored.run,
+            model.scored.seed,
+            model.restored.epoch,
+            _list(model.scored.train_classes),
+        )
+        for model in restored.models
+    )
+    tables = (
+        ResultTable(
+            "models",
+            "Models",
+            "Each was rebuilt from its checkpoint alone.",
+            ("group", "run", "seed", "epoch of the weights", "train_classes"),
+            models,
+            is_printed=False,
+        ),
+        ResultTable(
+            "times",
+            "Where the time went",
+            "Fits and statistics are apart from the passes; figures come on top.",
+            ("what", "seconds"),
+            tuple(seconds.items()),
+            is_printed=False,
+        ),
+    )
+    return Section(
+        name="inference",
+        title="Inference",
+        sentences=() if data is None else _describe_events(data),
+        flags=flags,
+        tables=tuple(table for table in tables if table.rows),
+        summary={"data": {} if data is None else describe_data(data), "seconds": dict(seconds)},
+    )
+
+
+def describe_data(data: LoadedData) -> dict[str, Any]:
+    """Return what was scored, for the manifest and the summary."""
+    return {
+        "path": str(data.stored.path),
+        "fingerprint": data.fingerprint,
+        "split": data.split,
+        "n_events": data.events.n_events,
+        "background_classes": list(data.background_classes),
+        "n_background_fitted": data.background.n_events,
+        "n_signal_file": None if data.signal is None else data.signal.n_events,
+    }
+
+
+def list_models(restored: Restored) -> dict[str, dict[str, Any]]:
+    """Return what the manifest says of each run beside its facts."""
+    used = {
+        model.scored.run: {
+            "name": model.scored.name,
+            "checkpoint_hash": model.checkpoint_hash,
+            "train_classes": None if model.scored.train_classes is None else list(model.scored.train_classes),
+        }
+        for model in restored.models
+    }
+    return used | {run: {"not_possible": reason} for run, reason in restored.not_possible.items()}
+
+
+def _describe_events(data: LoadedData) -> tuple[str, ...]:
+    is_background = np.isin(data.events.labels, data.background_classes)
+    classes = ", ".join(name_label(label, data.label_names) for label in data.background_classes)
+    n_empty = int((data.events.lengths == 0).sum())
+    empty = f" {n_empty} of them without an object." if n_empty else ""
+    return (
+        f"{data.events.n_events} events of the {data.split} split were scored, {int(is_background.sum())} of them "
+        f"background ({classes}).{empty}",
+        f"Densities and code shares were fitted to {data.background.n_events} background events of the training split.",
+    )
+
+
+def name_label(label: int, names: Mapping[int, str]) -> str:
+    """Return a label with its name where the file gives one."""
+    if label < 0:
+        return "no labels"
+    return f"{label} {names[label]}" if label in names else str(label)
+
+
+def _list(labels: tuple[int, ...] | None) -> str:
+    return "all" if labels is None else ", ".join(map(str, labels))

@@ -1,0 +1,150 @@
+"""Score the events of a split with the models of a report: restore, fit, stream once, and say what came out."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from thesis_ml.data.events import StoredEvents
+from thesis_ml.reports.comparison import Comparison
+from thesis_ml.reports.config import InferenceConfig
+from thesis_ml.reports.inference.anomaly import summarise_scores
+from thesis_ml.reports.inference.closure import ClosureTally
+from thesis_ml.reports.inference.closure_section import summarise_closure
+from thesis_ml.reports.inference.code_section import summarise_codes
+from thesis_ml.reports.inference.loading import LoadedData, LoadedModel, load_data, restore_runs
+from thesis_ml.reports.inference.overview import describe_data, describe_inference, list_models
+from thesis_ml.reports.inference.result import InferenceResult
+from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
+from thesis_ml.reports.inference.stream import (
+    CLEAN,
+    ModelScorer,
+    Passed,
+    PassOptions,
+    Scorer,
+    ScoreTable,
+    StreamPlan,
+    TrivialScorer,
+    Variant,
+    stream_split,
+)
+from thesis_ml.utils.progress import count_progress, show_progress
+
+
+@dataclass
+class Clock:
+    """Seconds by the name of what they were spent on."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def time(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class ChosenScores:
+    """A scorer of which only some scores are kept."""
+
+    scorer: Scorer
+    names: tuple[str, ...]
+
+    def run(self, events: StoredEvents) -> Passed:
+        passed = self.scorer.run(events)
+        scores = {name: values for name, values in passed.scores.items() if name in self.names}
+        return Passed(scores, passed.kinematics, passed.types, passed.globals, passed.codes)
+
+
+def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceResult:
+    """Return what the models of a comparison make of the events of a split.
+
+    Raises:
+        ReportError: The data file is gone or is another one than that of all models.
+        DataError: It cannot be read.
+    """
+    clock = Clock()
+    with clock.time("restore models, read events"):
+        restored = restore_runs(comparison.groups)
+        if not restored.models:
+            return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
+        data, restored = load_data(restored, config)
+    with clock.time("fit densities"):
+        scorers = fit_scorers(data, restored.models, config)
+    tallies = {model.scored.name: start_tally(model, data) for model in restored.models}
+    variants = [Variant(f"{plan.name} {plan.strength:g}", plan) for plan in config.list_corruptions()]
+    plan = StreamPlan(scorers, variants, data.stored.type_names, data.background)
+    with clock.time("pass events through models, score them"):
+        table = stream_events(data.events, plan, tallies)
+        signal = None if data.signal is None else stream_clean(data.signal, plan)
+        training = stream_clean(data.unfitted, plan)
+    scored = ScoredSplit(
+        models=[model.scored for model in restored.models],
+        variants=variants,
+        table=table,
+        labels=data.events.labels,
+        weights=data.events.weights,
+        label_names=data.label_names,
+        background=data.background_classes,
+        train_labels=tuple(int(label) for label in np.unique(data.stored.splits["train"].labels)),
+        signal=signal,
+        training=training,
+        seed=config.seed,
+    )
+    with clock.time("statistics"):
+        closures = {name: tally.summarise() for name, tally in tallies.items()}
+        sections = [
+            *summarise_closure(restored.models, closures, data, config.seed),
+            *summarise_codes(restored.models, closures, scored),
+            *summarise_scores(scored),
+        ]
+    return InferenceResult(
+        sections=(*sections, describe_inference(restored, data, clock.seconds)),
+        models=list_models(restored),
+        data=describe_data(data),
+        events={"index": data.events.index, "label": data.events.labels, "weight": data.events.weights},
+        scores=table if config.persist_raw_scores else {},
+    )
+
+
+def fit_scorers(data: LoadedData, models: Sequence[LoadedModel], config: InferenceConfig) -> dict[str, Scorer]:
+    """Return what scores events, by name: the trivial variables, and every model after its densities were fitted."""
+    options = PassOptions(config.batch_size, config.seed, config.autocast)
+    scorers: dict[str, Scorer] = {TRIVIAL: TrivialScorer(data.background, len(data.stored.type_names))}
+    for model in show_progress(models, "fit"):
+        scorer = ModelScorer(model.restored, options)
+        scorer.fit(data.background)
+        scorers[model.scored.name] = ChosenScores(scorer, config.metrics) if config.metrics else scorer
+    return scorers
+
+
+def start_tally(model: LoadedModel, data: LoadedData) -> ClosureTally:
+    """Return what counts the closure of one model."""
+    restored = model.restored
+    labels = [int(label) for label in np.unique(data.events.labels)]
+    sizes = restored.config.latent_space.codebook_sizes
+    return ClosureTally(restored.normalizer.features, restored.dims.type_names, labels, sizes)
+
+
+def stream_events(events: StoredEvents, plan: StreamPlan, tallies: Mapping[str, ClosureTally]) -> ScoreTable:
+    """Return the scores of all events in all variants, and count the closure of the clean ones."""
+
+    def observe(name: str, block: StoredEvents, passed: Passed) -> None:
+        if name in tallies:
+            tallies[name].add(block, passed)
+
+    n_passes = len(plan.scorers) * (1 + len(plan.variants))
+    with count_progress(events.n_events * n_passes, "event") as count:
+        return stream_split(events, plan, observe, count)
+
+
+def stream_clean(events: StoredEvents, plan: StreamPlan) -> dict[str, Any]:
+    """Return the scores of events as they are, by scorer; nothing where there are no events."""
+    if not events.n_events:
+        return {}
+    table = stream_split(events, replace(plan, variants=()))
+    return {name: table[name, CLEAN.name] for name in plan.scorers}

@@ -1,0 +1,63 @@
+"""The scores of a split and what is known of its events: what statistics of anomaly scores are made from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+from thesis_ml.reports.inference.stream import ScoreTable, Variant
+
+TRIVIAL = "trivial"
+"""The scorer that has no model."""
+
+
+@dataclass(frozen=True)
+class ScoredModel:
+    """One model whose scores are in the table.
+
+    Args:
+        name: What the table calls it: the label of its group, with the seed where the group has several.
+        group: The label of its group, which chooses its colour.
+        seed: The seed of its run.
+        run: The name of its run.
+        train_classes: Labels that it was trained on; None: all that its data had.
+    """
+
+    name: str
+    group: str
+    seed: int | None
+    run: str
+    train_classes: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class ScoredSplit:
+    """All that is known of the events of a split once they were streamed.
+
+    Args:
+        models: The models, by group and seed.
+        variants: What else than the clean events was scored.
+        table: Scores by (scorer, variant); scorers are TRIVIAL and the names of the models, variants begin with clean.
+        labels: Class of each event, -1 where the file has none.
+        weights: Weight of each event.
+        label_names: Names of the labels, where the file gives any.
+        background: The labels that count as background.
+        train_labels: Labels that the training split of the file holds.
+        signal: The clean scores of the events of `inference.signal_file`, by scorer; None without one.
+        training: The clean scores of background events of the training split that no density was fitted to, by scorer.
+        seed: Of what is drawn at random.
+    """
+
+    models: Sequence[ScoredModel]
+    variants: Sequence[Variant]
+    table: ScoreTable
+    labels: Int[NDArray[Any], " N"]
+    weights: Float[NDArray[Any], " N"]
+    label_names: Mapping[int, str]
+    background: tuple[int, ...]
+    train_labels: tuple[int, ...]
+    signal: Mapping[str, Mapping[str, Float[NDArray[Any], " M"]]] | None
+    training: Mapping[str, Mapping[str, Float[NDArray[Any], " T"]]]
+    seed: int = 0
