@@ -236,12 +236,7 @@ class Tokenizer:
         """
         if batch_size < 1:
             raise DataError(f"batch_size: is {batch_size!r}; expected 1 or more")
-        if isinstance(tokens, Tokens):
-            if tokens.fingerprint != self.fingerprint:
-                other, own = tokens.fingerprint[:16], self.fingerprint[:16]
-                raise DataError(f"tokens: are of another tokenizer ({other}); expected those of {own}")
-            tokens, lengths = tokens.latents if tokens.codes is None else tokens.codes, tokens.lengths
-        checked = self._read_tokens(tokens, lengths)
+        checked = self._check_tokens(tokens) if isinstance(tokens, Tokens) else self._read_tokens(tokens, lengths)
         parts = [
             self._decode_batch(checked.latents[part], checked.lengths[events])
             for events, part in cut_events(checked.lengths, batch_size)
@@ -332,6 +327,12 @@ class Tokenizer:
             ids=torch.cat(types).numpy() + 1 if types else None,
             met=normalizer.decode_globals(torch.cat(globals_)).double().numpy() if globals_ else None,
         )
+
+    def _check_tokens(self, tokens: Tokens) -> Tokens:
+        if tokens.fingerprint != self.fingerprint:
+            other, own = tokens.fingerprint[:16], self.fingerprint[:16]
+            raise DataError(f"tokens: are of another tokenizer ({other}); expected those of {own}")
+        return self._read_tokens(tokens.latents if tokens.codes is None else tokens.codes, tokens.lengths)
 
     def _read_tokens(self, tokens: Any, lengths: Any) -> Tokens:
         """Return an array of codes or latents as tokens."""

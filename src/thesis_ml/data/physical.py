@@ -25,6 +25,9 @@ N_TOKENS_FOR_SCALE = 20
 FURTHEST_MEDIAN = 6.0
 """Standard deviations of ln(E) or ln(pT) between the median of events and that of the training: MeV lie 10 away."""
 
+LEAST_MEDIAN_ENERGY = 0.9
+"""Of E / p, as files must have it."""
+
 
 @dataclass(frozen=True)
 class PhysicalEvents:
@@ -143,7 +146,7 @@ def read_numbers(values: Any, where: str, shape: tuple[int | None, ...]) -> NDAr
     if not is_same:
         expected = ", ".join("any number" if size is None else str(size) for size in shape)
         raise DataError(f"{where}: has shape {array.shape}; expected ({expected})")
-    is_bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+    is_bad = ~np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
     _refuse(is_bad, f"{where}: entry", "is NaN or infinite; every value must be finite")
     return array
 
@@ -157,7 +160,7 @@ def read_whole(values: Any, where: str, shape: tuple[int | None, ...]) -> Int[ND
     array = read_numbers(values, where, shape)
     with np.errstate(invalid="ignore"):
         whole = array.astype(np.int64)
-    is_bad = (whole != array).reshape(len(array), -1).any(axis=1)
+    is_bad = (whole != array).any(axis=tuple(range(1, array.ndim)))
     _refuse(is_bad, f"{where}: entry", "is not whole; expected whole numbers")
     return whole
 
@@ -186,8 +189,20 @@ def _check_values(events: PhysicalEvents, n_types: int) -> None:
         if name == "phi":
             beyond = np.abs(values) > LARGEST_ANGLE_RAD
             _refuse(beyond, "phi: event", "has an angle beyond 2 pi; expected radian", owners)
+    _refuse_logarithms(events)
     _refuse(events.met[:, 0] < 0, "met: event", "has a negative MET; expected GeV, at least 0")
     _refuse(np.abs(events.met[:, 1]) > LARGEST_ANGLE_RAD, "met: event", "has a METphi beyond 2 pi; expected radian")
+
+
+def _refuse_logarithms(events: PhysicalEvents) -> None:
+    """Refuse events most of whose tokens have less energy than momentum, as those of ln(MeV) have."""
+    if events.n_tokens < N_TOKENS_FOR_SCALE or not {"E", "pt", "eta"} <= set(events.features):
+        return
+    energy, pt, eta = (events.features[name] for name in ("E", "pt", "eta"))
+    with np.errstate(over="ignore"):
+        momentum = np.maximum(pt * np.cosh(eta), 1e-300)
+    if np.quantile(energy / momentum, 0.5) < LEAST_MEDIAN_ENERGY:
+        raise DataError("E: most objects have less energy than momentum; E and pt must be in GeV, not logarithms")
 
 
 def _check_scale(encoded: Float[Tensor, "P F"], physical: Float[Tensor, "P C"], normalizer: Normalizer) -> None:

@@ -30,6 +30,8 @@ ScoreName = Literal[
 ]
 """What a model can say of an event."""
 
+ExportKind = Literal["codes", "latents", "reconstruction"]
+
 
 @dataclass(frozen=True)
 class InputsConfig:
@@ -82,6 +84,8 @@ class InferenceConfig:
         persist_raw_scores: Keep the score of every event.
         corruption_strategies: Strengths by the name of the corruption; None: all at their default strengths.
         metrics: Scores of models that are kept; none named: all.
+        export: What each model makes of all splits, as a file in `inference/`; None: nothing.
+        downstream: Train classifiers on what is left of the events; seconds for each model.
     """
 
     enabled: bool = False
@@ -97,6 +101,8 @@ class InferenceConfig:
     persist_raw_scores: bool = False
     corruption_strategies: Mapping[str, tuple[float, ...]] | None = None
     metrics: tuple[ScoreName, ...] = ()
+    export: ExportKind | None = None
+    downstream: bool = False
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "batch_size", "max_samples")
