@@ -1,7 +1,9 @@
 """Inference on a sweep that really trained: what a report says and leaves, and what it refuses."""
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -10,19 +12,28 @@ import pytest
 import yaml
 from omegaconf import DictConfig
 
+from thesis_ml.data.config import DataConfig, SyntheticConfig
+from thesis_ml.data.tokens import SAMPLE_PATH, load_events
+from thesis_ml.errors import DataError, ReportError
+from thesis_ml.facts.readers import read_run
 from thesis_ml.reports.analyses import compare_tokenizers
+from thesis_ml.reports.config import InferenceConfig
+from thesis_ml.reports.inference.loading import LoadedModel, choose_classes, divide_background, find_checkpoint
+from thesis_ml.reports.inference.scored import ScoredModel
+from thesis_ml.utils.checkpoints import load_checkpoint, save_checkpoint
 
 Compose = Callable[..., DictConfig]
-ON = ("inference.enabled=true", "inference.corruption_strategies={energy_scale: 1.0}", "inference.batch_size=64")
+ON = ("inference.enabled=true", "inference.batch_size=64", "outputs.which_figures=[rec_mse_curves]")
+ONE = ("inference.corruption_strategies={energy_scale: 1.0}",)
 
 
 @pytest.fixture
 def infer(sweep: Path, outputs: Path, compose_report: Compose) -> Callable[..., Path]:
     """Make a report with inference and return its folder."""
 
-    def make(*overrides: str) -> Path:
+    def make(*overrides: str, corruptions: tuple[str, ...] = ONE) -> Path:
         compare_tokenizers.run_report(
-            compose_report("compare_tokenizers", f"inputs.sweep_dir={sweep}", *ON, *overrides)
+            compose_report("compare_tokenizers", f"inputs.sweep_dir={sweep}", *ON, *corruptions, *overrides)
         )
         return max((outputs / "reports").iterdir())
 
@@ -48,3 +59,148 @@ def test_report_with_inference_leaves_what_it_promises(infer: Callable[..., Path
         assert len(groups) == 7 * 2
         assert np.isfinite(groups["vq, seed 1", "energy_scale 1"]["error_mean"][:]).all()
     assert not list(report.parent.glob(".*partial"))
+    figures = {path.stem for path in (report / "inference" / "figures").glob("*.png")}
+    assert {"closure_quantities", "closure_resolution", "closure_met", "closure_types", "code_map"} <= figures
+    assert (report / "tables" / "inference_closure_events.tex").is_file()
+    page = (report / "index.html").read_text(encoding="utf-8")
+    assert len(page) < 8_000_000
+    assert page.index('id="inference-closure"') < page.index('id="inference-codebooks"') < page.index('id="about"')
+
+
+def change_checkpoint(run: Path, change: Callable[[dict], object]) -> None:
+    """Change what the checkpoint of a run says."""
+    content = load_checkpoint(run / "best_val.pt")
+    change(content)
+    save_checkpoint(content, run / "best_val.pt")
+
+
+def test_runs_that_cannot_be_restored_are_named_and_others_go_on(sweep: Path, infer: Callable[..., Path]) -> None:
+    change_checkpoint(sweep / "000", lambda content: content.update(checkpoint_version=1))
+    (sweep / "001" / "best_val.pt").unlink()
+    (sweep / "001" / "model.pt").unlink()
+    (sweep / "003" / "best_val.pt").write_bytes(b"PK" + bytes(1000))
+    change_checkpoint(sweep / "004", lambda content: content["config"]["data"].update(n_tokens=2))
+
+    report = infer("inference.max_samples=50")
+
+    summary = read_inference(report)
+    reasons = {name.rpartition("/")[2]: model.get("not_possible") for name, model in summary["models"].items()}
+    assert "has checkpoint_version 1; this version of thesis-ml reads 2" in reasons["000"]
+    assert "holds neither best_val.pt nor model.pt" in reasons["001"]
+    assert "not a readable checkpoint" in reasons["003"]
+    assert "was given other tokens (data.n_tokens is 2; the events have None)" in reasons["004"]
+    assert [name for name, reason in reasons.items() if reason is None] == ["002", "005"]
+    assert summary["data"]["n_events"] == 50
+    assert len(summary["inference"]["flags"]) == 4
+    assert "was not scored" in (report / "index.html").read_text(encoding="utf-8")
+
+
+def test_report_goes_on_when_no_run_can_be_restored(sweep: Path, infer: Callable[..., Path]) -> None:
+    for path in sweep.glob("*/best_val.pt"):
+        path.write_bytes(b"nothing")
+
+    summary = read_inference(infer())
+
+    assert all("not a readable checkpoint" in model["not_possible"] for model in summary["models"].values())
+    assert len(summary["inference"]["flags"]) == 6
+
+
+def move_data(sweep: Path, path: str) -> None:
+    """Let all runs say that they were trained on the file at `path`."""
+    for run in sweep.glob("0*"):
+        change_checkpoint(run, lambda content: content["config"]["data"].update(synthetic=None, path=path))
+
+
+def test_data_file_that_is_gone_is_asked_for(sweep: Path, outputs: Path, infer: Callable[..., Path]) -> None:
+    move_data(sweep, "/nowhere/events.h5")
+
+    with pytest.raises(ReportError, match="its data file is not there any more: '/nowhere/events\\.h5'; set"):
+        infer()
+    with pytest.raises(ReportError, match=r"inference.data_path: there is no such file: 'elsewhere.h5'"):
+        infer("inference.data_path=elsewhere.h5")
+    with pytest.raises(ReportError, match="no model fits the events: its run was trained on other data"):
+        infer(f"inference.data_path={SAMPLE_PATH}")
+
+    assert not list((outputs / "reports").glob("*"))
+
+
+def test_device_is_no_data_file(sweep: Path, infer: Callable[..., Path]) -> None:
+    move_data(sweep, "/dev/zero")
+
+    with pytest.raises(ReportError, match="set inference\\.data_path to where the data is now"):
+        infer()
+
+
+def test_other_file_is_scored_when_the_fingerprint_may_differ(infer: Callable[..., Path]) -> None:
+    other = (f"inference.data_path={SAMPLE_PATH}", "inference.check_fingerprint=false", "inference.max_samples=1")
+
+    report = infer(*other, f"inference.signal_file={SAMPLE_PATH}", corruptions=("inference.corruption_strategies=[]",))
+
+    data = read_inference(report)["data"]
+    assert (data["n_events"], data["n_signal_file"]) == (1, 1)
+    assert data["path"] == str(SAMPLE_PATH)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("inference.background_classes=[7]", "inference.background_classes: no training event has label 7; available"),
+        ("inference.signal_file=gone.h5", "inference.signal_file: there is no such file: 'gone.h5'"),
+    ],
+)
+def test_what_has_no_events_is_refused(override: str, message: str, infer: Callable[..., Path]) -> None:
+    with pytest.raises(ReportError, match=re.escape(message)):
+        infer(override)
+
+
+def test_chosen_scores_alone_are_kept(infer: Callable[..., Path]) -> None:
+    report = infer("inference.metrics=[error_max]", "inference.persist_raw_scores=true", "inference.autocast=true")
+
+    with h5py.File(report / "inference" / "scores.h5") as file:
+        kept = {group.attrs["scorer"]: set(group) for group in file["scores"].values()}
+    assert kept["vq, seed 0"] == {"error_max"}
+    assert {"ht", "multiplicity"} <= kept["trivial"]
+
+
+def test_background_is_what_models_were_trained_on() -> None:
+    stored = load_events(DataConfig(limit_events=300, synthetic=SyntheticConfig()))
+    labels = sorted(set(stored.splits["train"].labels.tolist()))
+
+    def choose(*trained: tuple[int, ...] | None, asked: tuple[int, ...] | None = None) -> tuple[int, ...]:
+        models = [
+            LoadedModel(ScoredModel(str(number), "a", 0, "run", classes), restored=None, checkpoint_hash=None)
+            for number, classes in enumerate(trained)
+        ]
+        return choose_classes(models, stored, InferenceConfig(background_classes=asked))
+
+    commonest = int(np.bincount(stored.splits["train"].labels).argmax())
+    assert choose(None) == (commonest,)
+    assert choose(None, (labels[-1],)) == (labels[-1],)
+    assert choose((labels[0],), (labels[-1],)) == (commonest,)
+    assert choose(None, asked=tuple(labels)) == tuple(labels)
+
+
+def test_densities_and_unfitted_events_share_none() -> None:
+    events = load_events(DataConfig(limit_events=300, synthetic=SyntheticConfig())).splits["train"]
+
+    fitted, others = divide_background(events, seed=1)
+
+    assert (fitted.n_events, others.n_events) == (225, 75)
+    assert not set(fitted.index) & set(others.index)
+
+
+def test_old_run_has_no_model(finished_run) -> None:
+    run = read_run(finished_run.path, "old")
+
+    assert find_checkpoint(run) == finished_run.path / "best_val.pt"
+    with pytest.raises(DataError, match="not possible: no normaliser"):
+        find_checkpoint(replace(run, schema_version=1))
+
+
+def test_link_out_of_the_folder_is_no_checkpoint(finished_run, tmp_path: Path) -> None:
+    (finished_run.path / "best_val.pt").replace(tmp_path / "other.pt")
+    (finished_run.path / "best_val.pt").symlink_to(tmp_path / "other.pt")
+    (finished_run.path / "model.pt").unlink()
+
+    with pytest.raises(DataError, match="holds neither"):
+        find_checkpoint(read_run(finished_run.path, "linked"))

@@ -16,10 +16,19 @@ from matplotlib.figure import Figure
 from comparisons import HOSTILE, make_comparison, make_run, summarise_groups
 from thesis_ml.facts.history import build_history
 from thesis_ml.reports.comparison import Comparison, Group
+from thesis_ml.reports.inference.result import ResultFigure, ResultTable, Section
 from thesis_ml.reports.page import MAX_SVG_BYTES, build_page, embed_image
 from thesis_ml.reports.page.curves import MAX_POINTS, collect_curves
-from thesis_ml.reports.page.tables import format_number, list_tables, tabulate_groups, tabulate_left_out
+from thesis_ml.reports.page.tables import (
+    format_number,
+    list_tables,
+    tabulate_groups,
+    tabulate_left_out,
+    tabulate_result,
+)
 from thesis_ml.reports.plots import DrawnFigure, choose_figures, draw_figures, explain_missing
+from thesis_ml.reports.plots.sections import draw_section
+from thesis_ml.reports.plots.table import Nothing
 from thesis_ml.reports.utils.escape import strip_controls
 
 PLAIN = tuple(chr(ord("g") + place) * len(strip_controls(name)) for place, name in enumerate(HOSTILE))
@@ -307,3 +316,37 @@ def test_all_folders_are_accounted_for() -> None:
 )
 def test_numbers_are_short(number: float, text: str) -> None:
     assert format_number(number) == text
+
+
+def make_section(name: str) -> Section:
+    """Return a section in which every text is `name`."""
+    table = ResultTable("one", name, name, ("group", name), ((name, 1.0), (name, None)))
+    figure = ResultFigure("missing", name, Nothing(name), lambda table, styles: Figure())
+    return Section("part", name, (name,), (name,), (table,), (figure,))
+
+
+def test_sections_of_inference_say_what_they_hold_and_hostile_texts_change_no_element() -> None:
+    comparison = make_comparison(n_groups=1)
+
+    def build(name: str) -> str:
+        return build_page(comparison, [], sections=[draw_section(make_section(name), comparison)])
+
+    def list_elements(page: str) -> list[tuple]:
+        return [(tag, sorted(set(attributes) - {"href", "alt"})) for tag, attributes in Elements(page).found]
+
+    for hostile, plain in zip(HOSTILE, PLAIN, strict=True):
+        assert list_elements(build(hostile)) == list_elements(build(plain))
+    page = build("words")
+    assert page.index('id="figures"') < page.index('id="inference-part"') < page.index('id="about"')
+    assert '<p class="banner flag" role="note"><strong>Failed:</strong> words</p>' in page
+    assert 'download="inference_one.csv"' in page
+
+
+def test_first_cell_of_a_section_has_the_colour_of_its_group() -> None:
+    comparison = make_comparison(n_groups=2)
+    label = comparison.groups[1].label
+    table = ResultTable("one", "One", "", ("group", "value"), ((label, 1.0), ("none of them", 2.0)))
+
+    rows = tabulate_result(table, comparison).rows
+
+    assert [row[0].group for row in rows] == [1, None]

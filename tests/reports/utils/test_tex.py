@@ -1,10 +1,20 @@
 """Commands of tex have names of letters, each once, and cells print what they say."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thesis_ml.reports.utils.tex import build_table, format_tex, name_commands, spell_name
+from thesis_ml.reports.inference.result import ResultTable, Section
+from thesis_ml.reports.utils.tex import (
+    MOST_ROWS,
+    build_section_tables,
+    build_table,
+    format_tex,
+    name_commands,
+    spell_name,
+)
 
 
 @given(st.lists(st.text(max_size=30), max_size=30))
@@ -52,3 +62,15 @@ def test_table_is_booktabs() -> None:
         r"\bottomrule",
         r"\end{tabular}",
     ]
+
+
+def test_tables_of_sections_are_written_unless_they_fill_pages() -> None:
+    few = ResultTable("few", "Few", "", ("group", "H_T^miss"), (("a_b", 0.5), ("c", None), ("d", math.nan)))
+    many = ResultTable("many", "Many", "", ("group",), (("a",),) * (MOST_ROWS + 1))
+    hidden = ResultTable("hidden", "Hidden", "", ("group",), (("a",),), is_printed=False)
+
+    tables = build_section_tables([Section("one", "One", tables=(few, many, hidden))])
+
+    assert list(tables) == ["inference_few.tex"]
+    assert r"a\_b & \ensuremath{0.5} \\" in tables["inference_few.tex"]
+    assert tables["inference_few.tex"].startswith(r"\begin{tabular}{lr}")

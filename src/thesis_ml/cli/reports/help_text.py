@@ -8,7 +8,7 @@ from pathlib import Path
 WIDTH = 120
 
 TEMPLATE = """\
-Compare runs: tables, figures and one page, from their facts alone.
+Compare runs: tables, figures and one page, from their facts; with inference, from their models too.
 
   thesis-report --config-name NAME inputs.sweep_dir=outputs/multiruns/exp_...
   thesis-report --config-name NAME 'inputs.run_dirs=[outputs/runs/run_a,outputs/runs/run_b]'
@@ -23,6 +23,7 @@ Keys set most often
   outputs.which_figures=[NAME,NAME]        only these figures
   outputs.fig_format=pdf                   png, pdf or svg
   thresholds.val_mse=0.05                  the error that runs are timed to
+  inference.enabled=true                   score events with the models: closure, codebooks, anomalies
   env.output_root=DIR                      where reports/ goes; else beside the runs
 
 Output

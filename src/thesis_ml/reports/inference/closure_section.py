@@ -1,14 +1,301 @@
-"""Closure in words, tables and figures: what each model loses of the events."""
+"""Closure in words, tables and figures: what each group of models loses of the events."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
-from thesis_ml.reports.inference.closure import ClosureTable
+import numpy as np
+
+from thesis_ml.metrics.residuals import RELATIVE_FEATURES
+from thesis_ml.reports.comparison import Cell, Spread
+from thesis_ml.reports.inference.aggregate import find_extremes, gather_groups, join, say, spread_over
+from thesis_ml.reports.inference.closure import ALL, TAIL, ClosureTable, Residual
+from thesis_ml.reports.inference.closure_figures import list_figures
+from thesis_ml.reports.inference.closure_measures import ModelClosure, measure_distance, measure_model
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel
-from thesis_ml.reports.inference.result import Section
+from thesis_ml.reports.inference.result import ResultTable, Section
+
+ENERGIES = ("ht", "ht_miss", "leading_pt", "m_jj", "m_bb")
+"""Event quantities in GeV; the others count the objects of a type."""
+
+FLOOR_ERRORS = 3.0
+"""A distribution closes when its distance is no more standard errors above the floor."""
+
+UNITS = {"eta": "", "phi": "rad", "mass": "GeV"}
+COUNT = "n "
+"""Begins the names of the quantities that count objects."""
+
+RESIDUAL_COLUMNS = (
+    "group",
+    "objects",
+    "feature",
+    "unit",
+    "median",
+    "response",
+    "width68",
+    "width68_sd",
+    f"share beyond {TAIL:g} width68",
+    "n",
+)
+
+SAID = {"ht": "H_T", "m_jj": "m_jj"}
+NO_RESIDUAL = Residual(math.nan, math.nan, math.nan, 0)
+
+Groups = Mapping[str, Sequence[ModelClosure]]
 
 
 def summarise_closure(
     models: Sequence[LoadedModel], closures: Mapping[str, ClosureTable], data: LoadedData, seed: int
 ) -> tuple[Section, ...]:
-    """Return the section on closure."""
-    return (Section("closure", "Closure"),)
+    """Return the section on closure.
+
+    Args:
+        models: The models.
+        closures: What was counted of each, by its name.
+        data: The events.
+        seed: Of the halves that distributions are compared in.
+    """
+    measured = {name: measure_model(counted, seed) for name, counted in closures.items()}
+    groups = gather_groups([model.scored for model in models], measured)
+    tables = (
+        tabulate_features(groups),
+        tabulate_quantities(groups),
+        tabulate_counts(groups),
+        tabulate_checks(groups),
+        tabulate_residuals(groups),
+        tabulate_confusion(groups, data.stored.type_names),
+    )
+    section = Section(
+        name="closure",
+        title="Closure",
+        sentences=(*_describe_features(groups), *_describe_quantities(groups), *_describe_checks(groups)),
+        tables=tables,
+        figures=list_figures(groups, ENERGIES, data.stored.type_names),
+        summary={table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows] for table in tables},
+    )
+    return (section,)
+
+
+def tabulate_features(groups: Groups) -> ResultTable:
+    """Return the residual of each feature over all tokens."""
+    rows = [(row[0], *row[2:]) for row in _list_residuals(groups, lambda objects: objects == ALL)]
+    return ResultTable(
+        name="closure_features",
+        title="Residuals",
+        note="Reconstructed minus true of all objects, relative for E and pT; mean and standard deviation over seeds.",
+        columns=(RESIDUAL_COLUMNS[0], *RESIDUAL_COLUMNS[2:]),
+        rows=tuple(rows),
+    )
+
+
+def tabulate_residuals(groups: Groups) -> ResultTable:
+    """Return the residual of each feature per object type, label and bin of true pT."""
+    return ResultTable(
+        name="closure_residuals",
+        title="Residuals by type, label and pT",
+        note="As above, by object type, label of the event, and true pT in GeV.",
+        columns=RESIDUAL_COLUMNS,
+        rows=tuple(_list_residuals(groups, lambda objects: objects != ALL)),
+        is_printed=False,
+    )
+
+
+def tabulate_quantities(groups: Groups) -> ResultTable:
+    """Return residual and distance of the event quantities in GeV."""
+    rows: list[tuple[Cell, ...]] = []
+    for label, members in groups.items():
+        for name in ENERGIES:
+            found = [member.paired[name] for member in members if name in member.paired]
+            if not found:
+                continue
+            closure = measure_distance(found)
+            width = spread_over(found, lambda one: one.width68)
+            median = spread_over(found, lambda one: one.median).mean
+            row = (label, name, median, width.mean, width.sd, *closure[:3], _judge(closure), found[0].n_events)
+            rows.append(row)
+    return ResultTable(
+        name="closure_events",
+        title="Event quantities from reconstructed objects [GeV]",
+        note="Median and 68% half-width of reconstructed minus true, event by event; Wasserstein-1 distance of half of "
+        "the reconstructed events to the other half of the true ones, and its floor, true against true: 20 splits.",
+        columns=("group", "quantity", "median", "width68", "width68_sd", "distance", "floor", "error", "closes", "n"),
+        rows=tuple(rows),
+    )
+
+
+def tabulate_counts(groups: Groups) -> ResultTable:
+    """Return how many objects of each type are predicted per event."""
+    rows: list[tuple[Cell, ...]] = []
+    for label, members in groups.items():
+        for name in members[0].paired:
+            if not name.startswith(COUNT):
+                continue
+            found = [member.paired[name] for member in members]
+            same = spread_over(found, lambda one: one.same)
+            predicted = spread_over(found, lambda one: one.reconstructed).mean
+            row = (label, name.removeprefix(COUNT), found[0].true, predicted, same.mean, same.sd)
+            rows.append((*row, *measure_distance(found)[:3]))
+    return ResultTable(
+        name="closure_counts",
+        title="Objects per event by predicted type",
+        note="Mean number of true and predicted objects, share of events in which both are equal, and the distance of "
+        "the distributions with its floor, as above.",
+        columns=("group", "type", "true", "predicted", "equal", "equal_sd", "distance", "floor", "error"),
+        rows=tuple(rows),
+        is_printed=False,
+    )
+
+
+def tabulate_checks(groups: Groups) -> ResultTable:
+    """Return type accuracy, the share of impossible objects, and MET beside H_T^miss."""
+    rows = [
+        (
+            label,
+            len(members),
+            *_show(spread_over(members, measure_accuracy)),
+            *_show(spread_over(members, lambda one: one.counted.below_shell)),
+            spread_over(members, lambda one: read_met(one, "met").median).mean,
+            *_show(spread_over(members, lambda one: read_met(one, "met").width68)),
+            *_show(spread_over(members, lambda one: read_met(one, "met_phi").width68)),
+            *_show(spread_over(members, measure_ht_miss)),
+        )
+        for label, members in groups.items()
+    ]
+    return ResultTable(
+        name="closure_checks",
+        title="Types, energies below momenta, and missing energy",
+        note="MET and METphi are predicted from the latents; H_T^miss is computed from the reconstructed objects. "
+        "Median and 68% half-width of reconstructed minus true in GeV and radian.",
+        columns=(
+            "group",
+            "models",
+            *("type accuracy", "type accuracy_sd"),
+            *("share with E < p", "share with E < p_sd"),
+            "MET median",
+            *("MET width68", "MET width68_sd"),
+            *("METphi width68", "METphi width68_sd"),
+            *("H_T^miss width68", "H_T^miss width68_sd"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def tabulate_confusion(groups: Groups, type_names: Sequence[str]) -> ResultTable:
+    """Return the share of each true type that was taken for each type."""
+    rows: list[tuple[Cell, ...]] = []
+    for label, members in groups.items():
+        counts = [member.counted.confusion for member in members if member.counted.confusion is not None]
+        if not counts:
+            continue
+        total = np.sum(counts, axis=0)
+        for number, name in enumerate(type_names):
+            n_objects = int(total[number].sum())
+            shares = (total[number] / n_objects).tolist() if n_objects else [None] * len(type_names)
+            rows.append((label, name, n_objects // len(counts), *shares))
+    return ResultTable(
+        name="closure_types",
+        title="Predicted types",
+        note="Share of the objects of each true type that was taken for each type, over all seeds.",
+        columns=("group", "true type", "n", *type_names),
+        rows=tuple(rows),
+        is_printed=False,
+    )
+
+
+def measure_accuracy(model: ModelClosure) -> float | None:
+    """Return the share of objects whose type was found, None where none is predicted."""
+    counts = model.counted.confusion
+    return None if counts is None or not counts.sum() else float(counts.trace() / counts.sum())
+
+
+def measure_ht_miss(model: ModelClosure) -> float | None:
+    return model.paired["ht_miss"].width68 if "ht_miss" in model.paired else None
+
+
+def read_met(model: ModelClosure, name: str) -> Residual:
+    """Return the residual of MET or METphi, nan where it is not predicted."""
+    return model.met.get(name, NO_RESIDUAL)
+
+
+def _list_residuals(groups: Groups, is_wanted: Callable[[str], bool]) -> list[tuple[Cell, ...]]:
+    rows: list[tuple[Cell, ...]] = []
+    for label, members in groups.items():
+        for (objects, feature), first in members[0].counted.residuals.items():
+            if not is_wanted(objects) or not first.n_tokens:
+                continue
+            found = [member.counted.residuals[objects, feature] for member in members]
+            median = spread_over(found, lambda one: one.median).mean
+            is_relative = feature in RELATIVE_FEATURES
+            unit, response = ("relative", 1 + median) if is_relative else (UNITS.get(feature, ""), None)
+            width = spread_over(found, lambda one: one.width68)
+            tails = spread_over(found, lambda one: one.tails).mean
+            rows.append((label, objects, feature, unit, median, response, width.mean, width.sd, tails, first.n_tokens))
+    return rows
+
+
+def _judge(closure: tuple[float, float, float]) -> str:
+    distance, floor, error = closure
+    if not math.isfinite(error):
+        return ""
+    return "yes" if distance - floor <= FLOOR_ERRORS * error else "no"
+
+
+def _show(spread: Spread) -> tuple[float, float]:
+    return spread.mean, spread.sd
+
+
+def _describe_features(groups: Groups) -> tuple[str, ...]:
+    key = (ALL, "pt")
+    widths = {
+        label: spread_over(members, lambda one: one.counted.residuals[key].width68)
+        for label, members in groups.items()
+        if all(key in member.counted.residuals for member in members)
+    }
+    if (extremes := find_extremes(widths)) is None:
+        return ()
+    parts = [f"{say(100 * widths[label].mean, 100 * widths[label].sd)}% for {label}" for label in extremes]
+    if extremes[0] == extremes[1]:
+        return (f"The 68% half-width of the relative residual of pT is {parts[0]}.",)
+    return (f"The 68% half-width of the relative residual of pT goes from {parts[0]} to {parts[1]}.",)
+
+
+def _describe_quantities(groups: Groups) -> tuple[str, ...]:
+    sentences = []
+    for name in ("ht", "m_jj"):
+        found = {
+            label: measure_distance([member.paired[name] for member in members])
+            for label, members in groups.items()
+            if all(name in member.paired for member in members)
+        }
+        closing = [label for label, closure in found.items() if _judge(closure) == "yes"]
+        others = [
+            f"{label} ({say(found[label][0])} GeV over a floor of {say(found[label][1])})"
+            for label in found
+            if _judge(found[label]) == "no"
+        ]
+        if closing:
+            sentences.append(
+                f"The distribution of {SAID[name]} closes within {FLOOR_ERRORS:g} errors for {join(closing)}."
+            )
+        if others:
+            sentences.append(
+                f"The distribution of {SAID[name]} does not close for {join(others)}: Wasserstein-1 distance."
+            )
+    return tuple(sentences)
+
+
+def _describe_checks(groups: Groups) -> tuple[str, ...]:
+    shares = {label: spread_over(members, lambda one: one.counted.below_shell) for label, members in groups.items()}
+    sentences = []
+    if (extremes := find_extremes(shares)) is not None:
+        low, high = (f"{100 * shares[label].mean:.2g}% for {label}" for label in extremes)
+        between = low if extremes[0] == extremes[1] else f"from {low} to {high}"
+        sentences.append(f"Reconstructed objects with E < p, which no particle has: {between}.")
+    met = {label: spread_over(members, lambda one: read_met(one, "met").width68) for label, members in groups.items()}
+    if (extremes := find_extremes(met)) is not None:
+        best = extremes[0]
+        beside = spread_over(groups[best], measure_ht_miss)
+        sentences.append(
+            f"MET is predicted best by {best}, to {say(met[best].mean, met[best].sd, 'GeV')} (68% half-width); its "
+            f"H_T^miss, from reconstructed objects, is off by {say(beside.mean, beside.sd, 'GeV')}."
+        )
+    return tuple(sentences)

@@ -30,7 +30,9 @@ def fit_mahalanobis(reference: Rows, seed: int) -> Score:
     """
     standardise = fit_scale(reference)
     model = LedoitWolf().fit(standardise(reference))
-    return lambda rows: np.asarray(model.mahalanobis(standardise(rows)), dtype=np.float64)
+    # By a factor of the inverse: the distances of scikit-learn take several times as long.
+    factor = np.linalg.cholesky(model.precision_)
+    return lambda rows: np.square((standardise(rows) - model.location_) @ factor).sum(axis=1)
 
 
 def fit_mixture(reference: Rows, seed: int) -> Score:

@@ -17,7 +17,7 @@ def describe_inference(restored: Restored, data: LoadedData | None, seconds: Map
         data: The events, None where there was no model to give them to.
         seconds: By what they were spent on.
     """
-    flags = tuple(f"Not possible for {run}: {reason}." for run, reason in restored.not_possible.items())
+    flags = tuple(f"{run} was not scored: {reason}." for run, reason in restored.not_possible.items())
     models = tuple(
         (
             model.scored.group,

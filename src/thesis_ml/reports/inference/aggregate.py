@@ -1,0 +1,51 @@
+"""Numbers of models taken together: mean and standard deviation over the seeds of a group."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from thesis_ml.reports.comparison import Spread
+from thesis_ml.reports.inference.scored import ScoredModel
+
+T = TypeVar("T")
+
+
+def gather_groups(models: Sequence[ScoredModel], by_model: Mapping[str, T]) -> dict[str, list[T]]:
+    """Return what is known of the models of every group, by the label of the group."""
+    groups: dict[str, list[T]] = {}
+    for model in models:
+        if model.name in by_model:
+            groups.setdefault(model.group, []).append(by_model[model.name])
+    return groups
+
+
+def spread_over(entries: Iterable[T], measure: Callable[[T], float | None]) -> Spread:
+    """Return mean and standard deviation of what is measured of each entry; nan where nothing is."""
+    measured = [measure(entry) for entry in entries]
+    known = np.array([value for value in measured if value is not None and math.isfinite(value)])
+    if not len(known):
+        return Spread(math.nan, math.nan, 0)
+    sd = float(known.std(ddof=1)) if len(known) > 1 else math.nan
+    return Spread(float(known.mean()), sd, len(known))
+
+
+def find_extremes(by_group: Mapping[str, Spread]) -> tuple[str, str] | None:
+    """Return the groups with the smallest and the largest mean; None where no group has any."""
+    known = {label: one.mean for label, one in by_group.items() if one.n}
+    if not known:
+        return None
+    return min(known, key=lambda label: known[label]), max(known, key=lambda label: known[label])
+
+
+def say(value: float, sd: float = math.nan, unit: str = "") -> str:
+    """Return a number with its standard deviation over seeds and its unit, in words."""
+    spread = f" ± {sd:.2g}" if math.isfinite(sd) else ""
+    return f"{value:.3g}{spread}{f' {unit}' if unit else ''}"
+
+
+def join(names: Sequence[str]) -> str:
+    """Return names as a list in words; semicolons part those that have commas of their own."""
+    comma = "; " if any("," in name for name in names) else ", "
+    return names[0] if len(names) == 1 else f"{comma.join(names[:-1])}{';' if comma == '; ' else ''} and {names[-1]}"

@@ -1,0 +1,103 @@
+"""What was counted of one model, compared: event quantities in pairs and as distributions, and MET."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from thesis_ml.metrics.wasserstein import N_SPLITS, Closure, measure_closure
+from thesis_ml.reports.inference.closure import TAIL, ClosureTable, Residual
+
+
+@dataclass(frozen=True)
+class Paired:
+    """One event quantity of one model, event by event and as a distribution.
+
+    Args:
+        median: Median of reconstructed minus true.
+        width68: Half the width of the central 68% of it.
+        same: The share of events in which both are equal.
+        true, reconstructed: Means.
+        closure: The distance of the distributions.
+        n_events: Events that have the quantity on both sides.
+    """
+
+    median: float
+    width68: float
+    same: float
+    true: float
+    reconstructed: float
+    closure: Closure
+    n_events: int
+
+
+@dataclass(frozen=True)
+class ModelClosure:
+    """All closure of one model.
+
+    Args:
+        counted: What was counted event by event.
+        paired: Event quantities by name.
+        met: Residuals of `met` and `met_phi`, none where globals are not predicted.
+        met_residuals: The same of every event.
+    """
+
+    counted: ClosureTable
+    paired: Mapping[str, Paired]
+    met: Mapping[str, Residual]
+    met_residuals: Mapping[str, NDArray[Any]]
+
+
+def measure_model(counted: ClosureTable, seed: int) -> ModelClosure:
+    """Return what was counted of one model with its event quantities compared."""
+    paired = {name: compare_pairs(counted.reconstructed[name], true, seed) for name, true in counted.true.items()}
+    residuals: dict[str, NDArray[Any]] = {}
+    if counted.met is not None:
+        true, predicted = counted.met
+        residuals["met"] = predicted[:, 0] - true[:, 0]
+        residuals["met_phi"] = (predicted[:, 1] - true[:, 1] + np.pi) % (2 * np.pi) - np.pi
+    met = {name: summarise_values(values) for name, values in residuals.items()}
+    return ModelClosure(counted, paired, met, residuals)
+
+
+def compare_pairs(reconstructed: Float[NDArray[Any], " N"], true: Float[NDArray[Any], " N"], seed: int) -> Paired:
+    """Return how far a quantity is from the truth in the events that have it on both sides."""
+    is_known = np.isfinite(reconstructed) & np.isfinite(true)
+    reconstructed, true = reconstructed[is_known], true[is_known]
+    residual = summarise_values(reconstructed - true)
+    # The same halves for every model and quantity, so that they have one floor.
+    closure = measure_closure(reconstructed, true, np.random.default_rng(seed))
+    return Paired(
+        median=residual.median,
+        width68=residual.width68,
+        same=float((reconstructed == true).mean()) if len(true) else math.nan,
+        true=float(true.mean()) if len(true) else math.nan,
+        reconstructed=float(reconstructed.mean()) if len(true) else math.nan,
+        closure=closure,
+        n_events=len(true),
+    )
+
+
+def summarise_values(values: Float[NDArray[Any], " N"]) -> Residual:
+    """Return median, 68% half-width and tails of some residuals; nan without any."""
+    if not len(values):
+        return Residual(math.nan, math.nan, math.nan, 0)
+    low, median, high = np.quantile(values, (0.16, 0.5, 0.84))
+    width = 0.5 * (high - low)
+    tails = float((np.abs(values - median) > TAIL * width).mean())
+    return Residual(float(median), float(width), tails, len(values))
+
+
+def measure_distance(found: Sequence[Paired]) -> tuple[float, float, float]:
+    """Return distance and floor of a quantity and the error of their difference, means over the models of a group.
+
+    The events are the same in every split and only the halves are drawn anew, so that the splits are independent: the
+    error is that of a mean over them.
+    """
+    parts = [(one.closure.distance, one.closure.floor, one.closure.error / math.sqrt(N_SPLITS)) for one in found]
+    distance, floor, error = np.mean(parts, axis=0).tolist()
+    return distance, floor, error

@@ -1,0 +1,77 @@
+"""Codes of a codebook: where each lies, and how often each is used."""
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from thesis_ml.monitoring import io_utils
+from thesis_ml.reports.plots import style
+from thesis_ml.reports.plots.closure import PANEL_IN, TITLE_IN, Styles, list_entries, new_grid
+from thesis_ml.reports.plots.table import Table
+
+MAP_IN = 1.7
+MOST_MAPS = 8
+"""More groups than that are in the csv alone."""
+
+LARGEST_MARK = 60.0
+SMALLEST_MARK = 3.0
+UNUSED_COLOUR = "#CCCCCC"
+
+
+def draw_map(table: Table, styles: Styles) -> Figure:
+    """Draw every code at its pT and eta, and at its phi and eta; larger where used more, coloured by its type."""
+    groups = dict(list(table.split("group").items())[:MOST_MAPS])
+    sizes_of_types = {name: len(codes.rows) for name, codes in table.split("type").items() if name}
+    types = sorted(sizes_of_types, key=lambda name: -sizes_of_types[name])
+    colours = {name: style.choose_style(number).colour for number, name in enumerate(types)}
+    entries: list[tuple[Artist, str]] = [
+        (_make_dot(colour), style.make_plain(name, letters=20)) for name, colour in colours.items()
+    ]
+    entries.append((_make_dot(UNUSED_COLOUR), "not used"))
+    figure, cells = new_grid(2 * len(groups), entries, height_in=MAP_IN, title_in=TITLE_IN)
+    for number, (label, codes) in enumerate(groups.items()):
+        share = codes.numbers("share")
+        sizes = SMALLEST_MARK + LARGEST_MARK * np.sqrt(share / max(float(share.max()), 1e-12))
+        shown = [
+            colours.get(name, io_utils.REFERENCE_COLOUR) if used > 0 else UNUSED_COLOUR
+            for name, used in zip(codes.texts("type"), share, strict=True)
+        ]
+        eta = codes.numbers("eta")
+        for (axes,), column in zip(cells[2 * number : 2 * number + 2], ("pt", "phi"), strict=True):
+            axes.scatter(codes.numbers(column), eta, s=sizes, c=shown, alpha=0.6, linewidths=0)
+            axes.set_ylabel(r"$\eta$", fontsize=io_utils.FONT_SIZE)
+            axes.set_title(style.make_plain(label, letters=40), fontsize=io_utils.FONT_SIZE - 1, pad=3)
+            io_utils.label_x(axes, r"$p_\mathrm{T}$ [GeV]" if column == "pt" else r"$\phi$ [rad]")
+            if column == "pt":
+                io_utils.set_log_x_scale(axes)
+    return figure
+
+
+def draw_ranks(table: Table, styles: Styles) -> Figure:
+    """Draw the share of objects of each code by its rank, and the sum of all up to it."""
+    groups = table.split("group")
+    figure, ((shares,), (sums,)) = new_grid(2, list_entries(list(groups), styles), height_in=PANEL_IN)
+    for label, codes in groups.items():
+        look = styles.get(label, style.FALLBACK)
+        share = codes.numbers("share")
+        is_used = share > 0
+        for axes, values in ((shares, share), (sums, np.cumsum(share))):
+            axes.plot(
+                codes.numbers("rank")[is_used],
+                100 * values[is_used],
+                color=look.colour,
+                linestyle=look.dash,
+                linewidth=1.2,
+            )
+    for axes, y_label in ((shares, "objects of the code [%]"), (sums, "objects of codes up to it [%]")):
+        io_utils.set_log_x_scale(axes)
+        axes.set_ylabel(y_label, fontsize=io_utils.FONT_SIZE)
+        io_utils.label_x(axes, "rank of the code by use")
+    io_utils.use_log_scale_if_wide(shares)
+    sums.set_ylim(0, 105)
+    return figure
+
+
+def _make_dot(colour: str) -> Line2D:
+    return Line2D([], [], color=colour, marker="o", markersize=5, linestyle="", alpha=0.8)
