@@ -1,6 +1,8 @@
 """A trained model as a tokenizer: what goes in comes back, event by event, and what is no event is refused."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import torch
 
 import thesis_ml
 from data_files import random_splits, write_tokens_file
+from guides import ROOT, read_blocks
 from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.architectures.build import build_model, parse_model
 from thesis_ml.architectures.restore import RestoredModel
@@ -349,3 +352,27 @@ def test_models_without_heads_leave_types_and_met_open(make_tokenizer, events) -
 
     assert (decoded.ids, decoded.met) == (None, None)
     assert isinstance(tokenizer.encode(events), Tokens)
+
+
+@pytest.mark.parametrize("page", ["README.md", "TRAINING_GUIDE.md"])
+def test_python_of_the_pages_encodes_and_decodes(
+    page: str, finished_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    (block,) = [block for block in read_blocks(page) if "load_tokenizer" in block.code and block.language == "python"]
+    (tmp_path / "outputs").mkdir()
+    finished_run.path.rename(tmp_path / "outputs" / "my_run")
+    monkeypatch.chdir(tmp_path)
+
+    exec(compile(block.code.replace('"src/', f'"{ROOT.as_posix()}/src/'), block.place, "exec"), {})
+
+    assert "[[" in capsys.readouterr().out
+
+
+def test_package_offers_the_tokenizer_without_importing_torch() -> None:
+    code = "import sys, thesis_ml; print('torch' in sys.modules, thesis_ml.__all__)"
+
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert printed == "False ['load_tokenizer']\n"
+    with pytest.raises(AttributeError, match="no attribute 'load_tokeniser'"):
+        _ = thesis_ml.load_tokeniser

@@ -117,9 +117,7 @@ class Problem:
 
 
 def measure_downstream(models: Sequence[LoadedModel], data: LoadedData, config: InferenceConfig) -> tuple[Section, ...]:
-    """Return the section on classifiers, none where it is not asked for."""
-    if not config.downstream:
-        return ()
+    """Return the section on classifiers."""
     problem = choose_problem(data)
     if problem is None:
         sentence = "Classifiers need events of two classes in the training split and in the split that is scored."

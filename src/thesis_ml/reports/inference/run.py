@@ -104,8 +104,9 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
             *summarise_codes(restored.models, closures, scored),
             *summarise_scores(scored),
         ]
-    with clock.time("classifiers on tokens"):
-        sections += measure_downstream(restored.models, data, config)
+    if config.downstream:
+        with clock.time("classifiers on what tokens keep"):
+            sections += measure_downstream(restored.models, data, config)
     exports = plan_exports(restored.models, data, config)
     return InferenceResult(
         sections=(*sections, *exports.sections, describe_inference(restored, data, clock.seconds)),
