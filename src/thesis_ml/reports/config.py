@@ -107,6 +107,9 @@ class InferenceConfig:
     def __post_init__(self) -> None:
         require_at_least(self, 1, "batch_size", "max_samples")
         require_at_least(self, 0, "seed")
+        for key in ("export", "downstream"):
+            value = getattr(self, key)
+            require(self.enabled or not value, key, "given with inference.enabled=true", value)
         for key in ("data_path", "signal_file"):
             value = getattr(self, key)
             require(value is None or bool(value.strip()), key, "a file, or null", value)

@@ -186,8 +186,14 @@ def test_report_measures_and_exports(sweep: Path, outputs: Path, compose_report)
     assert decoded.n_events == 300
 
 
-def test_unknown_export_is_refused(sweep: Path, compose_report) -> None:
-    with pytest.raises(ConfigError, match=r"inference.export: .*'tokens'.*codes.*latents.*reconstruction"):
-        compare_tokenizers.run_report(
-            compose_report("compare_tokenizers", f"inputs.sweep_dir={sweep}", "inference.export=tokens")
-        )
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("inference.export=tokens", r"inference.export: .*'tokens'.*codes.*latents.*reconstruction"),
+        ("inference.export=codes", "inference.export: must be given with inference.enabled=true, got 'codes'"),
+        ("inference.downstream=true", "inference.downstream: must be given with inference.enabled=true, got True"),
+    ],
+)
+def test_keys_that_cannot_be_obeyed_are_refused(override: str, message: str, sweep: Path, compose_report) -> None:
+    with pytest.raises(ConfigError, match=message):
+        compare_tokenizers.run_report(compose_report("compare_tokenizers", f"inputs.sweep_dir={sweep}", override))
