@@ -93,6 +93,13 @@ python -m thesis_ml.cli.reports --config-name compare_tokenizers \\
 ```
 
 ```bash
+# Generate comparison report from sweep
+thesis-report --config-name compare_tokenizers \\
+    inputs.sweep_dir=outputs/multiruns/exp_20251103_experiment \\
+    inference.enabled=true
+```
+
+```bash
 # Run all tests
 pytest
 

@@ -12,13 +12,23 @@ import pytest
 import yaml
 from omegaconf import DictConfig
 
+from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
-from thesis_ml.data.tokens import SAMPLE_PATH, load_events
-from thesis_ml.errors import DataError, ReportError
+from thesis_ml.data.tokens import SAMPLE_PATH, hash_file, load_events
+from thesis_ml.errors import ConfigError, DataError, ReportError
 from thesis_ml.facts.readers import read_run
 from thesis_ml.reports.analyses import compare_tokenizers
 from thesis_ml.reports.config import InferenceConfig
-from thesis_ml.reports.inference.loading import LoadedModel, choose_classes, divide_background, find_checkpoint
+from thesis_ml.reports.inference.corruptions import CORRUPTIONS
+from thesis_ml.reports.inference.loading import (
+    LoadedData,
+    LoadedModel,
+    choose_classes,
+    choose_reference,
+    divide_background,
+    find_checkpoint,
+)
+from thesis_ml.reports.inference.run import choose_variants
 from thesis_ml.reports.inference.scored import ScoredModel
 from thesis_ml.utils.checkpoints import load_checkpoint, save_checkpoint
 
@@ -178,6 +188,36 @@ def test_background_is_what_models_were_trained_on() -> None:
     assert choose(None, (labels[-1],)) == (labels[-1],)
     assert choose((labels[0],), (labels[-1],)) == (commonest,)
     assert choose(None, asked=tuple(labels)) == tuple(labels)
+
+
+def test_default_corruptions_are_those_that_the_data_can_have() -> None:
+    stored = load_events(DataConfig(limit_events=30, synthetic=SyntheticConfig()))
+    events = stored.splits["test"]
+    renamed = replace(stored, type_names=("jet", "other", *stored.type_names[2:]))
+    data = LoadedData(renamed, "", "test", events, events, events, (0,), None)
+
+    names = {variant.plan.name for variant in choose_variants(data, InferenceConfig())}
+
+    assert set(CORRUPTIONS) - names == {"btag_flip"}
+    with pytest.raises(ConfigError, match="needs the object type 'b-jet'"):
+        choose_variants(data, InferenceConfig(corruption_strategies={"btag_flip": (0.1,)}))
+
+
+def test_data_is_that_of_most_models_unless_a_file_is_named(restored_run) -> None:
+    def load(fingerprint: str) -> LoadedModel:
+        scored = ScoredModel(fingerprint, "a", 0, "run", None)
+        return LoadedModel(scored, replace(restored_run, dataset_fingerprint=fingerprint), None)
+
+    sample = hash_file(SAMPLE_PATH)
+    models = [load(sample), load("b"), load("b")]
+
+    assert choose_reference(models, InferenceConfig()) is models[1]
+    assert choose_reference(models, InferenceConfig(data_path=str(SAMPLE_PATH))) is models[0]
+
+
+@pytest.fixture
+def restored_run(finished_run) -> RestoredModel:
+    return restore_model(finished_run.path / "model.pt")
 
 
 def test_densities_and_unfitted_events_share_none() -> None:

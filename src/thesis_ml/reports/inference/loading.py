@@ -11,7 +11,7 @@ from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import StoredEvents, iterate_blocks, keep_events
 from thesis_ml.data.h5_loader import StoredFile
-from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_data, load_events
+from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_data, hash_file, load_events
 from thesis_ml.errors import DataError, FactsError, ReportError
 from thesis_ml.facts.runs import RunFacts
 from thesis_ml.reports.comparison import Group
@@ -84,7 +84,7 @@ def restore_runs(groups: Sequence[Group]) -> Restored:
             try:
                 restored = restore_model(find_checkpoint(run))
             except (DataError, FactsError) as error:
-                not_possible[run.name] = str(error)
+                not_possible[run.name] = str(error).removeprefix(f"{run.name}: ")
                 continue
             scored = ScoredModel(_name_model(group, run), group.label, run.seed, run.name, restored.train_classes)
             models.append(LoadedModel(scored, restored, run.checkpoint_hash))
@@ -142,13 +142,14 @@ def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, 
 
 
 def choose_options(models: Sequence[LoadedModel], config: InferenceConfig) -> DataConfig:
-    """Return how the events are read: as the first model read them, with all classes.
+    """Return how the events are read: as the reference model read them, with all classes.
 
     Raises:
         ReportError: The file is not there.
     """
-    options = models[0].restored.data
-    limits = [model.restored.data.limit_events for model in models]
+    first = choose_reference(models, config)
+    options, fingerprint = first.restored.data, first.restored.dataset_fingerprint
+    limits = [one.restored.data.limit_events for one in models if one.restored.dataset_fingerprint == fingerprint]
     known = [limit for limit in limits if limit is not None]
     options = replace(options, train_classes=None, limit_events=min(known, default=None))
     if config.data_path is not None:
@@ -158,10 +159,19 @@ def choose_options(models: Sequence[LoadedModel], config: InferenceConfig) -> Da
     path = SAMPLE_PATH if options.path is None else Path(options.path).expanduser()
     # No device and no pipe: a checkpoint of somebody else names this path.
     if not path.is_file():
-        key = "inference.data_path" if config.data_path is not None else f"run {models[0].scored.run}"
+        key = "inference.data_path" if config.data_path is not None else f"run {first.scored.run}"
         where = "there is no such file" if config.data_path is not None else "its data file is not there any more"
         raise ReportError(f"{key}: {where}: {str(path)!r}; set inference.data_path to where the data is now")
     return options
+
+
+def choose_reference(models: Sequence[LoadedModel], config: InferenceConfig) -> LoadedModel:
+    """Return the model whose data is scored: one that was trained on the file asked for, else on what most were."""
+    prints = [model.restored.dataset_fingerprint for model in models]
+    path = None if config.data_path is None else Path(config.data_path).expanduser()
+    wanted = hash_file(path) if path is not None and path.is_file() else None
+    place = prints.index(wanted) if wanted in prints else prints.index(max(prints, key=prints.count))
+    return models[place]
 
 
 def choose_classes(models: Sequence[LoadedModel], stored: StoredFile, config: InferenceConfig) -> tuple[int, ...]:

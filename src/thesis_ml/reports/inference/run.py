@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from thesis_ml.data.events import StoredEvents
+from thesis_ml.data.events import StoredEvents, iterate_blocks
+from thesis_ml.errors import ConfigError
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.config import InferenceConfig
 from thesis_ml.reports.inference.anomaly import summarise_scores
 from thesis_ml.reports.inference.closure import ClosureTally
 from thesis_ml.reports.inference.closure_section import summarise_closure
 from thesis_ml.reports.inference.code_section import summarise_codes
+from thesis_ml.reports.inference.corruptions import corrupt
 from thesis_ml.reports.inference.downstream import measure_downstream
 from thesis_ml.reports.inference.export import plan_exports
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel, load_data, restore_runs
@@ -75,10 +77,10 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         if not restored.models:
             return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
         data, restored = load_data(restored, config)
+    variants = choose_variants(data, config)
     with clock.time("fit densities"):
         scorers = fit_scorers(data, restored.models, config)
     tallies = {model.scored.name: start_tally(model, data) for model in restored.models}
-    variants = [Variant(f"{plan.name} {plan.strength:g}", plan) for plan in config.list_corruptions()]
     plan = StreamPlan(scorers, variants, data.stored.type_names, data.background)
     with clock.time("pass events through models, score them"):
         table = stream_events(data.events, plan, tallies)
@@ -116,6 +118,25 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         scores=table if config.persist_raw_scores else {},
         files=exports.files,
     )
+
+
+def choose_variants(data: LoadedData, config: InferenceConfig) -> list[Variant]:
+    """Return the corruptions of the events; of the default ones those that the data has the object types for.
+
+    Raises:
+        ConfigError: One that was asked for needs a type that the data does not have.
+    """
+    event = next(iterate_blocks(data.events, 1))
+    variants = []
+    for plan in config.list_corruptions():
+        try:
+            corrupt(event, plan, type_names=data.stored.type_names, pool=data.background)
+        except ConfigError:
+            if config.corruption_strategies is not None:
+                raise
+            continue
+        variants.append(Variant(f"{plan.name} {plan.strength:g}", plan))
+    return variants
 
 
 def fit_scorers(data: LoadedData, models: Sequence[LoadedModel], config: InferenceConfig) -> dict[str, Scorer]:

@@ -230,7 +230,8 @@ def stream_split(
                     observe(name, block, passed)
                 if progress is not None:
                     progress(block.n_events)
-    return {key: _join_scores(parts) for key, parts in blocks.items()}
+    # Taken out one by one, so that scores are not held twice.
+    return {key: _join_scores(blocks.pop(key)) for key in list(blocks)}
 
 
 def _change(block: StoredEvents, variant: Variant, plan: StreamPlan) -> StoredEvents:
