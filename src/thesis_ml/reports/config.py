@@ -85,7 +85,7 @@ class InferenceConfig:
         corruption_strategies: Strengths by the name of the corruption; None: all at their default strengths.
         metrics: Scores of models that are kept; none named: all.
         export: What each model makes of all splits, as a file in `inference/`; None: nothing.
-        downstream: Train classifiers on what is left of the events; seconds for each model.
+        downstream: Train classifiers on what is left of the events; ten seconds for each model of the sample.
     """
 
     enabled: bool = False
