@@ -67,7 +67,7 @@ def test_wrong_input_found_by_a_loop_is_one_message_and_leaves_nothing(tmp_path:
 
     assert [missing.exit_code, unknown.exit_code, no_device.exit_code] == [2, 2, 2]
     assert re.fullmatch(r"error: nowhere\.h5: no such file; .*\n", missing.stderr)
-    assert re.fullmatch(r"error: loop: unknown name 'gan'; available: ae, diffusion_ae, gan_ae, test_mlp; did you mean .*\n", unknown.stderr)
+    assert re.fullmatch(r"error: loop: .*available: ae, diffusion_ae, gan_ae, test_mlp; did you .*\n", unknown.stderr)
     assert re.fullmatch(r"error: phase1\.trainer\.device: 'cuda' is not available here; .*\n", no_device.stderr)
     assert no_device.stdout == ""
     assert list((tmp_path / "outputs/runs").iterdir()) == []

@@ -136,6 +136,16 @@ def split_rows(rows: Float[NDArray[Any], "N W"], n_types: int, place: Place) -> 
     return events
 
 
+def join_rows(events: StoredEvents, n_slots: int) -> Float[NDArray[np.float32], "N W"]:
+    """Return the rows of 2 + 5 `n_slots` columns that `split_rows` makes these events of."""
+    is_token = np.arange(n_slots) < events.lengths[:, None]
+    rows = np.zeros((events.n_events, 2 + 5 * n_slots), dtype=np.float32)
+    rows[:, :n_slots][is_token] = events.ids
+    rows[:, n_slots : n_slots + 2] = events.met
+    rows[:, n_slots + 2 :].reshape(events.n_events, n_slots, 4)[is_token] = events.kinematics
+    return rows
+
+
 def convert_to_gev(events: StoredEvents, encoding: Encoding, place: Place) -> StoredEvents:
     """Return the events with E, pT and MET in GeV, in double precision.
 

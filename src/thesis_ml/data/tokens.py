@@ -191,11 +191,11 @@ def take_features(events: StoredEvents, features: tuple[str, ...]) -> Float[Tens
     """Return the physical features of all tokens, energies in GeV, in double precision."""
     columns = dict(zip(("E", "pt", "eta", "phi"), events.kinematics.T, strict=True))
     if "mass" in features:
-        columns["mass"] = _compute_mass(events.kinematics)
+        columns["mass"] = compute_mass(events.kinematics)
     return torch.from_numpy(np.stack([columns[feature] for feature in features], axis=1))
 
 
-def _compute_mass(kinematics_gev: Float[NDArray[Any], "P 4"]) -> Float[NDArray[Any], " P"]:
+def compute_mass(kinematics_gev: Float[NDArray[Any], "P 4"]) -> Float[NDArray[Any], " P"]:
     """Return sqrt(E^2 - p^2) in GeV, 0 where rounding makes it negative."""
     energy, pt, eta, _ = kinematics_gev.T
     momentum = pt * np.cosh(eta)

@@ -32,6 +32,8 @@ ScoreName = Literal[
 ]
 """What a model can say of an event."""
 
+ExportKind = Literal["codes", "latents", "reconstruction"]
+
 
 @dataclass(frozen=True)
 class InputsConfig:
@@ -86,6 +88,8 @@ class InferenceConfig:
         metrics: Scores of models that are kept; none named: all.
         cross_sections_pb: By name or number of a label, or `signal_file`; None: no numbers of events are expected.
         luminosity_fb: Integrated luminosity in 1/fb, which they need.
+        export: What each model makes of all splits, as a file in `inference/`; None: nothing.
+        downstream: Train classifiers on what is left of the events; ten seconds for each model of the sample.
     """
 
     enabled: bool = False
@@ -103,10 +107,15 @@ class InferenceConfig:
     metrics: tuple[ScoreName, ...] = ()
     cross_sections_pb: Mapping[str, float] | None = None
     luminosity_fb: float | None = None
+    export: ExportKind | None = None
+    downstream: bool = False
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "batch_size", "max_samples")
         require_at_least(self, 0, "seed")
+        for key in ("export", "downstream"):
+            value = getattr(self, key)
+            require(self.enabled or not value, key, "given with inference.enabled=true", value)
         for key in ("data_path", "signal_file"):
             value = getattr(self, key)
             require(value is None or bool(value.strip()), key, "a file, or null", value)

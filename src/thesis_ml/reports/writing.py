@@ -251,6 +251,8 @@ def _write_inference(
             _write_text(folder / make_name_safe(name), text)
     if inference.scores:
         save_scores(folder / SCORES_FILE, inference)
+    for name, write in inference.files.items():
+        write(folder / name)
 
 
 def _save_figures(folder: Path, figures: Sequence[DrawnFigure], config: ReportConfig) -> None:

@@ -99,6 +99,11 @@ class Autoencoder(nn.Module):
         self.decoder = decoder
 
     @property
+    def draws_samples(self) -> bool:
+        """Whether `reconstruct` gives one of many answers that a seed chooses."""
+        return False
+
+    @property
     def traits(self) -> BottleneckConfig:
         """What the bottleneck is: its loss weights, codebooks and warm-up."""
         return cast("BottleneckConfig", self.bottleneck.config)

@@ -19,7 +19,6 @@ from thesis_ml.reports.inference.closure import ClosureTable
 from thesis_ml.reports.inference.loading import LoadedModel
 from thesis_ml.reports.inference.result import ResultFigure, ResultTable, Section
 from thesis_ml.reports.inference.scored import ScoredSplit
-from thesis_ml.reports.inference.stream import CLEAN
 from thesis_ml.reports.plots import codes as plots
 from thesis_ml.reports.plots.table import Nothing, Table, build_table
 
@@ -95,7 +94,7 @@ def summarise_codes(
 
 def measure_cost(scored: ScoredSplit, name: str, counts: Sequence[Int[NDArray[Any], "K C"]]) -> float:
     """Return the mean of minus the log-likelihood of the codes of an object, nan without any."""
-    sums = scored.table[name, CLEAN.name].get("code_sum")
+    sums = scored.find_clean(name).get("code_sum")
     n_objects = int(counts[0].sum())
     return math.nan if sums is None or not n_objects else float(sums.sum()) / n_objects
 

@@ -88,7 +88,11 @@ def restore_runs(groups: Sequence[Group]) -> Restored:
             except (DataError, FactsError) as error:
                 not_possible[run.name] = str(error).removeprefix(f"{run.name}: ")
                 continue
-            scored = ScoredModel(_name_model(group, run), group.label, run.seed, run.name, restored.train_classes)
+            # A sample's noise follows the places of the tokens.
+            exact = () if restored.model.draws_samples else ("token_order",)
+            scored = ScoredModel(
+                _name_model(group, run), group.label, run.seed, run.name, restored.train_classes, exact
+            )
             models.append(LoadedModel(scored, restored, run.checkpoint_hash))
     return Restored(_name_apart(models), not_possible)
 

@@ -6,6 +6,7 @@ imports torch, as reports without inference do not need it.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,7 @@ class InferenceResult:
         data: What was scored: fingerprint, split, number of events.
         events: Columns per event, such as `index` and `labels`, for the file of scores.
         scores: The scores of all events where they are to be kept, else nothing.
+        files: By file name what writes a large file of `inference/` to a path.
     """
 
     sections: Sequence[Section]
@@ -101,3 +103,4 @@ class InferenceResult:
     data: Mapping[str, Any]
     events: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     scores: RawScores = field(default_factory=dict)
+    files: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)

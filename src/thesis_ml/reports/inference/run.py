@@ -17,6 +17,8 @@ from thesis_ml.reports.inference.closure import ClosureTally
 from thesis_ml.reports.inference.closure_section import summarise_closure
 from thesis_ml.reports.inference.code_section import summarise_codes
 from thesis_ml.reports.inference.corruptions import corrupt
+from thesis_ml.reports.inference.downstream import measure_downstream
+from thesis_ml.reports.inference.export import plan_exports
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel, load_data, restore_runs
 from thesis_ml.reports.inference.nulls import NULLS, NullPlan, is_symmetric
 from thesis_ml.reports.inference.overview import describe_data, describe_inference, list_models
@@ -110,12 +112,17 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
             *summarise_codes(restored.models, closures, scored),
             *summarise_scores(scored),
         ]
+    if config.downstream:
+        with clock.time("classifiers on what tokens keep"):
+            sections += measure_downstream(restored.models, data, config)
+    exports = plan_exports(restored.models, data, config)
     return InferenceResult(
-        sections=(*sections, describe_inference(restored, data, clock.seconds)),
+        sections=(*sections, *exports.sections, describe_inference(restored, data, clock.seconds)),
         models=list_models(restored),
         data=describe_data(data),
         events={"index": data.events.index, "label": data.events.labels, "weight": data.events.weights},
         scores=table if config.persist_raw_scores else {},
+        files=exports.files,
     )
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from thesis_ml.reports.inference.rates import Rates
-from thesis_ml.reports.inference.stream import ScoreTable, Variant
+from thesis_ml.reports.inference.stream import CLEAN, ScoreTable, Variant
 
 TRIVIAL = "trivial"
 """The scorer that has no model."""
@@ -74,3 +74,7 @@ class ScoredSplit:
     signal_classes: tuple[str, ...] = ()
     rates: Rates | None = None
     channel: str = "test"
+
+    def find_clean(self, scorer: str) -> Mapping[str, Float[NDArray[Any], " N"]]:
+        """Return the scores of the events as they are."""
+        return self.table[scorer, CLEAN.name]

@@ -49,6 +49,11 @@ class DiffusionAutoencoder(Autoencoder):
         """The decoder, with its denoiser."""
         return cast("DiffusionDecoder", self.decoder)
 
+    @property
+    def draws_samples(self) -> bool:
+        """Whether reports see samples, as `reports_use` says."""
+        return self.denoising.config.reports_use == "sample"
+
     def measure_denoising(self, output: Reconstruction, batch: TokenBatch, seed: int) -> Denoising:
         """Return how well the denoiser does on each token at a random time.
 
@@ -116,6 +121,6 @@ class DiffusionAutoencoder(Autoencoder):
             generator: Its initial seed alone chooses the sample, so that it does not depend on the batches before.
         """
         output: Reconstruction = self(batch)
-        if self.denoising.config.reports_use == "head":
+        if not self.draws_samples:
             return output
         return replace(output, features=self.draw_sample(output, batch, generator.initial_seed()))

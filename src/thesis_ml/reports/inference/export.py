@@ -1,0 +1,358 @@
+"""Write what a model makes of all splits to an HDF5 file: codes, latents, or the reconstruction as a data file."""
+
+import hashlib
+import itertools
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from thesis_ml.architectures.tokenizer import Tokenizer
+from thesis_ml.data.config import DataConfig
+from thesis_ml.data.events import StoredEvents, iterate_blocks
+from thesis_ml.data.h5_loader import StoredFile, join_rows
+from thesis_ml.data.physical import KINEMATICS
+from thesis_ml.data.tokens import load_events
+from thesis_ml.errors import DataError, ReportError
+from thesis_ml.reports.comparison import Cell
+from thesis_ml.reports.config import ExportKind, InferenceConfig
+from thesis_ml.reports.inference.loading import LoadedData, LoadedModel
+from thesis_ml.reports.inference.result import ResultTable, Section
+from thesis_ml.reports.inference.stream import BLOCK_EVENTS, ModelScorer, Passed, PassOptions
+from thesis_ml.utils.paths import make_name_safe
+
+EXPORT_VERSION = 1
+"""Raised when datasets or attributes of an export change their meaning."""
+
+FILE_UNITS = {"E": "GeV", "pT": "GeV", "MET": "GeV", "eta": "1", "phi": "rad", "METphi": "rad"}
+"""Units under the names that data files use."""
+
+ROUND_TRIP = 1e-4
+"""Largest relative difference between decoded codes of the file and those that never left memory."""
+
+Columns = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """What goes to the file of one model.
+
+    Args:
+        tokenizer: The model.
+        kind: What is written of it.
+        stored: The events.
+        options: How the model is run.
+        model: What the report calls it.
+        max_events: The first events of each split; None: all.
+    """
+
+    tokenizer: Tokenizer
+    kind: ExportKind
+    stored: StoredFile
+    options: PassOptions
+    model: str
+    max_events: int | None = None
+
+    def take_split(self, split: str) -> StoredEvents:
+        """Return the events of a split that are written."""
+        events = self.stored.splits[split]
+        return events if self.max_events is None else next(iterate_blocks(events, self.max_events), events)
+
+
+@dataclass(frozen=True)
+class Exports:
+    """What is written of the models of a report, and what it says of that.
+
+    Args:
+        sections: One, or none where nothing was asked for.
+        files: By file name what writes it to a path.
+    """
+
+    sections: tuple[Section, ...] = ()
+    files: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+
+
+def plan_exports(models: Sequence[LoadedModel], data: LoadedData, config: InferenceConfig) -> Exports:
+    """Return the files that `inference.export` asks for; they are written with the report."""
+    if config.export is None:
+        return Exports()
+    options = PassOptions(config.batch_size, config.seed, config.autocast)
+    files: dict[str, Callable[[Path], None]] = {}
+    rows, flags = [], []
+    for model in models:
+        tokenizer = Tokenizer(model.restored, model.checkpoint_hash or "")
+        plan = ExportPlan(tokenizer, config.export, data.stored, options, model.scored.name, config.max_samples)
+        if (obstacle := find_obstacle(plan)) is not None:
+            flags.append(f"{config.export} of {model.scored.name} are not exported: {obstacle}.")
+            continue
+        name = _name_file(model.scored.name, config.export, files)
+        files[name] = partial(write_export, plan)
+        rows.append(_describe_file(name, plan, model.scored.group))
+    return Exports((_summarise(config.export, rows, flags),), files)
+
+
+def _name_file(model: str, kind: ExportKind, taken: Collection[str]) -> str:
+    stem = make_name_safe(f"{kind}_{model}")
+    names = (f"{stem}.h5" if number == 1 else f"{stem}-{number}.h5" for number in itertools.count(1))
+    # A file system may take names that differ in case only for one.
+    return next(name for name in names if name.casefold() not in {other.casefold() for other in taken})
+
+
+def _describe_file(name: str, plan: ExportPlan, group: str) -> tuple[Cell, ...]:
+    splits = [plan.take_split(split) for split in plan.stored.splits]
+    vocabulary = plan.tokenizer.vocabulary if plan.kind == "codes" else None
+    return (
+        group,
+        name,
+        sum(events.n_events for events in splits),
+        sum(len(events.ids) for events in splits),
+        None if vocabulary is None else vocabulary.size,
+        None if vocabulary is None else vocabulary.start,
+        None if vocabulary is None else vocabulary.stop,
+    )
+
+
+def _summarise(kind: ExportKind, rows: Sequence[tuple[Cell, ...]], flags: Sequence[str]) -> Section:
+    columns = ("group", "file", "events", "tokens", "vocabulary", "start", "stop")
+    note = "In inference/, all splits; each was read back and compared before it got its name."
+    table = ResultTable("exports", f"Files of {kind}", note, columns, tuple(rows), is_printed=False)
+    retrain = "thesis-train data=h5_tokens data.path=<file> trains on each, as on any data file."
+    return Section(
+        name="exports",
+        title="Exports",
+        sentences=(retrain,) if rows and kind == "reconstruction" else (),
+        flags=tuple(flags),
+        tables=(table,) if rows else (),
+        summary={"kind": kind, "files": [dict(zip(columns, row, strict=True)) for row in rows]},
+    )
+
+
+def find_obstacle(plan: ExportPlan) -> str | None:
+    """Return why a model cannot be written, or None; the first events are tried."""
+    tokenizer = plan.tokenizer
+    if plan.kind == "codes" and tokenizer.vocabulary is None:
+        return f"the bottleneck {tokenizer.kind!r} has no codes; use inference.export=latents"
+    if plan.kind != "reconstruction":
+        return None
+    lacking = [name for name in KINEMATICS if name not in (*tokenizer.features, *_follow(tokenizer.features))]
+    if lacking:
+        return f"it reconstructs {', '.join(tokenizer.features)}, and a data file needs {lacking[0]} too"
+    try:
+        rebuild(plan, next(iterate_blocks(plan.take_split("train"), BLOCK_EVENTS)))
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def write_export(plan: ExportPlan, path: Path) -> None:
+    """Write the file, read it back, compare, and only then give it its name; a failure leaves nothing.
+
+    Raises:
+        ReportError: It cannot be written, or what was read back is not what was written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with _file_errors(path):
+            written = _write(plan, temporary)
+            _check_datasets(temporary, written)
+            _check_meaning(plan, temporary)
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def rebuild(plan: ExportPlan, events: StoredEvents) -> StoredEvents:
+    """Return the events as the model reconstructs them.
+
+    Raises:
+        DataError: A reconstructed value is not finite.
+    """
+    passed = ModelScorer(plan.tokenizer.restored, plan.options).run(events)
+    return rebuild_events(events, passed, plan.tokenizer.features)
+
+
+def rebuild_events(events: StoredEvents, passed: Passed, features: tuple[str, ...]) -> StoredEvents:
+    """Return events with the reconstructed features, and with types and MET where these are reconstructed.
+
+    Args:
+        events: The true events.
+        passed: What a model made of them.
+        features: The columns of its reconstruction; E may follow from the mass.
+
+    Raises:
+        DataError: A reconstructed value is not finite.
+    """
+    assert passed.kinematics is not None, "only models reconstruct"
+    columns = dict(zip(features, passed.kinematics.T, strict=True))
+    if "E" not in columns:
+        columns["E"] = np.hypot(columns["pt"] * np.cosh(columns["eta"]), columns["mass"])
+    # In the precision of the file, so that what is read back is the same.
+    kinematics = np.stack([columns[name] for name in KINEMATICS], axis=1).astype(np.float32)
+    met = (events.met if passed.globals is None else passed.globals).astype(np.float32)
+    if not (np.isfinite(kinematics).all() and np.isfinite(met).all()):
+        raise DataError("its reconstruction holds NaN or infinity; train it further")
+    ids = events.ids if passed.types is None else passed.types + 1
+    return replace(events, kinematics=kinematics.astype(np.float64), ids=ids, met=met.astype(np.float64))
+
+
+def _follow(features: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what follows from other features."""
+    return ("E",) if {"pt", "eta", "mass"} <= set(features) else ()
+
+
+@contextmanager
+def _file_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        raise ReportError(f"{path.name}: cannot be exported: {error}") from error
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ReportError(f"{path.name}: cannot be written ({reason}); free space or set env.output_root") from error
+
+
+def _write(plan: ExportPlan, path: Path) -> dict[str, str]:
+    """Write all splits and return the hash of each dataset."""
+    written = Digests()
+    with h5py.File(path, "w") as file:
+        file.attrs.update(_describe(plan))
+        for split in plan.stored.splits:
+            events = plan.take_split(split)
+            sizes = {"token": len(events.ids), "event": events.n_events}
+            has_labels = bool((events.labels >= 0).any())
+            starts = {"token": 0, "event": 0}
+            for block in iterate_blocks(events, BLOCK_EVENTS):
+                for name, (per, values) in _make_columns(plan, block, has_labels).items():
+                    dataset = _open_dataset(file, f"{name}_{split}", values, sizes[per])
+                    dataset[starts[per] : starts[per] + len(values)] = values
+                    written.add(f"{name}_{split}", values)
+                starts = {"token": starts["token"] + len(block.ids), "event": starts["event"] + block.n_events}
+    return written.read()
+
+
+def _open_dataset(file: Any, name: str, values: NDArray[Any], n_rows: int) -> Any:
+    if name in file:
+        return file[name]
+    shape = (n_rows, *values.shape[1:])
+    # The padding of a data file compresses to nothing; HDF5 cannot compress what has no entries.
+    packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if np.prod(shape) else {}
+    return file.create_dataset(name, shape, values.dtype, **packing)
+
+
+def _make_columns(plan: ExportPlan, block: StoredEvents, has_labels: bool) -> dict[str, tuple[str, NDArray[Any]]]:
+    """Return the datasets of one block: whether they have a row per token or per event, and the rows."""
+    index, weights = block.index.astype(np.int64), block.weights.astype(np.float32)
+    columns: dict[str, tuple[str, NDArray[Any]]]
+    if plan.kind == "reconstruction":
+        columns = {"X": ("event", join_rows(rebuild(plan, block), plan.stored.n_slots))}
+        names = {"labels": "Y", "weights": "W", "index": "index"}
+    else:
+        tokens = plan.tokenizer.encode(block, plan.options.batch_size)
+        values = tokens.latents if tokens.codes is None or plan.kind == "latents" else tokens.codes.astype(np.int32)
+        columns = {
+            plan.kind: ("token", values),
+            "types": ("token", block.ids.astype(np.int32)),
+            "lengths": ("event", block.lengths.astype(np.int32)),
+        }
+        names = {name: name for name in ("labels", "weights", "index")}
+    columns |= {names["weights"]: ("event", weights), names["index"]: ("event", index)}
+    if has_labels:
+        columns[names["labels"]] = ("event", block.labels.astype(np.int64))
+    return columns
+
+
+def _describe(plan: ExportPlan) -> dict[str, Any]:
+    """Return the attributes of the file: what its numbers mean and where they come from."""
+    tokenizer = plan.tokenizer
+    meaning = {"0": "padding", **{str(number): name for number, name in enumerate(tokenizer.type_names, start=1)}}
+    attributes = {
+        "content": plan.kind,
+        "export_version": EXPORT_VERSION,
+        "energy_unit": "GeV",
+        "angle_unit": "rad",
+        "units": json.dumps(FILE_UNITS),
+        "id_meaning": json.dumps(meaning),
+        "label_meaning": json.dumps(dict(plan.stored.label_names)),
+        "tokenizer": json.dumps(tokenizer.describe()),
+        "features": json.dumps(list(tokenizer.features)),
+        "fingerprint": tokenizer.restored.dataset_fingerprint or "",
+        "checkpoint_hash": tokenizer.fingerprint,
+        "code_version": version("thesis-ml"),
+        "model": plan.model.encode(errors="replace").decode(),
+    }
+    if tokenizer.vocabulary is not None:
+        attributes["vocabulary"] = json.dumps(tokenizer.vocabulary.describe())
+        attributes |= {f"{name}_id": getattr(tokenizer.vocabulary, name) for name in ("start", "stop", "pad")}
+    if plan.kind == "reconstruction":
+        attributes["taken_from_data"] = json.dumps(_list_true(plan))
+    return attributes
+
+
+def _list_true(plan: ExportPlan) -> list[str]:
+    """Return what the model does not reconstruct, so that the file holds the truth."""
+    first = next(iterate_blocks(plan.take_split("train"), 1))
+    passed = ModelScorer(plan.tokenizer.restored, plan.options).run(first)
+    return [name for name, values in (("types", passed.types), ("met", passed.globals)) if values is None]
+
+
+class Digests:
+    """The hash of each of several arrays that come block by block."""
+
+    def __init__(self) -> None:
+        self._hashes: defaultdict[str, Any] = defaultdict(hashlib.sha256)
+
+    def add(self, name: str, values: NDArray[Any]) -> None:
+        self._hashes[name].update(np.ascontiguousarray(values).tobytes())
+
+    def read(self) -> dict[str, str]:
+        return {name: digest.hexdigest() for name, digest in self._hashes.items()}
+
+
+def _check_datasets(path: Path, written: Mapping[str, str]) -> None:
+    """Refuse a file whose datasets are not the ones that were written."""
+    read = Digests()
+    with h5py.File(path, "r") as file:
+        for name in file:
+            for start in range(0, max(len(file[name]), 1), BLOCK_EVENTS):
+                read.add(name, file[name][start : start + BLOCK_EVENTS])
+    if (found := read.read()) != dict(written):
+        wrong = sorted(name for name in {*found, *written} if found.get(name) != written.get(name))
+        raise OSError(f"{wrong[0]} reads back otherwise than it was written")
+
+
+def _check_meaning(plan: ExportPlan, path: Path) -> None:
+    """Refuse a file that does not give back what the model makes of the first events of each split."""
+    if plan.kind == "reconstruction":
+        _check_events(plan, load_events(DataConfig(path=str(path))))
+        return
+    with h5py.File(path, "r") as file:
+        for split in plan.stored.splits:
+            block = next(iterate_blocks(plan.take_split(split), BLOCK_EVENTS))
+            lengths = file[f"lengths_{split}"][: block.n_events]
+            tokens = file[f"{plan.kind}_{split}"][: int(lengths.sum())]
+            again = plan.tokenizer.decode(tokens, lengths)
+            direct = plan.tokenizer.decode(plan.tokenizer.encode(block, plan.options.batch_size))
+            for name, values in direct.features.items():
+                if not np.allclose(again.features[name], values, rtol=ROUND_TRIP, atol=ROUND_TRIP):
+                    raise OSError(f"{name} of the {split} split decodes otherwise than it was encoded")
+
+
+def _check_events(plan: ExportPlan, read: StoredFile) -> None:
+    for split, events in read.splits.items():
+        block = next(iterate_blocks(plan.take_split(split), BLOCK_EVENTS))
+        expected, found = rebuild(plan, block), next(iterate_blocks(events, BLOCK_EVENTS))
+        for name in ("kinematics", "ids", "lengths", "met", "labels"):
+            if not np.array_equal(getattr(expected, name), getattr(found, name)):
+                raise OSError(f"{name} of the {split} split is read as other events than were written")
