@@ -58,8 +58,8 @@ def describe_collapse(epoch: int, val: Mapping[str, float]) -> str | None:
         return None
     return (
         f"critic: collapsed in epoch {epoch}: it scores events {real:.4g} and reconstructions {fake:.4g}, accuracy "
-        f"{accuracy:.3f} (val), so it teaches nothing; if they are not that good yet, raise phase1.trainer.critic_lr or "
-        "critic_steps; else loop=ae does as well"
+        f"{accuracy:.3f} (val), so it teaches nothing; unless they are that good, raise phase1.trainer.critic_lr or "
+        "critic_steps"
     )
 
 
