@@ -99,8 +99,12 @@ def test_train_returns_the_same_keys_as_every_loop_and_repeats(train_with: Train
     [
         (VQ, ()),
         (("phase1/latent_space=kl", "phase1.encoder.dropout=0.2", "phase1.trainer.average_decay=0.9"), ()),
-        (VQ, ("phase1.trainer.adversarial_loss=wgan_gp", "phase1.trainer.critic_steps=2")),
-        ((*LINEAR, "phase1.trainer.accumulate=3"), ("phase1/critic=transformer",)),
+        pytest.param(
+            VQ,
+            ("phase1.trainer.adversarial_loss=wgan_gp", "phase1.trainer.critic_steps=2"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param((*LINEAR, "phase1.trainer.accumulate=3"), ("phase1/critic=transformer",), marks=pytest.mark.slow),
     ],
 )
 def test_a_critic_without_weight_leaves_the_run_of_ae_bit_for_bit(

@@ -58,7 +58,8 @@ def describe_collapse(epoch: int, val: Mapping[str, float]) -> str | None:
         return None
     return (
         f"critic: collapsed in epoch {epoch}: it scores events {real:.4g} and reconstructions {fake:.4g}, accuracy "
-        f"{accuracy:.3f} (val), so it teaches nothing; raise phase1.trainer.critic_lr or critic_steps, or use loop=ae"
+        f"{accuracy:.3f} (val), so it teaches nothing; unless they are that good, raise phase1.trainer.critic_lr or "
+        "critic_steps"
     )
 
 
