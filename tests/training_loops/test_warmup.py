@@ -44,14 +44,14 @@ def train_in(compose_cfg, tmp_path: Path) -> Callable[..., dict]:
 def count_weights(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return the weights of the divergence in all steps, in their order."""
     weights: list[float] = []
-    original = AutoencoderTask._compare
+    original = AutoencoderTask.compare
 
-    def noted(task: AutoencoderTask, batch, chosen):
+    def noted(task: AutoencoderTask, output, batch, chosen):
         if task.model.training:
             weights.append(chosen["kl"])
-        return original(task, batch, chosen)
+        return original(task, output, batch, chosen)
 
-    monkeypatch.setattr(AutoencoderTask, "_compare", noted)
+    monkeypatch.setattr(AutoencoderTask, "compare", noted)
     return weights
 
 
