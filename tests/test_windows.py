@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from command_runs import SMALL, run_commands
 
 # As on Windows: the modules are not there, a variable names the user, and making symbolic links is a privilege.
@@ -26,6 +28,7 @@ os.symlink = refuse_link
 """
 
 
+@pytest.mark.slow
 def test_package_trains_and_sweeps_without_posix_modules_and_links(tmp_path: Path) -> None:
     lines = [[*SMALL, "name=a:b"], ["--multirun", *SMALL, "phase1/latent_space=none,vq"]]
 

@@ -44,6 +44,7 @@ def test_a_run_goes_to_a_folder_of_its_own_and_is_not_repeated(tmp_path: Path) -
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+@pytest.mark.slow
 def test_a_sweep_shows_the_job_that_failed_and_finishes_the_others(tmp_path: Path) -> None:
     learning_rates = "phase1.trainer.lr=1e-3,1e12,1e-4"
     batches = "phase1.trainer.batch_size=32"

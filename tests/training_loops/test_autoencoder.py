@@ -121,6 +121,7 @@ def test_context_models_repeat_bit_for_bit_with_two_threads(compose_cfg, name: s
     assert first == again
 
 
+@pytest.mark.slow
 def test_figures_and_trackers_change_no_number(train_with, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "DRAWING_SHARE", math.inf)  # else so short a run would draw nothing before its end
     watched = (

@@ -77,6 +77,7 @@ def task(events: TokenData, compose_cfg) -> DiffusionTask:
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_validation_loss_and_samples_do_not_depend_on_the_batch_size(task: DiffusionTask, events: TokenData) -> None:
     numbers = []
     for batch_size in (7, 400):

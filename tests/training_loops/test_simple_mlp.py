@@ -75,6 +75,7 @@ def test_facts_name_the_numbers_of_the_task_and_no_reconstruction(train_with, tm
     assert all(len(json.dumps(fact)) < 1500 for fact in (first, last))
 
 
+@pytest.mark.slow
 def test_regression_reaches_what_the_known_function_reaches(train_with) -> None:
     result = train_with(LOOP, NOTHING_WRITTEN, "general.trainer.epochs=20")
 

@@ -158,6 +158,7 @@ def test_section_names_the_best_and_what_cannot_be_told_from_it(data: LoadedData
     ) == ("On reconstructed events, a loses 0.0000 ± 0.0000 of the AUROC.")
 
 
+@pytest.mark.slow
 def test_report_measures_and_exports(sweep: Path, outputs: Path, compose_report) -> None:
     keys = ("inference.enabled=true", "inference.corruption_strategies=[]", "inference.downstream=true")
 

@@ -142,6 +142,7 @@ def test_device_is_no_data_file(sweep: Path, infer: Callable[..., Path]) -> None
         infer()
 
 
+@pytest.mark.slow
 def test_other_file_is_scored_when_the_fingerprint_may_differ(infer: Callable[..., Path]) -> None:
     other = (f"inference.data_path={SAMPLE_PATH}", "inference.check_fingerprint=false", "inference.max_samples=1")
 
@@ -164,6 +165,7 @@ def test_what_has_no_events_is_refused(override: str, message: str, infer: Calla
         infer(override)
 
 
+@pytest.mark.slow
 def test_chosen_scores_alone_are_kept(infer: Callable[..., Path]) -> None:
     report = infer("inference.metrics=[error_max]", "inference.persist_raw_scores=true", "inference.autocast=true")
 

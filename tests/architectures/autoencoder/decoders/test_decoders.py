@@ -131,7 +131,7 @@ def test_gradients_reach_every_parameter(decoder: nn.Module, latents: Tensor, to
     assert all(gradient.isfinite().all() for gradient in gradients.values())
 
 
-@pytest.mark.parametrize("is_bf16", [False, True])
+@pytest.mark.parametrize("is_bf16", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_decoder_repeats_to_the_last_bit_with_two_threads(
     name: str, dims: DataDims, many_events: TokenBatch, is_bf16: bool
 ) -> None:

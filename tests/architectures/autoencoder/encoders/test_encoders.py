@@ -131,7 +131,7 @@ def test_gradients_reach_every_parameter(encoder: nn.Module, token_batch: TokenB
     assert all(value.grad.isfinite().all() for value in encoder.parameters())
 
 
-@pytest.mark.parametrize("is_bf16", [False, True])
+@pytest.mark.parametrize("is_bf16", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_encoder_repeats_to_the_last_bit_with_two_threads(
     case: str, dims: DataDims, many_events: TokenBatch, is_bf16: bool
 ) -> None:
