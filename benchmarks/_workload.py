@@ -69,15 +69,24 @@ def join_events(split: TokenSplit, mean_tokens: float, max_tokens: int) -> Token
     )
 
 
-class BareLoop:
-    """Our step loop without tallies, facts, checkpoints and progress."""
+def make_autoencoder_task(data: TokenData, config: ExperimentConfig) -> AutoencoderTask:
+    """Return the task of the loop `ae`."""
+    return AutoencoderTask(build_model(config.phase1, data.dims), data, config)
 
-    def __init__(
-        self, data: TokenData, config: ExperimentConfig, make_task: Callable[..., Any] = AutoencoderTask
-    ) -> None:
+
+class BareLoop:
+    """Our step loop without tallies, facts, checkpoints and progress.
+
+    Args:
+        data: The splits.
+        config: The parsed configuration of a loop.
+        make_task: Builds model and task of that loop from both.
+    """
+
+    def __init__(self, data: Any, config: Any, make_task: Callable[[Any, Any], Any] = make_autoencoder_task) -> None:
         set_all_seeds(config.trainer.seed)
         self.data, self.config = data, config
-        self.task = make_task(build_model(config.phase1, data.dims), data, config)
+        self.task = make_task(data, config)
         n_batches = count_batches(data.train, config.trainer.batch_size)
         self.optimisation = Optimisation(self.task, config.trainer, n_batches)
         self.epoch = 0

@@ -1,4 +1,4 @@
-"""What the loop diffusion_ae buys on the sample's test split, beside required numbers, and what it costs beside ae.
+"""What the loop diffusion_ae buys on the sample's test split, beside required numbers.
 
 Each setting trains with both loops for 10 epochs from each seed; samples are compared with the answer of the head of
 the same model, with the run of ae and with the truth. `--folder` keeps the runs, so that a second start goes on where
@@ -9,7 +9,6 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import NamedTuple
@@ -19,9 +18,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import Tensor
 
-from _timing import Row as TimingRow
-from _timing import print_header, print_row, run_rounds, summarise_rounds, time_once
-from _workload import BareLoop, configure, load_data
+from _timing import time_once
 from thesis_ml.architectures.autoencoder.base import Reconstruction
 from thesis_ml.architectures.autoencoder.diffusion.model import DiffusionAutoencoder
 from thesis_ml.architectures.restore import restore_model
@@ -33,12 +30,7 @@ from thesis_ml.facts.lines import find_test_end, read_events
 from thesis_ml.metrics.residuals import compute_residuals, summarise_residuals
 from thesis_ml.metrics.wasserstein import compute_wasserstein
 from thesis_ml.training_loops import autoencoder, diffusion_autoencoder
-from thesis_ml.training_loops.diffusion_autoencoder import DiffusionTask
-from thesis_ml.training_loops.experiment import parse_experiment
-from thesis_ml.training_loops.optimisation import Optimisation
-from thesis_ml.training_loops.trainer import DiffusionTrainerConfig
 from thesis_ml.utils.paths import BEST_CHECKPOINT, FACTS_FOLDER, find_configs
-from thesis_ml.utils.seed import set_all_seeds
 
 SETTINGS: Mapping[str, tuple[str, ...]] = {
     "vq 512": ("phase1/latent_space=vq",),
@@ -201,35 +193,6 @@ def measure_steps(folder: Path, split: TokenSplit) -> None:
         )
 
 
-class DiffusionLoop(BareLoop):
-    """The step loop of diffusion_ae."""
-
-    def __init__(self, *overrides: str) -> None:
-        keys = ["loop=diffusion_ae", "run_dir=.", "phase1.trainer.device=cpu", *overrides]
-        with initialize_config_dir(str(find_configs()), version_base="1.3"):
-            cfg = compose("train", overrides=keys)
-        self.config = parse_experiment(cfg, loop="diffusion_ae", trainer_kind=DiffusionTrainerConfig)
-        set_all_seeds(self.config.trainer.seed)
-        self.data = load_data(self.config)
-        model = autoencoder.build_model(self.config.phase1, self.data.dims)
-        assert isinstance(model, DiffusionAutoencoder)
-        self.task = DiffusionTask(model, self.data, self.config)
-        n_batches = -(-self.data.train.n_events // self.config.trainer.batch_size)
-        self.optimisation = Optimisation(self.task, self.config.trainer, n_batches)
-        self.epoch = 0
-
-
-def compare_training(*, is_quick: bool) -> None:
-    """Print the time of a training epoch beside that of ae."""
-    limit = f"data.limit_events={500 if is_quick else 4000}"
-    config = configure(limit)
-    plain, ours = BareLoop(load_data(config), config), DiffusionLoop(limit)
-    rounds = run_rounds([partial(time_once, loop.train_epoch) for loop in (plain, ours)], 1 if is_quick else 9)
-    timing = summarise_rounds(rounds)
-    print_header("ae", "diffusion_ae")
-    print_row(TimingRow("training epoch, events/s over ae", timing, timing.ratio))
-
-
 def describe_row(name: str, runs: Sequence[Mapping[str, float]]) -> str:
     """Return one row of the table: mean and standard deviation over seeds."""
     cells = []
@@ -292,7 +255,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         table = measure_table(arguments, arguments.folder or Path(temporary))
     print()
-    compare_training(is_quick=arguments.quick)
     misses = [] if arguments.quick else list_misses(table)
     print("\n".join(f"missed: {what}" for what in misses) or "nothing missed")
     sys.exit(1 if misses else 0)

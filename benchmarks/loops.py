@@ -2,7 +2,8 @@
 
 How real reconstructed events look: the AUROC of a fresh classifier of real against reconstructed events (0.5: it cannot
 tell), trained on the validation split and scored on the test split, and Wasserstein-1 distances of features and H_T,
-beside those of two halves of the data. Angles are compared on the circle, as they are decoded.
+beside those of two halves of the data. Angles are compared on the circle, as they are decoded. Of `diffusion_ae` that
+is said of one sample of each event, and errors of its head.
 
 Without `--quick` every loop trains for 20 epochs from each seed, which takes about two minutes a run; `--folder` keeps
 the runs, so that a second start goes on where the first one ended. `--quick` makes one small round without thresholds.
@@ -10,6 +11,7 @@ the runs, so that a second start goes on where the first one ended. `--quick` ma
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -25,36 +27,59 @@ from hydra import compose, initialize_config_dir
 
 from _timing import Row, print_header, print_row, run_rounds, summarise_rounds, time_once
 from _workload import BareLoop, configure, load_data
+from thesis_ml.architectures.build import build_model
 from thesis_ml.architectures.restore import RestoredModel, restore_model
-from thesis_ml.architectures.simple.classifier import Table, fit_classifier
+from thesis_ml.architectures.simple.classifier import Table, build_table_model, fit_classifier
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.event_tables import flatten_events
 from thesis_ml.data.splits import TokenSplit, iterate_batches
+from thesis_ml.data.table_data import TableData
 from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.facts.lines import find_test_end, read_events
 from thesis_ml.metrics.event_quantities import compute_ht
 from thesis_ml.metrics.wasserstein import measure_closure
-from thesis_ml.training_loops import autoencoder, gan_autoencoder
+from thesis_ml.training_loops import autoencoder, diffusion_autoencoder, gan_autoencoder
 from thesis_ml.training_loops.autoencoder import AutoencoderTask, parse_autoencoder
+from thesis_ml.training_loops.diffusion_autoencoder import DiffusionTask, parse_diffusion
+from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.training_loops.gan_autoencoder import GanTask
 from thesis_ml.training_loops.gan_experiment import parse_gan
+from thesis_ml.training_loops.simple_mlp import TableTask, load_tables, parse_tables
+from thesis_ml.training_loops.table_experiment import TableExperiment
 from thesis_ml.utils.paths import BEST_CHECKPOINT, FACTS_FOLDER, find_configs
 
 
 class Loop(NamedTuple):
-    """A loop, and the keys with which a step of its first epoch costs what any later one does."""
+    """A loop on tokens.
+
+    Args:
+        parse: Its parser.
+        task: Its task.
+        train: Its `train`.
+        timed_with: Keys with which a step of its first epoch costs what any later one does.
+        judged_with: Keys of the runs whose quality is measured.
+    """
 
     parse: Callable[..., Any]
-    make_task: Callable[..., Any]
+    task: Callable[..., Any]
     train: Callable[..., Any]
     timed_with: tuple[str, ...] = ()
+    judged_with: tuple[str, ...] = ()
 
 
 LOOPS: Mapping[str, Loop] = {
     "ae": Loop(parse_autoencoder, AutoencoderTask, autoencoder.train),
-    "gan_ae": Loop(parse_gan, GanTask, gan_autoencoder.train, ("phase1.trainer.adversarial_start=0",)),
+    "gan_ae": Loop(parse_gan, GanTask, gan_autoencoder.train, timed_with=("phase1.trainer.adversarial_start=0",)),
+    "diffusion_ae": Loop(
+        parse_diffusion,
+        DiffusionTask,
+        diffusion_autoencoder.train,
+        judged_with=("phase1.decoder.reports_use=sample",),
+    ),
 }
 REFERENCE = "ae"
+TABLES = ("loop=test_mlp", "task=labels", "general.trainer.batch_size=128")
+"""The loop without an autoencoder, on as many events."""
 SETTINGS: Mapping[str, tuple[str, ...]] = {
     "vq 512": ("phase1/latent_space=vq",),
     "none": ("phase1/latent_space=none",),
@@ -156,25 +181,45 @@ def compare_quality(arguments: argparse.Namespace, folder: Path) -> list[str]:
         for seed in arguments.seeds[: 1 if arguments.quick else None]:
             keys = (*SETTINGS[setting], *common, f"phase1.trainer.seed={seed}")
             for loop, runs in table.items():
-                own = () if loop == REFERENCE else tuple(arguments.override)
-                place = folder / "_".join((f"{setting} {loop} seed {seed}".replace(" ", "_"), *own)).replace("/", ".")
+                own = () if loop == REFERENCE else (*LOOPS[loop].judged_with, *arguments.override)
+                name = " ".join((f"{setting} {loop} seed {seed}", *(() if loop == REFERENCE else arguments.override)))
+                place = folder / re.sub(r"[^\w.]+", "_", name)
                 runs.append(measure_run(loop, (*keys, *own), place, data))
         misses += print_setting(setting, table)
     return misses
 
 
+def start_loop(name: str, limit: str) -> BareLoop:
+    """Return the step loop of a loop on tokens."""
+    loop = LOOPS[name]
+    config = configure(f"loop={name}", limit, *loop.timed_with, parse=loop.parse)
+
+    def make_task(data: TokenData, config: ExperimentConfig) -> Any:
+        return loop.task(build_model(config.phase1, data.dims), data, config)
+
+    return BareLoop(load_data(config), config, make_task)
+
+
+def start_tables(limit: str) -> BareLoop:
+    """Return the step loop of `test_mlp`."""
+    config = configure(*TABLES, limit, "general.trainer.device=cpu", parse=parse_tables)
+
+    def make_task(data: TableData, config: TableExperiment) -> TableTask:
+        return TableTask(build_table_model(data.train.features, config.general.model), config)
+
+    return BareLoop(load_tables(config), config, make_task)
+
+
 def compare_speed(loops: Sequence[str], *, is_quick: bool) -> None:
     """Print the time of an epoch of every loop beside that of `ae`."""
-    clocks = []
-    for name in (REFERENCE, *loops):
-        limit = f"data.limit_events={600 if is_quick else 4000}"
-        config = configure(f"loop={name}", limit, *LOOPS[name].timed_with, parse=LOOPS[name].parse)
-        clocks.append(partial(time_once, BareLoop(load_data(config), config, LOOPS[name].make_task).train_epoch))
+    limit = f"data.limit_events={600 if is_quick else 4000}"
+    started = [*(start_loop(name, limit) for name in (REFERENCE, *loops)), start_tables(limit)]
+    clocks = [partial(time_once, loop.train_epoch) for loop in started]
     for clock in clocks:
         clock()
     rounds = run_rounds(clocks, 1 if is_quick else 9)
     print_header(REFERENCE, "this loop")
-    for number, name in enumerate(loops, start=1):
+    for number, name in enumerate((*loops, "test_mlp"), start=1):
         timing = summarise_rounds(rounds, ours=number)
         print_row(Row(name, timing, timing.ratio, None))
 

@@ -106,7 +106,7 @@ CASES = {
 }
 """Runs of every loop that between them have all that a run may have to remember."""
 
-N_RANDOM_KILLS = {"ae": 8, "gan_ae": 10, "test_mlp": 10}
+N_RANDOM_KILLS = {"ae": 8, "gan_ae": 10, "diffusion_ae": 20, "test_mlp": 10}
 """Per case, so that every loop is killed at least 20 times in all."""
 
 
