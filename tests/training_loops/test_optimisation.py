@@ -163,6 +163,18 @@ def test_a_loss_that_is_not_finite_leaves_weights_and_optimiser_as_they_are(
     assert all(weight.grad is None for weight in task.model.parameters())
 
 
+def test_nothing_steps_after_a_loss_that_is_not_finite(make_task, split: TokenSplit) -> None:
+    task = make_task()
+    optimisation = train_once(task, split, TrainerConfig())
+    before = copy_weights(task.model)
+    (batch,) = iterate_batches(split, 200, generator=None)
+
+    optimisation(task.eval_step(batch).loss * math.nan, task.optimizer)
+    optimisation(task.eval_step(batch).loss, task.optimizer)
+
+    assert_same(copy_weights(task.model), before)
+
+
 def test_a_finite_loss_is_not_bad(make_task, split: TokenSplit) -> None:
     assert not train_once(make_task(), split, TrainerConfig()).has_bad_loss
 

@@ -89,8 +89,10 @@ class Optimisation:
         """Add the gradients of `loss`, and step at the end of each group of `accumulate` batches.
 
         A loss that is not finite leaves weights and optimiser as they are and sets `has_bad_loss`; so does a gradient
-        that is not, where gradients are clipped.
+        that is not, where gradients are clipped. After one of them nothing steps any more.
         """
+        if self.has_bad_loss:
+            return
         if loss.device.type == "cpu" and not math.isfinite(loss.item()):
             self.has_bad_loss = True
             return

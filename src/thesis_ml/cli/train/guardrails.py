@@ -130,13 +130,19 @@ def refuse_unread(overrides: Sequence[str], loop: str, cfg: DictConfig) -> None:
                 continue
             known = [leaf for leaf in list_leaves(OmegaConf.to_container(cfg)) if is_below(leaf, reads)]
             raise ConfigError(
-                f"{key}: nothing of loop {loop!r}{_describe_task(cfg)} reads this key; "
+                f"{key}: nothing of loop {loop!r}{_describe_task(cfg)} reads this key{_name_readers(key)}; "
                 f"it reads {', '.join(sorted(reads))}"
                 f"{hint_nearest(key, known)}"
             )
     for key in MOVED_KEYS:
         if key.startswith("phase1.") and OmegaConf.select(cfg, key) is not None:
             raise ConfigError(f"{describe_moved(key)} (a file of the configuration sets it)")
+
+
+def _name_readers(key: str) -> str:
+    """Return which loops would read a key, for a message."""
+    readers = [f"loop={name}" for name, keys in LOOP_KEYS.items() if is_below(key, keys)]
+    return f" ({' and '.join(readers)} would)" if readers else ""
 
 
 def _describe_task(cfg: DictConfig) -> str:
