@@ -393,19 +393,22 @@ class Training:
         self._saved_s = time.monotonic()
 
 
+REMEDY = "lower the trainer's lr or the weights of its losses, or look at the data"
+
+
 def describe_bad_terms(step: StepResult, where: str) -> str:
     """Return which numbers of a step are not finite."""
     terms = {name: value.item() for name, value in {**step.terms, **step.metrics}.items()}
     bad = [f"{name} is {value}" for name, value in terms.items() if not math.isfinite(value)]
     what = ", ".join(bad) or f"the loss is {step.loss.item():.5g} but its gradient is not finite"
-    return f"{where}: {what}; the weights were not changed by it; lower the trainer's lr or the weights of its losses, or look at the data"
+    return f"{where}: {what}; the weights were not changed by it; {REMEDY}"
 
 
 def refuse_bad_numbers(numbers: dict[str, float], where: str) -> None:
     """Raise a TrainingError when a loss or an average of an epoch that has tokens is infinite or nan."""
     bad = [f"{name} is {value}" for name, value in numbers.items() if not math.isfinite(value)]
     if bad:
-        raise TrainingError(f"{where}: {', '.join(bad)}; lower the trainer's lr or the weights of its losses, or look at the data")
+        raise TrainingError(f"{where}: {', '.join(bad)}; {REMEDY}")
 
 
 def describe_epoch(facts: EpochFacts, trainer: TrainerConfig) -> str:

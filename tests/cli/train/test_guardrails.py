@@ -43,7 +43,7 @@ WRONG = {
     "phase1.full_model=x": r"phase1\.full_model: has moved; use loop, and",
     "+phase1.ae.epochs=3": r"phase1\.ae\.epochs: has moved; use phase1\.trainer instead",
     "run_dir=elsewhere": r"run_dir: has moved; use hydra\.run\.dir",
-    "phase1/critic=transformer": r"phase1\.critic: nothing of loop 'ae' reads this key \(loop=gan_ae would\); it reads ",
+    "phase1/critic=transformer": r"phase1\.critic: nothing of loop 'ae' reads this key \(loop=gan_ae would\)",
     "+foo=1": r"foo: nothing of loop 'ae' reads this key; it reads data, ",
     "+general.trainer.epochs=3": r"general\.trainer\.epochs: nothing of loop 'ae' .*mean 'phase1\.trainer\.epochs'",
     "++phase1={foo:{bar:1}}": r"phase1\.foo\.bar: nothing of loop 'ae' reads this key",
