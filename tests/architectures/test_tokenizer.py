@@ -317,6 +317,13 @@ def test_run_folder_and_checkpoint_give_the_same_tokenizer(finished_run, tmp_pat
         thesis_ml.load_tokenizer(tmp_path / "nothing.pt")
 
 
+def test_a_link_out_of_the_folder_is_no_tokenizer(finished_run, tmp_path: Path) -> None:
+    (tmp_path / "best_val.pt").symlink_to(finished_run.path / "best_val.pt")
+
+    with pytest.raises(DataError, match="holds neither"):
+        thesis_ml.load_tokenizer(tmp_path)
+
+
 @pytest.mark.parametrize("encoding", ["mev", "ln_mev"])
 def test_files_of_any_unit_are_read_in_gev(finished_run, tmp_path: Path, encoding: str) -> None:
     splits = random_splits(30)

@@ -1,6 +1,5 @@
 """A trained model as a tokenizer: physical events to codes or latents, and back."""
 
-import hashlib
 import itertools
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,7 +30,7 @@ from thesis_ml.data.place import Place
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import load_events
 from thesis_ml.errors import DataError
-from thesis_ml.utils.paths import BEST_CHECKPOINT, MODEL_FILE
+from thesis_ml.utils.paths import BEST_FILES, find_best, hash_file
 
 BATCH_EVENTS = 1024
 
@@ -384,11 +383,11 @@ def load_tokenizer(path: str | Path, device: torch.device | str = "cpu") -> Toke
         DataError: There is no checkpoint, or it does not describe a model.
         FactsError: The disk does not give it.
     """
-    file = find_checkpoint(Path(path).expanduser())
-    return Tokenizer(restore_model(file), hash_checkpoint(file), device)
+    file = _find_checkpoint(Path(path).expanduser())
+    return Tokenizer(restore_model(file), hash_file(file), device)
 
 
-def find_checkpoint(path: Path) -> Path:
+def _find_checkpoint(path: Path) -> Path:
     """Return the checkpoint with the best weights of a run folder, or `path` itself where it is a file.
 
     Raises:
@@ -396,13 +395,7 @@ def find_checkpoint(path: Path) -> Path:
     """
     if not path.is_dir():
         return path
-    found = next((path / name for name in (BEST_CHECKPOINT, MODEL_FILE) if (path / name).is_file()), None)
+    found = find_best(path)
     if found is None:
-        raise DataError(f"{path}: holds neither {BEST_CHECKPOINT} nor {MODEL_FILE}; give the folder of a trained run")
+        raise DataError(f"{path}: holds neither {' nor '.join(BEST_FILES)}; give the folder of a trained run")
     return found
-
-
-def hash_checkpoint(path: Path) -> str:
-    """Return the SHA-256 of a checkpoint, as manifests of reports have it."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
