@@ -318,10 +318,12 @@ def test_run_folder_and_checkpoint_give_the_same_tokenizer(finished_run, tmp_pat
 
 
 def test_a_link_out_of_the_folder_is_no_tokenizer(finished_run, tmp_path: Path) -> None:
-    (tmp_path / "best_val.pt").symlink_to(finished_run.path / "best_val.pt")
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    (folder / "best_val.pt").symlink_to(finished_run.path / "best_val.pt")
 
     with pytest.raises(DataError, match="holds neither"):
-        thesis_ml.load_tokenizer(tmp_path)
+        thesis_ml.load_tokenizer(folder)
 
 
 @pytest.mark.parametrize("encoding", ["mev", "ln_mev"])

@@ -15,12 +15,11 @@ from torch import Tensor
 from thesis_ml.architectures.autoencoder.base import Decoded
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.batch import TokenBatch
-from thesis_ml.data.events import StoredEvents
+from thesis_ml.data.events import StoredEvents, cut_events
 from thesis_ml.data.physical import (
     UNITS,
     PhysicalEvents,
     build_physical,
-    cut_events,
     encode_physical,
     read_numbers,
     read_whole,

@@ -1,6 +1,6 @@
 """Events as a user has them, in GeV and radian, and what is checked before a model sees them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,14 +118,6 @@ def encode_physical(events: PhysicalEvents, normalizer: Normalizer, n_types: int
         weights=torch.ones(events.n_events),
         index=torch.arange(events.n_events),
     )
-
-
-def cut_events(lengths: Int[NDArray[Any], " N"], n_events: int) -> Iterator[tuple[slice, slice]]:
-    """Yield the events and the tokens of consecutive batches of at most `n_events`."""
-    ends = np.concatenate(([0], np.cumsum(lengths)))
-    for start in range(0, len(lengths), n_events):
-        stop = min(start + n_events, len(lengths))
-        yield slice(start, stop), slice(int(ends[start]), int(ends[stop]))
 
 
 def read_numbers(values: Any, where: str, shape: tuple[int | None, ...]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig
-from thesis_ml.data.events import StoredEvents, iterate_blocks, keep_events
+from thesis_ml.data.events import StoredEvents, keep_events, take_first
 from thesis_ml.data.h5_loader import StoredFile
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_data, fingerprint_file, load_events
 from thesis_ml.errors import DataError, FactsError, ReportError
@@ -127,7 +127,7 @@ def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, 
         reasons = "; ".join(dict.fromkeys(others.values()))
         raise ReportError(f"inference: no model fits the events: its run {reasons}")
     classes = choose_classes(kept, stored, config)
-    events = _take(stored.splits[config.dataset_split], config.max_samples)
+    events = take_first(stored.splits[config.dataset_split], config.max_samples)
     train = stored.splits["train"]
     background, unfitted = divide_background(keep_events(train, np.isin(train.labels, classes)), config.seed)
     signal, signal_classes = load_signal(options, stored, config) or (None, ())
@@ -137,7 +137,7 @@ def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, 
         split=config.dataset_split,
         events=events,
         background=background,
-        unfitted=_take(unfitted, events.n_events),
+        unfitted=take_first(unfitted, events.n_events),
         background_classes=classes,
         signal=signal,
         signal_classes=signal_classes,
@@ -219,7 +219,7 @@ def load_signal(
             f"inference.signal_file: {path} has the object types {', '.join(signal.type_names)}; "
             f"the events have {', '.join(stored.type_names)}"
         )
-    events = _take(signal.splits[config.dataset_split], config.max_samples)
+    events = take_first(signal.splits[config.dataset_split], config.max_samples)
     labels = [str(label) for label in np.unique(events.labels) if label >= 0]
     return events, tuple(signal.label_names.get(label) or f"label {label}" for label in labels)
 
@@ -259,10 +259,6 @@ def _explain_other(
         if own != ours:
             return f"was given other tokens (data.{key} is {own!r}; the events have {ours!r}); give it its own report"
     return None
-
-
-def _take(events: StoredEvents, n_events: int | None) -> StoredEvents:
-    return events if n_events is None else next(iterate_blocks(events, max(n_events, 1)), events)
 
 
 def _name_model(group: Group, run: RunFacts) -> str:
