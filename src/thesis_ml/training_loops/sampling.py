@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from thesis_ml.architectures.autoencoder.base import Reconstruction
+from thesis_ml.architectures.autoencoder.diffusion.event_noise import derive_seed
 from thesis_ml.architectures.autoencoder.diffusion.model import DiffusionAutoencoder
-from thesis_ml.architectures.autoencoder.diffusion.noise import derive_seed
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.data.splits import TokenSplit, iterate_batches, select_events

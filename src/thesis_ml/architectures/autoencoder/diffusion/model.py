@@ -10,7 +10,7 @@ from torch import Tensor
 
 from thesis_ml.architectures.autoencoder.base import Autoencoder, Reconstruction
 from thesis_ml.architectures.autoencoder.decoders.diffusion import DiffusionDecoder
-from thesis_ml.architectures.autoencoder.diffusion.noise import derive_seed, draw_normal, draw_uniform
+from thesis_ml.architectures.autoencoder.diffusion.event_noise import derive_seed, draw_normal, draw_uniform
 from thesis_ml.architectures.autoencoder.diffusion.predictions import Denoised, weigh_errors
 from thesis_ml.architectures.autoencoder.diffusion.samplers import Sampler, iterate_samples
 from thesis_ml.architectures.autoencoder.diffusion.schedules import NoiseLevel, read_level

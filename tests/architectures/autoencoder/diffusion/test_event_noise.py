@@ -2,7 +2,7 @@
 
 import torch
 
-from thesis_ml.architectures.autoencoder.diffusion.noise import derive_seed, draw_normal, draw_uniform
+from thesis_ml.architectures.autoencoder.diffusion.event_noise import derive_seed, draw_normal, draw_uniform
 
 SEED = derive_seed(42, 1)
 
