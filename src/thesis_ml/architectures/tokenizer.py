@@ -181,7 +181,7 @@ class Tokenizer:
             raise Place(path).error(f"object types are {', '.join(stored.type_names)}; the tokenizer knows {known}")
         return take_physical(stored.splits[split])
 
-    def make_events(self, features: Any, lengths: Any, ids: Any, met: Any) -> PhysicalEvents:
+    def make_events(self, features: Any, lengths: Any, *, ids: Any, met: Any) -> PhysicalEvents:
         """Return events from arrays or lists, the tokens of all events back to back.
 
         Args:
@@ -193,7 +193,7 @@ class Tokenizer:
         Raises:
             DataError: Something has no numbers, or another shape than the rest.
         """
-        return build_physical(features, self.features, lengths, ids, met)
+        return build_physical(features, self.features, lengths=lengths, ids=ids, met=met)
 
     def encode(self, events: PhysicalEvents | StoredEvents, batch_size: int = BATCH_EVENTS) -> Tokens:
         """Return codes and latents of events in GeV and radian.
@@ -275,7 +275,7 @@ class Tokenizer:
             DataError: A sequence breaks the form.
         """
         vocabulary = self._need_vocabulary()
-        array = read_whole(sequences, "sequences", (None, None))
+        array = read_whole(sequences, "sequences", shape=(None, None))
         n_quantisers = len(vocabulary.codebook_sizes)
         is_stop = array == vocabulary.stop
         n_numbers = is_stop.argmax(axis=1) - 1 if array.shape[1] else np.full(len(array), -1)
@@ -336,7 +336,7 @@ class Tokenizer:
         """Return an array of codes or latents as tokens."""
         if lengths is None:
             raise DataError("lengths: is missing; codes and latents need the tokens of each event")
-        counts = read_whole(lengths, "lengths", (None,))
+        counts = read_whole(lengths, "lengths", shape=(None,))
         if (counts < 0).any():
             raise DataError(f"lengths: event {int((counts < 0).argmax())} has fewer than 0 tokens; expected 0 or more")
         n_tokens = int(counts.sum())
@@ -344,7 +344,7 @@ class Tokenizer:
             codes = self._read_codes(tokens)
             latents = self._embed(codes)
         else:
-            codes, latents = None, read_numbers(tokens, "latents", (None, self.latent_dim))
+            codes, latents = None, read_numbers(tokens, "latents", shape=(None, self.latent_dim))
         if len(latents) != n_tokens:
             raise DataError(f"lengths: sum to {n_tokens}; there are {len(latents)} tokens")
         return Tokens(latents, codes, counts, self.fingerprint)
@@ -354,7 +354,7 @@ class Tokenizer:
         array = np.asarray(codes)
         if array.ndim == 1 and len(sizes) == 1:
             array = array[:, None]
-        array = read_whole(array, "codes", (None, len(sizes)))
+        array = read_whole(array, "codes", shape=(None, len(sizes)))
         is_unknown = ((array < 0) | (array >= sizes)).any(axis=1)
         if is_unknown.any():
             first = int(is_unknown.argmax())
