@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from _timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
-from thesis_ml.metrics.bootstrap import resample_rocs
+from thesis_ml.metrics.bootstrap import resample_readings
 from thesis_ml.metrics.roc import sort_scores
 
 REQUIRED = 15.0
@@ -32,7 +32,8 @@ def resample_with_sklearn(scores: np.ndarray, labels: np.ndarray, n_resamples: i
 def resample_with_ours(scores: np.ndarray, labels: np.ndarray, n_resamples: int) -> np.ndarray:
     """Return the same areas, the sorting included."""
     ranked = sort_scores(scores, labels)
-    return resample_rocs([ranked], lambda roc: roc.area, np.random.default_rng(0), n_resamples)[:, 0]
+    generator = np.random.default_rng(0)
+    return resample_readings([ranked], lambda roc: (roc.area,), generator=generator, n_resamples=n_resamples)[:, 0, 0]
 
 
 def main() -> int:

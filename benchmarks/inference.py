@@ -19,7 +19,7 @@ from _timing import Row, Timing, judge, parse_quick, print_header, print_row, ru
 from _workload import configure, load_data
 from thesis_ml.architectures.build import build_model
 from thesis_ml.architectures.restore import RestoredModel
-from thesis_ml.data.events import StoredEvents, iterate_blocks
+from thesis_ml.data.events import StoredEvents, take_first
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import TokenData, encode_events, load_events
 from thesis_ml.reports.inference.closure import ClosureTally
@@ -178,10 +178,10 @@ def main() -> int:
     data, stored = load_data(configs[0]), load_events(configs[0].data)
     events, background = stored.splits["test"], stored.splits["train"]
     if is_quick:
-        events = next(iterate_blocks(events, 300))
-        background = next(iterate_blocks(background, 1000))
+        events = take_first(events, 300)
+        background = take_first(background, 1000)
     models = make_models(data, configs)
-    background = next(iterate_blocks(background, MOST_BACKGROUND))
+    background = take_first(background, MOST_BACKGROUND)
     start = time.perf_counter()
     plan = build_plan(models, background, stored.type_names)
     print(f"fits of {len(models)} models to {background.n_events} events: {time.perf_counter() - start:.1f} s")

@@ -40,7 +40,8 @@ from thesis_ml.metrics.event_quantities import compute_ht
 from thesis_ml.metrics.wasserstein import measure_closure
 from thesis_ml.training_loops import autoencoder, diffusion_autoencoder, gan_autoencoder
 from thesis_ml.training_loops.autoencoder import AutoencoderTask, parse_autoencoder
-from thesis_ml.training_loops.diffusion_autoencoder import DiffusionTask, parse_diffusion
+from thesis_ml.training_loops.diffusion_autoencoder import DiffusionTask
+from thesis_ml.training_loops.diffusion_experiment import parse_diffusion
 from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.training_loops.gan_autoencoder import GanTask
 from thesis_ml.training_loops.gan_experiment import parse_gan

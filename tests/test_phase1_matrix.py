@@ -18,9 +18,10 @@ from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.training_loops.autoencoder import AutoencoderTask
 from thesis_ml.training_loops.diffusion_autoencoder import DiffusionTask
+from thesis_ml.training_loops.diffusion_experiment import DiffusionTrainerConfig
 from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.training_loops.optimisation import Optimisation
-from thesis_ml.training_loops.trainer import DiffusionTrainerConfig, TrainerConfig
+from thesis_ml.training_loops.trainer import TrainerConfig
 
 pytestmark = pytest.mark.slow
 

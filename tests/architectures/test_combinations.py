@@ -3,7 +3,7 @@
 import pytest
 
 from thesis_ml.errors import ConfigError
-from thesis_ml.training_loops.diffusion_autoencoder import parse_diffusion
+from thesis_ml.training_loops.diffusion_experiment import parse_diffusion
 from thesis_ml.training_loops.experiment import parse_experiment
 
 SETS = ("chamfer", "sinkhorn")

@@ -159,7 +159,7 @@ def test_no_events_and_empty_events_survive(make_tokenizer) -> None:
     tokenizer = make_tokenizer("vq")
 
     for lengths in ([], [0, 0]):
-        empty = tokenizer.make_events(np.zeros((0, 4)), lengths, [], np.full((len(lengths), 2), 1.0))
+        empty = tokenizer.make_events(np.zeros((0, 4)), lengths, ids=[], met=np.full((len(lengths), 2), 1.0))
         tokens = tokenizer.encode(empty)
         decoded = tokenizer.decode(tokens)
         assert tokens.codes.shape == (0, 1)
@@ -179,8 +179,10 @@ def test_arrays_lists_and_names_make_the_same_events(make_tokenizer, events) -> 
     tokenizer = make_tokenizer("vq")
     table = np.stack([events.features[name] for name in tokenizer.features], axis=1)
 
-    by_column = tokenizer.make_events(table.tolist(), events.lengths.tolist(), events.ids.astype(float), events.met)
-    by_name = tokenizer.make_events(dict(events.features), events.lengths, events.ids, events.met)
+    by_column = tokenizer.make_events(
+        table.tolist(), events.lengths.tolist(), ids=events.ids.astype(float), met=events.met
+    )
+    by_name = tokenizer.make_events(dict(events.features), events.lengths, ids=events.ids, met=events.met)
 
     assert_same(by_column, events)
     np.testing.assert_array_equal(tokenizer.encode(by_name).codes, tokenizer.encode(events).codes)
@@ -315,6 +317,15 @@ def test_run_folder_and_checkpoint_give_the_same_tokenizer(finished_run, tmp_pat
         thesis_ml.load_tokenizer(tmp_path)
     with pytest.raises(DataError, match="no such checkpoint"):
         thesis_ml.load_tokenizer(tmp_path / "nothing.pt")
+
+
+def test_a_link_out_of_the_folder_is_no_tokenizer(finished_run, tmp_path: Path) -> None:
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    (folder / "best_val.pt").symlink_to(finished_run.path / "best_val.pt")
+
+    with pytest.raises(DataError, match="holds neither"):
+        thesis_ml.load_tokenizer(folder)
 
 
 @pytest.mark.parametrize("encoding", ["mev", "ln_mev"])

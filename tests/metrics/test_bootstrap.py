@@ -1,17 +1,25 @@
 """Resampling whole events: errors, pairs that stay together, thresholds that move."""
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
 from thesis_ml.metrics.auroc import measure_auroc
-from thesis_ml.metrics.bootstrap import draw_counts, estimate, resample_readings, resample_rocs
-from thesis_ml.metrics.roc import Roc, sort_scores
+from thesis_ml.metrics.bootstrap import draw_counts, estimate, resample_readings
+from thesis_ml.metrics.roc import Roc, SortedScores, sort_scores
 
 
 def read_area(roc: Roc) -> float:
     return roc.area
+
+
+def resample(scores: Sequence[SortedScores], read: Callable[[Roc], float], seed: int, n: int = 200) -> np.ndarray:
+    """Return one number of each score in each sample."""
+    return resample_readings(scores, lambda roc: (read(roc),), generator=np.random.default_rng(seed), n_resamples=n)[
+        :, :, 0
+    ]
 
 
 def test_draw_counts_draws_as_many_events() -> None:
@@ -26,7 +34,7 @@ def test_error_of_an_auroc_is_that_of_delong() -> None:
     labels = generator.integers(0, 2, 3000)
     scores = generator.normal(labels * 0.5, 1.0)
 
-    areas = resample_rocs([sort_scores(scores, labels)], read_area, generator, 400)[:, 0]
+    areas = resample([sort_scores(scores, labels)], read_area, 11, 400)[:, 0]
 
     assert areas.std(ddof=1) == pytest.approx(measure_auroc(scores, labels).error, rel=0.12)
 
@@ -38,8 +46,8 @@ def test_pairs_stay_together() -> None:
     changed = clean + 0.3
     scores, labels = np.concatenate((clean, changed)), np.repeat([0, 1], 1000)
 
-    paired = resample_rocs([sort_scores(scores, labels, events=np.tile(np.arange(1000), 2))], read_area, generator)
-    apart = resample_rocs([sort_scores(scores, labels)], read_area, generator)
+    paired = resample([sort_scores(scores, labels, events=np.tile(np.arange(1000), 2))], read_area, 12)
+    apart = resample([sort_scores(scores, labels)], read_area, 12)
 
     assert paired.std() < 0.3 * apart.std()
 
@@ -50,7 +58,7 @@ def test_two_scores_see_the_same_samples() -> None:
     scores = generator.normal(labels * 0.5, 1.0)
     ranked, same_order = sort_scores(scores, labels), sort_scores(np.exp(scores), labels)
 
-    areas = resample_rocs([ranked, same_order], read_area, generator, 20)
+    areas = resample([ranked, same_order], read_area, 13, 20)
 
     assert areas.std() > 0
     np.testing.assert_array_equal(areas[:, 0], areas[:, 1])
@@ -69,7 +77,8 @@ def test_error_at_a_working_point_contains_that_of_the_threshold() -> None:
     truth = np.std([read_efficiency(sort_scores(sample, labels).build_roc()) for sample in samples])
 
     errors = [
-        resample_rocs([sort_scores(sample, labels)], read_efficiency, generator, 60).std() for sample in samples[:30]
+        resample([sort_scores(sample, labels)], read_efficiency, seed, 60).std()
+        for seed, sample in enumerate(samples[:30])
     ]
 
     assert np.mean(errors) == pytest.approx(truth, rel=0.2)
@@ -87,9 +96,14 @@ def test_several_numbers_are_read_from_the_same_samples() -> None:
     labels = np.arange(200) % 2
     ranked = [sort_scores(np.random.default_rng(seed).normal(labels, 1.0), labels) for seed in (5, 6)]
 
-    both = resample_readings(ranked, lambda roc: (roc.area, read_efficiency(roc)), np.random.default_rng(7), 10)
+    both = resample_readings(
+        ranked,
+        lambda roc: (roc.area, read_efficiency(roc)),
+        generator=np.random.default_rng(7),
+        n_resamples=10,
+    )
 
     assert both.shape == (10, 2, 2)
     for place, read in enumerate((read_area, read_efficiency)):
-        alone = resample_rocs(ranked, read, np.random.default_rng(7), 10)
+        alone = resample(ranked, read, 7, 10)
         np.testing.assert_array_equal(both[:, :, place], alone)

@@ -16,7 +16,8 @@ from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.facts.readers import load_history, read_arrays, read_scalars
 from thesis_ml.training_loops import sampling
 from thesis_ml.training_loops.autoencoder import train as train_plain
-from thesis_ml.training_loops.diffusion_autoencoder import DiffusionTask, parse_diffusion, train
+from thesis_ml.training_loops.diffusion_autoencoder import DiffusionTask, train
+from thesis_ml.training_loops.diffusion_experiment import parse_diffusion
 from thesis_ml.training_loops.sampling import SampleMeter, take_first
 from thesis_ml.training_loops.tally import EpochTally
 

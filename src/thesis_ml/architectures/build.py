@@ -15,6 +15,9 @@ from thesis_ml.architectures.autoencoder.losses import LOSSES
 from thesis_ml.config import parse_choice
 from thesis_ml.data.batch import DataDims
 
+DENOISER = "diffusion"
+"""The decoder whose model draws samples."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -47,7 +50,7 @@ def build_model(config: ModelConfig, dims: DataDims) -> Autoencoder:
     encoder = ENCODERS[config.encoder.name](config.encoder, dims, latent_dim)
     bottleneck = BOTTLENECKS[config.latent_space.name](config.latent_space)
     decoder = DECODERS[config.decoder.name](config.decoder, dims, latent_dim)
-    kind = DiffusionAutoencoder if config.decoder.name == "diffusion" else Autoencoder
+    kind = DiffusionAutoencoder if config.decoder.name == DENOISER else Autoencoder
     return kind(encoder, bottleneck, decoder)
 
 

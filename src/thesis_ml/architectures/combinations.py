@@ -1,12 +1,10 @@
 """Combinations of components, and of components and data, that make no sense: refused before anything is read."""
 
 from thesis_ml.architectures.autoencoder.losses import LOSSES
-from thesis_ml.architectures.build import ModelConfig
+from thesis_ml.architectures.build import DENOISER, ModelConfig
 from thesis_ml.config import hint_nearest, require
 from thesis_ml.data.config import DataConfig
 from thesis_ml.errors import ConfigError
-
-DENOISER = "diffusion"
 
 
 def refuse_combinations(model: ModelConfig, data: DataConfig) -> None:

@@ -1,6 +1,5 @@
 """A trained model as a tokenizer: physical events to codes or latents, and back."""
 
-import hashlib
 import itertools
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,12 +15,11 @@ from torch import Tensor
 from thesis_ml.architectures.autoencoder.base import Decoded
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.batch import TokenBatch
-from thesis_ml.data.events import StoredEvents
+from thesis_ml.data.events import StoredEvents, cut_events
 from thesis_ml.data.physical import (
     UNITS,
     PhysicalEvents,
     build_physical,
-    cut_events,
     encode_physical,
     read_numbers,
     read_whole,
@@ -31,7 +29,7 @@ from thesis_ml.data.place import Place
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import load_events
 from thesis_ml.errors import DataError
-from thesis_ml.utils.paths import BEST_CHECKPOINT, MODEL_FILE
+from thesis_ml.utils.paths import BEST_FILES, find_best, hash_file
 
 BATCH_EVENTS = 1024
 
@@ -183,7 +181,7 @@ class Tokenizer:
             raise Place(path).error(f"object types are {', '.join(stored.type_names)}; the tokenizer knows {known}")
         return take_physical(stored.splits[split])
 
-    def make_events(self, features: Any, lengths: Any, ids: Any, met: Any) -> PhysicalEvents:
+    def make_events(self, features: Any, lengths: Any, *, ids: Any, met: Any) -> PhysicalEvents:
         """Return events from arrays or lists, the tokens of all events back to back.
 
         Args:
@@ -195,7 +193,7 @@ class Tokenizer:
         Raises:
             DataError: Something has no numbers, or another shape than the rest.
         """
-        return build_physical(features, self.features, lengths, ids, met)
+        return build_physical(features, self.features, lengths=lengths, ids=ids, met=met)
 
     def encode(self, events: PhysicalEvents | StoredEvents, batch_size: int = BATCH_EVENTS) -> Tokens:
         """Return codes and latents of events in GeV and radian.
@@ -277,7 +275,7 @@ class Tokenizer:
             DataError: A sequence breaks the form.
         """
         vocabulary = self._need_vocabulary()
-        array = read_whole(sequences, "sequences", (None, None))
+        array = read_whole(sequences, "sequences", shape=(None, None))
         n_quantisers = len(vocabulary.codebook_sizes)
         is_stop = array == vocabulary.stop
         n_numbers = is_stop.argmax(axis=1) - 1 if array.shape[1] else np.full(len(array), -1)
@@ -338,7 +336,7 @@ class Tokenizer:
         """Return an array of codes or latents as tokens."""
         if lengths is None:
             raise DataError("lengths: is missing; codes and latents need the tokens of each event")
-        counts = read_whole(lengths, "lengths", (None,))
+        counts = read_whole(lengths, "lengths", shape=(None,))
         if (counts < 0).any():
             raise DataError(f"lengths: event {int((counts < 0).argmax())} has fewer than 0 tokens; expected 0 or more")
         n_tokens = int(counts.sum())
@@ -346,7 +344,7 @@ class Tokenizer:
             codes = self._read_codes(tokens)
             latents = self._embed(codes)
         else:
-            codes, latents = None, read_numbers(tokens, "latents", (None, self.latent_dim))
+            codes, latents = None, read_numbers(tokens, "latents", shape=(None, self.latent_dim))
         if len(latents) != n_tokens:
             raise DataError(f"lengths: sum to {n_tokens}; there are {len(latents)} tokens")
         return Tokens(latents, codes, counts, self.fingerprint)
@@ -356,7 +354,7 @@ class Tokenizer:
         array = np.asarray(codes)
         if array.ndim == 1 and len(sizes) == 1:
             array = array[:, None]
-        array = read_whole(array, "codes", (None, len(sizes)))
+        array = read_whole(array, "codes", shape=(None, len(sizes)))
         is_unknown = ((array < 0) | (array >= sizes)).any(axis=1)
         if is_unknown.any():
             first = int(is_unknown.argmax())
@@ -384,11 +382,11 @@ def load_tokenizer(path: str | Path, device: torch.device | str = "cpu") -> Toke
         DataError: There is no checkpoint, or it does not describe a model.
         FactsError: The disk does not give it.
     """
-    file = find_checkpoint(Path(path).expanduser())
-    return Tokenizer(restore_model(file), hash_checkpoint(file), device)
+    file = _find_checkpoint(Path(path).expanduser())
+    return Tokenizer(restore_model(file), hash_file(file), device)
 
 
-def find_checkpoint(path: Path) -> Path:
+def _find_checkpoint(path: Path) -> Path:
     """Return the checkpoint with the best weights of a run folder, or `path` itself where it is a file.
 
     Raises:
@@ -396,13 +394,7 @@ def find_checkpoint(path: Path) -> Path:
     """
     if not path.is_dir():
         return path
-    found = next((path / name for name in (BEST_CHECKPOINT, MODEL_FILE) if (path / name).is_file()), None)
+    found = find_best(path)
     if found is None:
-        raise DataError(f"{path}: holds neither {BEST_CHECKPOINT} nor {MODEL_FILE}; give the folder of a trained run")
+        raise DataError(f"{path}: holds neither {' nor '.join(BEST_FILES)}; give the folder of a trained run")
     return found
-
-
-def hash_checkpoint(path: Path) -> str:
-    """Return the SHA-256 of a checkpoint, as manifests of reports have it."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,5 +1,6 @@
 """What a batch of events is: the real tokens of all its events back to back, without padding."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -133,6 +134,15 @@ def sum_over_events(values: Float[Tensor, "P C"], lengths: Int[Tensor, " B"]) ->
     """Sum the rows of the tokens of every event; 0 for an event without tokens."""
     events = torch.repeat_interleave(torch.arange(lengths.shape[0], device=lengths.device), lengths)
     return values.new_zeros(lengths.shape[0], values.shape[1]).index_add_(0, events, values)
+
+
+def find_largest(values: Float[Tensor, "P C"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B C"]:
+    """Return the largest value of each column over the tokens of every event; 0 for an event without tokens."""
+    events = torch.repeat_interleave(torch.arange(lengths.shape[0], device=lengths.device), lengths)
+    places = events[:, None].expand(-1, values.shape[1])
+    lowest = values.new_full((lengths.shape[0], values.shape[1]), -math.inf)
+    largest = lowest.scatter_reduce(0, places, values, reduce="amax")
+    return torch.where(lengths[:, None] > 0, largest, torch.zeros_like(largest))
 
 
 def wrap_differences(differences: Float[Tensor, "P F"], dims: DataDims) -> Float[Tensor, "P F"]:

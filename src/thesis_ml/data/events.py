@@ -54,12 +54,23 @@ def keep_events(events: StoredEvents, is_kept: Bool[NDArray[Any], " N"]) -> Stor
 
 def iterate_blocks(events: StoredEvents, n_events: int) -> Iterator[StoredEvents]:
     """Yield consecutive events, at most `n_events` at a time; each is a view of the arrays."""
-    ends = np.concatenate(([0], np.cumsum(events.lengths)))
-    for start in range(0, events.n_events, n_events):
-        stop = min(start + n_events, events.n_events)
-        parts = {"token": slice(ends[start], ends[stop]), "event": slice(start, stop)}
-        kinds = {field.name: "token" if field.name in _PER_TOKEN else "event" for field in fields(events)}
-        yield StoredEvents(**{name: getattr(events, name)[parts[kind]] for name, kind in kinds.items()})
+    for part, tokens in cut_events(events.lengths, n_events):
+        yield _slice_events(events, part, tokens)
+
+
+def take_first(events: StoredEvents, n_events: int | None) -> StoredEvents:
+    """Return the first `n_events` events, or all where there are no more or it is None; a view of the arrays."""
+    if n_events is None:
+        return events
+    return _slice_events(events, slice(n_events), slice(int(events.lengths[:n_events].sum())))
+
+
+def cut_events(lengths: Int[NDArray[Any], " N"], n_events: int) -> Iterator[tuple[slice, slice]]:
+    """Yield the events and the tokens of consecutive batches of at most `n_events`."""
+    ends = np.concatenate(([0], np.cumsum(lengths)))
+    for start in range(0, len(lengths), n_events):
+        stop = min(start + n_events, len(lengths))
+        yield slice(start, stop), slice(int(ends[start]), int(ends[stop]))
 
 
 def sort_tokens_by_pt(events: StoredEvents) -> StoredEvents:
@@ -78,3 +89,8 @@ def keep_first_tokens(events: StoredEvents, n_tokens: int) -> StoredEvents:
         ids=events.ids[is_kept],
         lengths=np.minimum(events.lengths, n_tokens),
     )
+
+
+def _slice_events(events: StoredEvents, part: slice, tokens: slice) -> StoredEvents:
+    slices = {field.name: tokens if field.name in _PER_TOKEN else part for field in fields(events)}
+    return StoredEvents(**{name: getattr(events, name)[chosen] for name, chosen in slices.items()})

@@ -1,6 +1,6 @@
 """Events as a user has them, in GeV and radian, and what is checked before a model sees them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +54,7 @@ class PhysicalEvents:
         return int(self.lengths.sum())
 
 
-def build_physical(features: Any, names: Sequence[str], lengths: Any, ids: Any, met: Any) -> PhysicalEvents:
+def build_physical(features: Any, names: Sequence[str], *, lengths: Any, ids: Any, met: Any) -> PhysicalEvents:
     """Return events from arrays or lists of a user.
 
     Args:
@@ -67,22 +67,24 @@ def build_physical(features: Any, names: Sequence[str], lengths: Any, ids: Any, 
     Raises:
         DataError: Something has no numbers or another shape than the rest.
     """
-    counts = read_whole(lengths, "lengths", (None,))
+    counts = read_whole(lengths, "lengths", shape=(None,))
     _refuse(counts < 0, "lengths: event", "has fewer than 0 tokens; expected 0 or more")
     n_events, n_tokens = len(counts), int(counts.sum())
     if isinstance(features, Mapping):
         unknown = [name for name in features if name not in UNITS or "met" in str(name)]
         if unknown:
             raise DataError(f"features: unknown feature {unknown[0]!r}; expected some of E, pt, eta, phi, mass")
-        columns = {name: read_numbers(values, f"features[{name!r}]", (n_tokens,)) for name, values in features.items()}
+        columns = {
+            name: read_numbers(values, f"features[{name!r}]", shape=(n_tokens,)) for name, values in features.items()
+        }
     else:
-        table = read_numbers(features, "features", (n_tokens, len(names)))
+        table = read_numbers(features, "features", shape=(n_tokens, len(names)))
         columns = dict(zip(names, table.T, strict=True))
     return PhysicalEvents(
         features=columns,
         lengths=counts,
-        ids=read_whole(ids, "ids", (n_tokens,)),
-        met=read_numbers(met, "met", (n_events, 2)),
+        ids=read_whole(ids, "ids", shape=(n_tokens,)),
+        met=read_numbers(met, "met", shape=(n_events, 2)),
     )
 
 
@@ -102,7 +104,7 @@ def encode_physical(events: PhysicalEvents, normalizer: Normalizer, n_types: int
     missing = [name for name in ("ids", "met") if getattr(events, name) is None]
     if missing:
         raise DataError(f"{missing[0]}: is missing; this model sees {', '.join(wanted)}, ids and met")
-    events = build_physical(events.features, wanted, events.lengths, events.ids, events.met)
+    events = build_physical(events.features, wanted, lengths=events.lengths, ids=events.ids, met=events.met)
     assert events.ids is not None and events.met is not None, "read above"
     _check_values(events, n_types)
     columns = _complete(events.features, wanted)
@@ -120,15 +122,7 @@ def encode_physical(events: PhysicalEvents, normalizer: Normalizer, n_types: int
     )
 
 
-def cut_events(lengths: Int[NDArray[Any], " N"], n_events: int) -> Iterator[tuple[slice, slice]]:
-    """Yield the events and the tokens of consecutive batches of at most `n_events`."""
-    ends = np.concatenate(([0], np.cumsum(lengths)))
-    for start in range(0, len(lengths), n_events):
-        stop = min(start + n_events, len(lengths))
-        yield slice(start, stop), slice(int(ends[start]), int(ends[stop]))
-
-
-def read_numbers(values: Any, where: str, shape: tuple[int | None, ...]) -> NDArray[Any]:
+def read_numbers(values: Any, where: str, *, shape: tuple[int | None, ...]) -> NDArray[Any]:
     """Return `values` as an array of finite numbers of that shape; None in it is any length.
 
     Raises:
@@ -151,13 +145,13 @@ def read_numbers(values: Any, where: str, shape: tuple[int | None, ...]) -> NDAr
     return array
 
 
-def read_whole(values: Any, where: str, shape: tuple[int | None, ...]) -> Int[NDArray[Any], "..."]:
+def read_whole(values: Any, where: str, *, shape: tuple[int | None, ...]) -> Int[NDArray[Any], "..."]:
     """Return `values` as whole numbers of that shape.
 
     Raises:
         DataError: They are not.
     """
-    array = read_numbers(values, where, shape)
+    array = read_numbers(values, where, shape=shape)
     with np.errstate(invalid="ignore"):
         whole = array.astype(np.int64)
     is_bad = (whole != array).any(axis=tuple(range(1, array.ndim)))

@@ -1,6 +1,5 @@
 """Load a data set: read, choose, standardise, and describe what was taken."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from thesis_ml.data.place import Place
 from thesis_ml.data.sheet import build_sheet, describe_sheet
 from thesis_ml.data.splits import TokenSplit
 from thesis_ml.data.synthetic import WHERE, build_stored_file, hash_generator
+from thesis_ml.utils.paths import hash_file
 
 SAMPLE_PATH = Path(__file__).with_name("ttbar_tth_small.h5")
 ORIGINS = {SAMPLE_PATH: "the sample that comes with thesis-ml", WHERE: "events made by the generator"}
@@ -109,15 +109,14 @@ def fingerprint_data(config: DataConfig) -> str:
         return hash_generator(config.synthetic)
     path = _find_file(config)
     try:
-        return hash_file(path)
+        return fingerprint_file(path)
     except OSError as error:
         raise Place(path).error(f"cannot be read ({error.strerror}); set data.path to where the data is now") from None
 
 
-def hash_file(path: Path) -> str:
+def fingerprint_file(path: Path) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return hash_file(path)[:16]
 
 
 def _find_file(config: DataConfig) -> Path:

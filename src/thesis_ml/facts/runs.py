@@ -17,7 +17,16 @@ from thesis_ml.facts.history import HistoryTable, as_float
 from thesis_ml.facts.lines import RunState, StateWatch, as_int, as_mapping, has_arrays, iterate_events, read_arrays
 from thesis_ml.facts.schema import ARRAYS_FILE, EVENTS_FILE, LOSS, MOMENTS, SCALARS_FILE, History
 from thesis_ml.facts.schema1 import BETA_KEY, OldEpochs, read_old_config, restore_metrics
-from thesis_ml.utils.paths import BEST_CHECKPOINT, FACTS_FOLDER, HYDRA_FOLDER, MODEL_FILE, SWEEP_FILE, is_run_folder
+from thesis_ml.utils.paths import (
+    BEST_FILES,
+    FACTS_FOLDER,
+    HYDRA_FOLDER,
+    SWEEP_FILE,
+    find_best,
+    hash_file,
+    is_run_folder,
+    stays_inside,
+)
 
 SCHEMAS = (1, 2)
 GROUPS = {
@@ -324,7 +333,7 @@ class RunReader:
 
     def _find_arrays(self) -> Mapping[str, np.ndarray]:
         facts = self._folder / FACTS_FOLDER
-        if not _stays_inside(facts / ARRAYS_FILE, self._folder):
+        if not stays_inside(facts / ARRAYS_FILE, self._folder):
             self._remarks.append(f"{FACTS_FOLDER}/{ARRAYS_FILE} is a link out of the folder and was not read")
             return {}
         try:
@@ -334,19 +343,17 @@ class RunReader:
             return {}
 
     def _hash_checkpoint(self) -> str | None:
-        for name in (BEST_CHECKPOINT, MODEL_FILE):
-            path = self._folder / name
-            if not path.is_file():
-                continue
-            if not _stays_inside(path, self._folder):
+        for name in BEST_FILES:
+            if (self._folder / name).is_file() and not stays_inside(self._folder / name, self._folder):
                 self._remarks.append(f"{name} is a link out of the folder and was not read")
-                continue
-            try:
-                with path.open("rb") as stream:
-                    return hashlib.file_digest(stream, "sha256").hexdigest()
-            except OSError as error:
-                self._remarks.append(f"{name} cannot be read ({error.strerror})")
-        return None
+        path = find_best(self._folder)
+        if path is None:
+            return None
+        try:
+            return hash_file(path)
+        except OSError as error:
+            self._remarks.append(f"{path.name} cannot be read ({error.strerror})")
+            return None
 
 
 def flatten_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -432,7 +439,3 @@ def _ends_with_line(path: Path) -> bool:
     with path.open("rb") as stream:
         stream.seek(-1, os.SEEK_END)
         return stream.read(1) == b"\n"
-
-
-def _stays_inside(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())

@@ -31,9 +31,11 @@ DATA_WAIT = "data_wait_s"
 TYPE_CONFUSION, TYPE_NAMES = "type_confusion", "type_names"
 """Arrays: `<split>_type_confusion` counts objects by true (row) and predicted type (column), which are named."""
 
-SAMPLE_ERROR, MEAN_ERROR = "rec_mse_sample", "rec_mse_mean8"
+N_MEAN = 8
+"""Samples of an event whose mean is compared with the truth; the name of that error says how many."""
+SAMPLE_ERROR, MEAN_ERROR = "rec_mse_sample", f"rec_mse_mean{N_MEAN}"
 COVERAGE_PREFIX = "coverage68_"
-"""Numbers of a loop that draws samples: errors of one and of the mean of 8, and what their 68% intervals cover."""
+"""Numbers of a loop that draws samples: errors of one and of the mean of N_MEAN, and what 68% intervals cover."""
 
 DENOISING, RANKS_PREFIX = "denoising", "ranks_"
 STRIP, STRIP_TRUE, STRIP_REC = "strip", "strip_true", "strip_rec"

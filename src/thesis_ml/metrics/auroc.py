@@ -72,6 +72,9 @@ def measure_paired_auroc(background: ArrayLike, signal: ArrayLike) -> Auroc:
     Args:
         background: One number per event.
         signal: That of its changed copy, in the same order.
+
+    Raises:
+        ValueError: They are not as many.
     """
     before, after = (np.asarray(values, dtype=np.float64).reshape(-1) for values in (background, signal))
     if len(before) != len(after):

@@ -27,33 +27,24 @@ def draw_counts(n_events: int, n_resamples: int, generator: np.random.Generator)
         yield np.bincount(generator.integers(0, n_events, n_events), minlength=n_events)
 
 
-def resample_rocs(
+def resample_readings(
     scores: Sequence[SortedScores],
-    read: Callable[[Roc], float],
+    read: Callable[[Roc], Sequence[float] | Float[NDArray[Any], " K"]],
+    *,
     generator: np.random.Generator,
     n_resamples: int = N_RESAMPLES,
-) -> Float[NDArray[Any], "R M"]:
-    """Return what `read` finds in the ROC of each of M scores, in R samples of events that all scores share.
+) -> Float[NDArray[Any], "R M K"]:
+    """Return the K numbers that `read` finds in the ROC of each of M scores, in R samples of events that all share.
 
-    A difference of two columns is therefore one of the same events. A cut is made anew in every sample, so that the
+    A difference of two scores is therefore one of the same events. A cut is made anew in every sample, so that the
     spread of what survives it contains the error of the threshold.
 
     Args:
         scores: Sorted scores whose events are numbered alike, from 0.
-        read: Takes one number from a ROC, such as its area.
+        read: Takes K numbers from a ROC, such as its area.
         generator: Draws the samples.
         n_resamples: R.
     """
-    return resample_readings(scores, lambda roc: (read(roc),), generator, n_resamples)[:, :, 0]
-
-
-def resample_readings(
-    scores: Sequence[SortedScores],
-    read: Callable[[Roc], Sequence[float] | Float[NDArray[Any], " K"]],
-    generator: np.random.Generator,
-    n_resamples: int = N_RESAMPLES,
-) -> Float[NDArray[Any], "R M K"]:
-    """Return what `resample_rocs` does for K numbers that `read` finds in the same ROC."""
     n_events = 1 + max((int(part.events.max()) for part in scores if len(part.events)), default=-1)
     rows = [
         [read(part.build_roc(counts)) for part in scores] for counts in draw_counts(n_events, n_resamples, generator)

@@ -21,6 +21,9 @@ def correlate_ranks(first: ArrayLike, second: ArrayLike) -> float:
 
     Returns:
         NaN with fewer than two events, where a number is the same for all events, or is not a number.
+
+    Raises:
+        ValueError: The numbers are not as many.
     """
     one: NDArray[np.float64] = np.asarray(first, dtype=np.float64).reshape(-1)
     other: NDArray[np.float64] = np.asarray(second, dtype=np.float64).reshape(-1)

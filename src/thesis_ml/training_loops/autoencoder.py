@@ -105,13 +105,26 @@ def parse_autoencoder(cfg: DictConfig) -> ExperimentConfig:
         ConfigError: A key or value is wrong, or the monitored number does not exist.
     """
     config = parse_experiment(cfg)
-    unmeasured = list_unmeasured(config)
-    names = [name for name in list_metric_names(AutoencoderTask, config.data.features) if name not in unmeasured]
-    check_monitor(config.trainer.monitor, f"{config.trainer_key}.monitor", names)
+    check_monitored(config)
     return config
 
 
-def list_unmeasured(config: ExperimentConfig) -> set[str]:
+def check_monitored(config: ExperimentConfig, *more: str) -> None:
+    """Refuse a monitor that no autoencoder of these components records.
+
+    Args:
+        config: Of a loop that reconstructs tokens.
+        more: Numbers that this loop records beside those of `ae`.
+
+    Raises:
+        ConfigError: There is no such number.
+    """
+    unmeasured = _list_unmeasured(config)
+    names = [name for name in list_metric_names(AutoencoderTask, config.data.features) if name not in unmeasured]
+    check_monitor(config.trainer.monitor, f"{config.trainer_key}.monitor", [*names, *more])
+
+
+def _list_unmeasured(config: ExperimentConfig) -> set[str]:
     """Return the numbers that this loop may record, but not with these components."""
     decoder, latent_space = config.phase1.decoder, config.phase1.latent_space
     unmeasured = set() if decoder.predicts_types else {"rec_types", "type_accuracy"}

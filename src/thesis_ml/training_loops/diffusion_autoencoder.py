@@ -9,24 +9,22 @@ from torch import nn
 from torch.optim import Optimizer
 
 from thesis_ml.architectures.autoencoder.base import Reconstruction
+from thesis_ml.architectures.autoencoder.diffusion.event_noise import derive_seed
 from thesis_ml.architectures.autoencoder.diffusion.model import DiffusionAutoencoder
-from thesis_ml.architectures.autoencoder.diffusion.noise import derive_seed
 from thesis_ml.architectures.build import build_model
 from thesis_ml.data.batch import TokenBatch, mean_over_tokens
 from thesis_ml.data.splits import TokenSplit
 from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.facts.schema import COVERAGE_PREFIX, MEAN_ERROR, SAMPLE_ERROR
-from thesis_ml.training_loops.autoencoder import AutoencoderTask, list_unmeasured
+from thesis_ml.training_loops.autoencoder import AutoencoderTask
+from thesis_ml.training_loops.diffusion_experiment import TERM, DiffusionTrainerConfig, parse_diffusion
 from thesis_ml.training_loops.engine import run_training
-from thesis_ml.training_loops.experiment import DIFFUSION_LOOP, ExperimentConfig, parse_experiment
-from thesis_ml.training_loops.recording import check_monitor, list_metric_names
+from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.training_loops.sampling import SampleMeter, measure_fully, measure_subset
 from thesis_ml.training_loops.task import ApplyGradients, EpochSums, SplitMeasurement, StepResult
-from thesis_ml.training_loops.trainer import DiffusionTrainerConfig
 from thesis_ml.utils.devices import choose_device
 from thesis_ml.utils.seed import set_all_seeds
 
-TERM = "diffusion"
 TRAINING, EVALUATION, SAMPLES = range(3)
 """What random numbers are for: each has a stream of its own."""
 
@@ -84,21 +82,6 @@ class DiffusionTask:
         step = self.reconstruction.compare(output, batch, weights)
         term = mean_over_tokens(self.model.measure_denoising(output, batch, seed).losses, batch)
         return replace(step, loss=step.loss + weights[TERM] * term, terms={**step.terms, TERM: term})
-
-
-def parse_diffusion(cfg: DictConfig) -> ExperimentConfig:
-    """Return the typed configuration of this loop.
-
-    Raises:
-        ConfigError: A key or value is wrong, or the monitored number does not exist.
-    """
-    config = parse_experiment(cfg, loop=DIFFUSION_LOOP, trainer_kind=DiffusionTrainerConfig)
-    unmeasured = list_unmeasured(config)
-    known = (*list_metric_names(AutoencoderTask, config.data.features), TERM)
-    check_monitor(
-        config.trainer.monitor, f"{config.trainer_key}.monitor", [name for name in known if name not in unmeasured]
-    )
-    return config
 
 
 def train(cfg: DictConfig) -> dict[str, Any]:

@@ -19,10 +19,8 @@ from thesis_ml.data.tokens import fingerprint_data
 from thesis_ml.errors import ConfigError
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.monitoring.trackers import refuse_missing_packages
-from thesis_ml.training_loops.loop_keys import LOOPS_OF_TRAINERS
+from thesis_ml.training_loops.loop_keys import AE_LOOP, DIFFUSION_LOOP, LOOPS_OF_TRAINERS
 from thesis_ml.training_loops.trainer import TrainerConfig
-
-DIFFUSION_LOOP = "diffusion_ae"
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class ExperimentConfig:
 
 
 def parse_experiment(
-    cfg: DictConfig, *, loop: str = "ae", trainer_kind: type[TrainerConfig] = TrainerConfig
+    cfg: DictConfig, *, loop: str = AE_LOOP, trainer_kind: type[TrainerConfig] = TrainerConfig
 ) -> ExperimentConfig:
     """Return the typed configuration of the loops on particle tokens.
 

@@ -113,7 +113,8 @@ class GanTask:
             metrics = metrics or self._measure(batch, real, fake)
             loss = mean_over_events(self.game.critic(real.scores, fake.scores), batch)
             if self.trainer.adversarial_loss == "wgan_gp":
-                slopes = penalise_slope(self.critic, batch, features, self.watch.make_generator())
+                generator = self.watch.make_generator()
+                slopes = penalise_slope(self.critic, batch, features=features, generator=generator)
                 penalty = mean_over_events(slopes, batch)
                 metrics.setdefault("gradient_penalty", penalty.detach())
                 loss = loss + self.trainer.gradient_penalty * penalty

@@ -7,12 +7,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from thesis_ml.architectures.autoencoder.critics import CRITICS
 from thesis_ml.config import parse_choice, require, require_at_least, to_plain
-from thesis_ml.training_loops.autoencoder import AutoencoderTask, list_unmeasured
+from thesis_ml.training_loops.autoencoder import check_monitored
 from thesis_ml.training_loops.experiment import ExperimentConfig, parse_experiment
-from thesis_ml.training_loops.recording import check_monitor, list_metric_names
+from thesis_ml.training_loops.loop_keys import GAN_LOOP
 from thesis_ml.training_loops.trainer import TrainerConfig
 
-LOOP = "gan_ae"
 JUDGED = ("critic_loss", "score_real", "score_fake", "critic_accuracy", "adversarial", "feature_matching")
 """Numbers of the critic that are recorded for every split; those of the step exist in the training alone."""
 
@@ -81,13 +80,11 @@ def parse_gan(cfg: DictConfig) -> GanConfig:
     Raises:
         ConfigError: A key or value is wrong, or the monitored number does not exist.
     """
-    base = parse_experiment(cfg, loop=LOOP, trainer_kind=AdversarialTrainerConfig)
+    base = parse_experiment(cfg, loop=GAN_LOOP, trainer_kind=AdversarialTrainerConfig)
     kinds = {name: kind.Config for name, kind in CRITICS.items()}
     chosen = OmegaConf.to_container(cfg.phase1, resolve=True)
     assert isinstance(chosen, dict)
     critic: Any = parse_choice(kinds, chosen.get("critic"), "phase1.critic")
     config = GanConfig(**{**vars(base), "critic": critic})
-    unmeasured = list_unmeasured(config)
-    names = [name for name in list_metric_names(AutoencoderTask, config.data.features) if name not in unmeasured]
-    check_monitor(config.trainer.monitor, f"{config.trainer_key}.monitor", [*names, *JUDGED])
+    check_monitored(config, *JUDGED)
     return config

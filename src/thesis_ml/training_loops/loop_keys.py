@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+AE_LOOP, GAN_LOOP, DIFFUSION_LOOP, TABLE_LOOP = "ae", "gan_ae", "diffusion_ae", "test_mlp"
+
 COMMAND_KEYS = ("env", "hydra", "loop", "name", "phase1.experiment", "resume")
 """What the command itself reads, whatever the loop."""
 
@@ -17,10 +19,10 @@ TOKEN_KEYS = (
 """What every loop on particle tokens reads."""
 
 LOOP_KEYS: Mapping[str, tuple[str, ...]] = {
-    "ae": TOKEN_KEYS,
-    "gan_ae": (*TOKEN_KEYS, "phase1.critic"),
-    "diffusion_ae": TOKEN_KEYS,
-    "test_mlp": ("general.model", "general.trainer", "logging", "task"),
+    AE_LOOP: TOKEN_KEYS,
+    GAN_LOOP: (*TOKEN_KEYS, "phase1.critic"),
+    DIFFUSION_LOOP: TOKEN_KEYS,
+    TABLE_LOOP: ("general.model", "general.trainer", "logging", "task"),
 }
 """A key stands for all that lies below it. A loop that is not here reads its raw configuration: any key is its own."""
 
@@ -31,7 +33,7 @@ TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """What each task of the loop `test_mlp` reads beside that."""
 
-LOOPS_OF_TRAINERS: Mapping[str, str] = {"adversarial": "gan_ae", "diffusion": "diffusion_ae"}
+LOOPS_OF_TRAINERS: Mapping[str, str] = {"adversarial": GAN_LOOP, "diffusion": DIFFUSION_LOOP}
 """The options of `phase1/trainer` whose keys one loop alone reads."""
 
 MOVED_KEYS: Mapping[str, str] = {
@@ -46,7 +48,7 @@ MOVED_KEYS: Mapping[str, str] = {
 
 def list_read_keys(loop: str, task: object) -> tuple[str, ...]:
     """Return what `loop` reads with the `task` that the configuration chooses."""
-    return (*LOOP_KEYS[loop], *(TABLE_KEYS.get(str(task), ()) if loop == "test_mlp" else ()))
+    return (*LOOP_KEYS[loop], *(TABLE_KEYS.get(str(task), ()) if loop == TABLE_LOOP else ()))
 
 
 def is_below(key: str, parents: tuple[str, ...]) -> bool:

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from thesis_ml.architectures.autoencoder.base import Reconstruction
+from thesis_ml.architectures.autoencoder.diffusion.event_noise import derive_seed
 from thesis_ml.architectures.autoencoder.diffusion.model import DiffusionAutoencoder
-from thesis_ml.architectures.autoencoder.diffusion.noise import derive_seed
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.data.splits import TokenSplit, iterate_batches, select_events
@@ -18,6 +18,7 @@ from thesis_ml.facts.schema import (
     COVERAGE_PREFIX,
     DENOISING,
     MEAN_ERROR,
+    N_MEAN,
     RANKS_PREFIX,
     SAMPLE_ERROR,
     STRIP,
@@ -27,8 +28,6 @@ from thesis_ml.facts.schema import (
 from thesis_ml.metrics.coverage import count_ranks, measure_coverage, rank_truth
 from thesis_ml.training_loops.task import SplitMeasurement
 
-N_MEAN = 8
-"""Samples of an event whose mean is compared with the truth."""
 N_RANKED = 16
 """Samples of an event that the truth is ranked among."""
 SUBSET_EVENTS = 2000
@@ -55,7 +54,7 @@ class SampleErrors:
         self.n_values += true.numel()
 
     def finish(self) -> dict[str, float]:
-        """Return the mean squared errors of one sample and of the mean of 8; nothing without tokens."""
+        """Return the mean squared errors of one sample and of the mean of N_MEAN; nothing without tokens."""
         if self.n_values == 0:
             return {}
         return {SAMPLE_ERROR: self.single / self.n_values, MEAN_ERROR: self.mean / self.n_values}
@@ -81,7 +80,7 @@ class SampleMeter:
 
     @torch.no_grad()
     def measure_errors(self, split: TokenSplit) -> dict[str, float]:
-        """Return the mean squared errors of one sample, and of the mean of 8 samples."""
+        """Return the mean squared errors of one sample, and of the mean of N_MEAN samples."""
         errors = SampleErrors()
         for batch, output in self._iterate(split):
             errors.add(self.draw_samples(output, batch, N_MEAN), batch.features)
@@ -89,7 +88,7 @@ class SampleMeter:
 
     @torch.no_grad()
     def count_ranks(self, split: TokenSplit) -> Mapping[str, np.ndarray]:
-        """Return for each physical feature how often the truth had each rank among 16 samples."""
+        """Return for each physical feature how often the truth had each rank among N_RANKED samples."""
         features = self.normalizer.features
         counts = np.zeros((len(features), N_RANKED + 1), dtype=np.int64)
         for batch, output in self._iterate(split):

@@ -43,20 +43,3 @@ class TrainerConfig:
         require((self.n_threads or 1) <= MOST_THREADS, "n_threads", f"at most {MOST_THREADS}", self.n_threads)
         if self.average_decay is not None:
             require_between(self, 0.0, 1.0, "average_decay")
-
-
-@dataclass(frozen=True)
-class DiffusionTrainerConfig(TrainerConfig):
-    """How the loop `diffusion_ae` is trained.
-
-    Args:
-        sample_every: Epochs between two measurements of samples on the validation split.
-    """
-
-    name: str = "diffusion"
-    average_decay: float | None = 0.99
-    sample_every: int = 5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least(self, 1, "sample_every")

@@ -1,5 +1,6 @@
 """Every file and folder name of the framework, and the folder of one run."""
 
+import hashlib
 import logging
 import os
 import re
@@ -23,6 +24,8 @@ BEST_CHECKPOINT = "best_val.pt"
 LAST_CHECKPOINT = "last.pt"
 PREVIOUS_CHECKPOINT = "last_previous.pt"
 MODEL_FILE = "model.pt"
+BEST_FILES = (BEST_CHECKPOINT, MODEL_FILE)
+"""Where the best weights of a run are looked for, in this order."""
 LOG_FILE = "train.log"
 LOCK_FILE = ".lock"
 
@@ -211,6 +214,26 @@ def _refuse_links(path: Path) -> None:
     for entry in (*path.iterdir(), *inside):
         if entry.is_symlink() and entry.name != MODEL_FILE:
             raise ConfigError(f"{entry}: is a link, and a run writes into its own folder only; remove it")
+
+
+def find_best(folder: Path) -> Path | None:
+    """Return the checkpoint with the best weights in the folder of a run, None where there is none.
+
+    A link out of the folder is not followed: it may name any file of whoever reads the run.
+    """
+    paths = [folder / name for name in BEST_FILES]
+    return next((path for path in paths if path.is_file() and stays_inside(path, folder)), None)
+
+
+def stays_inside(path: Path, folder: Path) -> bool:
+    """Return whether `path` is below `folder` once links are followed."""
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def is_run_folder(path: Path) -> bool:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
-from thesis_ml.data.tokens import SAMPLE_PATH, hash_file, load_events
+from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_file, load_events
 from thesis_ml.errors import ConfigError, DataError, ReportError
 from thesis_ml.facts.readers import read_run
 from thesis_ml.reports.analyses import compare_tokenizers
@@ -211,7 +211,7 @@ def test_data_is_that_of_most_models_unless_a_file_is_named(restored_run) -> Non
         scored = ScoredModel(fingerprint, "a", 0, "run", None)
         return LoadedModel(scored, replace(restored_run, dataset_fingerprint=fingerprint), None)
 
-    sample = hash_file(SAMPLE_PATH)
+    sample = fingerprint_file(SAMPLE_PATH)
     models = [load(sample), load("b"), load("b")]
 
     assert choose_reference(models, InferenceConfig()) is models[1]

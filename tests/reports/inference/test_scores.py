@@ -9,10 +9,9 @@ import torch
 
 from stored_events import make_events
 from thesis_ml.architectures.autoencoder.base import Latent, Reconstruction
-from thesis_ml.data.batch import DataDims, TokenBatch
+from thesis_ml.data.batch import DataDims, TokenBatch, find_largest
 from thesis_ml.reports.inference.scores import (
     estimate_log_shares,
-    find_largest,
     pool_latents,
     score_codes,
     score_errors,

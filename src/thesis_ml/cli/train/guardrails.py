@@ -48,7 +48,7 @@ def _parse_gan(cfg: DictConfig) -> Any:
 
 
 def _parse_diffusion(cfg: DictConfig) -> Any:
-    from thesis_ml.training_loops.diffusion_autoencoder import parse_diffusion
+    from thesis_ml.training_loops.diffusion_experiment import parse_diffusion
 
     return parse_diffusion(cfg)
 

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from thesis_ml.facts.schema import (
     DENOISING,
     MEAN_ERROR,
+    N_MEAN,
     RANKS_PREFIX,
     SAMPLE_ERROR,
     STRIP,
@@ -23,7 +24,7 @@ from thesis_ml.monitoring import io_utils
 from thesis_ml.monitoring.families.losses import REC_MSE
 from thesis_ml.monitoring.families.recon import label_feature
 
-ERRORS = {REC_MSE: "head", SAMPLE_ERROR: "one sample", MEAN_ERROR: "mean of 8 samples"}
+ERRORS = {REC_MSE: "head", SAMPLE_ERROR: "one sample", MEAN_ERROR: f"mean of {N_MEAN} samples"}
 COLOURS = {REC_MSE: "val", SAMPLE_ERROR: "pt", MEAN_ERROR: "eta"}
 MARKS = {REC_MSE: "D", SAMPLE_ERROR: "s", MEAN_ERROR: "^"}
 ROW_IN, STRIP_IN = 1.25, 1.2

@@ -21,10 +21,10 @@ from torch.nn import functional
 
 from thesis_ml.architectures.simple.classifier import ClassifierConfig, Table, fit_classifier
 from thesis_ml.architectures.tokenizer import Tokenizer
-from thesis_ml.data.batch import DataDims, sum_over_events
+from thesis_ml.data.batch import DataDims, find_largest, sum_over_events
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.event_tables import pool_events
-from thesis_ml.data.events import StoredEvents, iterate_blocks, keep_events
+from thesis_ml.data.events import StoredEvents, iterate_blocks, keep_events, take_first
 from thesis_ml.data.normalizer import Normalizer, fit_normalizer
 from thesis_ml.data.tokens import encode_events, take_features
 from thesis_ml.metrics.auroc import compare_aurocs, measure_auroc
@@ -34,7 +34,7 @@ from thesis_ml.reports.inference.export import ExportPlan, find_obstacle, rebuil
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel
 from thesis_ml.reports.inference.overview import name_label
 from thesis_ml.reports.inference.result import ResultTable, Section
-from thesis_ml.reports.inference.scores import find_largest, score_trivially
+from thesis_ml.reports.inference.scores import score_trivially
 from thesis_ml.reports.inference.stream import BLOCK_EVENTS, PassOptions
 from thesis_ml.utils.progress import show_progress
 
@@ -149,7 +149,7 @@ def group_scores(
 
 def choose_problem(data: LoadedData) -> Problem | None:
     """Return background against all other classes that can be learned, None where there are not two."""
-    train = next(iterate_blocks(data.stored.splits["train"], MOST_TRAIN))
+    train = take_first(data.stored.splits["train"], MOST_TRAIN)
     # Scored events of the training split were learned from.
     test = data.stored.splits["test"] if data.split == "train" else data.events
     labels, counts = np.unique(train.labels[train.labels >= 0], return_counts=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from thesis_ml.architectures.tokenizer import Tokenizer
 from thesis_ml.data.config import DataConfig
-from thesis_ml.data.events import StoredEvents, iterate_blocks
+from thesis_ml.data.events import StoredEvents, iterate_blocks, take_first
 from thesis_ml.data.h5_loader import StoredFile, join_rows
 from thesis_ml.data.physical import KINEMATICS
 from thesis_ml.data.tokens import load_events
@@ -65,8 +65,7 @@ class ExportPlan:
 
     def take_split(self, split: str) -> StoredEvents:
         """Return the events of a split that are written."""
-        events = self.stored.splits[split]
-        return events if self.max_events is None else next(iterate_blocks(events, self.max_events), events)
+        return take_first(self.stored.splits[split], self.max_events)
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def find_obstacle(plan: ExportPlan) -> str | None:
     if lacking:
         return f"it reconstructs {', '.join(tokenizer.features)}, and a data file needs {lacking[0]} too"
     try:
-        rebuild(plan, next(iterate_blocks(plan.take_split("train"), BLOCK_EVENTS)))
+        rebuild(plan, take_first(plan.take_split("train"), BLOCK_EVENTS))
     except DataError as error:
         return str(error)
     return None
@@ -302,7 +301,7 @@ def _describe(plan: ExportPlan) -> dict[str, Any]:
 
 def _list_true(plan: ExportPlan) -> list[str]:
     """Return what the model does not reconstruct, so that the file holds the truth."""
-    first = next(iterate_blocks(plan.take_split("train"), 1))
+    first = take_first(plan.take_split("train"), 1)
     passed = ModelScorer(plan.tokenizer.restored, plan.options).run(first)
     return [name for name, values in (("types", passed.types), ("met", passed.globals)) if values is None]
 
@@ -339,7 +338,7 @@ def _check_meaning(plan: ExportPlan, path: Path) -> None:
         return
     with h5py.File(path, "r") as file:
         for split in plan.stored.splits:
-            block = next(iterate_blocks(plan.take_split(split), BLOCK_EVENTS))
+            block = take_first(plan.take_split(split), BLOCK_EVENTS)
             lengths = file[f"lengths_{split}"][: block.n_events]
             tokens = file[f"{plan.kind}_{split}"][: int(lengths.sum())]
             again = plan.tokenizer.decode(tokens, lengths)
@@ -351,8 +350,8 @@ def _check_meaning(plan: ExportPlan, path: Path) -> None:
 
 def _check_events(plan: ExportPlan, read: StoredFile) -> None:
     for split, events in read.splits.items():
-        block = next(iterate_blocks(plan.take_split(split), BLOCK_EVENTS))
-        expected, found = rebuild(plan, block), next(iterate_blocks(events, BLOCK_EVENTS))
+        block = take_first(plan.take_split(split), BLOCK_EVENTS)
+        expected, found = rebuild(plan, block), take_first(events, BLOCK_EVENTS)
         for name in ("kinematics", "ids", "lengths", "met", "labels"):
             if not np.array_equal(getattr(expected, name), getattr(found, name)):
                 raise OSError(f"{name} of the {split} split is read as other events than were written")

@@ -9,16 +9,16 @@ import numpy as np
 
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig
-from thesis_ml.data.events import StoredEvents, iterate_blocks, keep_events
+from thesis_ml.data.events import StoredEvents, keep_events, take_first
 from thesis_ml.data.h5_loader import StoredFile
-from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_data, hash_file, load_events
+from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_data, fingerprint_file, load_events
 from thesis_ml.errors import DataError, FactsError, ReportError
 from thesis_ml.facts.runs import RunFacts
 from thesis_ml.reports.comparison import Group
 from thesis_ml.reports.config import InferenceConfig
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredModel
 from thesis_ml.reports.inference.stream import MOST_BACKGROUND
-from thesis_ml.utils.paths import BEST_CHECKPOINT, MODEL_FILE
+from thesis_ml.utils.paths import BEST_FILES, find_best
 
 SAME_EVENTS = ("n_tokens", "order")
 """Keys below `data` that models must share: with other ones an event has other tokens."""
@@ -105,14 +105,10 @@ def find_checkpoint(run: RunFacts) -> Path:
     """
     if run.schema_version == 1:
         raise DataError(f"{run.name}: not possible: no normaliser; train it again with this version")
-    for name in (BEST_CHECKPOINT, MODEL_FILE):
-        path = run.path / name
-        # A link out of the folder is not followed: it may name any file of whoever makes the report.
-        if path.is_file() and path.resolve().is_relative_to(run.path.resolve()):
-            return path
-    raise DataError(
-        f"{run.name}: holds neither {BEST_CHECKPOINT} nor {MODEL_FILE}; copy the checkpoint beside its facts"
-    )
+    found = find_best(run.path)
+    if found is None:
+        raise DataError(f"{run.name}: holds neither {' nor '.join(BEST_FILES)}; copy the checkpoint beside its facts")
+    return found
 
 
 def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, Restored]:
@@ -131,7 +127,7 @@ def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, 
         reasons = "; ".join(dict.fromkeys(others.values()))
         raise ReportError(f"inference: no model fits the events: its run {reasons}")
     classes = choose_classes(kept, stored, config)
-    events = _take(stored.splits[config.dataset_split], config.max_samples)
+    events = take_first(stored.splits[config.dataset_split], config.max_samples)
     train = stored.splits["train"]
     background, unfitted = divide_background(keep_events(train, np.isin(train.labels, classes)), config.seed)
     signal, signal_classes = load_signal(options, stored, config) or (None, ())
@@ -141,7 +137,7 @@ def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, 
         split=config.dataset_split,
         events=events,
         background=background,
-        unfitted=_take(unfitted, events.n_events),
+        unfitted=take_first(unfitted, events.n_events),
         background_classes=classes,
         signal=signal,
         signal_classes=signal_classes,
@@ -177,7 +173,7 @@ def choose_reference(models: Sequence[LoadedModel], config: InferenceConfig) -> 
     """Return the model whose data is scored: one that was trained on the file asked for, else on what most were."""
     prints = [model.restored.dataset_fingerprint for model in models]
     path = None if config.data_path is None else Path(config.data_path).expanduser()
-    wanted = hash_file(path) if path is not None and path.is_file() else None
+    wanted = fingerprint_file(path) if path is not None and path.is_file() else None
     place = prints.index(wanted) if wanted in prints else prints.index(max(prints, key=prints.count))
     return models[place]
 
@@ -223,7 +219,7 @@ def load_signal(
             f"inference.signal_file: {path} has the object types {', '.join(signal.type_names)}; "
             f"the events have {', '.join(stored.type_names)}"
         )
-    events = _take(signal.splits[config.dataset_split], config.max_samples)
+    events = take_first(signal.splits[config.dataset_split], config.max_samples)
     labels = [str(label) for label in np.unique(events.labels) if label >= 0]
     return events, tuple(signal.label_names.get(label) or f"label {label}" for label in labels)
 
@@ -263,10 +259,6 @@ def _explain_other(
         if own != ours:
             return f"was given other tokens (data.{key} is {own!r}; the events have {ours!r}); give it its own report"
     return None
-
-
-def _take(events: StoredEvents, n_events: int | None) -> StoredEvents:
-    return events if n_events is None else next(iterate_blocks(events, max(n_events, 1)), events)
 
 
 def _name_model(group: Group, run: RunFacts) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from thesis_ml.data.events import StoredEvents, iterate_blocks, keep_events
+from thesis_ml.data.events import StoredEvents, keep_events, take_first
 from thesis_ml.errors import ConfigError
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.config import InferenceConfig
@@ -132,7 +132,7 @@ def choose_variants(data: LoadedData, config: InferenceConfig) -> list[Variant]:
     Raises:
         ConfigError: One that was asked for needs a type that the data does not have.
     """
-    event = next(iterate_blocks(data.events, 1))
+    event = take_first(data.events, 1)
     variants = []
     for plan in config.list_corruptions():
         try:

@@ -1,6 +1,5 @@
 """Anomaly scores of events: from what a model loses of them, where it puts them, and from variables without a model."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from thesis_ml.architectures.autoencoder.base import Reconstruction
-from thesis_ml.data.batch import DataDims, TokenBatch, sum_over_events, wrap_differences
+from thesis_ml.data.batch import DataDims, TokenBatch, find_largest, sum_over_events, wrap_differences
 from thesis_ml.data.events import StoredEvents
 from thesis_ml.metrics.event_quantities import compute_ht, compute_ht_miss, find_leading_pt, sum_events
 
@@ -94,12 +93,3 @@ def summarise_events(events: StoredEvents, n_types: int) -> Float[NDArray[Any], 
     counts = sum_events((events.ids[:, None] == np.arange(1, n_types + 1)).astype(np.float64), events.lengths)
     columns = [trivial["multiplicity"], *energies, np.log1p(events.met[:, 0])]
     return np.concatenate((np.stack(columns, axis=1), shapes, counts), axis=1)
-
-
-def find_largest(values: Float[Tensor, "P C"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B C"]:
-    """Return the largest value of each column over the tokens of every event; 0 for an event without tokens."""
-    events = torch.repeat_interleave(torch.arange(lengths.shape[0], device=lengths.device), lengths)
-    places = events[:, None].expand(-1, values.shape[1])
-    lowest = values.new_full((lengths.shape[0], values.shape[1]), -math.inf)
-    largest = lowest.scatter_reduce(0, places, values, reduce="amax")
-    return torch.where(lengths[:, None] > 0, largest, torch.zeros_like(largest))

@@ -162,7 +162,7 @@ def measure_problem(
     places = np.repeat(np.arange(len(columns)), [len(column.values) for column in columns])
     rocs = [part.build_roc() for part in members]
     nominal = np.array([_read(roc) for roc in rocs])
-    resampled = resample_readings(members, _read, generator, n_resamples)
+    resampled = resample_readings(members, _read, generator=generator, n_resamples=n_resamples)
     return [
         _summarise(
             column,
@@ -211,7 +211,7 @@ def expect_events(
         sort_scores(values, problem.is_signal, weights=physical, events=problem.events) for values in column.values
     ]
     nominal = np.mean([read(part.build_roc()) for part in members], axis=0)
-    resampled = resample_readings(members, read, generator).mean(axis=1)
+    resampled = resample_readings(members, read, generator=generator).mean(axis=1)
     numbers = [estimate(float(value), resampled[:, place]) for place, value in enumerate(nominal)]
     counts = [
         min(part.build_roc().cut_background(asked).n_background for part in members)

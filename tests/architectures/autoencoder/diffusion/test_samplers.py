@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thesis_ml.architectures.autoencoder.diffusion.predictions import Denoised
-from thesis_ml.architectures.autoencoder.diffusion.samplers import SHARES_OF_NOISE, Sampler, iterate_samples, sample
+from thesis_ml.architectures.autoencoder.diffusion.samplers import SHARES_OF_NOISE, Sampler, iterate_samples
 from thesis_ml.architectures.autoencoder.diffusion.schedules import SCHEDULES, NoiseLevel
 
 COMBINATIONS = list(itertools.product(SHARES_OF_NOISE, SCHEDULES, (1, 2, 10)))
@@ -24,7 +24,7 @@ def test_perfect_denoiser_is_followed_to_the_clean_values(name: str, schedule: s
     def denoise(noisy: Tensor, time: Tensor, level: NoiseLevel) -> Denoised:
         return Denoised(clean, (noisy - level.signal * clean) / level.noise)
 
-    found = sample(Sampler(name, schedule, n_steps), denoise, lambda number: draw(50, number))
+    *_, found = iterate_samples(Sampler(name, schedule, n_steps), denoise, lambda number: draw(50, number))
 
     assert torch.allclose(found, clean)
 
@@ -38,7 +38,7 @@ def test_exact_denoiser_of_a_gaussian_gives_its_mean_and_spread(name: str) -> No
         clean = mean + gain * (noisy - level.signal * mean)
         return Denoised(clean, (noisy - level.signal * clean) / level.noise)
 
-    found = sample(Sampler(name, "cosine", 100), denoise, lambda number: draw(20_000, number))
+    *_, found = iterate_samples(Sampler(name, "cosine", 100), denoise, lambda number: draw(20_000, number))
 
     assert found.mean().item() == pytest.approx(mean, abs=0.03)
     assert found.std().item() == pytest.approx(spread, rel=0.05)

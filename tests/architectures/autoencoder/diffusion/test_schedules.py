@@ -47,7 +47,7 @@ def test_both_predictions_weigh_the_same_clean_error_alike() -> None:
     losses = {}
     for name, prediction in PREDICTIONS.items():
         errors = prediction.make_target(wrong, implied, level) - prediction.make_target(clean, noise, level)
-        losses[name] = weigh_errors(errors, prediction, level, 5.0)
+        losses[name] = weigh_errors(errors, prediction, level=level, most_snr=5.0)
 
     expected = (wrong - clean).square().mean(dim=1) * level.snr[:, 0].clamp(max=5)
     assert torch.allclose(losses["v"], expected)
@@ -60,4 +60,4 @@ def test_weight_of_v_is_that_of_the_paper() -> None:
     weights = PREDICTIONS["v"].weigh(level, 5.0)
 
     assert torch.allclose(weights, torch.minimum(level.snr, torch.tensor(5.0)) / (level.snr + 1))
-    assert weigh_errors(torch.ones(101, 2), PREDICTIONS["v"], level, None).tolist() == [1.0] * 101
+    assert weigh_errors(torch.ones(101, 2), PREDICTIONS["v"], level=level, most_snr=None).tolist() == [1.0] * 101

@@ -57,7 +57,9 @@ class LinearCritic(nn.Module):
 def test_slope_penalty_of_a_linear_critic_is_that_of_its_weights(token_batch: TokenBatch) -> None:
     critic = LinearCritic(torch.tensor([0.3, 0.4, 0.0, 0.0, 0.0]))
 
-    penalties = penalise_slope(critic, token_batch, token_batch.features + 1, torch.Generator().manual_seed(0))
+    penalties = penalise_slope(
+        critic, token_batch, features=token_batch.features + 1, generator=torch.Generator().manual_seed(0)
+    )
     penalties.sum().backward()
 
     # n tokens with a slope of 0.5 each, so sqrt(n) / 2 per event; none without tokens
@@ -74,7 +76,9 @@ def test_slope_penalty_lies_between_events_and_teaches_every_critic(
     torch.manual_seed(0)
     critic = CRITICS[name](CRITICS[name].Config(), dims)
     penalties = [
-        penalise_slope(critic, token_batch, token_batch.features + 1, torch.Generator().manual_seed(seed))
+        penalise_slope(
+            critic, token_batch, features=token_batch.features + 1, generator=torch.Generator().manual_seed(seed)
+        )
         for seed in (0, 0, 1)
     ]
     penalties[0].sum().backward()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from thesis_ml.architectures.autoencoder.blocks.pooling import pool_events
 from thesis_ml.architectures.autoencoder.encoders.inputs import TokenInputs
 from thesis_ml.architectures.simple.mlp import ACTIVATIONS, ActivationName
-from thesis_ml.data.batch import DataDims, TokenBatch, wrap_differences
+from thesis_ml.data.batch import DataDims, TokenBatch, sum_over_events, wrap_differences
 from thesis_ml.data.normalizer import UNIT_VECTOR_SCALE
 
 SMALLEST_SQUARE = 1e-12
@@ -96,6 +96,4 @@ def pair_events(batch: TokenBatch, features: Float[Tensor, "P F"]) -> TokenBatch
 def norm_per_event(values: Float[Tensor, "P F"], lengths: Int[Tensor, " B"]) -> Float[Tensor, " B"]:
     """Return the length of the vector of all values of an event; its gradient is finite where it is 0."""
     squares = values.square().sum(dim=1, keepdim=True)
-    events = torch.repeat_interleave(torch.arange(lengths.shape[0], device=lengths.device), lengths)
-    sums = squares.new_zeros(lengths.shape[0], 1).index_add(0, events, squares)
-    return (sums[:, 0] + SMALLEST_SQUARE).sqrt()
+    return (sum_over_events(squares, lengths)[:, 0] + SMALLEST_SQUARE).sqrt()

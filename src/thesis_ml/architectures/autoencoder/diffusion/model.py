@@ -10,7 +10,7 @@ from torch import Tensor
 
 from thesis_ml.architectures.autoencoder.base import Autoencoder, Reconstruction
 from thesis_ml.architectures.autoencoder.decoders.diffusion import DiffusionDecoder
-from thesis_ml.architectures.autoencoder.diffusion.noise import derive_seed, draw_normal, draw_uniform
+from thesis_ml.architectures.autoencoder.diffusion.event_noise import derive_seed, draw_normal, draw_uniform
 from thesis_ml.architectures.autoencoder.diffusion.predictions import Denoised, weigh_errors
 from thesis_ml.architectures.autoencoder.diffusion.samplers import Sampler, iterate_samples
 from thesis_ml.architectures.autoencoder.diffusion.schedules import NoiseLevel, read_level
@@ -67,13 +67,14 @@ class DiffusionAutoencoder(Autoencoder):
         if self.training:
             decoder.track_spread(residual)
         clean = residual / decoder.spread
-        time = draw_uniform(batch.index, batch.lengths, derive_seed(seed, TIME))
-        noise = draw_normal(batch.index, batch.lengths, clean.shape[1], derive_seed(seed, NOISE))
+        time = draw_uniform(batch.index, batch.lengths, seed=derive_seed(seed, TIME))
+        noise = draw_normal(batch.index, batch.lengths, n_columns=clean.shape[1], seed=derive_seed(seed, NOISE))
         level = read_level(config.schedule, time)
         prediction = decoder.prediction
         predicted = decoder.predict(level.mix(clean, noise), time, decoder.condition(output.latent.values))
         errors = predicted - prediction.make_target(clean, noise, level)
-        return Denoising(time, errors.square().mean(dim=1), weigh_errors(errors, prediction, level, config.min_snr))
+        losses = weigh_errors(errors, prediction, level=level, most_snr=config.min_snr)
+        return Denoising(time, errors.square().mean(dim=1), losses)
 
     def draw_sample(self, output: Reconstruction, batch: TokenBatch, seed: int) -> Float[Tensor, "P F"]:
         """Return features drawn from what the latent leaves open; the same for an event in any batch.
@@ -107,7 +108,7 @@ class DiffusionAutoencoder(Autoencoder):
 
         def draw_noise(number: int) -> Tensor:
             key = derive_seed(seed, SAMPLE, number)
-            noise = draw_normal(batch.index, batch.lengths, output.features.shape[1], key)
+            noise = draw_normal(batch.index, batch.lengths, n_columns=output.features.shape[1], seed=key)
             return noise * scale if number == 0 else noise
 
         for values in iterate_samples(sampler, denoise, draw_noise):

@@ -80,7 +80,7 @@ PREDICTIONS: Mapping[PredictionName, Prediction] = {"v": VPrediction(), "epsilon
 
 
 def weigh_errors(
-    errors: Float[Tensor, "P F"], prediction: Prediction, level: NoiseLevel, most_snr: float | None
+    errors: Float[Tensor, "P F"], prediction: Prediction, *, level: NoiseLevel, most_snr: float | None
 ) -> Float[Tensor, " P"]:
     """Return the mean square of the errors of each token's prediction, weighed where `most_snr` is given."""
     squares = errors.square().mean(dim=1)

@@ -36,12 +36,6 @@ class Sampler(NamedTuple):
     n_steps: int
 
 
-def sample(sampler: Sampler, denoise: Denoise, draw_noise: DrawNoise) -> Float[Tensor, "P F"]:
-    """Return what the noise has become after the last step."""
-    *_, last = iterate_samples(sampler, denoise, draw_noise)
-    return last
-
-
 def iterate_samples(sampler: Sampler, denoise: Denoise, draw_noise: DrawNoise) -> Iterator[Float[Tensor, "P F"]]:
     """Yield the noise that sampling starts from, and what it is after each of the n steps."""
     values = draw_noise(0)

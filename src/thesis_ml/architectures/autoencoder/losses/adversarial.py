@@ -72,7 +72,7 @@ GAMES: Mapping[str, Game] = {
 
 
 def penalise_slope(
-    critic: nn.Module, batch: TokenBatch, features: Float[Tensor, "P F"], generator: torch.Generator
+    critic: nn.Module, batch: TokenBatch, *, features: Float[Tensor, "P F"], generator: torch.Generator
 ) -> Float[Tensor, " B"]:
     """Return (|dD/dx| - 1)^2 of every event at a random place between it and its reconstruction; 0 without tokens.
 

@@ -21,7 +21,7 @@ def derive_seed(seed: int, *numbers: int) -> int:
 
 
 def draw_normal(
-    index: Int[Tensor, " B"], lengths: Int[Tensor, " B"], n_columns: int, seed: int
+    index: Int[Tensor, " B"], lengths: Int[Tensor, " B"], *, n_columns: int, seed: int
 ) -> Float[Tensor, "P F"]:
     """Return unit Gaussian numbers for every token of the events with these rows, in 32 bits.
 
@@ -37,7 +37,7 @@ def draw_normal(
     return radius * torch.cos(2 * math.pi * _to_uniform(_shift_right(bits, 64 - N_BITS)))
 
 
-def draw_uniform(index: Int[Tensor, " B"], lengths: Int[Tensor, " B"], seed: int) -> Float[Tensor, " P"]:
+def draw_uniform(index: Int[Tensor, " B"], lengths: Int[Tensor, " B"], *, seed: int) -> Float[Tensor, " P"]:
     """Return a number in (0, 1] for every token of the events with these rows."""
     return _to_uniform(_hash_columns(index, lengths, 1, seed))[:, 0]
 
