@@ -4,8 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
+from numpy.typing import NDArray
 
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig
@@ -231,9 +234,19 @@ def load_signal(
 def divide_background(events: StoredEvents, seed: int) -> tuple[StoredEvents, StoredEvents]:
     """Return the events that densities are fitted to, drawn by `seed`, and the others; both in their order."""
     n_fitted = min(MOST_BACKGROUND, math.ceil(FITTED_SHARE * events.n_events))
-    is_fitted = np.zeros(events.n_events, dtype=bool)
-    is_fitted[np.random.default_rng(seed).permutation(events.n_events)[:n_fitted]] = True
+    is_fitted = _draw(events.n_events, n_fitted, seed)
     return keep_events(events, is_fitted), keep_events(events, ~is_fitted)
+
+
+def draw_events(events: StoredEvents, most: int, seed: int) -> StoredEvents:
+    """Return at most `most` of the events, drawn by `seed`, in their order."""
+    return events if events.n_events <= most else keep_events(events, _draw(events.n_events, most, seed))
+
+
+def _draw(n_events: int, n_drawn: int, seed: int) -> Bool[NDArray[Any], " N"]:
+    is_drawn = np.zeros(n_events, dtype=bool)
+    is_drawn[np.random.default_rng(seed).permutation(n_events)[:n_drawn]] = True
+    return is_drawn
 
 
 def _drop_others(
