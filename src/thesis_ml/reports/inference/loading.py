@@ -60,7 +60,7 @@ class LoadedData:
         unfitted: Others of them, at most as many as events are scored: models know them, densities do not.
         background_classes: Their labels.
         signal: The events of `inference.signal_file`, None without one.
-        signal_classes: Names of their classes.
+        signal_classes: Names of their classes, where the file gives any.
     """
 
     stored: StoredFile
@@ -209,7 +209,7 @@ def choose_classes(models: Sequence[LoadedModel], stored: StoredFile, config: In
 def load_signal(
     options: DataConfig, stored: StoredFile, config: InferenceConfig
 ) -> tuple[StoredEvents, tuple[str, ...]] | None:
-    """Return the events of `inference.signal_file`, read as the others are, and the names of their classes.
+    """Return the events of `inference.signal_file`, read as the others are, and the names that it gives their classes.
 
     Raises:
         ReportError: The file is not there, or names other object types.
@@ -227,8 +227,8 @@ def load_signal(
             f"the events have {', '.join(stored.type_names)}"
         )
     events = _take(signal.splits[config.dataset_split], config.max_samples)
-    labels = [str(label) for label in np.unique(events.labels) if label >= 0]
-    return events, tuple(signal.label_names.get(label) or f"label {label}" for label in labels)
+    names = (signal.label_names.get(str(label)) for label in np.unique(events.labels))
+    return events, tuple(name for name in names if name)
 
 
 def divide_background(events: StoredEvents, seed: int) -> tuple[StoredEvents, StoredEvents]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from thesis_ml.reports.inference.loading import LoadedData, Restored
+from thesis_ml.reports.inference.problems import name_label
 from thesis_ml.reports.inference.result import ResultTable, Section
 
 
@@ -92,13 +93,6 @@ def _describe_events(data: LoadedData) -> tuple[str, ...]:
         f"background ({classes}).{empty}",
         f"Densities and code shares were fitted to {data.background.n_events} background events of the training split.",
     )
-
-
-def name_label(label: int, names: Mapping[int, str]) -> str:
-    """Return a label with its name where the file gives one."""
-    if label < 0:
-        return "no labels"
-    return f"{label} {names[label]}" if label in names else str(label)
 
 
 def _list(labels: tuple[int, ...] | None) -> str:

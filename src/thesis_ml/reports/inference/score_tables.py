@@ -10,7 +10,7 @@ from thesis_ml.reports.comparison import Cell
 from thesis_ml.reports.inference.problems import Problem
 from thesis_ml.reports.inference.result import ResultTable
 from thesis_ml.reports.inference.scored import TRIVIAL
-from thesis_ml.reports.inference.solved import Correlation, Findings, Solved, is_sum
+from thesis_ml.reports.inference.solved import Correlation, Findings, Solved, holds_multiplicity
 from thesis_ml.reports.inference.verdicts import NULL_NAMES, name_problem
 from thesis_ml.reports.inference.working_points import (
     BACKGROUND_EFFICIENCIES,
@@ -60,7 +60,7 @@ def tabulate_overview(solved: Iterable[Solved]) -> ResultTable:
     rows: list[tuple[Cell, ...]] = []
     for one in solved:
         best, trivial = one.choose_best(of_models=True), one.choose_best(of_models=False)
-        plain = one.choose_best(of_models=True, with_sums=False)
+        plain = one.choose_best(of_models=True, with_counts=False)
         if best is None or trivial is None:
             continue
         difference = find_difference(best, trivial)
@@ -73,12 +73,12 @@ def tabulate_overview(solved: Iterable[Solved]) -> ResultTable:
     return ResultTable(
         name="best_scores",
         title="Best scores beside variables without a model",
-        note="The best of many scores is picked by the numbers shown, which favours it. A sum over tokens contains the "
-        "multiplicity. Errors are from samples of events that all scores share.",
+        note="The best of many scores is picked by the numbers shown, which favours it. Sums over tokens and densities "
+        "of latents contain the multiplicity. Errors are from samples of events that all scores share.",
         columns=(
             "problem",
             *("best score", "auroc", "error"),
-            *("best that is no sum", "auroc of it", "error of it"),
+            *("best without the multiplicity", "auroc of it", "error of it"),
             *("best without a model", "auroc without", "error without"),
             *("difference to it", "error of the difference"),
             "events emptied",
@@ -258,8 +258,8 @@ def _format(number: Estimate, n_background: int, *, with_count: bool = True) -> 
 
 def _remark(measured: Measurement, correlation: Correlation | None) -> str:
     remarks = []
-    if is_sum(measured.score):
-        remarks.append("sum over tokens: contains the multiplicity")
+    if holds_multiplicity(measured.score):
+        remarks.append("contains the multiplicity")
     if measured.score.startswith(TURNED):
         remarks.append("cut from above")
     if measured.group != TRIVIAL and correlation is not None and correlation.counts_objects:

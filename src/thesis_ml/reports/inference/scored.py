@@ -53,7 +53,7 @@ class ScoredSplit:
         seed: Of what is drawn at random.
         is_symmetric: Whether events are as often at eta as at -eta; otherwise their reflection is no null.
         signal_weights: Weight of each event of the signal file; None: all alike.
-        signal_classes: Names of the classes that the signal file holds.
+        signal_classes: Names of the classes that the signal file holds, where it gives any.
         rates: Cross-sections and luminosity, where they are known.
         channel: What the selection of the events is called, for tables that others read.
     """

@@ -8,7 +8,7 @@ from thesis_ml.metrics.bootstrap import Estimate
 from thesis_ml.reports.inference.null_checks import CHANCE, EXACT, HELD_OUT, MOST_ERRORS, NullCheck
 from thesis_ml.reports.inference.problems import Problem, name_label
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
-from thesis_ml.reports.inference.solved import Findings, Solved, is_sum
+from thesis_ml.reports.inference.solved import Findings, Solved, holds_multiplicity
 from thesis_ml.reports.inference.working_points import Measurement, find_difference
 
 ABOUT_HALF = 0.02
@@ -78,9 +78,9 @@ def describe_problem(solved: Solved) -> str:
         return f"{sentence}{_describe_trivial_alone(trivial)}."
     n_scores = sum(measured.group != TRIVIAL for measured in solved.measurements)
     sentence = f"{subject}: AUROC {format_auroc(best.auroc)} by {_name_with_care(best)}, the best of {n_scores} scores"
-    plain = solved.choose_best(of_models=True, with_sums=False)
+    plain = solved.choose_best(of_models=True, with_counts=False)
     if plain is not None and plain is not best:
-        sentence += f"; the best that is no sum is {plain.name} with {format_auroc(plain.auroc)}"
+        sentence += f"; the best without the multiplicity is {plain.name} with {format_auroc(plain.auroc)}"
     return f"{sentence}{_describe_trivial(best, trivial)}."
 
 
@@ -116,7 +116,7 @@ def format_auroc(auroc: Estimate | Auroc) -> str:
 
 
 def _name_with_care(measured: Measurement) -> str:
-    care = " (a sum over tokens, which contains the multiplicity)" if is_sum(measured.score) else ""
+    care = " (which contains the multiplicity)" if holds_multiplicity(measured.score) else ""
     return measured.name + care
 
 
