@@ -29,6 +29,9 @@ SAME_EVENTS = ("n_tokens", "order")
 FITTED_SHARE = 0.75
 """Of the background of the training split; the rest tells what a density makes of events that it was not fitted to."""
 
+FEWEST_FITTED = 2
+"""One event has no spread."""
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -232,7 +235,16 @@ def load_signal(
 
 
 def divide_background(events: StoredEvents, seed: int) -> tuple[StoredEvents, StoredEvents]:
-    """Return the events that densities are fitted to, drawn by `seed`, and the others; both in their order."""
+    """Return the events that densities are fitted to, drawn by `seed`, and the others; both in their order.
+
+    Raises:
+        ReportError: There are too few.
+    """
+    if events.n_events < FEWEST_FITTED:
+        raise ReportError(
+            f"inference.background_classes: too few background events in the training split: {events.n_events}; "
+            f"densities need at least {FEWEST_FITTED}: name other classes or give a larger file"
+        )
     n_fitted = min(MOST_BACKGROUND, math.ceil(FITTED_SHARE * events.n_events))
     is_fitted = _draw(events.n_events, n_fitted, seed)
     return keep_events(events, is_fitted), keep_events(events, ~is_fitted)

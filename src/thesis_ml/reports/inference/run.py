@@ -78,7 +78,8 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         if not restored.models:
             return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
         data, restored = load_data(restored, config)
-    variants = [*choose_variants(data, config), *(Variant(name, NullPlan(name, config.seed)) for name in NULLS)]
+    corruptions, skipped = choose_variants(data, config)
+    variants = [*corruptions, *(Variant(name, NullPlan(name, config.seed)) for name in NULLS)]
     with clock.time("fit densities"):
         scorers = fit_scorers(data, restored.models, config)
     tallies = {model.scored.name: start_tally(model, data) for model in restored.models}
@@ -117,7 +118,7 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
             sections += measure_downstream(restored.models, data, config)
     exports = plan_exports(restored.models, data, config)
     return InferenceResult(
-        sections=(*sections, *exports.sections, describe_inference(restored, data, clock.seconds)),
+        sections=(*sections, *exports.sections, describe_inference(restored, data, clock.seconds, skipped)),
         models=list_models(restored),
         data=describe_data(data),
         events={"index": data.events.index, "label": data.events.labels, "weight": data.events.weights},
@@ -126,23 +127,25 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
     )
 
 
-def choose_variants(data: LoadedData, config: InferenceConfig) -> list[Variant]:
-    """Return the corruptions of the events; of the default ones those that the data has the object types for.
+def choose_variants(data: LoadedData, config: InferenceConfig) -> tuple[list[Variant], dict[str, str]]:
+    """Return the corruptions of the events, and by name why default ones are left out: the data has not their types.
 
     Raises:
         ConfigError: One that was asked for needs a type that the data does not have.
     """
     event = next(iterate_blocks(data.events, 1))
-    variants = []
+    variants: list[Variant] = []
+    skipped: dict[str, str] = {}
     for plan in config.list_corruptions():
         try:
             corrupt(event, plan, type_names=data.stored.type_names, pool=data.background)
-        except ConfigError:
+        except ConfigError as error:
             if config.corruption_strategies is not None:
                 raise
+            skipped[plan.name] = str(error).removeprefix("inference.corruption_strategies: ")
             continue
         variants.append(Variant(f"{plan.name} {plan.strength:g}", plan))
-    return variants
+    return variants, skipped
 
 
 def fit_scorers(data: LoadedData, models: Sequence[LoadedModel], config: InferenceConfig) -> dict[str, Scorer]:
