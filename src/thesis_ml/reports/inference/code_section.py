@@ -85,7 +85,7 @@ def summarise_codes(
                 plots.draw_ranks,
             ),
         ),
-        summary={table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows] for table in tables},
+        summary={table.name: table.to_records() for table in tables},
     )
     return (section,)
 

@@ -36,7 +36,7 @@ from thesis_ml.reports.inference.loading import LoadedData, LoadedModel, draw_ev
 from thesis_ml.reports.inference.problems import name_label
 from thesis_ml.reports.inference.result import ResultTable, Section
 from thesis_ml.reports.inference.scores import find_largest, score_trivially
-from thesis_ml.reports.inference.stream import BLOCK_EVENTS, PassOptions
+from thesis_ml.reports.inference.stream import BLOCK_EVENTS, PassOptions, choose_pass_options
 from thesis_ml.reports.utils.statistics import LEVEL, correct_holm, spread, welch_p_value
 from thesis_ml.utils.progress import show_progress
 
@@ -124,7 +124,7 @@ def measure_downstream(models: Sequence[LoadedModel], data: LoadedData, config: 
     reference = Reference(problem, data.stored.type_names)
     originals = {"events": reference.pool, "tokens": reference.summarise_inputs}
     original = {form: fit_scores(make, problem) for form, make in originals.items()}
-    options = PassOptions(config.batch_size, config.seed, config.autocast)
+    options = choose_pass_options(config)
     fitted = {
         model.scored.name: fit_model(model, reference, data, options) for model in show_progress(models, "tokenizer")
     }
@@ -313,6 +313,7 @@ def build_section(problem: Classification, data: LoadedData, results: Results) -
         ),
     ]
     columns = ("group", "runs", "bits of a token", *(f"{form}: {what}" for form in FORMS for what in COLUMNS))
+    table = ResultTable("downstream", "What classifiers lose to tokenisation", NOTE, columns, tuple(rows))
     trivial = measure_trivial(problem)
     return Section(
         name="downstream",
@@ -322,7 +323,7 @@ def build_section(problem: Classification, data: LoadedData, results: Results) -
             *(describe_form(form, losses, results, is_signal) for form in FORMS),
         ),
         tables=(
-            ResultTable("downstream", "What classifiers lose to tokenisation", NOTE, columns, tuple(rows)),
+            table,
             ResultTable(
                 "downstream_trivial",
                 "The same without a classifier",
@@ -333,7 +334,7 @@ def build_section(problem: Classification, data: LoadedData, results: Results) -
             ),
         ),
         summary={
-            "rows": [dict(zip(columns, row, strict=True)) for row in rows],
+            "rows": table.to_records(),
             "original_error": {form: measured.error for form, measured in originals.items()},
             "trivial": {name: measured.value for name, measured in trivial.items()},
         },

@@ -22,18 +22,17 @@ from thesis_ml.reports.inference.export import plan_exports
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel, load_data, restore_runs
 from thesis_ml.reports.inference.nulls import NULLS, NullPlan, is_symmetric
 from thesis_ml.reports.inference.overview import describe_data, describe_inference, list_models
-from thesis_ml.reports.inference.result import InferenceResult
+from thesis_ml.reports.inference.result import InferenceResult, RawScores
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
 from thesis_ml.reports.inference.stream import (
     CLEAN,
     ModelScorer,
     Passed,
-    PassOptions,
     Scorer,
-    ScoreTable,
     StreamPlan,
     TrivialScorer,
     Variant,
+    choose_pass_options,
     stream_split,
 )
 from thesis_ml.utils.progress import count_progress, show_progress
@@ -150,7 +149,7 @@ def choose_variants(data: LoadedData, config: InferenceConfig) -> tuple[list[Var
 
 def fit_scorers(data: LoadedData, models: Sequence[LoadedModel], config: InferenceConfig) -> dict[str, Scorer]:
     """Return what scores events, by name: the trivial variables, and every model after its densities were fitted."""
-    options = PassOptions(config.batch_size, config.seed, config.autocast)
+    options = choose_pass_options(config)
     scorers: dict[str, Scorer] = {TRIVIAL: TrivialScorer(data.background, data.stored.type_names)}
     for model in show_progress(models, "fit"):
         scorer = ModelScorer(model.restored, options)
@@ -177,7 +176,7 @@ def start_tally(model: LoadedModel, data: LoadedData) -> ClosureTally:
     return ClosureTally(restored.normalizer.features, restored.dims.type_names, labels, sizes)
 
 
-def stream_events(events: StoredEvents, plan: StreamPlan, tallies: Mapping[str, ClosureTally]) -> ScoreTable:
+def stream_events(events: StoredEvents, plan: StreamPlan, tallies: Mapping[str, ClosureTally]) -> RawScores:
     """Return the scores of all events in all variants, and count the closure of the clean ones."""
 
     def observe(name: str, block: StoredEvents, passed: Passed) -> None:

@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from thesis_ml.reports.inference.rates import Rates
-from thesis_ml.reports.inference.stream import CLEAN, ScoreTable, Variant
+from thesis_ml.reports.inference.result import RawScores
+from thesis_ml.reports.inference.stream import CLEAN, Variant
 
 TRIVIAL = "trivial"
 """The scorer that has no model."""
@@ -60,7 +61,7 @@ class ScoredSplit:
 
     models: Sequence[ScoredModel]
     variants: Sequence[Variant]
-    table: ScoreTable
+    table: RawScores
     labels: Int[NDArray[Any], " N"]
     weights: Float[NDArray[Any], " N"]
     label_names: Mapping[int, str]

@@ -125,10 +125,10 @@ def solve_problems(scored: ScoredSplit, n_resamples: int = N_RESAMPLES) -> Findi
 def correlate_scores(scored: ScoredSplit) -> list[Correlation]:
     """Return how every score of clean background events follows H_T and the multiplicity."""
     is_background = np.isin(scored.labels, scored.background)
-    trivial = scored.table[TRIVIAL, CLEAN.name]
+    trivial = scored.find_clean(TRIVIAL)
     values: dict[tuple[str, str], list[list[float]]] = {}
     for scorer, group in [*((model.name, model.group) for model in scored.models), (TRIVIAL, TRIVIAL)]:
-        for score, clean in scored.table[scorer, CLEAN.name].items():
+        for score, clean in scored.find_clean(scorer).items():
             both = [correlate_ranks(clean[is_background], trivial[name][is_background]) for name in COUNTED]
             values.setdefault((group, score), []).append(both)
     return [Correlation(*names, *np.mean(both, axis=0).tolist()) for names, both in values.items()]

@@ -14,7 +14,7 @@ from thesis_ml.reports.inference.working_points import Measurement, find_differe
 ABOUT_HALF = 0.02
 """An AUROC as near to one half is called about one half, however small its error."""
 
-CLEARLY = 2.0
+SEES_MORE_ERRORS = 2.0
 """Two scores of the same events differ when their AUROCs do by as many standard errors."""
 
 MOST_LISTED = 6
@@ -128,9 +128,9 @@ def _describe_trivial(best: Measurement, trivial: Measurement | None) -> str:
     difference, error = find_difference(best, trivial)
     alone = f"; without a model {trivial.name} has {format_auroc(trivial.auroc)}"
     amount = format_auroc(Auroc(abs(difference), error))
-    if difference > CLEARLY * error:
+    if difference > SEES_MORE_ERRORS * error:
         return f"{alone}: the model sees more, by {amount}"
-    if difference < -CLEARLY * error:
+    if difference < -SEES_MORE_ERRORS * error:
         return f"{alone}: that variable alone sees more, by {amount}"
     return f"{alone}: these two cannot be told apart"
 
