@@ -51,11 +51,13 @@ def compute_pair_mass(
     n_candidates = np.bincount(events, minlength=len(lengths))
     first = (np.cumsum(n_candidates) - n_candidates)[n_candidates >= 2]
     masses = np.full(len(lengths), np.nan)
-    masses[n_candidates >= 2] = compute_mass(_to_four_momenta(tokens[first]) + _to_four_momenta(tokens[first + 1]))
+    masses[n_candidates >= 2] = compute_invariant_mass(
+        _to_four_momenta(tokens[first]) + _to_four_momenta(tokens[first + 1])
+    )
     return masses
 
 
-def compute_mass(momenta: Float[NDArray[Any], "N 4"]) -> Float[NDArray[Any], " N"]:
+def compute_invariant_mass(momenta: Float[NDArray[Any], "N 4"]) -> Float[NDArray[Any], " N"]:
     """Return sqrt(max(E^2 - p^2, 0)) of four-momenta (E, px, py, pz)."""
     square = momenta[:, 0] ** 2 - (momenta[:, 1:] ** 2).sum(axis=1)
     mass: NDArray[np.float64] = np.sqrt(np.maximum(square, 0.0))

@@ -13,6 +13,11 @@ FEWEST_BACKGROUND = 10
 _ROUNDING = 1e-9
 
 
+def is_resolved(n_background: int) -> bool:
+    """Say whether enough background survives a cut to speak of a rate."""
+    return n_background >= FEWEST_BACKGROUND
+
+
 class WorkingPoint(NamedTuple):
     """A cut on the score and what survives it.
 
@@ -25,23 +30,6 @@ class WorkingPoint(NamedTuple):
     signal_efficiency: float
     background_efficiency: float
     n_background: int
-
-    @property
-    def significance_improvement(self) -> float:
-        """eps_S / sqrt(eps_B): by how much the cut improves S / sqrt(B); nan when no background survives."""
-        if not self.background_efficiency:
-            return math.nan
-        return self.signal_efficiency / math.sqrt(self.background_efficiency)
-
-    @property
-    def rejection(self) -> float:
-        """1 / eps_B; nan when no background survives."""
-        return 1 / self.background_efficiency if self.background_efficiency else math.nan
-
-    @property
-    def is_resolved(self) -> bool:
-        """Whether enough background survives to speak of a rate."""
-        return self.n_background >= FEWEST_BACKGROUND
 
 
 class Roc(NamedTuple):

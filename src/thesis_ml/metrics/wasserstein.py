@@ -3,10 +3,15 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 N_SPLITS = 20
+N_GROUPS = 40
+"""Of events, each left out once for the error."""
+
+N_STEPS = 256
+"""Of the distribution functions that the error is computed from; distances themselves have all steps."""
 
 
 class Closure(NamedTuple):
@@ -15,7 +20,7 @@ class Closure(NamedTuple):
     Args:
         distance: Wasserstein-1 of reconstructed events to other true events, mean over the splits.
         floor: The same of true events to other true events.
-        error: Standard deviation of the difference of the two over the splits.
+        error: Standard error of the difference of the two, from the finite number of events; NaN for fewer than 80.
     """
 
     distance: float
@@ -44,7 +49,10 @@ def measure_closure(
     """Return how far reconstructed events are from true ones, and the floor of that number.
 
     Each split halves the events. A half is never compared with itself: the same fluctuations on both sides would hide
-    a distance, and put reconstructed events below the floor.
+    a distance, and put reconstructed events below the floor. All splits have the same events, so that their spread says
+    little of the error: it is from a jackknife that leaves out groups of events, on both sides at once.
+
+    Source of the error: Efron and Stein, Ann. Stat. 9 (1981) 586, eq. 1.3.
 
     Args:
         reconstructed: One number per event.
@@ -54,9 +62,40 @@ def measure_closure(
     """
     half = len(true) // 2
     distances, floors = np.full(n_splits, np.nan), np.full(n_splits, np.nan)
+    is_ours = np.zeros((n_splits, len(true)), dtype=bool)
     for split in range(n_splits):
         order = generator.permutation(len(true))
         ours, others = order[:half], order[half:]
+        is_ours[split, ours] = True
         distances[split] = compute_wasserstein(reconstructed[ours], true[others])
         floors[split] = compute_wasserstein(true[ours], true[others])
-    return Closure(float(distances.mean()), float(floors.mean()), float((distances - floors).std(ddof=1)))
+    error = _estimate_error(reconstructed, true, is_ours) if half >= N_GROUPS else np.nan
+    return Closure(float(distances.mean()), float(floors.mean()), float(error))
+
+
+def _estimate_error(
+    reconstructed: Float[NDArray[Any], " N"], true: Float[NDArray[Any], " N"], is_ours: Bool[NDArray[Any], "S N"]
+) -> float:
+    """Return the error of distance minus floor, mean over splits, from what it is without each group of events."""
+    steps = np.unique(np.quantile(np.concatenate((reconstructed, true)), np.linspace(0, 1, N_STEPS), method="lower"))
+    places = [np.searchsorted(steps, values) for values in (reconstructed, true)]
+    groups = np.arange(len(true)) * N_GROUPS // len(true)
+    differences = np.zeros(N_GROUPS)
+    for ours in is_ours:
+        counts = [
+            _count_others(groups[chosen], place[chosen], len(steps))
+            for place, chosen in ((places[0], ours), (places[1], ours), (places[1], ~ours))
+        ]
+        ours_found, ours_true, others_true = (count / count[:, -1:] for count in counts)
+        gaps = np.abs(ours_found - others_true) - np.abs(ours_true - others_true)
+        differences += gaps[:, :-1] @ np.diff(steps) / len(is_ours)
+    return float(np.sqrt((N_GROUPS - 1) * differences.var()))
+
+
+def _count_others(
+    groups: Int[NDArray[Any], " M"], places: Int[NDArray[Any], " M"], n_steps: int
+) -> Int[NDArray[Any], "G K"]:
+    """Return for each group how many events of all others are at each step or below."""
+    counts = np.bincount(groups * n_steps + places, minlength=N_GROUPS * n_steps).reshape(N_GROUPS, n_steps)
+    others: NDArray[np.int64] = (counts.sum(axis=0) - counts).cumsum(axis=1)
+    return others

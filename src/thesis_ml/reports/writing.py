@@ -162,14 +162,14 @@ def build_summary(comparison: Comparison, config: ReportConfig) -> dict[str, Any
             "column": verdict.column,
             "banners": list(verdict.banners),
             "sentences": list(verdict.sentences),
-            "tests": [_blank_nan(asdict(test)) for test in verdict.tests],
+            "tests": [_make_json(asdict(test)) for test in verdict.tests],
         },
         "groups": [
             {
                 "label": group.label,
                 "values": dict(group.values),
                 "runs": [run.name for run in group.runs],
-                "numbers": {name: _blank_nan(_describe_spread(one)) for name, one in group.numbers.items()},
+                "numbers": {name: _make_json(_describe_spread(one)) for name, one in group.numbers.items()},
             }
             for group in comparison.groups
         ],
@@ -293,12 +293,6 @@ def _write_text(path: Path, text: str) -> None:
 
 def _describe_spread(spread: Spread) -> dict[str, Any]:
     return {"mean": spread.mean, "sd": spread.sd, "n": spread.n}
-
-
-def _blank_nan(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
-    }
 
 
 def _make_json(value: Any) -> Any:

@@ -18,6 +18,7 @@ from thesis_ml.reports.inference.problems import list_problems
 from thesis_ml.reports.inference.rates import Rates
 from thesis_ml.reports.inference.result import ResultTable, Section
 from thesis_ml.reports.inference.scored import ScoredSplit
+from thesis_ml.reports.inference.solved import holds_multiplicity
 from thesis_ml.reports.plots.style import choose_style
 from thesis_ml.reports.plots.table import Nothing, Table
 
@@ -104,6 +105,24 @@ def test_a_signal_file_whose_class_was_trained_on_is_found_by_its_name() -> None
     assert any("the class of the signal file" in flag for flag in known[0].flags)
     row = next(row for row in list_rows(find_table(new, "best_scores")) if "signal_file" in str(row["problem"]))
     assert row["auroc"] > 0.6
+
+
+def test_classes_without_names_are_not_taken_for_those_of_another_file() -> None:
+    scored = make_split()
+    signal = {model.name: scored.table[model.name, "clean"] for model in scored.models}
+    nameless = replace(scored, signal=signal, signal_classes=("label 0",), label_names={})
+
+    flags = summarise_scores(nameless)[0].flags
+
+    assert not any("signal file" in flag for flag in flags)
+
+
+@pytest.mark.parametrize(
+    ("score", "holds"),
+    [("error_sum", True), ("latent_mixture", True), ("latent_neighbours", True), ("error_mean", False)],
+)
+def test_sums_and_densities_of_latents_contain_the_multiplicity(score: str, holds: bool) -> None:
+    assert holds_multiplicity(score) == holds
 
 
 def test_failed_null_is_a_flag() -> None:

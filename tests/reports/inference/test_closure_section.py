@@ -9,9 +9,15 @@ from stored_events import TYPES, make_events
 from thesis_ml.data.events import StoredEvents
 from thesis_ml.reports.inference.closure import ClosureTally
 from thesis_ml.reports.inference.closure_figures import list_figures
-from thesis_ml.reports.inference.closure_measures import ModelClosure, compare_pairs, measure_model
+from thesis_ml.reports.inference.closure_measures import (
+    ModelClosure,
+    compare_pairs,
+    measure_distance,
+    measure_model,
+)
 from thesis_ml.reports.inference.closure_section import (
     ENERGIES,
+    FLOOR_ERRORS,
     tabulate_checks,
     tabulate_confusion,
     tabulate_counts,
@@ -63,6 +69,28 @@ def test_a_copy_closes_and_a_wrong_scale_does_not(groups) -> None:
     assert exact["distance"] == exact["floor"] == smeared["floor"]
     assert smeared["closes"] == "no"
     assert smeared["distance"] > exact["distance"] + 3 * smeared["error"]
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.9])
+def test_draws_of_one_law_close(rho: float) -> None:
+    n_events, excesses = 1000, []
+    for seed in range(30):
+        first, second = np.random.default_rng(seed).normal(size=(2, n_events))
+        second = rho * first + np.sqrt(1 - rho**2) * second
+        distance, floor, error = measure_distance([compare_pairs(np.exp(second / 2), np.exp(first / 2), seed=0)])
+        excesses.append((distance - floor) / error)
+
+    assert max(excesses) < FLOOR_ERRORS
+    assert 0.3 < np.std(excesses) < 1
+
+
+def test_a_scale_that_is_a_tenth_off_does_not_close_on_the_size_of_the_sample() -> None:
+    generator = np.random.default_rng(0)
+    true = 500 * np.exp(0.4 * generator.normal(size=6900))
+
+    distance, floor, error = measure_distance([compare_pairs(1.1 * true, true, seed=0)])
+
+    assert distance - floor > FLOOR_ERRORS * error
 
 
 def test_residuals_counts_and_checks_of_known_changes(groups) -> None:

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
+from thesis_ml.architectures.autoencoder.decoders import DECODERS
 from thesis_ml.architectures.restore import restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.tokens import load_events
@@ -25,6 +27,18 @@ def test_code_decodes_alone_as_within_events(restored) -> None:
     codes = passed.codes[:, 0]
     np.testing.assert_allclose(decoded.places[codes], passed.kinematics[:, 1:], rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(decoded.types[codes], passed.types)
+
+
+@pytest.mark.parametrize(("name", "is_drawn"), [("diffusion", True), ("transformer", False), ("gnn", False)])
+def test_map_is_drawn_of_every_decoder_that_looks_at_one_object(restored, name: str, is_drawn: bool) -> None:
+    latent_dim = restored.model.bottleneck.embed_codes(torch.zeros((1, 1), dtype=torch.long)).shape[1]
+    decoder = DECODERS[name](DECODERS[name].Config(), restored.dims, latent_dim)
+    restored.model.decoder = decoder.eval()
+    restored.config.__dict__["decoder"] = DECODERS[name].Config()
+
+    table = tabulate_map({"vq": [make_use(restored, np.ones((7, 16), dtype=np.int64))]})
+
+    assert isinstance(table, Nothing) != is_drawn
 
 
 def make_use(restored, counts: np.ndarray) -> CodeUse:

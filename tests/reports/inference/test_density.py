@@ -57,3 +57,11 @@ def test_neighbours_are_sought_among_a_bounded_number() -> None:
     nearest = DENSITIES["neighbours"](rows, 0)(rows)
 
     assert nearest.mean() * rows.std() > 10
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_references_in_which_nothing_varies_or_values_repeat_survive(name: str) -> None:
+    constant, repeated = np.ones((50, 4)), np.repeat(make_rows(500)[:, :2], 2, axis=1)
+
+    for reference in (constant, repeated):
+        assert np.isfinite(DENSITIES[name](reference, 0)(reference)).all()

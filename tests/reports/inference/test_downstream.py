@@ -15,8 +15,9 @@ from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.events import keep_events
 from thesis_ml.data.tokens import load_events
 from thesis_ml.errors import ConfigError
-from thesis_ml.metrics.auroc import compare_aurocs
+from thesis_ml.metrics.auroc import compare_mean_aurocs, compute_auroc
 from thesis_ml.reports.analyses import compare_tokenizers
+from thesis_ml.reports.inference import downstream
 from thesis_ml.reports.inference.downstream import (
     Reference,
     Results,
@@ -41,7 +42,7 @@ def data() -> LoadedData:
 
 
 def test_classes_that_nothing_can_learn_are_left_out(data: LoadedData) -> None:
-    problem = choose_problem(data)
+    problem = choose_problem(data, 0)
 
     assert (problem.background, problem.signal) == ((0,), (1,))
     assert set(np.unique(problem.test.labels)) == {0, 1}
@@ -49,13 +50,13 @@ def test_classes_that_nothing_can_learn_are_left_out(data: LoadedData) -> None:
 
 
 def test_training_events_are_not_what_is_measured_on(data: LoadedData) -> None:
-    problem = choose_problem(replace(data, split="train", events=data.stored.splits["train"]))
+    problem = choose_problem(replace(data, split="train", events=data.stored.splits["train"]), 0)
 
     assert problem.test.n_events < 1500
 
 
 def test_background_that_leaves_no_signal_gives_way_to_the_commonest_class(data: LoadedData) -> None:
-    problem = choose_problem(replace(data, background_classes=(0, 1)))
+    problem = choose_problem(replace(data, background_classes=(0, 1)), 0)
 
     assert len(problem.background) == len(problem.signal) == 1
 
@@ -63,7 +64,19 @@ def test_background_that_leaves_no_signal_gives_way_to_the_commonest_class(data:
 def test_one_class_is_no_problem(data: LoadedData) -> None:
     events = keep_events(data.events, data.events.labels == 0)
 
-    assert choose_problem(replace(data, events=events)) is None
+    assert choose_problem(replace(data, events=events), 0) is None
+
+
+def test_classifiers_learn_from_all_of_a_file_that_is_sorted_by_class(data: LoadedData, monkeypatch) -> None:
+    monkeypatch.setattr(downstream, "MOST_TRAIN", 500)
+    train = data.stored.splits["train"]
+    events = replace(train, labels=np.sort(train.labels))
+    stored = replace(data.stored, splits={**data.stored.splits, "train": events})
+
+    problem = choose_problem(replace(data, stored=stored), 0)
+
+    assert problem.train.n_events == 500
+    assert problem.mark(problem.train).mean() == pytest.approx((events.labels == 1).mean(), abs=0.08)
 
 
 def test_moments_know_no_order_and_no_company() -> None:
@@ -96,10 +109,13 @@ def test_error_holds_events_and_seeds() -> None:
 
     difference = compare_runs([original], [tokens], is_signal)
 
-    pairs = [compare_aurocs(ours, theirs, is_signal) for ours, theirs in zip(original, tokens, strict=True)]
-    values = [pair.value for pair in pairs]
+    values = [
+        compute_auroc(ours, is_signal) - compute_auroc(theirs, is_signal)
+        for ours, theirs in zip(original, tokens, strict=True)
+    ]
     assert difference.value == pytest.approx(np.mean(values))
-    expected = math.hypot(np.mean([pair.error for pair in pairs]), np.std(values, ddof=1) / math.sqrt(3))
+    events = compare_mean_aurocs(list(original), list(tokens), is_signal).error
+    expected = math.hypot(events, np.std(values, ddof=1) / math.sqrt(3))
     assert difference.error == pytest.approx(expected)
 
 
@@ -118,7 +134,7 @@ def test_error_covers_the_difference_that_chance_makes() -> None:
 
 
 def test_classifier_finds_in_tables_what_they_hold(data: LoadedData) -> None:
-    problem = choose_problem(data)
+    problem = choose_problem(data, 0)
     reference = Reference(problem, data.stored.type_names)
     is_signal = problem.mark(problem.test)
 
@@ -135,27 +151,36 @@ def test_classifier_finds_in_tables_what_they_hold(data: LoadedData) -> None:
 
 
 def test_section_names_the_best_and_what_cannot_be_told_from_it(data: LoadedData) -> None:
-    problem = choose_problem(data)
+    problem = choose_problem(data, 0)
     is_signal = problem.mark(problem.test)
     generator = np.random.default_rng(0)
     scores = generator.normal(size=(3, len(is_signal))) + 2 * is_signal
     near = scores + 1e-3 * generator.normal(size=scores.shape)
     far = scores + 3 * generator.normal(size=scores.shape)
-    groups = {label: {"events": [one], "tokens": []} for label, one in (("a", scores), ("b", near), ("c", far))}
+    noises = 1e-2 * generator.normal(size=(3, *scores.shape))
+    groups = {
+        label: {"events": [one + noise for noise in noises], "tokens": []}
+        for label, one in (("a", scores), ("b", near), ("c", far))
+    }
+    single = {label: {**forms, "events": forms["events"][:1]} for label, forms in groups.items()}
     results = Results({"events": scores, "tokens": scores}, groups, dict.fromkeys(groups))
 
     section = build_section(problem, data, results)
 
     sentence = section.sentences[1]
-    best, rest = sentence.split("; within 2 standard errors of it are ")
-    equal, worse = rest.split("; more is lost by ")
-    assert {part.split(",")[1].split()[0] for part in (best,)} | {equal[0]} == {"a", "b"}
+    best, rest = sentence.split("; more is lost by ")
+    worse, equal = rest.split("; it cannot be told apart from ")
+    assert {best.split(",")[1].split()[0], equal[0]} == {"a", "b"}
     assert worse.startswith("c (")
+    alone = build_section(problem, data, replace(results, groups=single)).sentences[1]
+    assert "; one run each: no verdict on tokenizers for " in alone
+    assert "more is lost" not in alone
     assert section.sentences[2] == "No model makes tokens themselves."
     assert [row[0] for row in section.tables[0].rows] == ["original", "a", "b", "c"]
-    assert describe_form(
-        "events", {"a": measure_group(results.original, groups["a"], is_signal)}, results, is_signal
-    ) == ("On reconstructed events, a loses 0.0000 ± 0.0000 of the AUROC.")
+    same = {"a": measure_group(results.original, {"events": [scores]}, is_signal)}
+    assert describe_form("events", same, results, is_signal) == (
+        "On reconstructed events, a loses 0.0000 ± 0.0000 of the AUROC."
+    )
 
 
 @pytest.mark.slow

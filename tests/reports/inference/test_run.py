@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
+from thesis_ml.data.events import keep_events
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_file, load_events
 from thesis_ml.errors import ConfigError, DataError, ReportError
 from thesis_ml.facts.readers import read_run
@@ -23,12 +24,14 @@ from thesis_ml.reports.inference.corruptions import CORRUPTIONS
 from thesis_ml.reports.inference.loading import (
     LoadedData,
     LoadedModel,
+    Restored,
     choose_classes,
     choose_reference,
     divide_background,
     find_checkpoint,
 )
 from thesis_ml.reports.inference.nulls import NULLS
+from thesis_ml.reports.inference.overview import describe_inference
 from thesis_ml.reports.inference.run import choose_variants
 from thesis_ml.reports.inference.scored import ScoredModel
 from thesis_ml.utils.checkpoints import load_checkpoint, save_checkpoint
@@ -199,9 +202,12 @@ def test_default_corruptions_are_those_that_the_data_can_have() -> None:
     renamed = replace(stored, type_names=("jet", "other", *stored.type_names[2:]))
     data = LoadedData(renamed, "", "test", events, events, events, (0,), None)
 
-    names = {variant.plan.name for variant in choose_variants(data, InferenceConfig())}
+    variants, skipped = choose_variants(data, InferenceConfig())
+    names = {variant.plan.name for variant in variants}
+    described = describe_inference(Restored((), {}), data, {}, skipped)
 
     assert set(CORRUPTIONS) - names == {"btag_flip"}
+    assert any("btag_flip: it needs the object type 'b-jet'" in sentence for sentence in described.sentences)
     with pytest.raises(ConfigError, match="needs the object type 'b-jet'"):
         choose_variants(data, InferenceConfig(corruption_strategies={"btag_flip": (0.1,)}))
 
@@ -230,6 +236,8 @@ def test_densities_and_unfitted_events_share_none() -> None:
 
     assert (fitted.n_events, others.n_events) == (225, 75)
     assert not set(fitted.index) & set(others.index)
+    with pytest.raises(ReportError, match="too few background events in the training split: 1; densities need"):
+        divide_background(keep_events(events, np.arange(300) == 7), seed=1)
 
 
 def test_old_run_has_no_model(finished_run) -> None:

@@ -9,6 +9,7 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from scored_splits import SHIFTS, STRENGTHS, make_split
+from thesis_ml.metrics.roc import is_resolved
 from thesis_ml.reports.inference.problems import Problem, list_problems
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
 from thesis_ml.reports.inference.working_points import (
@@ -80,7 +81,7 @@ def test_efficiencies_of_gaussians_are_those_of_their_tails() -> None:
         gain = point.signal_efficiency.value / math.sqrt(point.background_efficiency)
         assert point.improvement.value == pytest.approx(gain)
     assert [point.n_background for point in measured.points] == [400, 40, 4]
-    assert [point.is_resolved for point in measured.points] == [True, True, False]
+    assert [is_resolved(point.n_background) for point in measured.points] == [True, True, False]
     for cut in measured.rejections:
         expected = 1 / norm.sf(norm.isf(cut.asked) + 1.5)
         assert cut.rejection.value == pytest.approx(expected, abs=4 * cut.rejection.error)

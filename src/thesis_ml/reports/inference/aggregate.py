@@ -4,10 +4,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-import numpy as np
-
 from thesis_ml.reports.comparison import Spread
 from thesis_ml.reports.inference.scored import ScoredModel
+from thesis_ml.reports.utils.statistics import spread
 
 T = TypeVar("T")
 
@@ -24,11 +23,7 @@ def gather_groups(models: Sequence[ScoredModel], by_model: Mapping[str, T]) -> d
 def spread_over(entries: Iterable[T], measure: Callable[[T], float | None]) -> Spread:
     """Return mean and standard deviation of what is measured of each entry; nan where nothing is."""
     measured = [measure(entry) for entry in entries]
-    known = np.array([value for value in measured if value is not None and math.isfinite(value)])
-    if not len(known):
-        return Spread(math.nan, math.nan, 0)
-    sd = float(known.std(ddof=1)) if len(known) > 1 else math.nan
-    return Spread(float(known.mean()), sd, len(known))
+    return spread([value for value in measured if value is not None])
 
 
 def find_extremes(by_group: Mapping[str, Spread]) -> tuple[str, str] | None:
@@ -41,8 +36,8 @@ def find_extremes(by_group: Mapping[str, Spread]) -> tuple[str, str] | None:
 
 def say(value: float, sd: float = math.nan, unit: str = "") -> str:
     """Return a number with its standard deviation over seeds and its unit, in words."""
-    spread = f" ± {sd:.2g}" if math.isfinite(sd) else ""
-    return f"{value:.3g}{spread}{f' {unit}' if unit else ''}"
+    about = f" ± {sd:.2g}" if math.isfinite(sd) else ""
+    return f"{value:.3g}{about}{f' {unit}' if unit else ''}"
 
 
 def join(names: Sequence[str]) -> str:

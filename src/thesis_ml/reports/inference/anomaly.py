@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from thesis_ml.metrics.roc import FEWEST_BACKGROUND
+from thesis_ml.metrics.roc import FEWEST_BACKGROUND, is_resolved
 from thesis_ml.reports.comparison import Cell
 from thesis_ml.reports.inference.result import ResultFigure, ResultTable, Section
 from thesis_ml.reports.inference.score_tables import (
@@ -115,7 +115,7 @@ def tabulate_roc(solved: Solved) -> Table | Nothing:
     """
     rows: list[tuple[Cell, ...]] = []
     for one in choose_curves(solved.measurements):
-        for place in np.flatnonzero(one.n_curve >= FEWEST_BACKGROUND):
+        for place in (place for place, n in enumerate(one.n_curve) if is_resolved(int(n))):
             rejection, high, low = 1 / np.maximum(one.curve[place], LEAST_EFFICIENCY)
             numbers = [float(value) for value in (GRID[place], rejection, low, high, one.n_curve[place])]
             rows.append((one.name, one.group, *numbers))
@@ -217,12 +217,12 @@ def _list_measurement(measured: Measurement) -> dict[str, Any]:
                 **point._asdict(),
                 "signal_efficiency": point.signal_efficiency._asdict(),
                 "improvement": point.improvement._asdict(),
-                "is_resolved": point.is_resolved,
+                "is_resolved": is_resolved(point.n_background),
             }
             for point in measured.points
         ],
         "rejections": [
-            {**cut._asdict(), "rejection": cut.rejection._asdict(), "is_resolved": cut.is_resolved}
+            {**cut._asdict(), "rejection": cut.rejection._asdict(), "is_resolved": is_resolved(cut.n_background)}
             for cut in measured.rejections
         ],
     }

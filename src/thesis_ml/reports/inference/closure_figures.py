@@ -13,6 +13,7 @@ from thesis_ml.reports.inference.aggregate import spread_over
 from thesis_ml.reports.inference.closure_measures import ModelClosure, measure_distance
 from thesis_ml.reports.inference.result import ResultFigure
 from thesis_ml.reports.plots import closure as plots
+from thesis_ml.reports.plots.grid import TRUTH
 from thesis_ml.reports.plots.table import Nothing, Table, build_table
 
 N_BINS = 25
@@ -88,7 +89,7 @@ def _tabulate_spectra(groups: Groups, quantities: Sequence[str]) -> Table | Noth
         if not len(known):
             continue
         edges = np.linspace(0.0, max(float(np.quantile(known, SHOWN)), 1.0), N_BINS + 1)
-        rows += _list_bins(name, plots.TRUTH, np.histogram(known, edges)[0].astype(float), edges)
+        rows += _list_bins(name, TRUTH, np.histogram(known, edges)[0].astype(float), edges)
         for label, members in with_it.items():
             counts = [np.histogram(one.counted.reconstructed[name], edges)[0] for one in members]
             rows += _list_bins(name, label, np.mean(counts, axis=0), edges)

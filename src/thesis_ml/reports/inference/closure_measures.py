@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from thesis_ml.metrics.wasserstein import N_SPLITS, Closure, measure_closure
+from thesis_ml.metrics.wasserstein import Closure, measure_closure
 from thesis_ml.reports.inference.closure import TAIL, ClosureTable, Residual
 
 
@@ -95,9 +95,8 @@ def summarise_values(values: Float[NDArray[Any], " N"]) -> Residual:
 def measure_distance(found: Sequence[Paired]) -> tuple[float, float, float]:
     """Return distance and floor of a quantity and the error of their difference, means over the models of a group.
 
-    The events are the same in every split and only the halves are drawn anew, so that the splits are independent: the
-    error is that of a mean over them.
+    The models share their events, so that more of them do not make the error smaller.
     """
-    parts = [(one.closure.distance, one.closure.floor, one.closure.error / math.sqrt(N_SPLITS)) for one in found]
+    parts = [(one.closure.distance, one.closure.floor, one.closure.error) for one in found]
     distance, floor, error = np.mean(parts, axis=0).tolist()
     return distance, floor, error

@@ -70,7 +70,7 @@ def summarise_closure(
         sentences=(*_describe_features(groups), *_describe_quantities(groups), *_describe_checks(groups)),
         tables=tables,
         figures=list_figures(groups, ENERGIES, data.stored.type_names),
-        summary={table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows] for table in tables},
+        summary={table.name: table.to_records() for table in tables},
     )
     return (section,)
 

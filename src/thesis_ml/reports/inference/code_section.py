@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from thesis_ml.architectures.autoencoder.decoders import DECODERS
 from thesis_ml.architectures.restore import RestoredModel
 from thesis_ml.metrics.codebook import summarise_code_usage
 from thesis_ml.reports.comparison import Cell
@@ -21,9 +22,6 @@ from thesis_ml.reports.inference.result import ResultFigure, ResultTable, Sectio
 from thesis_ml.reports.inference.scored import ScoredSplit
 from thesis_ml.reports.plots import codes as plots
 from thesis_ml.reports.plots.table import Nothing, Table, build_table
-
-TOKEN_WISE = ("mlp",)
-"""Decoders in which a code means the same whatever the other objects of its event."""
 
 MOST_DECODED = 8192
 MAPPED = ("pt", "eta", "phi")
@@ -87,7 +85,7 @@ def summarise_codes(
                 plots.draw_ranks,
             ),
         ),
-        summary={table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows] for table in tables},
+        summary={table.name: table.to_records() for table in tables},
     )
     return (section,)
 
@@ -185,7 +183,7 @@ def decode_codes(restored: RestoredModel) -> DecodedCodes | None:
     """Return what the decoder makes of each code alone; None where a code alone means nothing."""
     sizes = restored.config.latent_space.codebook_sizes
     features = restored.normalizer.features
-    is_token_wise = restored.config.decoder.name in TOKEN_WISE
+    is_token_wise = DECODERS[restored.config.decoder.name].is_token_wise
     if len(sizes) != 1 or sizes[0] > MOST_DECODED or not is_token_wise or not set(MAPPED) <= set(features):
         return None
     codes = torch.arange(sizes[0])

@@ -18,6 +18,9 @@ N_NEIGHBOURS = 10
 MOST_REFERENCES = 2_000
 """Events that a neighbour may be among: a search costs as much as there are."""
 
+LEAST_VARIANCE = 1e-9
+"""Of standardised values, in any direction."""
+
 Rows = Float[NDArray[Any], "N V"]
 Score = Callable[[Rows], Float[NDArray[Any], " N"]]
 Fit = Callable[[Rows, int], Score]
@@ -30,8 +33,9 @@ def fit_mahalanobis(reference: Rows, seed: int) -> Score:
     """
     standardise = fit_scale(reference)
     model = LedoitWolf().fit(standardise(reference))
-    # By a factor of the inverse: the distances of scikit-learn take several times as long.
-    factor = np.linalg.cholesky(model.precision_)
+    variances, directions = np.linalg.eigh(model.covariance_)
+    # Values that all events share, or that repeat each other, have directions in which nothing varies.
+    factor = directions / np.sqrt(np.maximum(variances, LEAST_VARIANCE))
     return lambda rows: np.square((standardise(rows) - model.location_) @ factor).sum(axis=1)
 
 

@@ -7,9 +7,10 @@ that its codes stand for. A histogram of the codes is no fair input: on the pack
 moments of the same codes reach 0.81, since most of its 512 columns are rare and 30,000 events do not teach them.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,18 +25,19 @@ from thesis_ml.architectures.tokenizer import Tokenizer
 from thesis_ml.data.batch import DataDims, find_largest, sum_over_events
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.event_tables import pool_events
-from thesis_ml.data.events import StoredEvents, iterate_blocks, keep_events, take_first
+from thesis_ml.data.events import StoredEvents, iterate_blocks, keep_events
 from thesis_ml.data.normalizer import Normalizer, fit_normalizer
 from thesis_ml.data.tokens import encode_events, take_features
-from thesis_ml.metrics.auroc import compare_aurocs, measure_auroc
+from thesis_ml.metrics.auroc import AurocDifference, compare_mean_aurocs, compute_auroc, measure_auroc
 from thesis_ml.reports.comparison import Cell
 from thesis_ml.reports.config import InferenceConfig
 from thesis_ml.reports.inference.export import ExportPlan, find_obstacle, rebuild
-from thesis_ml.reports.inference.loading import LoadedData, LoadedModel
-from thesis_ml.reports.inference.overview import name_label
+from thesis_ml.reports.inference.loading import LoadedData, LoadedModel, draw_events
+from thesis_ml.reports.inference.problems import name_label
 from thesis_ml.reports.inference.result import ResultTable, Section
 from thesis_ml.reports.inference.scores import score_trivially
-from thesis_ml.reports.inference.stream import BLOCK_EVENTS, PassOptions
+from thesis_ml.reports.inference.stream import BLOCK_EVENTS, PassOptions, choose_pass_options
+from thesis_ml.reports.utils.statistics import LEVEL, correct_holm, spread, welch_p_value
 from thesis_ml.utils.progress import show_progress
 
 SEEDS = (0, 1, 2)
@@ -52,9 +54,6 @@ NOTE = (
     "of the latents, or those that codes stand for. lost: AUROC of the original in the same form minus that of the "
     "tokenizer, on the same events; its error holds events and the spread of seeds."
 )
-RESOLVED = 2.0
-"""Standard errors beyond which two tokenizers are said to differ."""
-
 Scores = Float[NDArray[Any], "S N"]
 MakeTable = Callable[[StoredEvents], Tensor]
 
@@ -96,7 +95,7 @@ class Results:
 
 
 @dataclass(frozen=True)
-class Problem:
+class Classification:
     """What is told apart.
 
     Args:
@@ -118,18 +117,24 @@ class Problem:
 
 def measure_downstream(models: Sequence[LoadedModel], data: LoadedData, config: InferenceConfig) -> tuple[Section, ...]:
     """Return the section on classifiers."""
-    problem = choose_problem(data)
+    problem = choose_problem(data, config.seed)
     if problem is None:
         sentence = "Classifiers need events of two classes in the training split and in the split that is scored."
         return (Section("downstream", "What classifiers lose", sentences=(sentence,)),)
     reference = Reference(problem, data.stored.type_names)
     originals = {"events": reference.pool, "tokens": reference.summarise_inputs}
     original = {form: fit_scores(make, problem) for form, make in originals.items()}
-    options = PassOptions(config.batch_size, config.seed, config.autocast)
+    options = choose_pass_options(config)
     fitted = {
         model.scored.name: fit_model(model, reference, data, options) for model in show_progress(models, "tokenizer")
     }
-    return (build_section(problem, data, group_scores(models, original, fitted)),)
+    scores = {name: one.scores for name, one in fitted.items()}
+    flags = tuple(
+        f"{name}: no classifier of its reconstructed events: {one.obstacle}."
+        for name, one in fitted.items()
+        if one.obstacle is not None
+    )
+    return (replace(build_section(problem, data, group_scores(models, original, scores)), flags=flags),)
 
 
 def group_scores(
@@ -147,9 +152,14 @@ def group_scores(
     return Results(original, groups, bits)
 
 
-def choose_problem(data: LoadedData) -> Problem | None:
-    """Return background against all other classes that can be learned, None where there are not two."""
-    train = take_first(data.stored.splits["train"], MOST_TRAIN)
+def choose_problem(data: LoadedData, seed: int) -> Classification | None:
+    """Return background against all other classes that can be learned, None where there are not two.
+
+    Args:
+        data: The events.
+        seed: Draws those of the training split that classifiers learn from: a file may be sorted by class.
+    """
+    train = draw_events(data.stored.splits["train"], MOST_TRAIN, seed)
     # Scored events of the training split were learned from.
     test = data.stored.splits["test"] if data.split == "train" else data.events
     labels, counts = np.unique(train.labels[train.labels >= 0], return_counts=True)
@@ -161,7 +171,7 @@ def choose_problem(data: LoadedData) -> Problem | None:
         background = (int(labels[counts.argmax()]),)
     signal = tuple(label for label in known if label not in background)
     kept = [keep_events(events, np.isin(events.labels, known)) for events in (train, test)]
-    return Problem(kept[0], kept[1], signal, background) if signal else None
+    return Classification(kept[0], kept[1], signal, background) if signal else None
 
 
 class Reference:
@@ -172,7 +182,7 @@ class Reference:
         type_names: Names of the object ids 1, 2, ...
     """
 
-    def __init__(self, problem: Problem, type_names: tuple[str, ...]) -> None:
+    def __init__(self, problem: Classification, type_names: tuple[str, ...]) -> None:
         self.problem = problem
         config = DataConfig()
         features = take_features(problem.train, config.features)
@@ -202,8 +212,15 @@ def summarise_tokens(values: Float[Tensor, "P D"], lengths: Int[Tensor, " N"]) -
     return torch.cat((*means, find_largest(values, lengths), -find_largest(-values, lengths), n_tokens), dim=1)
 
 
-def fit_model(model: LoadedModel, reference: Reference, data: LoadedData, options: PassOptions) -> Mapping[str, Scores]:
-    """Return by form the scores of classifiers of what one model makes of events."""
+class Fitted(NamedTuple):
+    """Scores of the classifiers of one model by form, and why it has none of reconstructed events, if so."""
+
+    scores: Mapping[str, Scores]
+    obstacle: str | None
+
+
+def fit_model(model: LoadedModel, reference: Reference, data: LoadedData, options: PassOptions) -> Fitted:
+    """Return the scores of classifiers of what one model makes of events."""
     tokenizer = Tokenizer(model.restored, model.checkpoint_hash or "")
     plan = ExportPlan(tokenizer, "reconstruction", data.stored, options, model.scored.name)
 
@@ -212,12 +229,12 @@ def fit_model(model: LoadedModel, reference: Reference, data: LoadedData, option
         return summarise_tokens(torch.from_numpy(tokens.latents), torch.from_numpy(tokens.lengths))
 
     makers: dict[str, MakeTable] = {"tokens": summarise}
-    if find_obstacle(plan) is None:
+    if (obstacle := find_obstacle(plan)) is None:
         makers["events"] = lambda events: reference.pool(rebuild(plan, events))
-    return {form: fit_scores(make, reference.problem) for form, make in makers.items()}
+    return Fitted({form: fit_scores(make, reference.problem) for form, make in makers.items()}, obstacle)
 
 
-def fit_scores(make_table: MakeTable, problem: Problem) -> Scores:
+def fit_scores(make_table: MakeTable, problem: Classification) -> Scores:
     """Return the scores of the test events by classifiers of each seed."""
     tables = [
         Table(
@@ -233,8 +250,8 @@ def fit_scores(make_table: MakeTable, problem: Problem) -> Scores:
 def compare_runs(first: Sequence[Scores], second: Sequence[Scores], is_signal: Bool[NDArray[Any], " N"]) -> Difference:
     """Return the mean AUROC of some runs minus that of others.
 
-    The error has two parts. The events are few, and both saw the same ones: DeLong's error of the difference, which no
-    number of runs makes smaller. Runs and classifiers are few: the error of the mean over those of each side, and over
+    The error has two parts. The events are few, and both saw the same ones: DeLong's error of the difference of the
+    means. Runs and classifiers are few: the error of the mean over those of each side, and over
     the seeds of the classifiers.
 
     Args:
@@ -242,17 +259,27 @@ def compare_runs(first: Sequence[Scores], second: Sequence[Scores], is_signal: B
         second: Likewise.
         is_signal: What is to be found.
     """
-    pairs = [
-        [[compare_aurocs(ours, theirs, is_signal) for ours, theirs in zip(one, other, strict=True)] for other in second]
-        for one in first
-    ]
-    values = np.array([[[pair.value for pair in seeds] for seeds in runs] for runs in pairs])
-    parts = [float(np.mean([pair.error for runs in pairs for seeds in runs for pair in seeds]))]
+    ours, theirs = (_measure_each(runs, is_signal) for runs in (first, second))
+    values = ours[:, None] - theirs[None]
+    parts = [_compare_events(first, second, is_signal).error]
     for axis, size in enumerate(values.shape):
         if size > 1:
             means = np.moveaxis(values, axis, 0).reshape(size, -1).mean(axis=1)
             parts.append(float(means.std(ddof=1)) / math.sqrt(size))
     return Difference(float(values.mean()), math.hypot(*parts))
+
+
+def _measure_each(runs: Sequence[Scores], is_signal: Bool[NDArray[Any], " N"]) -> Float[NDArray[Any], "R S"]:
+    """Return the AUROC of each run and seed of the classifier."""
+    return np.array([[compute_auroc(scores, is_signal) for scores in run] for run in runs])
+
+
+def _compare_events(
+    first: Sequence[Scores], second: Sequence[Scores], is_signal: Bool[NDArray[Any], " N"]
+) -> AurocDifference:
+    """Return the difference of the mean AUROCs of some runs and others, given that the events alone are few."""
+    ours, theirs = ([scores for run in runs for scores in run] for runs in (first, second))
+    return compare_mean_aurocs(ours, theirs, is_signal)
 
 
 def average_auroc(runs: Sequence[Scores], is_signal: Bool[NDArray[Any], " N"]) -> Difference:
@@ -273,7 +300,7 @@ def measure_group(
     return losses
 
 
-def build_section(problem: Problem, data: LoadedData, results: Results) -> Section:
+def build_section(problem: Classification, data: LoadedData, results: Results) -> Section:
     """Return the table and what it says."""
     is_signal = problem.mark(problem.test)
     losses = {label: measure_group(results.original, runs, is_signal) for label, runs in results.groups.items()}
@@ -286,16 +313,17 @@ def build_section(problem: Problem, data: LoadedData, results: Results) -> Secti
         ),
     ]
     columns = ("group", "runs", "bits of a token", *(f"{form}: {what}" for form in FORMS for what in COLUMNS))
+    table = ResultTable("downstream", "What classifiers lose to tokenisation", NOTE, columns, tuple(rows))
     trivial = measure_trivial(problem)
     return Section(
         name="downstream",
         title="What classifiers lose",
         sentences=(
-            describe_problem(problem, data, originals, trivial),
+            describe_classification(problem, data, originals, trivial),
             *(describe_form(form, losses, results, is_signal) for form in FORMS),
         ),
         tables=(
-            ResultTable("downstream", "What classifiers lose to tokenisation", NOTE, columns, tuple(rows)),
+            table,
             ResultTable(
                 "downstream_trivial",
                 "The same without a classifier",
@@ -306,22 +334,22 @@ def build_section(problem: Problem, data: LoadedData, results: Results) -> Secti
             ),
         ),
         summary={
-            "rows": [dict(zip(columns, row, strict=True)) for row in rows],
+            "rows": table.to_records(),
             "original_error": {form: measured.error for form, measured in originals.items()},
             "trivial": {name: measured.value for name, measured in trivial.items()},
         },
     )
 
 
-def measure_trivial(problem: Problem) -> dict[str, Difference]:
+def measure_trivial(problem: Classification) -> dict[str, Difference]:
     """Return the AUROC of each variable that needs no model."""
     is_signal = problem.mark(problem.test)
     variables = score_trivially(problem.test)
     return {name: Difference(*measure_auroc(values, is_signal)) for name, values in variables.items()}
 
 
-def describe_problem(
-    problem: Problem, data: LoadedData, originals: Mapping[str, Difference], trivial: Mapping[str, Difference]
+def describe_classification(
+    problem: Classification, data: LoadedData, originals: Mapping[str, Difference], trivial: Mapping[str, Difference]
 ) -> str:
     """Return what was told apart, and how well without tokens."""
     sides = (
@@ -348,16 +376,39 @@ def describe_form(
     best, *others = sorted(lost, key=lambda label: lost[label].lost)
     if not others:
         return f"On {name}, {best} loses {_show_loss(lost[best])} of the AUROC."
-    equal: list[str] = []
-    worse: list[str] = []
+    runs = {label: results.groups[label][form] for label in lost}
+    verdicts = compare_groups(runs, is_signal)
+    told: dict[bool | None, list[str]] = {True: [], False: [], None: []}
     for label in others:
-        difference = compare_runs(results.groups[best][form], results.groups[label][form], is_signal)
-        is_resolved = difference.value > RESOLVED * difference.error
-        (worse if is_resolved else equal).append(f"{label} ({_show_loss(lost[label])})")
+        told[verdicts[frozenset((best, label))]].append(f"{label} ({_show_loss(lost[label])})")
     parts = [f"On {name}, {best} loses least of the AUROC: {_show_loss(lost[best])}"]
-    parts += [f"within {RESOLVED:g} standard errors of it are {', '.join(equal)}"] if equal else []
-    parts += [f"more is lost by {', '.join(worse)}"] if worse else []
+    parts += [f"more is lost by {', '.join(told[True])}"] if told[True] else []
+    parts += [f"it cannot be told apart from {', '.join(told[False])}"] if told[False] else []
+    if told[None]:
+        is_single = all(len(runs[label]) < 2 for label in lost)
+        reason = "one run each" if is_single else "one run on either side"
+        parts.append(f"{reason}: no verdict on tokenizers for {', '.join(told[None])}")
     return f"{'; '.join(parts)}."
+
+
+def compare_groups(
+    groups: Mapping[str, Sequence[Scores]], is_signal: Bool[NDArray[Any], " N"]
+) -> dict[frozenset[str], bool | None]:
+    """Return for every pair of groups whether other events and other runs would give the same order.
+
+    Both tests are corrected by Holm for the number of pairs. None where a group has one run, which says nothing of
+    what another seed of the tokenizer would give.
+    """
+    pairs = list(itertools.combinations(groups, 2))
+    spreads = {label: spread(_measure_each(runs, is_signal).mean(axis=1).tolist()) for label, runs in groups.items()}
+    by_runs = correct_holm([welch_p_value(spreads[one], spreads[other]) for one, other in pairs])
+    tested = [(one, other) for one, other in pairs if min(spreads[one].n, spreads[other].n) > 1]
+    by_events = correct_holm([_compare_events(groups[one], groups[other], is_signal).p_value for one, other in tested])
+    p_events = dict(zip(tested, by_events, strict=True))
+    return {
+        frozenset(pair): p_events[pair] < LEVEL and p_runs < LEVEL if pair in p_events else None
+        for pair, p_runs in zip(pairs, by_runs, strict=True)
+    }
 
 
 def _list_cells(losses: Mapping[str, Loss]) -> tuple[Cell, ...]:

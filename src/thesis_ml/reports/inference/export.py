@@ -28,7 +28,7 @@ from thesis_ml.reports.comparison import Cell
 from thesis_ml.reports.config import ExportKind, InferenceConfig
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel
 from thesis_ml.reports.inference.result import ResultTable, Section
-from thesis_ml.reports.inference.stream import BLOCK_EVENTS, ModelScorer, Passed, PassOptions
+from thesis_ml.reports.inference.stream import BLOCK_EVENTS, ModelScorer, Passed, PassOptions, choose_pass_options
 from thesis_ml.utils.paths import make_name_safe
 
 EXPORT_VERSION = 1
@@ -85,7 +85,7 @@ def plan_exports(models: Sequence[LoadedModel], data: LoadedData, config: Infere
     """Return the files that `inference.export` asks for; they are written with the report."""
     if config.export is None:
         return Exports()
-    options = PassOptions(config.batch_size, config.seed, config.autocast)
+    options = choose_pass_options(config)
     files: dict[str, Callable[[Path], None]] = {}
     rows, flags = [], []
     for model in models:
@@ -132,7 +132,7 @@ def _summarise(kind: ExportKind, rows: Sequence[tuple[Cell, ...]], flags: Sequen
         sentences=(retrain,) if rows and kind == "reconstruction" else (),
         flags=tuple(flags),
         tables=(table,) if rows else (),
-        summary={"kind": kind, "files": [dict(zip(columns, row, strict=True)) for row in rows]},
+        summary={"kind": kind, "files": table.to_records()},
     )
 
 

@@ -4,8 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
+from numpy.typing import NDArray
 
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig
@@ -25,6 +28,9 @@ SAME_EVENTS = ("n_tokens", "order")
 
 FITTED_SHARE = 0.75
 """Of the background of the training split; the rest tells what a density makes of events that it was not fitted to."""
+
+FEWEST_FITTED = 2
+"""One event has no spread."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class LoadedData:
         unfitted: Others of them, at most as many as events are scored: models know them, densities do not.
         background_classes: Their labels.
         signal: The events of `inference.signal_file`, None without one.
-        signal_classes: Names of their classes.
+        signal_classes: Names of their classes, where the file gives any.
     """
 
     stored: StoredFile
@@ -202,7 +208,7 @@ def choose_classes(models: Sequence[LoadedModel], stored: StoredFile, config: In
 def load_signal(
     options: DataConfig, stored: StoredFile, config: InferenceConfig
 ) -> tuple[StoredEvents, tuple[str, ...]] | None:
-    """Return the events of `inference.signal_file`, read as the others are, and the names of their classes.
+    """Return the events of `inference.signal_file`, read as the others are, and the names that it gives their classes.
 
     Raises:
         ReportError: The file is not there, or names other object types.
@@ -220,16 +226,35 @@ def load_signal(
             f"the events have {', '.join(stored.type_names)}"
         )
     events = take_first(signal.splits[config.dataset_split], config.max_samples)
-    labels = [str(label) for label in np.unique(events.labels) if label >= 0]
-    return events, tuple(signal.label_names.get(label) or f"label {label}" for label in labels)
+    names = (signal.label_names.get(str(label)) for label in np.unique(events.labels))
+    return events, tuple(name for name in names if name)
 
 
 def divide_background(events: StoredEvents, seed: int) -> tuple[StoredEvents, StoredEvents]:
-    """Return the events that densities are fitted to, drawn by `seed`, and the others; both in their order."""
+    """Return the events that densities are fitted to, drawn by `seed`, and the others; both in their order.
+
+    Raises:
+        ReportError: There are too few.
+    """
+    if events.n_events < FEWEST_FITTED:
+        raise ReportError(
+            f"inference.background_classes: too few background events in the training split: {events.n_events}; "
+            f"densities need at least {FEWEST_FITTED}: name other classes or give a larger file"
+        )
     n_fitted = min(MOST_BACKGROUND, math.ceil(FITTED_SHARE * events.n_events))
-    is_fitted = np.zeros(events.n_events, dtype=bool)
-    is_fitted[np.random.default_rng(seed).permutation(events.n_events)[:n_fitted]] = True
+    is_fitted = _draw(events.n_events, n_fitted, seed)
     return keep_events(events, is_fitted), keep_events(events, ~is_fitted)
+
+
+def draw_events(events: StoredEvents, most: int, seed: int) -> StoredEvents:
+    """Return at most `most` of the events, drawn by `seed`, in their order."""
+    return events if events.n_events <= most else keep_events(events, _draw(events.n_events, most, seed))
+
+
+def _draw(n_events: int, n_drawn: int, seed: int) -> Bool[NDArray[Any], " N"]:
+    is_drawn = np.zeros(n_events, dtype=bool)
+    is_drawn[np.random.default_rng(seed).permutation(n_events)[:n_drawn]] = True
+    return is_drawn
 
 
 def _drop_others(

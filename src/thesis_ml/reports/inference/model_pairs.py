@@ -13,7 +13,7 @@ from thesis_ml.reports.inference.working_points import Column, Measurement, find
 from thesis_ml.reports.utils.statistics import LEVEL, correct_holm, spread, welch_p_value
 
 COMPARED = ("error_mean", "error_max", "latent_mahalanobis", "latent_neighbours", "code_mean")
-"""Scores that pairs of groups are compared in: none that is a sum, and not every density."""
+"""Scores that pairs of groups are compared in: no sums, and not every density."""
 
 
 class PairOutcome(NamedTuple):

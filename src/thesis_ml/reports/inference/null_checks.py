@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from thesis_ml.metrics.auroc import Auroc, measure_auroc, measure_paired_auroc
 from thesis_ml.reports.inference.nulls import NULLS, NullPlan
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
-from thesis_ml.reports.inference.stream import CLEAN
 
 HELD_OUT = "held_out"
 """Background that the models were not trained on against background that they were trained on."""
@@ -58,7 +57,7 @@ def check_nulls(scored: ScoredSplit) -> list[NullCheck]:
             continue
         for scorer in exact:
             for score, changed in scored.table.get((scorer, variant.name), {}).items():
-                auroc = measure_null(scored.table[scorer, CLEAN.name][score], changed)
+                auroc = measure_null(scored.find_clean(scorer)[score], changed)
                 if math.isnan(auroc.error):
                     continue
                 tolerance, rule = EXACT, f"{EXACT:g}: this cannot change it"
@@ -79,7 +78,7 @@ def check_held_out(scored: ScoredSplit) -> list[NullCheck]:
     checks = []
     for scorer, scores in scored.training.items():
         for score, seen in scores.items():
-            held_out = scored.table[scorer, CLEAN.name][score][is_background]
+            held_out = scored.find_clean(scorer)[score][is_background]
             auroc = measure_auroc(np.concatenate((held_out, seen)), np.repeat([1, 0], [len(held_out), len(seen)]))
             if math.isnan(auroc.error):
                 continue

@@ -6,18 +6,23 @@ from typing import Any
 import numpy as np
 
 from thesis_ml.reports.inference.loading import LoadedData, Restored
+from thesis_ml.reports.inference.problems import name_label
 from thesis_ml.reports.inference.result import ResultTable, Section
 
 
-def describe_inference(restored: Restored, data: LoadedData | None, seconds: Mapping[str, float]) -> Section:
+def describe_inference(
+    restored: Restored, data: LoadedData | None, seconds: Mapping[str, float], skipped: Mapping[str, str] | None = None
+) -> Section:
     """Return the section on models, events and times.
 
     Args:
         restored: The models, and the runs without one.
         data: The events, None where there was no model to give them to.
         seconds: By what they were spent on.
+        skipped: By the name of a corruption why it was left out.
     """
     flags = tuple(f"{run} was not scored: {reason}." for run, reason in restored.not_possible.items())
+    left_out = (f"Events were not changed by {name}: it {reason}." for name, reason in (skipped or {}).items())
     models = tuple(
         (
             model.scored.group,
@@ -49,7 +54,7 @@ def describe_inference(restored: Restored, data: LoadedData | None, seconds: Map
     return Section(
         name="inference",
         title="Inference",
-        sentences=() if data is None else _describe_events(data),
+        sentences=(*(() if data is None else _describe_events(data)), *left_out),
         flags=flags,
         tables=tuple(table for table in tables if table.rows),
         summary={"data": {} if data is None else describe_data(data), "seconds": dict(seconds)},
@@ -92,13 +97,6 @@ def _describe_events(data: LoadedData) -> tuple[str, ...]:
         f"background ({classes}).{empty}",
         f"Densities and code shares were fitted to {data.background.n_events} background events of the training split.",
     )
-
-
-def name_label(label: int, names: Mapping[int, str]) -> str:
-    """Return a label with its name where the file gives one."""
-    if label < 0:
-        return "no labels"
-    return f"{label} {names[label]}" if label in names else str(label)
 
 
 def _list(labels: tuple[int, ...] | None) -> str:

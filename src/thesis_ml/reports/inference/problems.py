@@ -66,7 +66,7 @@ class Problem:
 
     def take(self, scored: ScoredSplit, scorer: str, score: str) -> Float[NDArray[Any], " E"]:
         """Return a score of all entries."""
-        clean = scored.table[scorer, CLEAN.name][score]
+        clean = scored.find_clean(scorer)[score]
         if self.kind == "label":
             return clean
         background = clean[self.is_background]

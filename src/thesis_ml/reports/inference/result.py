@@ -38,6 +38,10 @@ class ResultTable:
     rows: tuple[tuple[Cell, ...], ...]
     is_printed: bool = True
 
+    def to_records(self) -> list[dict[str, Cell]]:
+        """Return each row by the heads of the columns."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
 
 @dataclass(frozen=True)
 class ResultFigure:

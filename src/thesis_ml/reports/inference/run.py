@@ -22,18 +22,17 @@ from thesis_ml.reports.inference.export import plan_exports
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel, load_data, restore_runs
 from thesis_ml.reports.inference.nulls import NULLS, NullPlan, is_symmetric
 from thesis_ml.reports.inference.overview import describe_data, describe_inference, list_models
-from thesis_ml.reports.inference.result import InferenceResult
+from thesis_ml.reports.inference.result import InferenceResult, RawScores
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
 from thesis_ml.reports.inference.stream import (
     CLEAN,
     ModelScorer,
     Passed,
-    PassOptions,
     Scorer,
-    ScoreTable,
     StreamPlan,
     TrivialScorer,
     Variant,
+    choose_pass_options,
     stream_split,
 )
 from thesis_ml.utils.progress import count_progress, show_progress
@@ -78,7 +77,8 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         if not restored.models:
             return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
         data, restored = load_data(restored, config)
-    variants = [*choose_variants(data, config), *(Variant(name, NullPlan(name, config.seed)) for name in NULLS)]
+    corruptions, skipped = choose_variants(data, config)
+    variants = [*corruptions, *(Variant(name, NullPlan(name, config.seed)) for name in NULLS)]
     with clock.time("fit densities"):
         scorers = fit_scorers(data, restored.models, config)
     tallies = {model.scored.name: start_tally(model, data) for model in restored.models}
@@ -117,7 +117,7 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
             sections += measure_downstream(restored.models, data, config)
     exports = plan_exports(restored.models, data, config)
     return InferenceResult(
-        sections=(*sections, *exports.sections, describe_inference(restored, data, clock.seconds)),
+        sections=(*sections, *exports.sections, describe_inference(restored, data, clock.seconds, skipped)),
         models=list_models(restored),
         data=describe_data(data),
         events={"index": data.events.index, "label": data.events.labels, "weight": data.events.weights},
@@ -126,28 +126,30 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
     )
 
 
-def choose_variants(data: LoadedData, config: InferenceConfig) -> list[Variant]:
-    """Return the corruptions of the events; of the default ones those that the data has the object types for.
+def choose_variants(data: LoadedData, config: InferenceConfig) -> tuple[list[Variant], dict[str, str]]:
+    """Return the corruptions of the events, and by name why default ones are left out: the data has not their types.
 
     Raises:
         ConfigError: One that was asked for needs a type that the data does not have.
     """
     event = take_first(data.events, 1)
-    variants = []
+    variants: list[Variant] = []
+    skipped: dict[str, str] = {}
     for plan in config.list_corruptions():
         try:
             corrupt(event, plan, type_names=data.stored.type_names, pool=data.background)
-        except ConfigError:
+        except ConfigError as error:
             if config.corruption_strategies is not None:
                 raise
+            skipped[plan.name] = str(error).removeprefix("inference.corruption_strategies: ")
             continue
         variants.append(Variant(f"{plan.name} {plan.strength:g}", plan))
-    return variants
+    return variants, skipped
 
 
 def fit_scorers(data: LoadedData, models: Sequence[LoadedModel], config: InferenceConfig) -> dict[str, Scorer]:
     """Return what scores events, by name: the trivial variables, and every model after its densities were fitted."""
-    options = PassOptions(config.batch_size, config.seed, config.autocast)
+    options = choose_pass_options(config)
     scorers: dict[str, Scorer] = {TRIVIAL: TrivialScorer(data.background, data.stored.type_names)}
     for model in show_progress(models, "fit"):
         scorer = ModelScorer(model.restored, options)
@@ -174,7 +176,7 @@ def start_tally(model: LoadedModel, data: LoadedData) -> ClosureTally:
     return ClosureTally(restored.normalizer.features, restored.dims.type_names, labels, sizes)
 
 
-def stream_events(events: StoredEvents, plan: StreamPlan, tallies: Mapping[str, ClosureTally]) -> ScoreTable:
+def stream_events(events: StoredEvents, plan: StreamPlan, tallies: Mapping[str, ClosureTally]) -> RawScores:
     """Return the scores of all events in all variants, and count the closure of the clean ones."""
 
     def observe(name: str, block: StoredEvents, passed: Passed) -> None:

@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterable, Sequence
 
 from thesis_ml.metrics.bootstrap import Estimate
-from thesis_ml.metrics.roc import FEWEST_BACKGROUND
+from thesis_ml.metrics.roc import FEWEST_BACKGROUND, is_resolved
 from thesis_ml.reports.comparison import Cell
 from thesis_ml.reports.inference.problems import Problem
 from thesis_ml.reports.inference.result import ResultTable
 from thesis_ml.reports.inference.scored import TRIVIAL
-from thesis_ml.reports.inference.solved import Correlation, Findings, Solved, is_sum
+from thesis_ml.reports.inference.solved import Correlation, Findings, Solved, holds_multiplicity
 from thesis_ml.reports.inference.verdicts import NULL_NAMES, name_problem
 from thesis_ml.reports.inference.working_points import (
     BACKGROUND_EFFICIENCIES,
@@ -20,6 +20,7 @@ from thesis_ml.reports.inference.working_points import (
     find_difference,
 )
 from thesis_ml.reports.plots.table import format_csv
+from thesis_ml.reports.utils.statistics import spread
 
 TOO_FEW = f"n < {FEWEST_BACKGROUND}"
 DARK_MACHINES = ("Signal", "Model", "Chan", "AUC", "1e-2", "1e-3", "1e-4")
@@ -60,7 +61,7 @@ def tabulate_overview(solved: Iterable[Solved]) -> ResultTable:
     rows: list[tuple[Cell, ...]] = []
     for one in solved:
         best, trivial = one.choose_best(of_models=True), one.choose_best(of_models=False)
-        plain = one.choose_best(of_models=True, with_sums=False)
+        plain = one.choose_best(of_models=True, with_counts=False)
         if best is None or trivial is None:
             continue
         difference = find_difference(best, trivial)
@@ -73,12 +74,12 @@ def tabulate_overview(solved: Iterable[Solved]) -> ResultTable:
     return ResultTable(
         name="best_scores",
         title="Best scores beside variables without a model",
-        note="The best of many scores is picked by the numbers shown, which favours it. A sum over tokens contains the "
-        "multiplicity. Errors are from samples of events that all scores share.",
+        note="The best of many scores is picked by the numbers shown, which favours it. Sums over tokens and densities "
+        "of latents contain the multiplicity. Errors are from samples of events that all scores share.",
         columns=(
             "problem",
             *("best score", "auroc", "error"),
-            *("best that is no sum", "auroc of it", "error of it"),
+            *("best without the multiplicity", "auroc of it", "error of it"),
             *("best without a model", "auroc without", "error without"),
             *("difference to it", "error of the difference"),
             "events emptied",
@@ -161,9 +162,9 @@ def tabulate_expected(solved: Sequence[Solved], luminosity_fb: float) -> ResultT
     for one in solved:
         for (group, score), cuts in (one.expected or {}).items():
             for cut in cuts:
-                is_resolved = cut.n_background >= FEWEST_BACKGROUND
+                is_known = is_resolved(cut.n_background)
                 pairs = [(number.value, number.error) for number in (cut.signal, cut.background, cut.significance)]
-                cells = [value for pair in pairs for value in pair] if is_resolved else [TOO_FEW] + [None] * 5
+                cells = [value for pair in pairs for value in pair] if is_known else [TOO_FEW] + [None] * 5
                 rows.append((group, name_problem(one.problem), score, cut.asked, *cells, cut.n_background))
     return ResultTable(
         name="expected_events",
@@ -186,7 +187,7 @@ def format_dark_machines(solved: Iterable[Solved], channel: str) -> str:
             f"{measured.group} {measured.score}",
             channel,
             measured.auroc.value,
-            *(point.signal_efficiency.value if point.is_resolved else None for point in measured.points),
+            *(point.signal_efficiency.value if is_resolved(point.n_background) else None for point in measured.points),
         )
         for one in solved
         for measured in one.measurements
@@ -243,14 +244,12 @@ def _describe_table(solved: Solved) -> str:
 
 
 def _list_auroc(measured: Measurement) -> tuple[Cell, ...]:
-    n = len(measured.by_seed)
-    mean = sum(measured.by_seed) / n
-    sd = math.sqrt(sum((value - mean) ** 2 for value in measured.by_seed) / (n - 1)) if n > 1 else None
-    return measured.auroc.value, measured.auroc.error, sd, n
+    seeds = spread(measured.by_seed)
+    return measured.auroc.value, measured.auroc.error, seeds.sd if seeds.n > 1 else None, seeds.n
 
 
 def _format(number: Estimate, n_background: int, *, with_count: bool = True) -> str:
-    if n_background < FEWEST_BACKGROUND:
+    if not is_resolved(n_background):
         return TOO_FEW
     count = f" ({n_background})" if with_count else ""
     return f"{number.value:.3g} ± {number.error:.2g}{count}"
@@ -258,8 +257,8 @@ def _format(number: Estimate, n_background: int, *, with_count: bool = True) -> 
 
 def _remark(measured: Measurement, correlation: Correlation | None) -> str:
     remarks = []
-    if is_sum(measured.score):
-        remarks.append("sum over tokens: contains the multiplicity")
+    if holds_multiplicity(measured.score):
+        remarks.append("contains the multiplicity")
     if measured.score.startswith(TURNED):
         remarks.append("cut from above")
     if measured.group != TRIVIAL and correlation is not None and correlation.counts_objects:

@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from thesis_ml.reports.inference.rates import Rates
-from thesis_ml.reports.inference.stream import CLEAN, ScoreTable, Variant
+from thesis_ml.reports.inference.result import RawScores
+from thesis_ml.reports.inference.stream import CLEAN, Variant
 
 TRIVIAL = "trivial"
 """The scorer that has no model."""
@@ -53,14 +54,14 @@ class ScoredSplit:
         seed: Of what is drawn at random.
         is_symmetric: Whether events are as often at eta as at -eta; otherwise their reflection is no null.
         signal_weights: Weight of each event of the signal file; None: all alike.
-        signal_classes: Names of the classes that the signal file holds.
+        signal_classes: Names of the classes that the signal file holds, where it gives any.
         rates: Cross-sections and luminosity, where they are known.
         channel: What the selection of the events is called, for tables that others read.
     """
 
     models: Sequence[ScoredModel]
     variants: Sequence[Variant]
-    table: ScoreTable
+    table: RawScores
     labels: Int[NDArray[Any], " N"]
     weights: Float[NDArray[Any], " N"]
     label_names: Mapping[int, str]

@@ -28,6 +28,7 @@ COUNTS_OBJECTS = 0.7
 
 COUNTED = ("ht", "multiplicity")
 SUM = "_sum"
+LATENT = "latent_"
 
 
 class Correlation(NamedTuple):
@@ -69,12 +70,12 @@ class Solved:
     n_emptied: int = 0
     expected: Mapping[tuple[str, str], tuple[Expected, ...]] | None = None
 
-    def choose_best(self, *, of_models: bool, with_sums: bool = True) -> Measurement | None:
+    def choose_best(self, *, of_models: bool, with_counts: bool = True) -> Measurement | None:
         """Return the score with the largest AUROC, of models or without one; None where there is none."""
         chosen = [
             measured
             for measured in self.measurements
-            if (measured.group != TRIVIAL) == of_models and (with_sums or not is_sum(measured.score))
+            if (measured.group != TRIVIAL) == of_models and (with_counts or not holds_multiplicity(measured.score))
         ]
         known = [measured for measured in chosen if np.isfinite(measured.auroc.value)]
         return max(known, key=lambda measured: measured.auroc.value, default=None)
@@ -106,9 +107,9 @@ class Findings:
         return next((one for one in self.correlations if (one.group, one.score) == (group, score)), None)
 
 
-def is_sum(score: str) -> bool:
-    """Say whether a score is a sum over tokens, which contains their number."""
-    return score.endswith(SUM)
+def holds_multiplicity(score: str) -> bool:
+    """Say whether the number of tokens enters a score: a sum over them, or a density of values that include it."""
+    return score.endswith(SUM) or score.startswith(LATENT)
 
 
 def solve_problems(scored: ScoredSplit, n_resamples: int = N_RESAMPLES) -> Findings:
@@ -124,10 +125,10 @@ def solve_problems(scored: ScoredSplit, n_resamples: int = N_RESAMPLES) -> Findi
 def correlate_scores(scored: ScoredSplit) -> list[Correlation]:
     """Return how every score of clean background events follows H_T and the multiplicity."""
     is_background = np.isin(scored.labels, scored.background)
-    trivial = scored.table[TRIVIAL, CLEAN.name]
+    trivial = scored.find_clean(TRIVIAL)
     values: dict[tuple[str, str], list[list[float]]] = {}
     for scorer, group in [*((model.name, model.group) for model in scored.models), (TRIVIAL, TRIVIAL)]:
-        for score, clean in scored.table[scorer, CLEAN.name].items():
+        for score, clean in scored.find_clean(scorer).items():
             both = [correlate_ranks(clean[is_background], trivial[name][is_background]) for name in COUNTED]
             values.setdefault((group, score), []).append(both)
     return [Correlation(*names, *np.mean(both, axis=0).tolist()) for names, both in values.items()]
@@ -137,11 +138,15 @@ def find_contaminated(problem: Problem, scored: ScoredSplit) -> tuple[str, ...]:
     """Return the groups that were trained on the class that is signal; those of a file go by their names."""
     if problem.kind == "corruption":
         return ()
-    wanted = set(scored.signal_classes) if problem.kind == "signal" else {problem.name}
     groups = []
     for model in scored.models:
         labels = scored.train_labels if model.train_classes is None else model.train_classes
-        if wanted & {name_label(label, scored.label_names) for label in labels}:
+        if problem.kind == "signal":
+            # Equal numbers mean nothing in two files: only names do.
+            is_known = bool(set(scored.signal_classes) & {scored.label_names.get(label) for label in labels})
+        else:
+            is_known = problem.signal_label in labels
+        if is_known:
             groups.append(model.group)
     return tuple(dict.fromkeys(groups))
 

@@ -1,7 +1,7 @@
 """Send the events of a split once through all models and corruptions; only numbers per event are kept."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -16,9 +16,11 @@ from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.events import StoredEvents, iterate_blocks
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import encode_events
+from thesis_ml.reports.config import InferenceConfig
 from thesis_ml.reports.inference.corruptions import CorruptionPlan, corrupt
 from thesis_ml.reports.inference.density import DENSITIES, Score, fit_mahalanobis
 from thesis_ml.reports.inference.nulls import NullPlan, apply_null
+from thesis_ml.reports.inference.result import RawScores
 from thesis_ml.reports.inference.scores import (
     estimate_log_shares,
     pool_latents,
@@ -97,13 +99,16 @@ class PassOptions:
         batch_size: Events per batch.
         seed: For models that sample, and for fits that start at random.
         autocast: Run models in bfloat16; scores are computed in float32 all the same.
-        device: Where models run.
     """
 
     batch_size: int = 512
     seed: int = 0
     autocast: bool = False
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+def choose_pass_options(config: InferenceConfig) -> PassOptions:
+    """Return how a report runs its models."""
+    return PassOptions(config.batch_size, config.seed, config.autocast)
 
 
 class ModelScorer:
@@ -117,7 +122,7 @@ class ModelScorer:
     def __init__(self, restored: RestoredModel, options: PassOptions) -> None:
         self.restored = restored
         self._options = options
-        self._model = restored.model.to(options.device)
+        self._model = restored.model
         self._densities: dict[str, Score] = {}
         self._log_shares: list[Tensor] | None = None
 
@@ -156,18 +161,17 @@ class ModelScorer:
         return _join(parts)
 
     def _step(self, batch: TokenBatch) -> Outputs:
-        batch = batch.to(self._options.device)
-        generator = torch.Generator(device=self._options.device).manual_seed(self._options.seed)
-        with torch.autocast(self._options.device.type, torch.bfloat16, enabled=self._options.autocast):
+        generator = torch.Generator().manual_seed(self._options.seed)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._options.autocast):
             output: Reconstruction = self._model.reconstruct(batch, generator)
         return Outputs(
-            errors={name: part.cpu() for name, part in score_errors(output, batch, self.restored.dims).items()},
-            pooled=pool_latents(output.latent.values.float(), batch.lengths).cpu(),
-            features=output.features.cpu(),
-            lengths=batch.lengths.cpu(),
-            type_logits=None if output.type_logits is None else output.type_logits.cpu(),
-            globals=None if output.globals is None else output.globals.cpu(),
-            codes=None if output.latent.codes is None else output.latent.codes.cpu(),
+            errors=score_errors(output, batch, self.restored.dims),
+            pooled=pool_latents(output.latent.values.float(), batch.lengths),
+            features=output.features,
+            lengths=batch.lengths,
+            type_logits=None if output.type_logits is None else output.type_logits,
+            globals=None if output.globals is None else output.globals,
+            codes=None if output.latent.codes is None else output.latent.codes,
         )
 
 
@@ -201,16 +205,12 @@ class StreamPlan:
     pool: StoredEvents
 
 
-ScoreTable = Mapping[tuple[str, str], Mapping[str, Float[NDArray[Any], " N"]]]
-"""Scores of all events by (scorer, variant) and the name of the score."""
-
-
 def stream_split(
     events: StoredEvents,
     plan: StreamPlan,
     observe: Observer | None = None,
     progress: Callable[[int], None] | None = None,
-) -> ScoreTable:
+) -> RawScores:
     """Return the scores of all events in all variants.
 
     Args:

@@ -8,13 +8,13 @@ from thesis_ml.metrics.bootstrap import Estimate
 from thesis_ml.reports.inference.null_checks import CHANCE, EXACT, HELD_OUT, MOST_ERRORS, NullCheck
 from thesis_ml.reports.inference.problems import Problem, name_label
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
-from thesis_ml.reports.inference.solved import Findings, Solved, is_sum
+from thesis_ml.reports.inference.solved import Findings, Solved, holds_multiplicity
 from thesis_ml.reports.inference.working_points import Measurement, find_difference
 
 ABOUT_HALF = 0.02
 """An AUROC as near to one half is called about one half, however small its error."""
 
-CLEARLY = 2.0
+SEES_MORE_ERRORS = 2.0
 """Two scores of the same events differ when their AUROCs do by as many standard errors."""
 
 MOST_LISTED = 6
@@ -78,9 +78,9 @@ def describe_problem(solved: Solved) -> str:
         return f"{sentence}{_describe_trivial_alone(trivial)}."
     n_scores = sum(measured.group != TRIVIAL for measured in solved.measurements)
     sentence = f"{subject}: AUROC {format_auroc(best.auroc)} by {_name_with_care(best)}, the best of {n_scores} scores"
-    plain = solved.choose_best(of_models=True, with_sums=False)
+    plain = solved.choose_best(of_models=True, with_counts=False)
     if plain is not None and plain is not best:
-        sentence += f"; the best that is no sum is {plain.name} with {format_auroc(plain.auroc)}"
+        sentence += f"; the best without the multiplicity is {plain.name} with {format_auroc(plain.auroc)}"
     return f"{sentence}{_describe_trivial(best, trivial)}."
 
 
@@ -116,7 +116,7 @@ def format_auroc(auroc: Estimate | Auroc) -> str:
 
 
 def _name_with_care(measured: Measurement) -> str:
-    care = " (a sum over tokens, which contains the multiplicity)" if is_sum(measured.score) else ""
+    care = " (which contains the multiplicity)" if holds_multiplicity(measured.score) else ""
     return measured.name + care
 
 
@@ -128,9 +128,9 @@ def _describe_trivial(best: Measurement, trivial: Measurement | None) -> str:
     difference, error = find_difference(best, trivial)
     alone = f"; without a model {trivial.name} has {format_auroc(trivial.auroc)}"
     amount = format_auroc(Auroc(abs(difference), error))
-    if difference > CLEARLY * error:
+    if difference > SEES_MORE_ERRORS * error:
         return f"{alone}: the model sees more, by {amount}"
-    if difference < -CLEARLY * error:
+    if difference < -SEES_MORE_ERRORS * error:
         return f"{alone}: that variable alone sees more, by {amount}"
     return f"{alone}: these two cannot be told apart"
 

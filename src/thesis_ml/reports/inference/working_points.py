@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from thesis_ml.metrics.auroc import measure_auroc
 from thesis_ml.metrics.bootstrap import N_RESAMPLES, Estimate, estimate, resample_readings
-from thesis_ml.metrics.roc import FEWEST_BACKGROUND, Roc, sort_scores
+from thesis_ml.metrics.roc import Roc, sort_scores
 from thesis_ml.reports.inference.problems import Problem
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
-from thesis_ml.reports.inference.stream import CLEAN
 
 BACKGROUND_EFFICIENCIES = (1e-2, 1e-3, 1e-4)
 SIGNAL_EFFICIENCIES = (0.3, 0.5)
@@ -28,7 +27,7 @@ VARIABLES = ("multiplicity", "ht", "ht_miss", "leading_pt", "b_jets")
 """Trivial variables, which may as well be cut from above as from below."""
 
 TURNED = "low "
-CLEARLY = 3.0
+TURNED_ERRORS = 3.0
 """A variable is cut from above when its AUROC is as many standard errors below one half."""
 
 EVENTS_PER_PB_FB = 1000.0
@@ -59,10 +58,6 @@ class Point(NamedTuple):
     improvement: Estimate
     n_background: int
 
-    @property
-    def is_resolved(self) -> bool:
-        return self.n_background >= FEWEST_BACKGROUND
-
 
 class Rejection(NamedTuple):
     """1 / eps_B at the cut that at least a share `asked` of signal survives."""
@@ -70,10 +65,6 @@ class Rejection(NamedTuple):
     asked: float
     rejection: Estimate
     n_background: int
-
-    @property
-    def is_resolved(self) -> bool:
-        return self.n_background >= FEWEST_BACKGROUND
 
 
 class Expected(NamedTuple):
@@ -135,7 +126,7 @@ def collect_columns(problem: Problem, scored: ScoredSplit) -> list[Column]:
     columns = []
     for group, names in members.items():
         scorers = [name for name in names if problem.has(scored, name)]
-        tables = [scored.table[scorer, CLEAN.name] for scorer in scorers]
+        tables = [scored.find_clean(scorer) for scorer in scorers]
         for score in tables[0] if tables else ():
             if all(score in table for table in tables):
                 column = Column(group, score, tuple(problem.take(scored, scorer, score) for scorer in scorers))
@@ -233,7 +224,7 @@ def _turn(column: Column, problem: Problem) -> Column:
     """Return a variable so that more of it means signal, which it may mean by being low."""
     (values,) = column.values
     auroc = measure_auroc(values, problem.is_signal)
-    if not auroc.value < 0.5 - CLEARLY * auroc.error:
+    if not auroc.value < 0.5 - TURNED_ERRORS * auroc.error:
         return column
     return Column(column.group, TURNED + column.score, (-values,))
 

@@ -56,7 +56,7 @@ def draw_roc(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
             efficiency, curve.numbers("low"), curve.numbers("high"), color=look.colour, alpha=BAND_ALPHA, linewidth=0
         )
         axes.plot(efficiency, curve.numbers("rejection"), color=look.colour, linestyle=look.dash, linewidth=1.2)
-    grid = np.linspace(0.02, 1, 50)
+    grid = np.unique(np.concatenate([curve.numbers("signal_efficiency") for curve in curves.values()]))
     (chance,) = axes.plot(grid, 1 / grid, color=io_utils.REFERENCE_COLOUR, linestyle=":", linewidth=0.8, label="chance")
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator())

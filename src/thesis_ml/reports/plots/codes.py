@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.plots import style
-from thesis_ml.reports.plots.closure import PANEL_IN, TITLE_IN, Styles, list_entries, new_grid
+from thesis_ml.reports.plots.grid import PANEL_IN, TITLE_IN, Styles, list_entries, new_grid
 from thesis_ml.reports.plots.table import Table
 
 MAP_IN = 1.7

@@ -13,7 +13,6 @@ from thesis_ml.errors import ConfigError
 from token_batches import find_tokens, reverse_within_events
 
 LATENT_DIM = 3
-TOKEN_WISE = ("mlp", "diffusion")
 EVENT, TOKEN = 2, 5
 """An event of 6 tokens, and the place in the batch of one of them."""
 
@@ -109,7 +108,7 @@ def test_context_decoders_alone_let_a_latent_change_its_neighbours(
 
     changed = (before.features != after.features).any(dim=1).nonzero().flatten().tolist()
     event = list(range(token_batch.n_tokens)[find_tokens(token_batch, EVENT)])
-    assert changed == ([TOKEN] if name in TOKEN_WISE else event)
+    assert changed == ([TOKEN] if DECODERS[name].is_token_wise else event)
     assert (before.globals != after.globals).any(dim=1).nonzero().flatten().tolist() == [EVENT]
 
 

@@ -1,4 +1,7 @@
-"""Decoders: one class a file; `DECODERS` is the closed set that a config may choose from."""
+"""Decoders: one class a file; `DECODERS` is the closed set that a config may choose from.
+
+`is_token_wise` says that a token is predicted from its own latent alone, whatever the others of its event.
+"""
 
 from collections.abc import Mapping
 

@@ -1,6 +1,7 @@
 """A decoder that sees a latent beside a summary of those of its event."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ from thesis_ml.data.batch import DataDims
 
 class DeepSetsDecoder(nn.Module):
     """Map latents back to tokens, with the mean over the latents of an event as context."""
+
+    is_token_wise: ClassVar[bool] = False
 
     @dataclass(frozen=True)
     class Config(ContextConfig, HeadsConfig):

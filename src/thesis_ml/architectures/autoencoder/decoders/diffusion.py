@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -29,6 +29,7 @@ class DiffusionDecoder(nn.Module):
     Called like any other decoder it gives the answer of the head. The denoiser looks at one token and its latent.
     """
 
+    is_token_wise: ClassVar[bool] = True
     spread_squared: Tensor
 
     @dataclass(frozen=True)

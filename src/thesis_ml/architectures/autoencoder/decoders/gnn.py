@@ -1,6 +1,7 @@
 """A decoder that passes messages between the latents of an event."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -18,6 +19,8 @@ class GNNDecoder(nn.Module):
 
     It has no angles to find the nearest ones by: it does not see the tokens that it is to predict.
     """
+
+    is_token_wise: ClassVar[bool] = False
 
     @dataclass(frozen=True)
     class Config(HeadsConfig):

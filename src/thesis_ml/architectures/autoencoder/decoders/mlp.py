@@ -1,6 +1,7 @@
 """A decoder that looks at one latent at a time."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from thesis_ml.data.batch import DataDims
 
 class MLPDecoder(nn.Module):
     """Map the latent of every token back to its features and type, and those of an event to its globals."""
+
+    is_token_wise: ClassVar[bool] = True
 
     @dataclass(frozen=True)
     class Config(HeadsConfig):

@@ -1,6 +1,7 @@
 """A decoder in which the latents of an event attend to each other."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from thesis_ml.data.batch import DataDims
 
 class TransformerDecoder(nn.Module):
     """Map latents back to tokens by self-attention."""
+
+    is_token_wise: ClassVar[bool] = False
 
     @dataclass(frozen=True)
     class Config(AttentionConfig, HeadsConfig):
