@@ -19,6 +19,8 @@ def describe_inference(restored: Restored, data: LoadedData | None, seconds: Map
         seconds: By what they were spent on.
     """
     flags = tuple(f"{run} was not scored: {reason}." for run, reason in restored.not_possible.items())
+    if data is not None and data.limit is not None:
+        flags += (f"{data.limit[0].upper()}{data.limit[1:]}.",)
     models = tuple(
         (
             model.scored.group,
