@@ -146,7 +146,7 @@ def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, 
     events = _take(stored.splits[config.dataset_split], config.max_samples)
     train = stored.splits["train"]
     background, unfitted = divide_background(keep_events(train, np.isin(train.labels, classes)), config.seed)
-    limit = explain_limit(restored.models, options)
+    limit = explain_limit(restored.models, options, stored)
     if background.n_events < 2 or not len(background.ids):
         raise ReportError(
             f"inference: densities are fitted to {background.n_events} background events of the training split, "
@@ -196,11 +196,11 @@ def choose_options(models: Sequence[LoadedModel], config: InferenceConfig) -> Da
     return options
 
 
-def explain_limit(models: Sequence[LoadedModel], options: DataConfig) -> str | None:
-    """Return which run had the fewest events, which are all that is read; None where no run had a limit."""
+def explain_limit(models: Sequence[LoadedModel], options: DataConfig, stored: StoredFile) -> str | None:
+    """Return which run had the fewest events, which are all that is read; None where no limit was reached."""
     limit = options.limit_events
     run = next((model.scored.run for model in models if model.restored.data.limit_events == limit), None)
-    if limit is None or run is None:
+    if limit is None or run is None or all(events.n_events < limit for events in stored.splits.values()):
         return None
     return (
         f"no more than {limit} events of each split are read, as run {run} has data.limit_events={limit}; leave it out "
