@@ -11,7 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from thesis_ml.config import choose, parse_config, require, require_at_least, require_between
-from thesis_ml.reports.inference.corruptions import CORRUPTIONS, DEFAULT_STRENGTHS, CorruptionPlan
+from thesis_ml.errors import ConfigError
+from thesis_ml.reports.inference.corruptions import CORRUPTIONS, DEFAULT_STRENGTHS, LARGEST_STRENGTHS, CorruptionPlan
 from thesis_ml.reports.inference.rates import Rates
 from thesis_ml.utils.environment import EnvConfig
 
@@ -19,6 +20,12 @@ SUMMARY_SCHEMA_VERSION = 1
 OUTPUT_ROOT_VARIABLE = "THESIS_OUTPUT_ROOT"
 LISTS = ("sweep_dir", "run_dirs", "select")
 """Keys of `inputs` that take one text or a list of them."""
+
+NEEDS_INFERENCE = ("export", "downstream", "signal_file", "persist_raw_scores", "cross_sections_pb", "luminosity_fb")
+"""Keys of `inference` that ask for something that a report without it does not have."""
+
+LARGEST_SEED = 2**32 - 1
+"""Fits take no larger one."""
 
 ScoreName = Literal[
     "error_mean",
@@ -112,14 +119,15 @@ class InferenceConfig:
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "batch_size", "max_samples")
-        require_at_least(self, 0, "seed")
-        for key in ("export", "downstream"):
+        require_between(self, 0, LARGEST_SEED, "seed")
+        for key in NEEDS_INFERENCE:
             value = getattr(self, key)
             require(self.enabled or not value, key, "given with inference.enabled=true", value)
         for key in ("data_path", "signal_file"):
             value = getattr(self, key)
             require(value is None or bool(value.strip()), key, "a file, or null", value)
         require(self.background_classes != (), "background_classes", "a list of labels, or null", [])
+        require(self.cross_sections_pb != {}, "cross_sections_pb", "values by label as {ttbar: 830}, or null", {})
         for name, value in (self.cross_sections_pb or {}).items():
             require(0 < value < math.inf, f"cross_sections_pb.{name}", "above 0", value)
         known = self.luminosity_fb is None or 0 < self.luminosity_fb < math.inf
@@ -140,8 +148,12 @@ class InferenceConfig:
             ConfigError: A corruption or a strength is impossible.
         """
         chosen = DEFAULT_STRENGTHS if self.corruption_strategies is None else self.corruption_strategies
-        for name in chosen:
+        for name, strengths in chosen.items():
             choose(name, CORRUPTIONS, "inference.corruption_strategies")
+            largest = LARGEST_STRENGTHS[name]
+            for strength in strengths:
+                key = f"inference.corruption_strategies.{name}"
+                require(0 < strength <= largest, key, f"above 0 and at most {largest:g}", strength)
         return tuple(
             CorruptionPlan(name, strength, self.seed)
             for name, strengths in chosen.items()
@@ -221,6 +233,11 @@ def _name_strengths(inference: Mapping[Any, Any]) -> dict[Any, Any]:
         chosen = {name: [] for name in chosen}
     elif isinstance(chosen, Mapping):
         chosen = {name: _list_strengths(value) for name, value in chosen.items()}
+    elif chosen is not None:
+        raise ConfigError(
+            "inference.corruption_strategies: expected names such as [energy_smearing], or strengths by name such as "
+            f"{{energy_smearing: 0.1}}, got {chosen!r}"
+        )
     return {**inference, "corruption_strategies": chosen}
 
 

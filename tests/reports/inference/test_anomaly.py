@@ -18,7 +18,7 @@ from thesis_ml.reports.inference.problems import list_problems
 from thesis_ml.reports.inference.rates import Rates
 from thesis_ml.reports.inference.result import ResultTable, Section
 from thesis_ml.reports.inference.scored import ScoredSplit
-from thesis_ml.reports.inference.solved import holds_multiplicity
+from thesis_ml.reports.inference.solved import check_rates, holds_multiplicity
 from thesis_ml.reports.plots.style import choose_style
 from thesis_ml.reports.plots.table import Nothing, Table
 
@@ -197,8 +197,19 @@ def test_expected_events_need_the_cross_sections_of_all_labels() -> None:
     row = list_rows(find_table(both, "expected_events"))[0]
     assert row["S"] == "n < 10" or row["S"] > 0
     assert "expected_events" not in {table.name for table in one[0].tables}
-    with pytest.raises(ConfigError, match=r"cross_sections_pb: unknown name 'tth'; available: .*did you mean 'ttH'"):
-        summarise_scores(make_split(rates=Rates({"tth": 0.1}, 3.0)))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"tth": 0.1}, "unknown name 'tth'; available: .*did you mean 'ttH'"),
+        ({"ttbar": 1.0, "0": 2.0}, "'ttbar' and '0' are the same label; give one of them"),
+        ({"ttbar": 1.0}, "no value for ttH, signal_file; give every label of the events one"),
+    ],
+)
+def test_every_label_has_one_cross_section(values: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^inference.cross_sections_pb: {message}"):
+        check_rates(Rates(values, 3.0), np.array([0, 1, 1]), {0: "ttbar", 1: "ttH"}, has_signal_file=True)
 
 
 def test_every_figure_is_drawn_from_its_table() -> None:

@@ -1,39 +1,47 @@
 """Inference on a sweep that really trained: what a report says and leaves, and what it refuses."""
 
 import json
+import math
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 import yaml
+from numpy.typing import NDArray
 from omegaconf import DictConfig
 
+from data_files import read_dataset, replace_dataset, sample_splits, write_tokens_file
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
-from thesis_ml.data.events import keep_events
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_file, load_events
 from thesis_ml.errors import ConfigError, DataError, ReportError
 from thesis_ml.facts.readers import read_run
 from thesis_ml.reports.analyses import compare_tokenizers
 from thesis_ml.reports.config import InferenceConfig
+from thesis_ml.reports.inference import stream
 from thesis_ml.reports.inference.corruptions import CORRUPTIONS
 from thesis_ml.reports.inference.loading import (
     LoadedData,
     LoadedModel,
     Restored,
     choose_classes,
+    choose_options,
     choose_reference,
     divide_background,
     find_checkpoint,
+    load_signal,
 )
 from thesis_ml.reports.inference.nulls import NULLS
 from thesis_ml.reports.inference.overview import describe_inference
-from thesis_ml.reports.inference.run import choose_variants
-from thesis_ml.reports.inference.scored import ScoredModel
+from thesis_ml.reports.inference.run import choose_variants, fit_scorers
+from thesis_ml.reports.inference.scored import TRIVIAL, ScoredModel
+from thesis_ml.reports.inference.stream import ModelScorer
 from thesis_ml.utils.checkpoints import load_checkpoint, save_checkpoint
 
 Compose = Callable[..., DictConfig]
@@ -236,8 +244,6 @@ def test_densities_and_unfitted_events_share_none() -> None:
 
     assert (fitted.n_events, others.n_events) == (225, 75)
     assert not set(fitted.index) & set(others.index)
-    with pytest.raises(ReportError, match="too few background events in the training split: 1; densities need"):
-        divide_background(keep_events(events, np.arange(300) == 7), seed=1)
 
 
 def test_old_run_has_no_model(finished_run) -> None:
@@ -253,5 +259,125 @@ def test_link_out_of_the_folder_is_no_checkpoint(finished_run, tmp_path: Path) -
     (finished_run.path / "best_val.pt").symlink_to(tmp_path / "other.pt")
     (finished_run.path / "model.pt").unlink()
 
-    with pytest.raises(DataError, match="holds neither"):
+    with pytest.raises(
+        DataError, match=r"linked: best_val.pt is a link out of the folder, which is not followed; copy"
+    ):
         find_checkpoint(read_run(finished_run.path, "linked"))
+
+
+def set_weights(run: Path, value: float, part: str) -> None:
+    """Overwrite the weights of a part of a model in the checkpoint of its run."""
+
+    def change(content: dict) -> None:
+        for name, tensor in content["model"].items():
+            if name.startswith(part) and tensor.is_floating_point():
+                tensor.fill_(value)
+
+    change_checkpoint(run, change)
+
+
+def test_model_that_gives_no_numbers_is_named_and_others_go_on(sweep: Path, infer: Callable[..., Path]) -> None:
+    set_weights(sweep / "000", math.nan, "encoder")
+    set_weights(sweep / "001", math.inf, "decoder")
+
+    summary = read_inference(infer("inference.max_samples=50"))
+
+    reasons = {name.rpartition("/")[2]: model.get("not_possible") for name, model in summary["models"].items()}
+    assert re.fullmatch(r"its latent of \d+ of \d+ background events is not finite; train it again", reasons["000"])
+    assert re.match(r"its error_\w+ of \d+ of \d+ background events is not finite", reasons["001"])
+    assert [name for name, reason in reasons.items() if reason is None] == ["002", "003", "004", "005"]
+    assert len(summary["inference"]["flags"]) == 2
+
+
+def test_report_goes_on_when_nothing_can_be_fitted_to_any_model(restored_run, monkeypatch) -> None:
+    def fail(rows: object, seed: int) -> None:
+        raise ValueError("singular\nmatrix")
+
+    monkeypatch.setattr(stream, "DENSITIES", {"mixture": fail})
+    events = load_events(DataConfig(limit_events=30, synthetic=SyntheticConfig())).splits["train"]
+    model = LoadedModel(ScoredModel("a", "a", 0, "run", None), restored_run, None)
+    stored = load_events(DataConfig(limit_events=30, synthetic=SyntheticConfig()))
+    data = LoadedData(stored, "", "test", events, events, events, (0,), None)
+
+    scorers, restored = fit_scorers(data, Restored((model,), {"other": "gone"}), InferenceConfig())
+
+    assert list(scorers) == [TRIVIAL] and restored.models == ()
+    assert restored.not_possible["run"].startswith("no density can be fitted to its latents (singular matrix); train")
+    assert restored.not_possible["other"] == "gone"
+
+
+def limit_events(run: Path, limit: int) -> None:
+    change_checkpoint(run, lambda content: content["config"]["data"].update(limit_events=limit))
+
+
+def test_run_with_the_fewest_events_is_named(sweep: Path, infer: Callable[..., Path]) -> None:
+    limit_events(sweep / "002", 40)
+
+    summary = read_inference(infer("inference.corruption_strategies=[]", corruptions=()))
+
+    (flag,) = summary["inference"]["flags"]
+    assert re.match(r"No more than 40 events of each split are read, as run \S*002 has data.limit_events=40;", flag)
+    assert summary["data"]["n_events"] == 40
+
+    limit_events(sweep / "004", 1)
+    with pytest.raises(ReportError, match=r"which is too few; no more than 1 events .* as run \S*004 has"):
+        infer()
+
+
+def take_objects_away(rows: NDArray[Any]) -> NDArray[Any]:
+    """Return the rows of a table with MET alone."""
+    is_met = np.isin(np.arange(rows.shape[1]), (18, 19))
+    return np.where(is_met, rows, 0)
+
+
+def test_background_without_objects_is_refused(sweep: Path, infer: Callable[..., Path], tmp_path: Path) -> None:
+    write_tokens_file(tmp_path / "events.h5", sample_splits())
+    table = take_objects_away(read_dataset(tmp_path / "events.h5", "X_train"))
+    replace_dataset(tmp_path / "events.h5", "X_train", table)
+
+    with pytest.raises(ReportError, match=r"0 of them with objects, which is too few; give a file with more"):
+        infer(f"inference.data_path={tmp_path / 'events.h5'}", "inference.check_fingerprint=false")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "change", "message"),
+    [
+        ("X_test", take_objects_away, "X_test: no event has an object"),
+        ("W_test", lambda old: np.where(np.arange(len(old)) == 3, -1, 1), "X_test, row 3: has the weight -1; a ROC"),
+        ("W_test", lambda old: np.zeros(len(old)), "X_test: all weights of label"),
+    ],
+)
+def test_signal_that_cannot_be_scored_is_refused(dataset: str, change, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "signal.h5"
+    write_tokens_file(path, sample_splits())
+    replace_dataset(path, dataset, change(read_dataset(path, "X_test")))
+    options = DataConfig(path=str(SAMPLE_PATH))
+
+    with pytest.raises(ReportError, match=f"inference.signal_file: .*signal.h5: {message}"):
+        load_signal(options, load_events(options), InferenceConfig(enabled=True, signal_file=str(path)))
+
+
+def test_weights_of_the_events_are_checked(sweep: Path, infer: Callable[..., Path], tmp_path: Path) -> None:
+    write_tokens_file(tmp_path / "events.h5", sample_splits())
+    replace_dataset(tmp_path / "events.h5", "W_test", np.where(np.arange(200) == 5, -2.0, 1.0))
+
+    with pytest.raises(ReportError, match=r"events.h5: X_test, row 5: has the weight -2; a ROC curve needs finite"):
+        infer(f"inference.data_path={tmp_path / 'events.h5'}", "inference.check_fingerprint=false")
+
+
+def test_folder_is_no_file(tmp_path: Path, restored_run) -> None:
+    options = DataConfig(path=str(SAMPLE_PATH))
+    model = LoadedModel(ScoredModel("a", "a", 0, "run", None), restored_run, None)
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(ReportError, match=r"inference.signal_file: is no file: "):
+        load_signal(options, load_events(options), InferenceConfig(enabled=True, signal_file=str(tmp_path)))
+    with pytest.raises(ReportError, match=r"inference.data_path: is no file: .*pipe"):
+        choose_options([model], InferenceConfig(data_path=str(tmp_path / "pipe")))
+
+
+def test_cross_sections_are_checked_before_events_are_scored(infer: Callable[..., Path], monkeypatch) -> None:
+    monkeypatch.setattr(ModelScorer, "fit", lambda self, background: pytest.fail("fitted first"))
+
+    with pytest.raises(ConfigError, match=r"inference\.cross_sections_pb: unknown name 'nothing'; available: "):
+        infer("inference.cross_sections_pb={nothing: 1}", "inference.luminosity_fb=1")

@@ -173,6 +173,13 @@ DEFAULT_STRENGTHS: Mapping[str, tuple[float, ...]] = {
 }
 """Strengths that are scanned unless the user names others."""
 
+LARGEST_STRENGTHS: Mapping[str, float] = {
+    **dict.fromkeys(CORRUPTIONS, 1.0),
+    "energy_scale": 10.0,
+    "dijet_resonance": 14.0,
+}
+"""What may be asked for: shares end at 1, a width of 1 is no measurement any more, no collider reaches 14 TeV."""
+
 
 @dataclass(frozen=True)
 class CorruptionPlan:

@@ -64,6 +64,7 @@ class LoadedData:
         background_classes: Their labels.
         signal: The events of `inference.signal_file`, None without one.
         signal_classes: Names of their classes, where the file gives any.
+        limit: Which run keeps others from more events, None where none does.
     """
 
     stored: StoredFile
@@ -75,6 +76,7 @@ class LoadedData:
     background_classes: tuple[int, ...]
     signal: StoredEvents | None
     signal_classes: tuple[str, ...] = ()
+    limit: str | None = None
 
     @property
     def label_names(self) -> dict[int, str]:
@@ -112,9 +114,13 @@ def find_checkpoint(run: RunFacts) -> Path:
     if run.schema_version == 1:
         raise DataError(f"{run.name}: not possible: no normaliser; train it again with this version")
     found = find_best(run.path)
-    if found is None:
-        raise DataError(f"{run.name}: holds neither {' nor '.join(BEST_FILES)}; copy the checkpoint beside its facts")
-    return found
+    if found is not None:
+        return found
+    if links := [name for name in BEST_FILES if (run.path / name).is_file()]:
+        raise DataError(
+            f"{run.name}: {links[0]} is a link out of the folder, which is not followed; copy the file there"
+        )
+    raise DataError(f"{run.name}: holds neither {' nor '.join(BEST_FILES)}; copy the checkpoint beside its facts")
 
 
 def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, Restored]:
@@ -135,7 +141,16 @@ def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, 
     classes = choose_classes(kept, stored, config)
     events = take_first(stored.splits[config.dataset_split], config.max_samples)
     train = stored.splits["train"]
-    background, unfitted = divide_background(keep_events(train, np.isin(train.labels, classes)), config.seed)
+    reference = keep_events(train, np.isin(train.labels, classes))
+    limit = explain_limit(restored.models, options, stored)
+    if reference.n_events < FEWEST_FITTED or not len(reference.ids):
+        raise ReportError(
+            f"inference: densities are fitted to {reference.n_events} background events of the training split, "
+            f"{int((reference.lengths > 0).sum())} of them with objects, which is too few; "
+            f"{limit or 'give a file with more, or other inference.background_classes'}"
+        )
+    background, unfitted = divide_background(reference, config.seed)
+    check_weights(events, f"{stored.path}: {stored.datasets[config.dataset_split]}")
     signal, signal_classes = load_signal(options, stored, config) or (None, ())
     data = LoadedData(
         stored=stored,
@@ -147,6 +162,7 @@ def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, 
         background_classes=classes,
         signal=signal,
         signal_classes=signal_classes,
+        limit=limit if any(_reads_more(model, options) for model in kept) else None,
     )
     return data, Restored(kept, {**restored.not_possible, **others})
 
@@ -171,8 +187,22 @@ def choose_options(models: Sequence[LoadedModel], config: InferenceConfig) -> Da
     if not path.is_file():
         key = "inference.data_path" if config.data_path is not None else f"run {first.scored.run}"
         where = "there is no such file" if config.data_path is not None else "its data file is not there any more"
+        if path.exists():
+            where = "is no file"
         raise ReportError(f"{key}: {where}: {str(path)!r}; set inference.data_path to where the data is now")
     return options
+
+
+def explain_limit(models: Sequence[LoadedModel], options: DataConfig, stored: StoredFile) -> str | None:
+    """Return which run had the fewest events, which are all that is read; None where no limit was reached."""
+    limit = options.limit_events
+    run = next((model.scored.run for model in models if model.restored.data.limit_events == limit), None)
+    if limit is None or run is None or all(events.n_events < limit for events in stored.splits.values()):
+        return None
+    return (
+        f"no more than {limit} events of each split are read, as run {run} has data.limit_events={limit}; leave it out "
+        "for more"
+    )
 
 
 def choose_reference(models: Sequence[LoadedModel], config: InferenceConfig) -> LoadedModel:
@@ -218,7 +248,8 @@ def load_signal(
         return None
     path = Path(config.signal_file).expanduser()
     if not path.is_file():
-        raise ReportError(f"inference.signal_file: there is no such file: {str(path)!r}; give an HDF5 file of events")
+        wrong = "is no file" if path.exists() else "there is no such file"
+        raise ReportError(f"inference.signal_file: {wrong}: {str(path)!r}; give an HDF5 file of events")
     signal = load_events(replace(options, path=str(path), synthetic=None, limit_events=None))
     if signal.type_names != stored.type_names:
         raise ReportError(
@@ -226,21 +257,34 @@ def load_signal(
             f"the events have {', '.join(stored.type_names)}"
         )
     events = take_first(signal.splits[config.dataset_split], config.max_samples)
+    place = f"inference.signal_file: {path}: {signal.datasets[config.dataset_split]}"
+    if not len(events.ids):
+        raise ReportError(f"{place}: no event has an object; give a file of events with objects")
+    check_weights(events, place)
     names = (signal.label_names.get(str(label)) for label in np.unique(events.labels))
     return events, tuple(name for name in names if name)
 
 
-def divide_background(events: StoredEvents, seed: int) -> tuple[StoredEvents, StoredEvents]:
-    """Return the events that densities are fitted to, drawn by `seed`, and the others; both in their order.
+def check_weights(events: StoredEvents, place: str) -> None:
+    """Check that the weights of events can be shares of each of their classes.
 
     Raises:
-        ReportError: There are too few.
+        ReportError: One is negative or not finite, or those of a class are all 0.
     """
-    if events.n_events < FEWEST_FITTED:
+    is_wrong = ~(np.isfinite(events.weights) & (events.weights >= 0))
+    if is_wrong.any():
+        number = int(is_wrong.argmax())
         raise ReportError(
-            f"inference.background_classes: too few background events in the training split: {events.n_events}; "
-            f"densities need at least {FEWEST_FITTED}: name other classes or give a larger file"
+            f"{place}, row {events.index[number]}: has the weight {events.weights[number]:g}; "
+            "a ROC curve needs finite weights of at least 0"
         )
+    for label in np.unique(events.labels):
+        if not events.weights[events.labels == label].any():
+            raise ReportError(f"{place}: all weights of label {label} are 0; give one event at least a weight above 0")
+
+
+def divide_background(events: StoredEvents, seed: int) -> tuple[StoredEvents, StoredEvents]:
+    """Return the events that densities are fitted to, drawn by `seed`, and the others; both in their order."""
     n_fitted = min(MOST_BACKGROUND, math.ceil(FITTED_SHARE * events.n_events))
     is_fitted = _draw(events.n_events, n_fitted, seed)
     return keep_events(events, is_fitted), keep_events(events, ~is_fitted)
@@ -284,6 +328,11 @@ def _explain_other(
         if own != ours:
             return f"was given other tokens (data.{key} is {own!r}; the events have {ours!r}); give it its own report"
     return None
+
+
+def _reads_more(model: LoadedModel, options: DataConfig) -> bool:
+    limit = model.restored.data.limit_events
+    return options.limit_events is not None and (limit is None or limit > options.limit_events)
 
 
 def _name_model(group: Group, run: RunFacts) -> str:

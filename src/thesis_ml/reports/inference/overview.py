@@ -22,6 +22,8 @@ def describe_inference(
         skipped: By the name of a corruption why it was left out.
     """
     flags = tuple(f"{run} was not scored: {reason}." for run, reason in restored.not_possible.items())
+    if data is not None and data.limit is not None:
+        flags += (f"{data.limit[0].upper()}{data.limit[1:]}.",)
     left_out = (f"Events were not changed by {name}: it {reason}." for name, reason in (skipped or {}).items())
     models = tuple(
         (

@@ -1,7 +1,7 @@
 """Score the events of a split with the models of a report: restore, fit, stream once, and say what came out."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from thesis_ml.data.events import StoredEvents, keep_events, take_first
-from thesis_ml.errors import ConfigError
+from thesis_ml.errors import ConfigError, DataError
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.config import InferenceConfig
 from thesis_ml.reports.inference.anomaly import summarise_scores
@@ -19,11 +19,12 @@ from thesis_ml.reports.inference.code_section import summarise_codes
 from thesis_ml.reports.inference.corruptions import corrupt
 from thesis_ml.reports.inference.downstream import measure_downstream
 from thesis_ml.reports.inference.export import plan_exports
-from thesis_ml.reports.inference.loading import LoadedData, LoadedModel, load_data, restore_runs
+from thesis_ml.reports.inference.loading import LoadedData, LoadedModel, Restored, load_data, restore_runs
 from thesis_ml.reports.inference.nulls import NULLS, NullPlan, is_symmetric
 from thesis_ml.reports.inference.overview import describe_data, describe_inference, list_models
 from thesis_ml.reports.inference.result import InferenceResult, RawScores
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
+from thesis_ml.reports.inference.solved import check_rates
 from thesis_ml.reports.inference.stream import (
     CLEAN,
     ModelScorer,
@@ -77,10 +78,14 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         if not restored.models:
             return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
         data, restored = load_data(restored, config)
+    if (rates := config.choose_rates()) is not None:
+        check_rates(rates, data.events.labels, data.label_names, data.signal is not None)
     corruptions, skipped = choose_variants(data, config)
     variants = [*corruptions, *(Variant(name, NullPlan(name, config.seed)) for name in NULLS)]
     with clock.time("fit densities"):
-        scorers = fit_scorers(data, restored.models, config)
+        scorers, restored = fit_scorers(data, restored, config)
+        if not restored.models:
+            return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
     tallies = {model.scored.name: start_tally(model, data) for model in restored.models}
     plan = StreamPlan(scorers, variants, data.stored.type_names, choose_pool(data))
     with clock.time("pass events through models, score them"):
@@ -102,7 +107,7 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         is_symmetric=is_symmetric(data.events),
         signal_weights=None if data.signal is None else data.signal.weights,
         signal_classes=data.signal_classes,
-        rates=config.choose_rates(),
+        rates=rates,
         channel=data.split,
     )
     with clock.time("statistics"):
@@ -147,15 +152,23 @@ def choose_variants(data: LoadedData, config: InferenceConfig) -> tuple[list[Var
     return variants, skipped
 
 
-def fit_scorers(data: LoadedData, models: Sequence[LoadedModel], config: InferenceConfig) -> dict[str, Scorer]:
-    """Return what scores events, by name: the trivial variables, and every model after its densities were fitted."""
+def fit_scorers(data: LoadedData, restored: Restored, config: InferenceConfig) -> tuple[dict[str, Scorer], Restored]:
+    """Return what scores events, by name: the trivial variables, and every model after its densities were fitted.
+
+    Also return the models without those that nothing can be fitted to.
+    """
     options = choose_pass_options(config)
     scorers: dict[str, Scorer] = {TRIVIAL: TrivialScorer(data.background, data.stored.type_names)}
-    for model in show_progress(models, "fit"):
+    not_possible = dict(restored.not_possible)
+    for model in show_progress(restored.models, "fit"):
         scorer = ModelScorer(model.restored, options)
-        scorer.fit(data.background)
+        try:
+            scorer.fit(data.background)
+        except DataError as error:
+            not_possible[model.scored.run] = str(error)
+            continue
         scorers[model.scored.name] = ChosenScores(scorer, config.metrics) if config.metrics else scorer
-    return scorers
+    return scorers, Restored(tuple(one for one in restored.models if one.scored.name in scorers), not_possible)
 
 
 def choose_pool(data: LoadedData) -> StoredEvents:

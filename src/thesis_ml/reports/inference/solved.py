@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Int
+from numpy.typing import NDArray
 
 from thesis_ml.config import choose
+from thesis_ml.errors import ConfigError
 from thesis_ml.metrics.bootstrap import N_RESAMPLES
 from thesis_ml.metrics.ranks import correlate_ranks
 from thesis_ml.reports.inference.model_pairs import PairOutcome, compare_groups
@@ -114,8 +117,6 @@ def holds_multiplicity(score: str) -> bool:
 
 def solve_problems(scored: ScoredSplit, n_resamples: int = N_RESAMPLES) -> Findings:
     """Return what the scores of a split say of every problem, and what they say where there is nothing to see."""
-    if scored.rates is not None:
-        check_rates(scored.rates, scored)
     problems = sorted(list_problems(scored), key=lambda problem: problem.kind == "corruption")
     solved = tuple(_solve(problem, scored, n_resamples) for problem in problems)
     nulls = (*check_nulls(scored), *check_held_out(scored))
@@ -165,16 +166,26 @@ def choose_rates(problem: Problem, scored: ScoredSplit, rates: Rates) -> dict[in
     return known
 
 
-def check_rates(rates: Rates, scored: ScoredSplit) -> None:
-    """Check that cross-sections name labels that there are.
+def check_rates(
+    rates: Rates, labels: Int[NDArray[Any], " N"], label_names: Mapping[int, str], has_signal_file: bool
+) -> None:
+    """Check that every label of the events has one cross-section.
 
     Raises:
-        ConfigError: One does not.
+        ConfigError: One has none or two, or a name is that of no label.
     """
-    labels = [int(label) for label in np.unique(scored.labels)] + ([OF_FILE] if scored.signal else [])
-    known = {name: None for label in labels for name in (name_label(label, scored.label_names), str(label))}
+    key = "inference.cross_sections_pb"
+    present = [int(label) for label in np.unique(labels)] + ([OF_FILE] if has_signal_file else [])
+    known = {name: label for label in present for name in (name_label(label, label_names), str(label))}
+    named: dict[int, str] = {}
     for name in rates.cross_sections_pb:
-        choose(name, known, "inference.cross_sections_pb")
+        label = choose(name, known, key)
+        if label in named:
+            raise ConfigError(f"{key}: {named[label]!r} and {name!r} are the same label; give one of them")
+        named[label] = name
+    missing = [name_label(label, label_names) for label in present if label not in named]
+    if missing:
+        raise ConfigError(f"{key}: no value for {', '.join(missing[:20])}; give every label of the events one")
 
 
 def _solve(problem: Problem, scored: ScoredSplit, n_resamples: int) -> Solved:

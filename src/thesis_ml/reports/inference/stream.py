@@ -16,6 +16,7 @@ from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.events import StoredEvents, iterate_blocks
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import encode_events
+from thesis_ml.errors import DataError
 from thesis_ml.reports.config import InferenceConfig
 from thesis_ml.reports.inference.corruptions import CorruptionPlan, corrupt
 from thesis_ml.reports.inference.density import DENSITIES, Score, fit_mahalanobis
@@ -127,10 +128,24 @@ class ModelScorer:
         self._log_shares: list[Tensor] | None = None
 
     def fit(self, background: StoredEvents) -> None:
-        """Fit the densities of pooled latents and the shares of codes to `background`."""
+        """Fit the densities of pooled latents and the shares of codes to `background`.
+
+        Raises:
+            DataError: What the model makes of them is not finite, or cannot be fitted to.
+        """
         outputs = self.reconstruct(background)
         pooled = outputs.pooled.double().numpy()
-        self._densities = {name: fit(pooled, self._options.seed) for name, fit in DENSITIES.items()}
+        for name, values in {"latent": pooled, **{key: part.numpy() for key, part in outputs.errors.items()}}.items():
+            n_wrong = int((~np.isfinite(values.reshape(len(values), -1))).any(axis=1).sum())
+            if n_wrong:
+                raise DataError(
+                    f"its {name} of {n_wrong} of {len(values)} background events is not finite; train it again"
+                )
+        try:
+            self._densities = {name: fit(pooled, self._options.seed) for name, fit in DENSITIES.items()}
+        except ValueError as error:
+            reason = " ".join(str(error).split())
+            raise DataError(f"no density can be fitted to its latents ({reason:.200}); train it again") from None
         if outputs.codes is not None:
             sizes = self.restored.config.latent_space.codebook_sizes
             counts = [torch.bincount(outputs.codes[:, q], minlength=size) for q, size in enumerate(sizes)]
