@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
-from thesis_ml.architectures.restore import restore_model
+from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECKS
+from thesis_ml.architectures.autoencoder.decoders import DECODERS
+from thesis_ml.architectures.autoencoder.encoders import ENCODERS
+from thesis_ml.architectures.build import build_model, parse_model
+from thesis_ml.architectures.restore import _check_weights, restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import load_tokens
@@ -46,11 +51,12 @@ def change(content: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     ("path", "value", "message"),
     [
         ("checkpoint_version", 1, "has checkpoint_version 1; this version of thesis-ml reads 2"),
-        ("config", None, "does not describe a model"),
+        ("checkpoint_version", torch.tensor([2, 2]), "has checkpoint_version Tensor; this version"),
+        ("config", None, "config: is NoneType; expected a mapping"),
         ("config.phase1", [], "does not describe a model"),
         ("config.phase1.encoder.name", "os.system", "unknown name 'os.system'"),
         ("config.phase1.encoder.enc_hidden", [10**9], "enc_hidden"),
-        ("config.phase1.encoder.enc_hidden", [17], "size mismatch|Error"),
+        ("config.phase1.encoder.enc_hidden", [17], r"has shape \(16, 16\); the config says \(17, 16\)"),
         ("config.data.train_classes", "all", "does not describe a model"),
         ("normalizer", {"features": ["E"]}, "normaliser"),
         ("normalizer.features", ["pt", "E", "eta", "phi"], "normaliser|dims"),
@@ -61,8 +67,10 @@ def change(content: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("dims.max_tokens", 10**12, "max_tokens"),
         ("dims.angle_columns", [0], "angle columns"),
         ("dims.surprise", 1, "does not describe a model"),
-        ("model", {}, "does not describe a model"),
-        ("model", 3, "does not describe a model"),
+        ("dims", None, "dims: is NoneType; expected a mapping"),
+        ("model", {}, "is missing; the config differs"),
+        ("model", 3, "model: is int; expected a mapping"),
+        ("model.surprise", torch.ones(3), "'surprise' is unknown; the config differs"),
     ],
 )
 def test_a_checkpoint_that_contradicts_itself_is_refused(finished_run, path: str, value: Any, message: str) -> None:
@@ -73,6 +81,73 @@ def test_a_checkpoint_that_contradicts_itself_is_refused(finished_run, path: str
         restore_model(file)
 
 
+def test_a_missing_config_is_named(finished_run) -> None:
+    file = finished_run.path / "best_val.pt"
+    content = load_checkpoint(file)
+    del content["config"]
+    torch.save(content, file)
+
+    with pytest.raises(DataError, match=r"does not describe a model \(config: is missing; expected a mapping\)"):
+        restore_model(file)
+
+
+@pytest.mark.parametrize(
+    ("change_weight", "message"),
+    [
+        (lambda weight: weight * torch.nan, "holds NaN or infinity; every weight must be finite"),
+        (lambda weight: weight / 0, "holds NaN or infinity"),
+        (lambda weight: weight[:1, :1].clone().expand(weight.shape), "has fewer numbers than its shapes say"),
+        (lambda weight: weight.tolist(), "is list; expected a tensor"),
+    ],
+)
+def test_weights_that_are_none_are_refused(finished_run, change_weight, message: str) -> None:
+    file = finished_run.path / "best_val.pt"
+    content = load_checkpoint(file)
+    name = next(name for name, weight in content["model"].items() if weight.dim() == 2)
+    content["model"][name] = change_weight(content["model"][name])
+    torch.save(content, file)
+
+    with pytest.raises(DataError, match=message):
+        restore_model(file)
+
+
+def test_a_model_larger_than_its_weights_is_never_built(finished_run, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = finished_run.path / "best_val.pt"
+    torch.save(change(load_checkpoint(file), "config.phase1.encoder.enc_hidden", [4096] * 8), file)
+    monkeypatch.setattr(Tensor, "uniform_", refuse_memory(Tensor.uniform_))
+
+    with pytest.raises(DataError, match=r"the config differs|the config says"):
+        restore_model(file)
+
+
+def refuse_memory(fill: Any) -> Any:
+    """Return `fill` for tensors that are small or take no memory."""
+
+    def checked(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        assert tensor.is_meta or tensor.numel() < 10**6, "built before the weights were looked at"
+        return fill(tensor, *args, **kwargs)
+
+    return checked
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        *(("encoder", name) for name in ENCODERS),
+        *(("decoder", name) for name in DECODERS),
+        *(("latent_space", name) for name in BOTTLENECKS),
+    ],
+)
+def test_every_component_can_be_compared_without_memory(dims, group: str, name: str) -> None:
+    extra = {"latent_space": {"latent_dim": 4}, "fsq": {"levels": [5, 4, 3]}}
+    groups = {"encoder": {"name": "mlp"}, "decoder": {"name": "mlp"}, "loss": {"name": "mse"}}
+    groups["latent_space"] = {"name": "linear", "latent_dim": 4}
+    groups[group] = {"name": name, **extra.get(name, {} if name == "fsq" else extra.get(group, {}))}
+    config = parse_model(groups, "phase1")
+
+    _check_weights(build_model(config, dims).state_dict(), config, dims)
+
+
 def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[Any, ...]:
@@ -80,6 +155,6 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
 
     torch.save({"checkpoint_version": 2, "config": Trap()}, tmp_path / "model.pt")
 
-    with pytest.raises(DataError, match="not a readable checkpoint"):
+    with pytest.raises(DataError, match=r"\(it holds more than tensors and plain values, such as code\)"):
         restore_model(tmp_path / "model.pt")
     assert not (tmp_path / "sprung").exists()

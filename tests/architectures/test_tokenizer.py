@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -19,7 +20,7 @@ from thesis_ml.architectures.restore import RestoredModel
 from thesis_ml.architectures.tokenizer import Tokenizer, Tokens
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.physical import PhysicalEvents
-from thesis_ml.errors import DataError
+from thesis_ml.errors import ConfigError, DataError
 
 KINDS = {
     "none": {"name": "none", "latent_dim": 4},
@@ -47,6 +48,12 @@ def make_tokenizer(dims, many_events):
         return Tokenizer(restored, fingerprint=kind)
 
     return make
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let arguments of wrong types in, as they come from users, whose calls nothing checks."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture
@@ -211,6 +218,10 @@ def change(events: PhysicalEvents, what: str, value: object) -> PhysicalEvents:
         ("met", [-1, 0], "met: event 1 has a negative MET"),
         ("met", [1, 180], "met: event 1 has a METphi beyond 2 pi"),
         ("met", [np.nan, 0], "met: entry 1 is NaN"),
+        ("met", [1e300, 0], "met: event 1 has a MET beyond 32 bits"),
+        ("E", 1e300, "E: event 1 has a value beyond 32 bits; expected GeV"),
+        ("eta", 1e300, r"eta: event 1 has an \|eta\| beyond 100"),
+        ("eta", -1000.0, r"eta: event 1 has an \|eta\| beyond 100"),
     ],
 )
 def test_impossible_values_are_refused(make_tokenizer, events, what: str, value: object, message: str) -> None:
@@ -238,6 +249,7 @@ def test_other_units_are_refused(make_tokenizer, events, convert) -> None:
         ({"features": [["a"] * 4] * 3}, "features: holds <U1; expected numbers"),
         ({"features": [[1.0], [1.0, 2.0]]}, "features: is no array"),
         ({"lengths": [1, -1, 3]}, "lengths: event 1 has fewer than 0 tokens"),
+        ({"lengths": [2**62] * 4 + [3]}, "lengths: event 0 has more tokens than all events together; expected up to 3"),
         ({"lengths": [1.5, 1.5]}, "lengths: entry 0 is not whole"),
         ({"lengths": [2]}, r"features: has shape \(3, 4\); expected \(2, 4\)"),
         ({"ids": [1, 2]}, r"ids: has shape \(2,\); expected \(3\)"),
@@ -273,11 +285,98 @@ def test_what_is_missing_is_named(make_tokenizer, events) -> None:
         ([[1, 2]], r"codes: has shape \(1, 2\); expected \(any number, 1\)"),
         ([[1.0]], r"latents: has shape \(1, 1\); expected \(any number, 4\)"),
         ([[np.nan] * 4], "latents: entry 0 is NaN"),
+        ([[1e300] * 4], "latents: entry 0 is beyond 32 bits"),
+        ([[1], [2, 3]], "tokens: is no array"),
+        (None, "latents: holds object; expected numbers"),
     ],
 )
 def test_what_is_no_token_is_refused(make_tokenizer, codes: list, message: str) -> None:
     with pytest.raises(DataError, match=message):
         make_tokenizer("vq").decode(codes, [1])
+
+
+def test_lengths_whose_sum_overflows_are_refused(make_tokenizer) -> None:
+    with pytest.raises(DataError, match="lengths: event 0 has more tokens than all events together"):
+        make_tokenizer("vq").decode([[1], [2], [3]], [2**62] * 4 + [3])
+
+
+def test_two_objects_of_any_energy_are_encoded(make_tokenizer) -> None:
+    tokenizer = make_tokenizer("vq")
+    table = [[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]
+
+    events = tokenizer.make_events(table, [2], ids=[1, 1], met=[[0.0, 0.0]])
+
+    assert tokenizer.encode(events).n_events == 1
+
+
+@pytest.mark.parametrize("batch_size", [0, 1.5, None, "a", True])
+def test_batch_sizes_that_are_none_are_refused(unchecked, make_tokenizer, events, batch_size: object) -> None:
+    tokenizer = make_tokenizer("vq")
+
+    with pytest.raises(DataError, match=r"batch_size: is .*; expected a whole number, 1 or more"):
+        tokenizer.encode(events, batch_size=batch_size)
+    with pytest.raises(DataError, match=r"batch_size: is .*; expected a whole number, 1 or more"):
+        tokenizer.decode([[1]], [1], batch_size=batch_size)
+
+
+@pytest.mark.parametrize("wrong", [None, {}, np.zeros((3, 4))])
+def test_what_is_no_event_is_refused(unchecked, make_tokenizer, wrong: object) -> None:
+    with pytest.raises(DataError, match=r"events: is .*; expected those of make_events, read_events or decode"):
+        make_tokenizer("vq").encode(wrong)
+    with pytest.raises(DataError, match=r"tokens: .* without codes; expected those of encode"):
+        make_tokenizer("vq").to_sequences(wrong)
+
+
+def test_tokens_that_were_changed_are_refused(unchecked, make_tokenizer, events) -> None:
+    tokenizer = make_tokenizer("vq")
+    tokens = tokenizer.encode(events)
+
+    with pytest.raises(DataError, match="tokens: Tokens without codes; expected those of encode"):
+        tokenizer.to_sequences(make_tokenizer("kl").encode(events))
+    with pytest.raises(DataError, match=r"tokens: are of another tokenizer \(None\); expected those of vq"):
+        tokenizer.decode(replace(tokens, fingerprint=None))
+    with pytest.raises(DataError, match="codes: is no array"):
+        tokenizer.embed([[1], [2, 3]])
+
+
+def test_an_event_that_does_not_decode_to_numbers_is_named(make_tokenizer, events) -> None:
+    tokenizer = make_tokenizer("linear")
+    model: Autoencoder = tokenizer.restored.model
+    whole, tokens = model.decode, tokenizer.encode(events)
+
+    def decode(values, lengths):
+        decoded = whole(values, lengths)
+        return replace(decoded, features=decoded.features.abs() * 1e30)
+
+    model.decode = decode
+
+    with pytest.raises(DataError, match="tokens: event 1 decodes to NaN or infinity"):
+        tokenizer.decode(tokens)
+
+
+def test_an_event_that_the_model_cannot_see_is_named(make_tokenizer, events) -> None:
+    tokenizer = make_tokenizer("linear")
+    with torch.no_grad():
+        next(tokenizer.restored.model.encoder.parameters()).fill_(torch.inf)
+
+    with pytest.raises(DataError, match="events: the latents of event 1 are NaN or infinity"):
+        tokenizer.encode(events)
+
+
+@pytest.mark.parametrize("path", [None, 5, ["a"], b"a", "x" * 5000, "~nobody_of_this_name/run"])
+def test_paths_that_are_none_are_refused(unchecked, finished_run, path: object) -> None:
+    tokenizer = thesis_ml.load_tokenizer(finished_run.path)
+
+    with pytest.raises(DataError, match=r"path: .*; expected|cannot be read \(File name too long\); give"):
+        thesis_ml.load_tokenizer(path)
+    with pytest.raises(DataError, match=r"path: .*; expected|cannot be read \(.*File name too long"):
+        tokenizer.read_events(path)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "meta", None, [1]])
+def test_devices_that_are_none_are_refused(unchecked, finished_run, device: object) -> None:
+    with pytest.raises(ConfigError, match=r"device: .* is not available here; expected cpu, cuda or mps"):
+        thesis_ml.load_tokenizer(finished_run.path, device)
 
 
 @pytest.mark.parametrize(
@@ -341,7 +440,7 @@ def test_files_of_any_unit_are_read_in_gev(finished_run, tmp_path: Path, encodin
     assert tokenizer.read_events(path, limit_events=4).n_events == 4
 
 
-def test_files_that_do_not_fit_are_refused(finished_run, tmp_path: Path) -> None:
+def test_files_that_do_not_fit_are_refused(unchecked, finished_run, tmp_path: Path) -> None:
     tokenizer = thesis_ml.load_tokenizer(finished_run.path)
     named = json.dumps({str(number): f"object {number}" for number in range(1, 8)})
     other = write_tokens_file(tmp_path / "other.h5", attributes={"energy_unit": "MeV", "id_meaning": named})
@@ -349,6 +448,11 @@ def test_files_that_do_not_fit_are_refused(finished_run, tmp_path: Path) -> None
 
     with pytest.raises(DataError, match="no split 'all'; expected train, val, test"):
         tokenizer.read_events(path, split="all")
+    with pytest.raises(DataError, match=r"no split .*; expected train, val, test"):
+        tokenizer.read_events(path, ["a"])
+    for limit in (1.5, "5", 0):
+        with pytest.raises(DataError, match=r"limit_events: is .*; expected a whole number, 1 or more"):
+            tokenizer.read_events(path, limit_events=limit)
     with pytest.raises(DataError, match=r"object types are object 1, .*; the tokenizer knows jet"):
         tokenizer.read_events(other)
 

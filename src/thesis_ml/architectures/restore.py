@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.architectures.build import ModelConfig, build_model, parse_model
 from thesis_ml.config import parse_config
@@ -54,26 +57,30 @@ def restore_model(path: Path) -> RestoredModel:
     """
     content = load_checkpoint(path)
     found = content.get("checkpoint_version")
-    if found != CHECKPOINT_VERSION:
+    if not isinstance(found, int) or found != CHECKPOINT_VERSION:
+        shown = f"{found!r:.40}" if isinstance(found, int) else type(found).__name__
         raise DataError(
-            f"{path}: has checkpoint_version {found!r:.40}; this version of thesis-ml reads {CHECKPOINT_VERSION}, "
+            f"{path}: has checkpoint_version {shown}; this version of thesis-ml reads {CHECKPOINT_VERSION}, "
             "which holds what the weights mean"
         )
     try:
         return _restore(content)
     except (ConfigError, DataError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = " ".join(lines[:2]) or type(error).__name__
         raise DataError(f"{path}: does not describe a model ({reason:.300}); use another checkpoint") from error
 
 
 def _restore(content: Mapping[str, Any]) -> RestoredModel:
-    plain = content["config"]
-    config = parse_model(plain["phase1"], "phase1")
-    normalizer = Normalizer.from_state(content["normalizer"])
-    dims = _read_dims(content["dims"], normalizer)
+    plain = _take_mapping(content, "config")
+    config = parse_model(_take_mapping(plain, "phase1"), "phase1")
+    normalizer = Normalizer.from_state(_take_mapping(content, "normalizer"))
+    dims = _read_dims(_take_mapping(content, "dims"), normalizer)
+    weights = _take_mapping(content, "model")
+    _check_weights(weights, config, dims)
     model = build_model(config, dims)
-    model.load_state_dict(content["model"])
-    data = parse_config(DataConfig, plain["data"], "data")
+    model.load_state_dict(weights)
+    data = parse_config(DataConfig, _take_mapping(plain, "data"), "data")
     return RestoredModel(
         model=model.eval(),
         config=config,
@@ -85,6 +92,39 @@ def _restore(content: Mapping[str, Any]) -> RestoredModel:
         epoch=content.get("epoch") if isinstance(content.get("epoch"), int) else None,
         data=data,
     )
+
+
+def _take_mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = content.get(key)
+    if not isinstance(value, Mapping):
+        raise DataError(f"{key}: is {type(value).__name__ if key in content else 'missing'}; expected a mapping")
+    return value
+
+
+def _check_weights(weights: Mapping[str, Any], config: ModelConfig, dims: DataDims) -> None:
+    """Refuse weights that are not finite or not those of the model, before it takes any memory.
+
+    Raises:
+        DataError: They are none.
+    """
+    with torch.device("meta"):
+        expected = build_model(config, dims).state_dict()
+    if set(weights) != set(expected):
+        name = min(set(weights) ^ set(expected), key=str)
+        raise DataError(f"model: {name!r:.100} is {'missing' if name in expected else 'unknown'}; the config differs")
+    for name, wanted in expected.items():
+        found = weights[name]
+        if not isinstance(found, Tensor):
+            raise DataError(f"model.{name}: is {type(found).__name__}; expected a tensor")
+        if found.shape != wanted.shape:
+            raise DataError(f"model.{name}: has shape {tuple(found.shape)}; the config says {tuple(wanted.shape)}")
+    stored = {weight.untyped_storage().data_ptr(): weight.untyped_storage().nbytes() for weight in weights.values()}
+    # a view may repeat one number to any size
+    if sum(weight.numel() * weight.element_size() for weight in weights.values()) > sum(stored.values()):
+        raise DataError("model: has fewer numbers than its shapes say; expected one for each weight")
+    for name, weight in weights.items():
+        if not torch.isfinite(weight).all():
+            raise DataError(f"model.{name}: holds NaN or infinity; every weight must be finite")
 
 
 def _read_dims(state: Mapping[str, Any], normalizer: Normalizer) -> DataDims:

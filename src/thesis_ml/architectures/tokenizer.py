@@ -1,6 +1,7 @@
 """A trained model as a tokenizer: physical events to codes or latents, and back."""
 
 import itertools
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +18,13 @@ from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.events import StoredEvents, cut_events
 from thesis_ml.data.physical import (
+    LARGEST_NUMBER,
     UNITS,
     PhysicalEvents,
     build_physical,
     encode_physical,
+    read_array,
+    read_lengths,
     read_numbers,
     read_whole,
     take_physical,
@@ -29,6 +33,7 @@ from thesis_ml.data.place import Place
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import load_events
 from thesis_ml.errors import DataError
+from thesis_ml.utils.devices import read_device
 from thesis_ml.utils.paths import BEST_FILES, find_best, hash_file
 
 BATCH_EVENTS = 1024
@@ -171,11 +176,13 @@ class Tokenizer:
         Raises:
             DataError: The file cannot be used, has no such split, or has other object types.
         """
-        path = Path(path)
+        path = _read_path(path)
+        if limit_events is not None:
+            _check_count(limit_events, "limit_events")
         options = replace(self.restored.data, path=str(path), synthetic=None, train_classes=None, encoding="auto")
         stored = load_events(replace(options, limit_events=limit_events))
-        if split not in stored.splits:
-            raise Place(path).error(f"no split {split!r}; expected {', '.join(stored.splits)}")
+        if not isinstance(split, str) or split not in stored.splits:
+            raise Place(path).error(f"no split {split!r:.40}; expected {', '.join(stored.splits)}")
         if stored.type_names != self.type_names:
             known = ", ".join(self.type_names)
             raise Place(path).error(f"object types are {', '.join(stored.type_names)}; the tokenizer knows {known}")
@@ -205,17 +212,23 @@ class Tokenizer:
         Raises:
             DataError: A value is missing, not finite, impossible or in another unit.
         """
-        if batch_size < 1:
-            raise DataError(f"batch_size: is {batch_size!r}; expected 1 or more")
+        _check_count(batch_size, "batch_size")
         physical = take_physical(events) if isinstance(events, StoredEvents) else events
+        if not isinstance(physical, PhysicalEvents):
+            raise DataError(f"events: is {type(events).__name__}; expected those of make_events, read_events or decode")
         split = encode_physical(physical, self.restored.normalizer, len(self.type_names))
         parts = [self._encode_batch(batch) for batch in iterate_batches(split, batch_size, generator=None)]
         values = [np.zeros((0, self.latent_dim), dtype=np.float32), *(part for part, _ in parts)]
+        latents = np.concatenate(values)
+        is_bad = ~np.isfinite(latents).all(axis=1)
+        if is_bad.any():
+            event = int(np.repeat(np.arange(split.n_events), split.lengths)[is_bad.argmax()])
+            raise DataError(f"events: the latents of event {event} are NaN or infinity; expected values as in training")
         codes = [part for _, part in parts if part is not None]
         if self.vocabulary is not None:
             codes = [np.zeros((0, len(self.vocabulary.codebook_sizes)), dtype=np.int64), *codes]
         return Tokens(
-            latents=np.concatenate(values),
+            latents=latents,
             codes=np.concatenate(codes) if codes else None,
             lengths=np.asarray(split.lengths),
             fingerprint=self.fingerprint,
@@ -230,17 +243,18 @@ class Tokenizer:
             batch_size: Events at a time; it changes nothing but rounding.
 
         Raises:
-            DataError: The tokens are those of another tokenizer, or no tokens at all.
+            DataError: The tokens are those of another tokenizer, no tokens at all, or have no finite answer.
         """
-        if batch_size < 1:
-            raise DataError(f"batch_size: is {batch_size!r}; expected 1 or more")
+        _check_count(batch_size, "batch_size")
         checked = self._check_tokens(tokens) if isinstance(tokens, Tokens) else self._read_tokens(tokens, lengths)
         parts = [
             self._decode_batch(checked.latents[part], checked.lengths[events])
             for events, part in cut_events(checked.lengths, batch_size)
         ]
         parts = parts or [self._decode_batch(checked.latents, checked.lengths)]
-        return self._join(parts, checked.lengths)
+        events = self._join(parts, checked.lengths)
+        _refuse_endless(events)
+        return events
 
     def embed(self, codes: Any) -> Float[NDArray[Any], "P D"]:
         """Return the latents that codes [P] or [P, Q] stand for.
@@ -254,10 +268,13 @@ class Tokenizer:
         """Return each event as `start`, the Q numbers of each token in turn, `stop`, and `pad` to a common length.
 
         Raises:
-            DataError: This tokenizer has no codes.
+            DataError: This tokenizer has no codes, or the tokens are not its own.
         """
         vocabulary = self._need_vocabulary()
-        assert tokens.codes is not None, "a tokenizer with a vocabulary makes codes"
+        if not isinstance(tokens, Tokens) or tokens.codes is None:
+            raise DataError(f"tokens: {type(tokens).__name__} without codes; expected those of encode")
+        tokens = self._check_tokens(tokens)
+        assert tokens.codes is not None, "checked before"
         flat = (tokens.codes + np.array(vocabulary.offsets)).reshape(-1)
         n_numbers = tokens.lengths * len(vocabulary.codebook_sizes)
         width = int(n_numbers.max(initial=0)) + 2
@@ -328,7 +345,7 @@ class Tokenizer:
 
     def _check_tokens(self, tokens: Tokens) -> Tokens:
         if tokens.fingerprint != self.fingerprint:
-            other, own = tokens.fingerprint[:16], self.fingerprint[:16]
+            other, own = str(tokens.fingerprint)[:16], self.fingerprint[:16]
             raise DataError(f"tokens: are of another tokenizer ({other}); expected those of {own}")
         return self._read_tokens(tokens.latents if tokens.codes is None else tokens.codes, tokens.lengths)
 
@@ -336,22 +353,24 @@ class Tokenizer:
         """Return an array of codes or latents as tokens."""
         if lengths is None:
             raise DataError("lengths: is missing; codes and latents need the tokens of each event")
-        counts = read_whole(lengths, "lengths", shape=(None,))
-        if (counts < 0).any():
-            raise DataError(f"lengths: event {int((counts < 0).argmax())} has fewer than 0 tokens; expected 0 or more")
-        n_tokens = int(counts.sum())
-        if self.vocabulary is not None and np.asarray(tokens).dtype.kind in "iu":
+        array = read_array(tokens, "tokens")
+        if self.vocabulary is not None and array.dtype.kind in "iu":
             codes = self._read_codes(tokens)
             latents = self._embed(codes)
         else:
-            codes, latents = None, read_numbers(tokens, "latents", shape=(None, self.latent_dim))
+            codes, latents = None, read_numbers(array, "latents", shape=(None, self.latent_dim))
+            is_beyond = ((latents > LARGEST_NUMBER) | (latents < -LARGEST_NUMBER)).any(axis=1)
+            if is_beyond.any():
+                raise DataError(f"latents: entry {int(is_beyond.argmax())} is beyond 32 bits; expected those of encode")
+        counts = read_lengths(lengths, len(latents))
+        n_tokens = int(counts.sum())
         if len(latents) != n_tokens:
             raise DataError(f"lengths: sum to {n_tokens}; there are {len(latents)} tokens")
         return Tokens(latents, codes, counts, self.fingerprint)
 
     def _read_codes(self, codes: Any) -> Int[NDArray[Any], "P Q"]:
         sizes = np.array(self._need_vocabulary().codebook_sizes)
-        array = np.asarray(codes)
+        array = read_array(codes, "codes")
         if array.ndim == 1 and len(sizes) == 1:
             array = array[:, None]
         array = read_whole(array, "codes", shape=(None, len(sizes)))
@@ -379,11 +398,13 @@ def load_tokenizer(path: str | Path, device: torch.device | str = "cpu") -> Toke
         device: Where its model runs, such as cpu or cuda.
 
     Raises:
+        ConfigError: There is no such device.
         DataError: There is no checkpoint, or it does not describe a model.
         FactsError: The disk does not give it.
     """
-    file = _find_checkpoint(Path(path).expanduser())
-    return Tokenizer(restore_model(file), hash_file(file), device)
+    place = read_device(device)
+    file = _find_checkpoint(_read_path(path))
+    return Tokenizer(restore_model(file), hash_file(file), place)
 
 
 def _find_checkpoint(path: Path) -> Path:
@@ -392,9 +413,53 @@ def _find_checkpoint(path: Path) -> Path:
     Raises:
         DataError: There is none.
     """
-    if not path.is_dir():
-        return path
-    found = find_best(path)
+    try:
+        found = find_best(path) if path.is_dir() else path
+    except OSError as error:
+        raise DataError(
+            f"{str(path)[:100]}: cannot be read ({error.strerror}); give the folder of a trained run"
+        ) from error
     if found is None:
         raise DataError(f"{path}: holds neither {' nor '.join(BEST_FILES)}; give the folder of a trained run")
     return found
+
+
+def _read_path(path: Any) -> Path:
+    """Return a path that a user gave.
+
+    Raises:
+        DataError: It is none.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise DataError(f"path: is {type(path).__name__}; expected a text or a Path")
+    try:
+        return Path(path).expanduser()
+    except (TypeError, RuntimeError) as error:
+        raise DataError(f"path: {str(path)[:100]!r} is none ({error}); expected a text or a Path") from error
+
+
+def _check_count(value: Any, where: str) -> None:
+    """Refuse what is no number of events.
+
+    Raises:
+        DataError: It is below 1 or not whole.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise DataError(f"{where}: is {value!r:.40}; expected a whole number, 1 or more")
+
+
+def _refuse_endless(events: PhysicalEvents) -> None:
+    """Refuse events that a decoder made no finite numbers of.
+
+    Raises:
+        DataError: An event has a value that is not finite.
+    """
+    is_bad = np.zeros(events.n_events, dtype=bool)
+    owners = np.repeat(np.arange(events.n_events), events.lengths)
+    for values in events.features.values():
+        is_bad[owners[~np.isfinite(values)]] = True
+    if events.met is not None:
+        is_bad |= ~np.isfinite(events.met).all(axis=1)
+    if is_bad.any():
+        first = int(is_bad.argmax())
+        raise DataError(f"tokens: event {first} decodes to NaN or infinity; expected latents such as encode makes them")

@@ -169,13 +169,13 @@ def convert_to_gev(events: StoredEvents, encoding: Encoding, place: Place) -> St
 
 @contextmanager
 def _open_file(place: Place) -> Iterator[Any]:
-    if place.path.is_dir():
-        raise place.error("is a folder; data.path must name an HDF5 file")
-    if not place.path.is_file():
-        raise place.error("no such file; set data.path (or env.data_root for data=h5_tokens)")
-    if place.path.stat().st_size == 0:
-        raise place.error("the file is empty; expected an HDF5 file")
     with _hdf5_errors(place):
+        if place.path.is_dir():
+            raise place.error("is a folder; data.path must name an HDF5 file")
+        if not place.path.is_file():
+            raise place.error("no such file; set data.path (or env.data_root for data=h5_tokens)")
+        if place.path.stat().st_size == 0:
+            raise place.error("the file is empty; expected an HDF5 file")
         file = h5py.File(place.path, "r")
     with file:
         yield file

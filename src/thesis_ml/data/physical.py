@@ -24,6 +24,10 @@ N_TOKENS_FOR_SCALE = 20
 """Tokens whose median energy tells the unit; fewer may be of any energy that a collider reaches."""
 FURTHEST_MEDIAN = 6.0
 """Standard deviations of ln(E) or ln(pT) between the median of events and that of the training: MeV lie 10 away."""
+LARGEST_NUMBER = np.finfo(np.float32).max
+"""What a model can see, in GeV."""
+LARGEST_ETA = 100.0
+"""Far beyond every detector; the hyperbolic cosine of it is still a number."""
 
 LEAST_MEDIAN_ENERGY = 0.9
 """Of E / p, as files must have it."""
@@ -67,8 +71,7 @@ def build_physical(features: Any, names: Sequence[str], *, lengths: Any, ids: An
     Raises:
         DataError: Something has no numbers or another shape than the rest.
     """
-    counts = read_whole(lengths, "lengths", shape=(None,))
-    _refuse(counts < 0, "lengths: event", "has fewer than 0 tokens; expected 0 or more")
+    counts = read_lengths(lengths, len(read_whole(ids, "ids", shape=(None,))))
     n_events, n_tokens = len(counts), int(counts.sum())
     if isinstance(features, Mapping):
         unknown = [name for name in features if name not in UNITS or "met" in str(name)]
@@ -106,10 +109,13 @@ def encode_physical(events: PhysicalEvents, normalizer: Normalizer, n_types: int
         raise DataError(f"{missing[0]}: is missing; this model sees {', '.join(wanted)}, ids and met")
     events = build_physical(events.features, wanted, lengths=events.lengths, ids=events.ids, met=events.met)
     assert events.ids is not None and events.met is not None, "read above"
-    _check_values(events, n_types)
+    owners = np.repeat(np.arange(events.n_events), events.lengths)
+    _check_values(events, n_types, owners)
     columns = _complete(events.features, wanted)
     physical = torch.from_numpy(np.stack([columns[name] for name in wanted], axis=1).astype(np.float64))
     encoded = normalizer.encode_features(physical)
+    is_lost = ~torch.isfinite(encoded).all(dim=1).numpy()
+    _refuse(is_lost, "features: event", "lies too far from the training data; expected GeV and radian", owners)
     _check_scale(encoded, physical, normalizer)
     return TokenSplit(
         features=encoded,
@@ -128,10 +134,7 @@ def read_numbers(values: Any, where: str, *, shape: tuple[int | None, ...]) -> N
     Raises:
         DataError: It is not.
     """
-    try:
-        array = np.asarray(values)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise DataError(f"{where}: is no array ({error!s:.100}); expected numbers") from error
+    array = read_array(values, where)
     if array.dtype.kind not in "fiu":
         raise DataError(f"{where}: holds {array.dtype}; expected numbers")
     is_same = array.ndim == len(shape) and all(
@@ -143,6 +146,30 @@ def read_numbers(values: Any, where: str, *, shape: tuple[int | None, ...]) -> N
     is_bad = ~np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
     _refuse(is_bad, f"{where}: entry", "is NaN or infinite; every value must be finite")
     return array
+
+
+def read_array(values: Any, where: str) -> NDArray[Any]:
+    """Return `values` as an array of anything.
+
+    Raises:
+        DataError: It is none, such as lists of different lengths.
+    """
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+        raise DataError(f"{where}: is no array ({error!s:.100}); expected numbers") from error
+
+
+def read_lengths(lengths: Any, n_tokens: int) -> Int[NDArray[Any], " N"]:
+    """Return the tokens per event, none of which is beyond all tokens, so that their sum cannot overflow.
+
+    Raises:
+        DataError: They are no such numbers.
+    """
+    counts = read_whole(lengths, "lengths", shape=(None,))
+    _refuse(counts < 0, "lengths: event", "has fewer than 0 tokens; expected 0 or more")
+    _refuse(counts > n_tokens, "lengths: event", f"has more tokens than all events together; expected up to {n_tokens}")
+    return counts
 
 
 def read_whole(values: Any, where: str, *, shape: tuple[int | None, ...]) -> Int[NDArray[Any], "..."]:
@@ -171,20 +198,28 @@ def _complete(features: Mapping[str, NDArray[Any]], wanted: Sequence[str]) -> di
     return columns
 
 
-def _check_values(events: PhysicalEvents, n_types: int) -> None:
-    """Refuse what no event can have."""
-    owners = np.repeat(np.arange(events.n_events), events.lengths)
+def _check_values(events: PhysicalEvents, n_types: int, owners: Int[NDArray[Any], " P"]) -> None:
+    """Refuse what no event can have; `owners` are the events of the tokens."""
     assert events.ids is not None and events.met is not None, "read before"
     is_unknown = (events.ids < 1) | (events.ids > n_types)
     _refuse(is_unknown, "ids: event", f"has an unknown object id; expected 1 to {n_types}", owners)
     for name, values in events.features.items():
         if name in ("E", "pt", "mass"):
             _refuse(values < 0, f"{name}: event", "has a negative value; expected GeV, at least 0", owners)
+            _refuse(values > LARGEST_NUMBER, f"{name}: event", "has a value beyond 32 bits; expected GeV", owners)
+        if name == "eta":
+            _refuse(
+                (values > LARGEST_ETA) | (values < -LARGEST_ETA),
+                "eta: event",
+                f"has an |eta| beyond {LARGEST_ETA:g}; expected a pseudorapidity",
+                owners,
+            )
         if name == "phi":
             beyond = np.abs(values) > LARGEST_ANGLE_RAD
             _refuse(beyond, "phi: event", "has an angle beyond 2 pi; expected radian", owners)
     _refuse_logarithms(events)
     _refuse(events.met[:, 0] < 0, "met: event", "has a negative MET; expected GeV, at least 0")
+    _refuse(events.met[:, 0] > LARGEST_NUMBER, "met: event", "has a MET beyond 32 bits; expected GeV")
     _refuse(np.abs(events.met[:, 1]) > LARGEST_ANGLE_RAD, "met: event", "has a METphi beyond 2 pi; expected radian")
 
 
@@ -201,7 +236,7 @@ def _refuse_logarithms(events: PhysicalEvents) -> None:
 
 def _check_scale(encoded: Float[Tensor, "P F"], physical: Float[Tensor, "P C"], normalizer: Normalizer) -> None:
     """Refuse energies that are in MeV or logarithms: they lie far from those that the model was trained on."""
-    if not len(physical):
+    if len(physical) < N_TOKENS_FOR_SCALE:
         return
     for number, column in enumerate(normalizer.feature_statistics):
         name = column.name.removeprefix("log_")
@@ -212,7 +247,7 @@ def _check_scale(encoded: Float[Tensor, "P F"], physical: Float[Tensor, "P C"], 
         lowest, highest = PLAUSIBLE_MEDIAN_PT_GEV
         is_possible = lowest <= median <= highest
         distance = abs(float(np.quantile(encoded[:, number].numpy(), 0.5)))
-        if not is_possible or (len(physical) >= N_TOKENS_FOR_SCALE and distance > FURTHEST_MEDIAN):
+        if not is_possible or distance > FURTHEST_MEDIAN:
             raise DataError(
                 f"{name}: the median is {median:.4g} GeV, the model was trained on {np.exp(column.mean):.3g} GeV; "
                 "energies must be in GeV"

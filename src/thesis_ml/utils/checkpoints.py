@@ -24,7 +24,6 @@ UNREADABLE = (
     TypeError,
     AttributeError,
     LookupError,
-    pickle.UnpicklingError,
     struct.error,
     zipfile.BadZipFile,
     zlib.error,
@@ -79,6 +78,10 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
     except OSError as error:
         # Not damage: whoever takes it for that throws away what is only out of reach.
         raise FactsError(f"{path}: cannot be read ({error.strerror}); try again when the disk answers") from error
+    except pickle.UnpicklingError as error:
+        # torch's own text advises to read it with weights_only=False, which would run the code
+        reason = "it holds more than tensors and plain values, such as code"
+        raise DataError(f"{path}: not a readable checkpoint ({reason}); use another one") from error
     except UNREADABLE as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise DataError(f"{path}: not a readable checkpoint ({reason}); use another one") from error

@@ -1,6 +1,7 @@
 """Which device a run uses, and how much memory it took there."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,6 +25,20 @@ def choose_device(name: str, where: str = "device") -> torch.device:
         usable = ", ".join(kind for kind, is_there in available.items() if is_there)
         raise ConfigError(f"{where}: {name!r} is not available here; available: auto, {usable}")
     return torch.device(name)
+
+
+def read_device(device: Any, where: str = "device") -> torch.device:
+    """Return a device of torch, such as cuda:1, after a number came back from it.
+
+    Raises:
+        ConfigError: This machine has no such device.
+    """
+    try:
+        found = device if isinstance(device, torch.device) else torch.device(device)
+        torch.zeros(1, device=found).cpu()
+    except (RuntimeError, AssertionError, TypeError, ValueError, ImportError, AttributeError) as error:
+        raise ConfigError(f"{where}: {device!r:.40} is not available here; expected cpu, cuda or mps") from error
+    return found
 
 
 def read_max_memory_mib(device: torch.device) -> float | None:
