@@ -183,7 +183,8 @@ def decode_codes(restored: RestoredModel) -> DecodedCodes | None:
     """Return what the decoder makes of each code alone; None where a code alone means nothing."""
     sizes = restored.config.latent_space.codebook_sizes
     features = restored.normalizer.features
-    is_token_wise = DECODERS[restored.config.decoder.name].is_token_wise
+    # A user's own decoder that does not say so is taken for one that looks at the whole event.
+    is_token_wise: bool = getattr(DECODERS[restored.config.decoder.name], "is_token_wise", False)
     if len(sizes) != 1 or sizes[0] > MOST_DECODED or not is_token_wise or not set(MAPPED) <= set(features):
         return None
     codes = torch.arange(sizes[0])
