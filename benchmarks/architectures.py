@@ -19,7 +19,7 @@ from _workload import configure, load_data, take_events
 from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECKS
 from thesis_ml.architectures.autoencoder.decoders import DECODERS
 from thesis_ml.architectures.autoencoder.encoders import ENCODERS
-from thesis_ml.architectures.build import build_model
+from thesis_ml.architectures.build import DENOISER, build_model
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import TokenSplit, iterate_batches
 from thesis_ml.data.tokens import TokenData
@@ -28,7 +28,13 @@ from thesis_ml.training_loops.optimisation import Optimisation
 from thesis_ml.utils.seed import set_all_seeds
 
 REFERENCE = ("phase1/encoder=mlp", "phase1/latent_space=none", "phase1/decoder=mlp")
-GROUPS = {"encoder": ENCODERS, "latent_space": BOTTLENECKS, "decoder": DECODERS}
+GROUPS = {
+    "encoder": ENCODERS,
+    "latent_space": BOTTLENECKS,
+    "decoder": [name for name in DECODERS if name != DENOISER],
+}
+"""The denoiser belongs to a loop of its own, which `loops.py` times."""
+
 VARIANTS = {
     "encoder gnn, 4 nearest": ("phase1/encoder=gnn", "phase1.encoder.n_neighbors=4"),
     "encoder transformer, pair bias": ("phase1/encoder=transformer", "phase1.encoder.pair_bias=true"),
