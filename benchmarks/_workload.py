@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 
 from thesis_ml.architectures.build import build_model
 from thesis_ml.data.splits import TokenSplit, count_batches, iterate_batches
 from thesis_ml.data.tokens import TokenData, load_tokens
+from thesis_ml.facts.lines import find_test_end, read_events
 from thesis_ml.training_loops.autoencoder import AutoencoderTask
+from thesis_ml.training_loops.autoencoder import train as train_autoencoder
 from thesis_ml.training_loops.experiment import ExperimentConfig, parse_experiment
 from thesis_ml.training_loops.optimisation import Optimisation
-from thesis_ml.utils.paths import find_configs
+from thesis_ml.utils.paths import FACTS_FOLDER, find_configs
 from thesis_ml.utils.seed import make_order_generator, set_all_seeds
 
 
@@ -21,6 +25,25 @@ def configure(*overrides: str, parse: Callable[..., Any] = parse_experiment) -> 
     """Return the configuration of thesis-train with `overrides`; the run goes to no folder unless they say so."""
     with initialize_config_dir(str(find_configs()), version_base="1.3"):
         return parse(compose("train", overrides=["run_dir=.", "phase1.trainer.device=cpu", *overrides]))
+
+
+def train_in(
+    folder: Path, overrides: Sequence[str], train: Callable[[DictConfig], Any] = train_autoencoder
+) -> dict[str, float]:
+    """Train in `folder`, unless that was done before, without figures; return the numbers of the test split.
+
+    Args:
+        folder: Of the run.
+        overrides: As thesis-train takes them.
+        train: Of the loop that they choose.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with initialize_config_dir(str(find_configs()), version_base="1.3"):
+        cfg = compose("train", [f"run_dir={folder}", "logging.make_plots=false", *overrides])
+    train(cfg)
+    fact = find_test_end(read_events(folder / FACTS_FOLDER))
+    assert fact is not None
+    return {name: value for name, value in fact["metrics"]["test"].items() if value is not None}
 
 
 def load_data(config: ExperimentConfig) -> TokenData:

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
 
+from _workload import train_in
 from thesis_ml.architectures.restore import restore_model
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import StoredEvents, keep_events
@@ -38,8 +38,7 @@ from thesis_ml.reports.inference.stream import (
     stream_split,
 )
 from thesis_ml.reports.inference.verdicts import describe_findings, format_auroc, list_flags
-from thesis_ml.training_loops.autoencoder import train
-from thesis_ml.utils.paths import BEST_CHECKPOINT, find_configs
+from thesis_ml.utils.paths import BEST_CHECKPOINT
 
 SETTINGS: Mapping[str, tuple[str, ...]] = {
     "none": ("phase1/latent_space=none",),
@@ -52,7 +51,6 @@ COMMON = (
     "phase1.trainer.device=cpu",
     "phase1.trainer.n_threads=1",
     "data.train_classes=[0]",
-    "logging.make_plots=false",
 )
 N_EPOCHS = 15
 TTBAR = 0
@@ -74,8 +72,8 @@ LIMITS = (
     Limit(SMEARED, (("none", "error_mean"),), 0.95),
     Limit(RESONANCE, (("linear 2", "error_mean"), ("vq", "error_mean")), 0.95),
     Limit(RESONANCE, (("vq", "latent_neighbours"), ("vq", "latent_mahalanobis")), 0.93),
-    # 0.50 to 0.52, within two of the standard errors of 0.005.
-    Limit(EXCHANGED, tuple((name, "error_mean") for name in SETTINGS), 0.49, 0.53, needs_all=True),
+    # Measured with an error of 0.006: 0.524, 0.495 and 0.513, so that this one is missed, by less than its error.
+    Limit(EXCHANGED, tuple((name, "error_mean") for name in SETTINGS), 0.50, 0.52, needs_all=True),
     Limit("ttH", tuple((name, "error_mean") for name in SETTINGS), 0.51, 0.62, needs_all=True),
     Limit("ttH", ((TRIVIAL, "ht"),), 0.728, 0.738),
     Limit("ttH", ((TRIVIAL, "multiplicity"),), 0.729, 0.739),
@@ -86,11 +84,8 @@ LIMITS = (
 def train_run(name: str, folder: Path, *, is_quick: bool) -> Path:
     """Train one setting, unless that was done before, and return its checkpoint."""
     folder = folder / name.replace(" ", "_")
-    folder.mkdir(parents=True, exist_ok=True)
     size = (f"phase1.trainer.epochs={1 if is_quick else N_EPOCHS}", f"data.limit_events={500 if is_quick else 'null'}")
-    with initialize_config_dir(str(find_configs()), version_base="1.3"):
-        cfg = compose("train", [f"run_dir={folder}", *COMMON, *size, *SETTINGS[name]])
-    train(cfg)
+    train_in(folder, (*COMMON, *size, *SETTINGS[name]))
     return folder / BEST_CHECKPOINT
 
 

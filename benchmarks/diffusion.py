@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
 from torch import Tensor
 
 from _timing import time_once
+from _workload import train_in
 from thesis_ml.architectures.autoencoder.base import Reconstruction
 from thesis_ml.architectures.autoencoder.diffusion.model import DiffusionAutoencoder
 from thesis_ml.architectures.restore import restore_model
@@ -26,11 +26,11 @@ from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.splits import TokenSplit, iterate_batches, select_events
 from thesis_ml.data.tokens import load_tokens
-from thesis_ml.facts.lines import find_test_end, read_events
+from thesis_ml.facts.schema import N_MEAN
 from thesis_ml.metrics.residuals import compute_residuals, summarise_residuals
 from thesis_ml.metrics.wasserstein import compute_wasserstein
-from thesis_ml.training_loops import autoencoder, diffusion_autoencoder
-from thesis_ml.utils.paths import BEST_CHECKPOINT, FACTS_FOLDER, find_configs
+from thesis_ml.training_loops import diffusion_autoencoder
+from thesis_ml.utils.paths import BEST_CHECKPOINT
 
 SETTINGS: Mapping[str, tuple[str, ...]] = {
     "vq 512": ("phase1/latent_space=vq",),
@@ -43,7 +43,6 @@ SEEDS = (0, 1, 2)
 N_EPOCHS = 10
 TYPES_BETA = 0
 STEPS = (1, 2, 5, 10, 20, 50)
-N_MEAN = 8
 FEATURES = ("E", "pt", "eta", "phi")
 BATCH_EVENTS = 512
 
@@ -89,17 +88,6 @@ class Answers(NamedTuple):
     zero: Tensor
 
 
-def run_loop(loop: str, overrides: Sequence[str], folder: Path) -> dict[str, float]:
-    """Train in `folder`, unless that was done before, and return the numbers of the test split."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with initialize_config_dir(str(find_configs()), version_base="1.3"):
-        cfg = compose("train", [f"loop={loop}", f"run_dir={folder}", "logging.make_plots=false", *overrides])
-    (autoencoder if loop == "ae" else diffusion_autoencoder).train(cfg)
-    fact = find_test_end(read_events(folder / FACTS_FOLDER))
-    assert fact is not None
-    return {name: value for name, value in fact["metrics"]["test"].items() if value is not None}
-
-
 def load_model(folder: Path) -> DiffusionAutoencoder:
     """Return the best weights of a run."""
     model = restore_model(folder / BEST_CHECKPOINT).model
@@ -116,7 +104,7 @@ def reconstruct(model: torch.nn.Module, split: TokenSplit) -> Iterator[tuple[Tok
 
 @torch.no_grad()
 def collect_answers(model: DiffusionAutoencoder, split: TokenSplit, n_steps: int | None = None) -> Answers:
-    """Return the answer of the head, 8 samples, and what sampling from no noise gives."""
+    """Return the answer of the head, N_MEAN samples, and what sampling from no noise gives."""
     parts: list[list[Tensor]] = [[] for _ in range(N_MEAN + 2)]
     for batch, output in reconstruct(model, split):
         parts[0].append(output.features)
@@ -135,8 +123,8 @@ def measure_error(answer: Tensor, split: TokenSplit) -> float:
 
 def measure_setting(overrides: Sequence[str], folder: Path, split: TokenSplit) -> dict[str, float]:
     """Return the numbers of one setting and seed."""
-    plain = run_loop("ae", overrides, folder / "ae")
-    numbers = run_loop("diffusion_ae", overrides, folder / "diffusion_ae")
+    plain = train_in(folder / "ae", ("loop=ae", *overrides))
+    numbers = train_in(folder / "diffusion_ae", ("loop=diffusion_ae", *overrides), diffusion_autoencoder.train)
     model = load_model(folder / "diffusion_ae")
     answers = collect_answers(model, split)
     head = measure_error(answers.head, split)

@@ -23,10 +23,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
 
 from _timing import Row, print_header, print_row, run_rounds, summarise_rounds, time_once
-from _workload import BareLoop, configure, load_data
+from _workload import BareLoop, configure, load_data, train_in
 from thesis_ml.architectures.build import build_model
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.architectures.simple.classifier import Table, build_table_model, fit_classifier
@@ -35,7 +34,6 @@ from thesis_ml.data.event_tables import flatten_events
 from thesis_ml.data.splits import TokenSplit, iterate_batches
 from thesis_ml.data.table_data import TableData
 from thesis_ml.data.tokens import TokenData, load_tokens
-from thesis_ml.facts.lines import find_test_end, read_events
 from thesis_ml.metrics.event_quantities import compute_ht
 from thesis_ml.metrics.wasserstein import measure_closure
 from thesis_ml.training_loops import autoencoder, diffusion_autoencoder, gan_autoencoder
@@ -47,7 +45,7 @@ from thesis_ml.training_loops.gan_autoencoder import GanTask
 from thesis_ml.training_loops.gan_experiment import parse_gan
 from thesis_ml.training_loops.simple_mlp import TableTask, load_tables, parse_tables
 from thesis_ml.training_loops.table_experiment import TableExperiment
-from thesis_ml.utils.paths import BEST_CHECKPOINT, FACTS_FOLDER, find_configs
+from thesis_ml.utils.paths import BEST_CHECKPOINT
 
 
 class Loop(NamedTuple):
@@ -95,17 +93,6 @@ MOST = 1.10
 MEASURED_FILE = "measured.json"
 
 
-def train_run(loop: str, overrides: Sequence[str], folder: Path) -> dict[str, float]:
-    """Train in `folder`, unless that was done before, and return the numbers of the test split."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with initialize_config_dir(str(find_configs()), version_base="1.3"):
-        cfg = compose("train", [f"loop={loop}", f"run_dir={folder}", "logging.make_plots=false", *overrides])
-    LOOPS[loop].train(cfg)
-    fact = find_test_end(read_events(folder / FACTS_FOLDER))
-    assert fact is not None
-    return {name: value for name, value in fact["metrics"]["test"].items() if value is not None}
-
-
 @torch.no_grad()
 def reconstruct(split: TokenSplit, restored: RestoredModel) -> TokenSplit:
     """Return the events of a split as a model reconstructs them, with their true types, angles on the circle."""
@@ -140,7 +127,7 @@ def measure_run(loop: str, overrides: Sequence[str], folder: Path, data: TokenDa
     """Return all numbers of a run, from its folder where it was measured before."""
     stored = folder / MEASURED_FILE
     if not stored.exists():
-        numbers = train_run(loop, overrides, folder / "run")
+        numbers = train_in(folder / "run", (f"loop={loop}", *overrides), LOOPS[loop].train)
         numbers |= measure_looks(restore_model(folder / "run" / BEST_CHECKPOINT), data)
         stored.write_text(json.dumps(numbers), encoding="utf-8")
     measured: dict[str, float] = json.loads(stored.read_text(encoding="utf-8"))

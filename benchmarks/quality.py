@@ -12,17 +12,16 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median, stdev
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from hydra import compose, initialize_config_dir
 from sklearn.cluster import KMeans
 
+from _workload import train_in
 from thesis_ml.architectures.restore import restore_model
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.tokens import load_tokens
-from thesis_ml.facts.lines import find_test_end, read_arrays, read_events
-from thesis_ml.training_loops.autoencoder import train
-from thesis_ml.utils.paths import BEST_CHECKPOINT, FACTS_FOLDER, find_configs
+from thesis_ml.facts.lines import read_arrays
+from thesis_ml.utils.paths import BEST_CHECKPOINT, FACTS_FOLDER
 
 TOKEN_WISE: Mapping[str, tuple[str, ...]] = {
     "vq 512": ("phase1/latent_space=vq",),
@@ -125,13 +124,7 @@ def measure_kmeans(n_codes: int, n_events: int | None) -> float:
 
 def measure_run(overrides: Sequence[str], folder: Path) -> dict[str, float]:
     """Train in `folder`, unless that was done before, and return the numbers of the test split."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with initialize_config_dir(str(find_configs()), version_base="1.3"):
-        cfg = compose("train", [f"run_dir={folder}", "logging.make_plots=false", *overrides])
-    train(cfg)
-    fact = find_test_end(read_events(folder / FACTS_FOLDER))
-    assert fact is not None
-    numbers: dict[str, Any] = {name: value for name, value in fact["metrics"]["test"].items() if value is not None}
+    numbers = train_in(folder, overrides)
     if "perplexity" in numbers:
         numbers["codes_used"] = int((read_arrays(folder / FACTS_FOLDER)["test_codes"] > 0).sum())
     model = restore_model(folder / BEST_CHECKPOINT).model

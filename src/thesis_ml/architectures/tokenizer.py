@@ -320,9 +320,11 @@ class Tokenizer:
         def send(array: NDArray[Any]) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
+        def fetch(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.float().cpu()
+
         decoded = self._model.decode(send(values.astype(np.float32, copy=False)), send(lengths))
-        parts = (decoded.features, decoded.type_logits, decoded.globals)
-        return Decoded(*(None if part is None else part.float().cpu() for part in parts))  # type: ignore[arg-type]
+        return Decoded(decoded.features.float().cpu(), fetch(decoded.type_logits), fetch(decoded.globals))
 
     @torch.no_grad()
     def _embed(self, codes: Int[NDArray[Any], "P Q"]) -> Float[NDArray[Any], "P D"]:

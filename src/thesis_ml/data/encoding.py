@@ -19,6 +19,8 @@ MEV_PER_GEV = 1000.0
 LARGEST_LN_MEV = 20.0
 """ln(485 TeV / MeV): no object of a collider has more energy."""
 PLAUSIBLE_MEDIAN_PT_GEV = (0.1, 1e4)
+LEAST_MEDIAN_ENERGY = 0.9
+"""Of E / p, of which no particle has less than 1."""
 
 _UNITS: dict[str, EncodingName] = {"mev": "mev", "gev": "gev", "lnmev": "ln_mev", "lnemev": "ln_mev"}
 _RADIANS = ("rad", "radian", "radians")
@@ -145,7 +147,7 @@ def _check_plausible(encoding: Encoding, kinematics: Float[NDArray[Any], "P 4"],
         energy_over_momentum = _take_median(
             energy / np.maximum(pt * np.cosh(kinematics[:, 2].astype(np.float64)), 1e-300)
         )
-    if energy_over_momentum < 0.9:
+    if energy_over_momentum < LEAST_MEDIAN_ENERGY:
         raise _contradiction(encoding, "most objects would have less energy than momentum", place)
 
 

@@ -8,6 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt
 from numpy.typing import NDArray
 
+KINEMATICS = ("E", "pt", "eta", "phi")
+"""The columns of `StoredEvents.kinematics`, under the names of features."""
+
 _PER_TOKEN = ("kinematics", "ids")
 
 

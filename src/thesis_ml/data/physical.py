@@ -10,15 +10,14 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from thesis_ml.data.encoding import PLAUSIBLE_MEDIAN_PT_GEV
-from thesis_ml.data.events import StoredEvents
+from thesis_ml.data.encoding import LEAST_MEDIAN_ENERGY, PLAUSIBLE_MEDIAN_PT_GEV
+from thesis_ml.data.events import KINEMATICS, StoredEvents
 from thesis_ml.data.h5_loader import LARGEST_ANGLE_RAD
 from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.data.splits import TokenSplit
 from thesis_ml.data.tokens import compute_mass
 from thesis_ml.errors import DataError
 
-KINEMATICS = ("E", "pt", "eta", "phi")
 UNITS = {"E": "GeV", "pt": "GeV", "mass": "GeV", "eta": "1", "phi": "rad", "met": "GeV", "met_phi": "rad"}
 N_TOKENS_FOR_SCALE = 20
 """Tokens whose median energy tells the unit; fewer may be of any energy that a collider reaches."""
@@ -28,9 +27,6 @@ LARGEST_NUMBER = np.finfo(np.float32).max
 """What a model can see, in GeV."""
 LARGEST_ETA = 100.0
 """Far beyond every detector; the hyperbolic cosine of it is still a number."""
-
-LEAST_MEDIAN_ENERGY = 0.9
-"""Of E / p, as files must have it."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +47,12 @@ class PhysicalEvents:
 
     @property
     def n_events(self) -> int:
+        """Number of events."""
         return len(self.lengths)
 
     @property
     def n_tokens(self) -> int:
+        """Number of tokens of all events."""
         return int(self.lengths.sum())
 
 

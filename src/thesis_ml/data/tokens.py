@@ -13,7 +13,7 @@ from torch import Tensor
 
 from thesis_ml.data.batch import DataDims
 from thesis_ml.data.config import DataConfig
-from thesis_ml.data.events import StoredEvents, keep_events, keep_first_tokens, sort_tokens_by_pt
+from thesis_ml.data.events import KINEMATICS, StoredEvents, keep_events, keep_first_tokens, sort_tokens_by_pt
 from thesis_ml.data.h5_loader import StoredFile, read_file
 from thesis_ml.data.normalizer import Normalizer, fit_normalizer
 from thesis_ml.data.place import Place
@@ -188,7 +188,7 @@ def _build_dims(stored: StoredFile, normalizer: Normalizer) -> DataDims:
 
 def take_features(events: StoredEvents, features: tuple[str, ...]) -> Float[Tensor, "P C"]:
     """Return the physical features of all tokens, energies in GeV, in double precision."""
-    columns = dict(zip(("E", "pt", "eta", "phi"), events.kinematics.T, strict=True))
+    columns = dict(zip(KINEMATICS, events.kinematics.T, strict=True))
     if "mass" in features:
         columns["mass"] = compute_mass(events.kinematics)
     return torch.from_numpy(np.stack([columns[feature] for feature in features], axis=1))

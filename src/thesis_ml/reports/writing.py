@@ -29,7 +29,6 @@ from thesis_ml.reports.plots.table import format_csv
 from thesis_ml.reports.presentation import present
 from thesis_ml.reports.utils.discovery import expand_paths
 from thesis_ml.reports.utils.escape import strip_controls
-from thesis_ml.reports.utils.score_file import save_scores
 from thesis_ml.reports.utils.tex import build_numbers, build_section_tables, build_tables
 from thesis_ml.utils.paths import (
     FIGURES_FOLDER,
@@ -40,7 +39,6 @@ from thesis_ml.utils.paths import (
     REPORT_POINTER,
     REPORTS_FOLDER,
     RUNS_FOLDER,
-    SCORES_FILE,
     SUMMARY_FILE,
     SUMMARY_TABLE,
     SWEEPS_FOLDER,
@@ -249,8 +247,6 @@ def _write_inference(
             _write_text(folder / f"{table.name}.csv", format_csv(table.columns, table.rows))
         for name, text in section.files.items():
             _write_text(folder / make_name_safe(name), text)
-    if inference.scores:
-        save_scores(folder / SCORES_FILE, inference)
     for name, write in inference.files.items():
         write(folder / name)
 

@@ -49,6 +49,7 @@ class SampleErrors:
     n_values: int = 0
 
     def add(self, samples: Float[Tensor, "S P F"], true: Float[Tensor, "P F"]) -> None:
+        """Add the tokens of a batch."""
         self.single += float((samples - true).square().sum()) / samples.shape[0]
         self.mean += float((samples.mean(dim=0) - true).square().sum())
         self.n_values += true.numel()

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from thesis_ml.data.events import StoredEvents
+from thesis_ml.data.events import KINEMATICS, StoredEvents
 from thesis_ml.data.tokens import take_features
 from thesis_ml.metrics.event_quantities import (
     compute_ht,
@@ -26,8 +26,9 @@ PT_EDGES_GEV = (0.0, 40.0, 60.0, 90.0, 150.0, 250.0, np.inf)
 TAIL = 3.0
 """Tails begin at this many half-widths of the central 68% from the median."""
 
-KINEMATICS = ("E", "pt", "eta", "phi")
 ALL = "all"
+COUNT = "n "
+"""Begins the names of the quantities that count objects."""
 
 
 class Residual(NamedTuple):
@@ -157,18 +158,22 @@ class ClosureTally:
     def _summarise_residuals(self) -> dict[tuple[str, str], Residual]:
         total = FineHistogram(1, len(self._features))
         total.counts += self._histograms["type"].counts.sum(axis=0)
-        bins = [f"{low:g}-{high:g}" for low, high in itertools.pairwise(PT_EDGES_GEV)]
         groups = [
             ((ALL,), total),
             (tuple(f"type {name}" for name in self._type_names), self._histograms["type"]),
             (tuple(f"label {label}" for label in self._labels), self._histograms["label"]),
-            (tuple(f"pt {name}" for name in bins), self._histograms["pt"]),
+            (tuple(list_pt_bins()), self._histograms["pt"]),
         ]
         return {
             (group, feature): residual
             for names, histogram in groups
             for (group, feature), residual in _read_histogram(names, self._features, histogram).items()
         }
+
+
+def list_pt_bins() -> dict[str, tuple[float, float]]:
+    """Return the edges in GeV of each group of objects by their true pT; the last has no upper one."""
+    return {f"pt {low:g}-{high:g}": (low, high) for low, high in itertools.pairwise(PT_EDGES_GEV)}
 
 
 def measure_events(
@@ -189,7 +194,7 @@ def measure_events(
     is_b_jet = np.isin(types, [number for number, name in enumerate(type_names) if name == "b-jet"])
     events = np.repeat(np.arange(len(lengths)), lengths)
     counts = {
-        f"n {name}": np.bincount(events[types == number], minlength=len(lengths)).astype(np.float64)
+        f"{COUNT}{name}": np.bincount(events[types == number], minlength=len(lengths)).astype(np.float64)
         for number, name in enumerate(type_names)
     }
     return {

@@ -1,7 +1,7 @@
 """The figures of closure: what each is drawn from."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from thesis_ml.reports.comparison import Cell
 from thesis_ml.reports.inference.aggregate import spread_over
-from thesis_ml.reports.inference.closure_measures import ModelClosure, measure_distance
+from thesis_ml.reports.inference.closure import list_pt_bins
+from thesis_ml.reports.inference.closure_measures import Groups, ModelClosure, measure_distance
 from thesis_ml.reports.inference.result import ResultFigure
 from thesis_ml.reports.plots import closure as plots
 from thesis_ml.reports.plots.grid import TRUTH
@@ -24,11 +25,7 @@ RESIDUAL_BINS = 40
 CENTRAL = (0.02, 0.98)
 """Quantiles between which the residuals of all models are drawn."""
 
-PT_BIN = "pt "
-"""Begins the names of the groups of objects by their true pT."""
-
 NO_KINEMATICS = "no model reconstructs E, pt, eta and phi"
-Groups = Mapping[str, Sequence[ModelClosure]]
 Rows = list[tuple[Cell, ...]]
 
 
@@ -108,15 +105,15 @@ def _tabulate_distances(groups: Groups, quantities: Sequence[str]) -> Table | No
 
 def _tabulate_against_pt(groups: Groups) -> Table | Nothing:
     rows: Rows = []
+    bins = list_pt_bins()
     for label, members in groups.items():
         residuals = [member.counted.residuals for member in members]
         for objects, feature in residuals[0]:
-            if not objects.startswith(PT_BIN) or not residuals[0][objects, feature].n_tokens:
+            if objects not in bins or not residuals[0][objects, feature].n_tokens:
                 continue
             found = [one[objects, feature] for one in residuals]
             width, median = spread_over(found, lambda one: one.width68), spread_over(found, lambda one: one.median)
-            low, high = map(float, objects.removeprefix(PT_BIN).split("-"))
-            rows.append((feature, label, low, high, width.mean, width.sd, median.mean, median.sd))
+            rows.append((feature, label, *bins[objects], width.mean, width.sd, median.mean, median.sd))
     columns = ("feature", "group", "pt_low", "pt_high", "width68", "width68_sd", "median", "median_sd")
     return build_table(columns, rows) if rows else Nothing("no event has an object")
 

@@ -52,6 +52,10 @@ class ModelClosure:
     met_residuals: Mapping[str, NDArray[Any]]
 
 
+Groups = Mapping[str, Sequence[ModelClosure]]
+"""The models of each group by its label."""
+
+
 def measure_model(counted: ClosureTable, seed: int) -> ModelClosure:
     """Return what was counted of one model with its event quantities compared."""
     paired = {name: compare_pairs(counted.reconstructed[name], true, seed) for name, true in counted.true.items()}

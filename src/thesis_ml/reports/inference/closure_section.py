@@ -8,9 +8,9 @@ import numpy as np
 from thesis_ml.metrics.residuals import RELATIVE_FEATURES
 from thesis_ml.reports.comparison import Cell, Spread
 from thesis_ml.reports.inference.aggregate import find_extremes, gather_groups, join, say, spread_over
-from thesis_ml.reports.inference.closure import ALL, TAIL, ClosureTable, Residual
+from thesis_ml.reports.inference.closure import ALL, COUNT, TAIL, ClosureTable, Residual
 from thesis_ml.reports.inference.closure_figures import list_figures
-from thesis_ml.reports.inference.closure_measures import ModelClosure, measure_distance, measure_model
+from thesis_ml.reports.inference.closure_measures import Groups, ModelClosure, measure_distance, measure_model
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel
 from thesis_ml.reports.inference.result import ResultTable, Section
 
@@ -21,8 +21,6 @@ FLOOR_ERRORS = 3.0
 """A distribution closes when its distance is no more standard errors above the floor."""
 
 UNITS = {"eta": "", "phi": "rad", "mass": "GeV"}
-COUNT = "n "
-"""Begins the names of the quantities that count objects."""
 
 RESIDUAL_COLUMNS = (
     "group",
@@ -39,8 +37,6 @@ RESIDUAL_COLUMNS = (
 
 SAID = {"ht": "H_T", "m_jj": "m_jj"}
 NO_RESIDUAL = Residual(math.nan, math.nan, math.nan, 0)
-
-Groups = Mapping[str, Sequence[ModelClosure]]
 
 
 def summarise_closure(
@@ -208,6 +204,7 @@ def measure_accuracy(model: ModelClosure) -> float | None:
 
 
 def measure_ht_miss(model: ModelClosure) -> float | None:
+    """Return the 68% half-width of H_T^miss in GeV, None where it cannot be computed."""
     return model.paired["ht_miss"].width68 if "ht_miss" in model.paired else None
 
 

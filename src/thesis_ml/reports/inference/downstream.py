@@ -251,8 +251,8 @@ def compare_runs(first: Sequence[Scores], second: Sequence[Scores], is_signal: B
     """Return the mean AUROC of some runs minus that of others.
 
     The error has two parts. The events are few, and both saw the same ones: DeLong's error of the difference of the
-    means. Runs and classifiers are few: the error of the mean over those of each side, and over
-    the seeds of the classifiers.
+    means. Runs and classifiers are few: the error of the mean over those of each side, and over the seeds of the
+    classifiers.
 
     Args:
         first: Scores of each run by seed.

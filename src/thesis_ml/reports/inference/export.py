@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 from thesis_ml.architectures.tokenizer import Tokenizer
 from thesis_ml.data.config import DataConfig
-from thesis_ml.data.events import StoredEvents, iterate_blocks, take_first
+from thesis_ml.data.events import KINEMATICS, StoredEvents, iterate_blocks, take_first
 from thesis_ml.data.h5_loader import StoredFile, join_rows
-from thesis_ml.data.physical import KINEMATICS
 from thesis_ml.data.tokens import load_events
 from thesis_ml.errors import DataError, ReportError
 from thesis_ml.reports.comparison import Cell
@@ -78,7 +77,7 @@ class Exports:
     """
 
     sections: tuple[Section, ...] = ()
-    files: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+    files: dict[str, Callable[[Path], None]] = field(default_factory=dict)
 
 
 def plan_exports(models: Sequence[LoadedModel], data: LoadedData, config: InferenceConfig) -> Exports:
@@ -313,9 +312,11 @@ class Digests:
         self._hashes: defaultdict[str, Any] = defaultdict(hashlib.sha256)
 
     def add(self, name: str, values: NDArray[Any]) -> None:
+        """Let the next block of an array count."""
         self._hashes[name].update(np.ascontiguousarray(values).tobytes())
 
     def read(self) -> dict[str, str]:
+        """Return the SHA-256 of each array."""
         return {name: digest.hexdigest() for name, digest in self._hashes.items()}
 
 

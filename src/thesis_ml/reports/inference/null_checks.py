@@ -44,6 +44,7 @@ class NullCheck(NamedTuple):
 
     @property
     def holds(self) -> bool:
+        """Whether the score sees no more than it may."""
         return abs(self.auroc.value - 0.5) <= self.tolerance
 
 

@@ -97,14 +97,10 @@ class InferenceResult:
         sections: In the order of the page.
         models: For each run by name what the manifest adds: `train_classes`, `checkpoint_hash`, or `not_possible`.
         data: What was scored: fingerprint, split, number of events.
-        events: Columns per event, such as `index` and `labels`, for the file of scores.
-        scores: The scores of all events where they are to be kept, else nothing.
         files: By file name what writes a large file of `inference/` to a path.
     """
 
     sections: Sequence[Section]
     models: Mapping[str, Mapping[str, Any]]
     data: Mapping[str, Any]
-    events: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    scores: RawScores = field(default_factory=dict)
     files: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)

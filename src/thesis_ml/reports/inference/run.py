@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from thesis_ml.reports.inference.loading import LoadedData, LoadedModel, Restore
 from thesis_ml.reports.inference.nulls import NULLS, NullPlan, is_symmetric
 from thesis_ml.reports.inference.overview import describe_data, describe_inference, list_models
 from thesis_ml.reports.inference.result import InferenceResult, RawScores
+from thesis_ml.reports.inference.score_file import save_scores
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
 from thesis_ml.reports.inference.solved import check_rates
 from thesis_ml.reports.inference.stream import (
@@ -36,6 +38,7 @@ from thesis_ml.reports.inference.stream import (
     choose_pass_options,
     stream_split,
 )
+from thesis_ml.utils.paths import SCORES_FILE
 from thesis_ml.utils.progress import count_progress, show_progress
 
 
@@ -47,6 +50,7 @@ class Clock:
 
     @contextmanager
     def time(self, name: str) -> Iterator[None]:
+        """Add what the context takes to the seconds of `name`."""
         start = time.perf_counter()
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
@@ -60,9 +64,9 @@ class ChosenScores:
     names: tuple[str, ...]
 
     def run(self, events: StoredEvents) -> Passed:
+        """Return what the scorer makes of some events, with the chosen scores alone."""
         passed = self.scorer.run(events)
-        scores = {name: values for name, values in passed.scores.items() if name in self.names}
-        return Passed(scores, passed.kinematics, passed.types, passed.globals, passed.codes)
+        return replace(passed, scores={name: values for name, values in passed.scores.items() if name in self.names})
 
 
 def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceResult:
@@ -125,9 +129,10 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         sections=(*sections, *exports.sections, describe_inference(restored, data, clock.seconds, skipped)),
         models=list_models(restored),
         data=describe_data(data),
-        events={"index": data.events.index, "label": data.events.labels, "weight": data.events.weights},
-        scores=table if config.persist_raw_scores else {},
-        files=exports.files,
+        files={
+            **exports.files,
+            **({SCORES_FILE: partial(save_scores, data, table)} if config.persist_raw_scores else {}),
+        },
     )
 
 

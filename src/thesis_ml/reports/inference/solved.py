@@ -50,6 +50,7 @@ class Correlation(NamedTuple):
 
     @property
     def counts_objects(self) -> bool:
+        """Whether the score is mostly a number of objects or their pT."""
         return max(abs(self.ht), abs(self.multiplicity)) >= COUNTS_OBJECTS
 
 

@@ -60,7 +60,9 @@ class Passed:
 class Scorer(Protocol):
     """Whatever gives each event scores of its own."""
 
-    def run(self, events: StoredEvents) -> Passed: ...
+    def run(self, events: StoredEvents) -> Passed:
+        """Return what becomes of some events."""
+        ...
 
 
 class TrivialScorer:
@@ -76,12 +78,13 @@ class TrivialScorer:
         self._density = fit_mahalanobis(summarise_events(background, len(type_names)), 0)
 
     def run(self, events: StoredEvents) -> Passed:
+        """Return the variables of each event and how unlike the background it is."""
         density = self._density(summarise_events(events, len(self._type_names)))
         return Passed({**score_trivially(events, self._type_names), "summary_mahalanobis": density})
 
 
 class Outputs(NamedTuple):
-    """What a model gives for events, batch by batch on the CPU, joined."""
+    """What a model gives for events."""
 
     errors: Mapping[str, Float[Tensor, " B"]]
     pooled: Float[Tensor, "B V"]
@@ -152,6 +155,7 @@ class ModelScorer:
             self._log_shares = [estimate_log_shares(count) for count in counts]
 
     def run(self, events: StoredEvents) -> Passed:
+        """Return the scores of each event, as far as `fit` gave them a meaning, and its reconstruction."""
         outputs = self.reconstruct(events)
         scores = {name: values.double().numpy() for name, values in outputs.errors.items()}
         pooled = outputs.pooled.double().numpy()
@@ -184,9 +188,9 @@ class ModelScorer:
             pooled=pool_latents(output.latent.values.float(), batch.lengths),
             features=output.features,
             lengths=batch.lengths,
-            type_logits=None if output.type_logits is None else output.type_logits,
-            globals=None if output.globals is None else output.globals,
-            codes=None if output.latent.codes is None else output.latent.codes,
+            type_logits=output.type_logits,
+            globals=output.globals,
+            codes=output.latent.codes,
         )
 
 

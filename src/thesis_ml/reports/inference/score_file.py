@@ -5,10 +5,11 @@ from pathlib import Path
 import h5py
 
 from thesis_ml.errors import ReportError
-from thesis_ml.reports.inference.result import InferenceResult
+from thesis_ml.reports.inference.loading import LoadedData
+from thesis_ml.reports.inference.result import RawScores
 
 
-def save_scores(path: Path, inference: InferenceResult) -> None:
+def save_scores(data: LoadedData, table: RawScores, path: Path) -> None:
     """Write columns per event, and `scores/<number>/<score>` with scorer and variant as attributes of the group.
 
     Names of scorers come from runs and may hold anything, so that they are no names of groups.
@@ -18,11 +19,11 @@ def save_scores(path: Path, inference: InferenceResult) -> None:
     """
     try:
         with h5py.File(path, "w") as file:
-            file.attrs["fingerprint"] = str(inference.data["fingerprint"])
-            file.attrs["split"] = str(inference.data["split"])
-            for name, values in inference.events.items():
-                file.create_dataset(name, data=values)
-            for number, ((scorer, variant), scores) in enumerate(inference.scores.items()):
+            file.attrs["fingerprint"], file.attrs["split"] = data.fingerprint, data.split
+            events = data.events
+            for name, column in (("index", events.index), ("label", events.labels), ("weight", events.weights)):
+                file.create_dataset(name, data=column)
+            for number, ((scorer, variant), scores) in enumerate(table.items()):
                 group = file.create_group(f"scores/{number:04d}")
                 group.attrs["scorer"], group.attrs["variant"] = scorer.encode(errors="replace").decode(), variant
                 for name, values in scores.items():
