@@ -236,7 +236,12 @@ def _write_inference(
         "data": inference.data,
         "models": inference.models,
         **{
-            section.name: {"sentences": section.sentences, "flags": section.flags, **section.summary}
+            section.name: {
+                "sentences": section.sentences,
+                "details": section.details,
+                "flags": section.flags,
+                **section.summary,
+            }
             for section in inference.sections
         },
     }

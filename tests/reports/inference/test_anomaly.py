@@ -45,7 +45,7 @@ def list_texts(sections: tuple[Section, ...]) -> str:
     """Everything that is read on the page."""
     texts: list[object] = []
     for section in sections:
-        texts += [section.title, *section.sentences, *section.flags]
+        texts += [section.title, *section.sentences, *section.details, *section.flags]
         for table in section.tables:
             texts += [table.title, table.note, *table.columns, *(cell for row in table.rows for cell in row)]
         texts += [figure.title for figure in section.figures]
@@ -76,6 +76,39 @@ def test_about_one_half_is_said_to_be_legitimate() -> None:
 
     sentence = next(text for text in sections[0].sentences if text.startswith("ttH against the rest"))
     assert "no score of a model sees it" in sentence and "legitimate result" in sentence
+
+
+def replace_scores(scored: ScoredSplit, scorer: str, values: dict[str, float]) -> ScoredSplit:
+    """The split with a scorer whose every score has this mean in each variant."""
+    generator = np.random.default_rng(7)
+    table = {
+        key: {name: values.get(key[1], 0.0) + generator.normal(size=len(column)) for name, column in scores.items()}
+        if key[0] == scorer
+        else scores
+        for key, scores in scored.table.items()
+    }
+    return replace(scored, table=table)
+
+
+@pytest.mark.parametrize(
+    ("of_model", "of_variable", "expected"),
+    [
+        (2.0, 0.0, "Changes that a score of a model sees best, with its AUROC: lost_object 0.2 (error_"),
+        (2.0, 4.0, "Changes that a variable without a model sees as well or better: lost_object 0.2 ("),
+        (0.0, 2.0, "Changes that a variable without a model sees as well or better: lost_object 0.2 ("),
+        (0.0, 0.0, "Changes that nothing sees: lost_object 0.2. An AUROC of about 0.5 is a legitimate result."),
+    ],
+)
+def test_one_sentence_says_who_sees_which_change(of_model: float, of_variable: float, expected: str) -> None:
+    scored = make_split(6000, groups=("vq",))
+    scored = replace_scores(scored, "vq, seed 0", {"lost_object 0.2": of_model})
+    scored = replace_scores(scored, "trivial", {"lost_object 0.2": of_variable})
+
+    section = summarise_scores(scored)[0]
+
+    (sentence,) = [text for text in section.sentences if text.startswith("Changes that")]
+    assert sentence.startswith(expected)
+    assert any(text.startswith("lost_object at strength 0.2: ") for text in section.details)
 
 
 def test_what_was_trained_on_is_no_anomaly() -> None:
@@ -176,7 +209,7 @@ def test_emptied_events_are_counted() -> None:
     sections = summarise_scores(scored)
 
     expected = int(((np.arange(1200) % 10 == 0) & (scored.labels == 0)).sum())
-    assert f"lost_object 0.1 {expected} of 800" in " ".join(sections[0].sentences)
+    assert f"lost_object 0.1 {expected} of 800" in " ".join(sections[0].details)
     assert list_rows(find_table(sections, "best_scores"))[1]["events emptied"] in (0, expected)
 
 

@@ -322,7 +322,7 @@ def make_section(name: str) -> Section:
     """Return a section in which every text is `name`."""
     table = ResultTable("one", name, name, ("group", name), ((name, 1.0), (name, None)))
     figure = ResultFigure("missing", name, Nothing(name), lambda table, styles: Figure())
-    return Section("part", name, (name,), (name,), (table,), (figure,))
+    return Section("part", name, (name,), (name,), (name,), tables=(table,), figures=(figure,))
 
 
 def test_sections_of_inference_say_what_they_hold_and_hostile_texts_change_no_element() -> None:
@@ -339,6 +339,7 @@ def test_sections_of_inference_say_what_they_hold_and_hostile_texts_change_no_el
     page = build("words")
     assert page.index('id="figures"') < page.index('id="inference-part"') < page.index('id="about"')
     assert '<p class="banner flag" role="note"><strong>Failed:</strong> words</p>' in page
+    assert "<li>words</li>" in page
     assert 'download="inference_one.csv"' in page
 
 

@@ -21,7 +21,13 @@ from thesis_ml.reports.inference.score_tables import (
 )
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
 from thesis_ml.reports.inference.solved import Findings, Solved, solve_problems
-from thesis_ml.reports.inference.verdicts import choose_title, describe_findings, list_flags, name_problem
+from thesis_ml.reports.inference.verdicts import (
+    choose_title,
+    describe_details,
+    describe_findings,
+    list_flags,
+    name_problem,
+)
 from thesis_ml.reports.inference.working_points import GRID, TURNED, Measurement
 from thesis_ml.reports.plots.anomaly import (
     CORRELATION_COLUMNS,
@@ -69,6 +75,7 @@ def summarise_findings(findings: Findings) -> Section:
         name="anomaly",
         title=choose_title(findings),
         sentences=describe_findings(findings),
+        details=describe_details(findings),
         flags=list_flags(findings),
         tables=tuple(table for table in tables if table.rows),
         figures=(

@@ -68,6 +68,7 @@ class Section:
         name: Short name of letters, digits and `_`: its place on the page and its key in summary.json.
         title: Its heading.
         sentences: The verdict, most important first; plain text, which is escaped where it is shown.
+        details: Sentences for who wants to know more: on the page and in summary.json, not on the terminal.
         flags: What failed or forbids a conclusion, shown in red.
         tables: In the order of the page.
         figures: Likewise.
@@ -78,6 +79,7 @@ class Section:
     name: str
     title: str
     sentences: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     tables: tuple[ResultTable, ...] = ()
     figures: tuple[ResultFigure, ...] = ()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 from thesis_ml.metrics.auroc import Auroc
 from thesis_ml.metrics.bootstrap import Estimate
@@ -18,6 +19,8 @@ SEES_MORE_ERRORS = 2.0
 """Two scores of the same events differ when their AUROCs do by as many standard errors."""
 
 MOST_LISTED = 6
+
+Viewer = Literal["model", "variable", "nobody"]
 
 TITLE = "Anomaly detection"
 TITLE_CONTAMINATED = "What the scores tell apart"
@@ -36,16 +39,24 @@ def choose_title(findings: Findings) -> str:
 
 
 def describe_findings(findings: Findings) -> tuple[str, ...]:
-    """Return what can be said, most important first; one sentence or two per problem."""
+    """Return what can be said in short, most important first; of all changes together who sees them."""
     sentences = [describe_background(findings.scored)]
-    for solved in findings.solved:
-        if not solved.problem.is_reference:
-            continue
-        sentences.append(describe_problem(solved))
-        sentences += describe_pairs(solved)
-    sentences += [*_describe_seeds(findings), *_describe_emptied(findings.solved), *_describe_counting(findings)]
-    sentences += [*_describe_nulls(findings)]
+    asked = [solved for solved in findings.solved if solved.problem.is_reference]
+    for solved in asked:
+        if solved.problem.kind != "corruption":
+            sentences += [describe_problem(solved), *describe_pairs(solved)]
+    sentences += describe_changes([solved for solved in asked if solved.problem.kind == "corruption"])
+    sentences += [*_describe_seeds(findings), *_describe_counting(findings), *_describe_nulls(findings)]
     return tuple(sentences)
+
+
+def describe_details(findings: Findings) -> tuple[str, ...]:
+    """Return what is said of each change at its middle strength, and how many events were left empty."""
+    sentences: list[str] = []
+    for solved in findings.solved:
+        if solved.problem.kind == "corruption" and solved.problem.is_reference:
+            sentences += [describe_problem(solved), *describe_pairs(solved)]
+    return (*sentences, *_describe_emptied(findings.solved))
 
 
 def list_flags(findings: Findings) -> tuple[str, ...]:
@@ -70,7 +81,7 @@ def describe_problem(solved: Solved) -> str:
     best, trivial = solved.choose_best(of_models=True), solved.choose_best(of_models=False)
     if best is None:
         return f"{subject}: no score of a model is a number."
-    if best.auroc.value < 0.5 + ABOUT_HALF:
+    if not sees(best):
         sentence = (
             f"{subject}: no score of a model sees it; the best, {best.name}, has AUROC {format_auroc(best.auroc)}. "
             "An AUROC of about 0.5 is a legitimate result"
@@ -82,6 +93,42 @@ def describe_problem(solved: Solved) -> str:
     if plain is not None and plain is not best:
         sentence += f"; the best without the multiplicity is {plain.name} with {format_auroc(plain.auroc)}"
     return f"{sentence}{_describe_trivial(best, trivial)}."
+
+
+def describe_changes(solved: Sequence[Solved]) -> list[str]:
+    """Return which changes of events a model sees best, which a variable without one, and which nobody."""
+    seen: dict[Viewer, list[str]] = {"model": [], "variable": [], "nobody": []}
+    for one in solved:
+        best, trivial = one.choose_best(of_models=True), one.choose_best(of_models=False)
+        viewer = find_viewer(best, trivial)
+        chosen = {"model": best, "variable": trivial, "nobody": None}[viewer]
+        by = "" if chosen is None else f" ({_name_with_care(chosen)}, {format_auroc(chosen.auroc)})"
+        seen[viewer].append(f"{one.problem.name}{by}")
+    sentences = []
+    if seen["model"]:
+        sentences.append(f"Changes that a score of a model sees best, with its AUROC: {'; '.join(seen['model'])}.")
+    if seen["variable"]:
+        listed = "; ".join(seen["variable"])
+        sentences.append(f"Changes that a variable without a model sees as well or better: {listed}.")
+    if seen["nobody"]:
+        listed = "; ".join(seen["nobody"])
+        sentences.append(f"Changes that nothing sees: {listed}. An AUROC of about 0.5 is a legitimate result.")
+    return sentences
+
+
+def find_viewer(best: Measurement | None, trivial: Measurement | None) -> Viewer:
+    """Return who sees a signal best: the best score of a model only where it is ahead by more than its error."""
+    if trivial is not None and sees(trivial):
+        if best is None or not sees(best):
+            return "variable"
+        difference, error = find_difference(best, trivial)
+        return "model" if difference > SEES_MORE_ERRORS * error else "variable"
+    return "nobody" if best is None or not sees(best) else "model"
+
+
+def sees(measured: Measurement) -> bool:
+    """Say whether an AUROC is more than about one half."""
+    return measured.auroc.value >= 0.5 + ABOUT_HALF
 
 
 def describe_pairs(solved: Solved) -> list[str]:
@@ -123,7 +170,7 @@ def _name_with_care(measured: Measurement) -> str:
 def _describe_trivial(best: Measurement, trivial: Measurement | None) -> str:
     if trivial is None:
         return ""
-    if trivial.auroc.value < 0.5 + ABOUT_HALF:
+    if not sees(trivial):
         return f"; no variable without a model sees it ({trivial.name}: {format_auroc(trivial.auroc)})"
     difference, error = find_difference(best, trivial)
     alone = f"; without a model {trivial.name} has {format_auroc(trivial.auroc)}"
@@ -136,7 +183,7 @@ def _describe_trivial(best: Measurement, trivial: Measurement | None) -> str:
 
 
 def _describe_trivial_alone(trivial: Measurement | None) -> str:
-    if trivial is None or trivial.auroc.value < 0.5 + ABOUT_HALF:
+    if trivial is None or not sees(trivial):
         return "; no variable without a model sees it either"
     return f"; without a model {trivial.name} has {format_auroc(trivial.auroc)}"
 

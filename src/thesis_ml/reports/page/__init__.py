@@ -128,6 +128,7 @@ def describe_section(drawn: DrawnSection, comparison: Comparison) -> dict[str, A
         "name": section.name,
         "title": section.title,
         "sentences": section.sentences,
+        "details": section.details,
         "flags": section.flags,
         "tables": [(table, embed_csv(table.csv)) for table in tables if table.rows],
         "figures": [describe_figure(figure) for figure in drawn.figures],
