@@ -45,7 +45,7 @@ MADE = {
     "elsewhere": [NAME, "compare_runs", SWEEP_DIR, "env.output_root=elsewhere"],
     "a file of one's own": ["--config-dir", "mine", NAME, "my_comparison", SWEEP_DIR],
 }
-SHOWN = {"--help": ["--help"], "--cfg job": [NAME, "compare_tokenizers", "--cfg", "job"]}
+SHOWN = {"--help": ["--help"], "--cfg job": [NAME, "compare_tokenizers", "outputs.dpi=99", "--cfg", "job"]}
 
 OWN_CONFIG = """
 defaults:

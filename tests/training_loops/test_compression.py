@@ -16,7 +16,7 @@ from thesis_ml.data.tokens import TokenData
 from thesis_ml.facts.readers import read_arrays, read_events, read_scalars
 from thesis_ml.training_loops import compression
 from thesis_ml.training_loops.autoencoder import train
-from thesis_ml.training_loops.compression import measure_codes, measure_rounding, round_values
+from thesis_ml.training_loops.compression import describe_collapse, measure_codes, measure_rounding, round_values
 
 FEW = (
     "data.limit_events=400",
@@ -193,3 +193,28 @@ def test_arrays_of_a_stack_hold_a_row_per_quantiser(train_small) -> None:
     assert test["n_dead_codes"] == (counts == 0).sum()
     assert test["usage"] == pytest.approx(1 - test["n_dead_codes"] / 48)
     assert test["bits_per_token"] == 12
+
+
+@pytest.mark.parametrize(
+    ("sizes", "perplexity", "text"),
+    [
+        ((512,), 2.72, "test tokens use 512 codes like 2.72 equally frequent ones"),
+        ((64, 64), 3.0, "test tokens use each of 2 codebooks of 64 codes like 3 equally frequent ones"),
+        ((512,), 26.0, None),
+        ((512,), math.nan, None),
+        ((), 1.0, None),
+    ],
+)
+def test_codebook_that_is_hardly_used_is_said_to_have_collapsed(
+    sizes: tuple[int, ...], perplexity: float, text: str | None
+) -> None:
+    message = describe_collapse(sizes, {"perplexity": perplexity})
+
+    assert message is None if text is None else text in str(message)
+
+
+def test_collapse_of_a_run_is_a_warning_in_its_facts(train_small) -> None:
+    facts = train_small("phase1.latent_space.revive_below=0", "phase1.trainer.lr=0.1")
+
+    warnings = [event["text"] for event in read_events(facts) if event["moment"] == "on_warning"]
+    assert any("the codebook has collapsed" in text for text in warnings)

@@ -33,6 +33,15 @@ def summarise_code_usage(counts: Int[NDArray[Any], "*Q K"]) -> dict[str, float]:
     }
 
 
+COLLAPSED_SHARE = 0.05
+"""A codebook whose perplexity is less than this share of its codes has collapsed."""
+
+
+def has_collapsed(perplexity: float, n_codes: float) -> bool:
+    """Say whether tokens use a codebook of `n_codes` as if it had hardly any; nan is no collapse."""
+    return perplexity < COLLAPSED_SHARE * n_codes
+
+
 def measure_entropies(counts: Int[NDArray[Any], "*Q K"]) -> Float[NDArray[Any], " Q"]:
     """Return the entropy of use of each quantiser in nats; NaN for one that chose nothing."""
     return np.array([_measure_entropy(row) for row in np.atleast_2d(counts)])

@@ -62,7 +62,7 @@ class PairTest:
         ratio: Mean of the second over that of the first.
         p_value: Corrected by Holm over all pairs; nan where a group has one seed.
         is_resolved: Whether the groups differ at 5%.
-        resolvable: The smallest difference of means that these seeds resolve, in the units of the number.
+        resolvable: The smallest difference of means that these seeds resolve among all pairs, in units of the number.
     """
 
     first: str

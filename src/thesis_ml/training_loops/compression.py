@@ -1,6 +1,7 @@
 """What a token costs in bits once it is compressed, with the weights that a run ends with."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from thesis_ml.data.batch import DataDims, TokenBatch, wrap_differences
 from thesis_ml.data.splits import TokenSplit, iterate_batches, select_events
-from thesis_ml.metrics.codebook import measure_entropies
+from thesis_ml.metrics.codebook import has_collapsed, measure_entropies
 from thesis_ml.training_loops.matching import match_features
 from thesis_ml.training_loops.task import TokenCodec
 
@@ -42,6 +43,20 @@ def measure_codes(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) ->
     if counts is not None and counts.sum() > 0:
         numbers["entropy_bits"] = float(measure_entropies(counts).sum() / math.log(2))
     return numbers
+
+
+def describe_collapse(codebook_sizes: tuple[int, ...], test: Mapping[str, float]) -> str | None:
+    """Return a message when tokens use hardly any of the codes, None where they do or where there are none."""
+    perplexity = test.get("perplexity", math.nan)
+    if not codebook_sizes or not has_collapsed(perplexity, sum(codebook_sizes) / len(codebook_sizes)):
+        return None
+    codes = f"{codebook_sizes[0]} codes"
+    if len(codebook_sizes) > 1:
+        codes = f"each of {len(codebook_sizes)} codebooks of {codes}"
+    return (
+        f"phase1.latent_space: the codebook has collapsed: test tokens use {codes} like {perplexity:.3g} equally "
+        "frequent ones; train for more steps or on more events, or with fewer codes"
+    )
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import pytest
 from thesis_ml.facts.runs import RunFacts, read_run
 from thesis_ml.facts.summary import summarise_run
 from thesis_ml.reports.comparison import Group
-from thesis_ml.reports.utils.grouping import find_swept, group_runs
+from thesis_ml.reports.utils.grouping import find_swept, group_runs, name_groups
 from written_runs import write_run
 
 
@@ -76,6 +76,14 @@ def test_numbers_are_spread_over_seeds(tmp_path: Path) -> None:
 
     assert (only.numbers["rec_mse"].mean, only.numbers["rec_mse"].sd, only.numbers["rec_mse"].n) == (2.0, 1.0, 3)
     assert [run.seed for run in only.runs] == [0, 1, 2]
+
+
+def test_what_follows_from_the_loop_is_no_part_of_a_label() -> None:
+    plain = {"loop": "ae", "trainer": "ae", "latent_space": "vq"}
+    critic = {"loop": "gan_ae", "trainer": "adversarial", "latent_space": "vq"}
+
+    assert name_groups([plain, {**plain, "latent_space": "none"}, critic]) == ["ae, vq", "ae, none", "gan_ae, vq"]
+    assert name_groups([plain, {**plain, "trainer": "other"}]) == ["ae, ae, vq", "ae, other, vq"]
 
 
 def test_seed_that_occurs_twice_counts_once(tmp_path: Path) -> None:

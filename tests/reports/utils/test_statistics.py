@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,6 +59,19 @@ def test_resolvable_difference_is_where_the_test_turns(shift: float) -> None:
     distance = find_resolvable(first, Spread(0.0, 0.3, 4)) * shift
 
     assert (welch_p_value(first, Spread(1.0 + distance, 0.3, 4)) < 0.05) == (shift > 1)
+
+
+def test_pair_that_differs_by_more_than_what_can_be_resolved_is_resolved_among_any_others() -> None:
+    generator = np.random.default_rng(0)
+    spreads = {str(number): Spread(generator.normal(), generator.uniform(0.05, 0.5), 3) for number in range(8)}
+
+    tests = check_pairs(spreads)
+
+    for test in tests:
+        if abs(spreads[test.first].mean - spreads[test.second].mean) > test.resolvable:
+            assert test.is_resolved
+    assert {test.is_resolved for test in tests} == {True, False}
+    assert find_critical_difference(3, 3) == pytest.approx(3.234, abs=0.001)
 
 
 def test_pairs_put_the_smaller_mean_first() -> None:

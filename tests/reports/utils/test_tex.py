@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thesis_ml.reports.comparison import Spread
 from thesis_ml.reports.inference.result import ResultTable, Section
 from thesis_ml.reports.utils.tex import (
     MOST_ROWS,
     build_section_tables,
     build_table,
+    format_spread,
     format_tex,
     name_commands,
     spell_name,
@@ -50,6 +52,28 @@ def test_name_spells_digits_and_signs(text: str, name: str) -> None:
 )
 def test_number_has_three_digits(value: float, text: str) -> None:
     assert format_tex(value) == text
+
+
+@pytest.mark.parametrize(
+    ("spread", "text"),
+    [
+        (Spread(0.97, 0.000634, 3), r"\ensuremath{0.97000 \pm 0.00063}"),
+        (Spread(2.21e-5, 1.2e-7, 3), r"\ensuremath{(2.210 \pm 0.012)\times 10^{-5}}"),
+        (Spread(0.5, math.nan, 1), r"\ensuremath{0.5}"),
+        (Spread(math.nan, math.nan, 0), ""),
+    ],
+)
+def test_mean_has_the_digits_that_its_spread_leaves(spread: Spread, text: str) -> None:
+    assert format_spread(spread) == text
+
+
+def test_error_in_a_text_is_printed_as_such() -> None:
+    table = ResultTable("one", "One", "", ("cut",), (("0.054 ± 0.01 (19)",),))
+
+    assert (
+        r"0.054 \ensuremath{\pm} 0.01 (19) \\"
+        in build_section_tables([Section("a", "A", tables=(table,))])["inference_one.tex"]
+    )
 
 
 def test_table_is_booktabs() -> None:

@@ -44,6 +44,18 @@ def test_verdict_names_the_factor_and_what_cannot_be_told_apart(tmp_path: Path) 
     assert verdict.banners == ()
 
 
+def test_collapsed_codebook_is_a_caveat(tmp_path: Path) -> None:
+    for name, perplexity in (("a", 2.7), ("b", 300.0)):
+        write_run(tmp_path / name, phase1__latent_space__codebook_size=512 if name == "a" else 500)
+        facts = read_lines(tmp_path / name)
+        facts[-1]["metrics"]["test"]["perplexity"] = perplexity
+        write_lines(tmp_path / name, facts)
+
+    text = " ".join(judge_runs(tmp_path).sentences)
+
+    assert "Collapsed codebooks: codebook_size 512 (like 2.7 equally frequent ones of 512)." in text
+
+
 def test_one_seed_gives_no_verdict(tmp_path: Path) -> None:
     write_run(tmp_path / "a", rec_mse=0.1, phase1__latent_space__codebook_size=8)
     write_run(tmp_path / "b", rec_mse=0.9)

@@ -78,6 +78,13 @@ def check_command_line(arguments: Sequence[str]) -> None:
         raise ConfigError(f"--config-name: unknown name {name!r}; available: {', '.join(available)}{hint}")
 
 
+def add_overrides(arguments: Sequence[str], overrides: Sequence[str]) -> list[str]:
+    """Return the arguments with further overrides, which Hydra wants in one piece: behind those that were typed."""
+    typed = get_args_parser().parse_args(arguments).overrides
+    place = len(arguments) - list(reversed(arguments)).index(typed[-1]) if typed else len(arguments)
+    return [*arguments[:place], *overrides, *arguments[place:]]
+
+
 def list_configs() -> list[str]:
     """Return the names that `--config-name` takes."""
     folders = [find_configs() / REPORT_CONFIGS, *list_own_folders()]
@@ -105,7 +112,7 @@ def _compose_and_run(cfg: DictConfig) -> None:
 
 def _check_and_run() -> None:
     check_command_line(sys.argv[1:])
-    sys.argv += OUR_HYDRA
+    sys.argv[1:] = add_overrides(sys.argv[1:], OUR_HYDRA)
     try:
         _compose_and_run()
     except ConfigCompositionException as error:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from thesis_ml.reports.comparison import Spread
 from thesis_ml.reports.inference.scored import ScoredModel
+from thesis_ml.reports.utils.numbers import round_with_error
 from thesis_ml.reports.utils.statistics import spread
 
 T = TypeVar("T")
@@ -36,8 +37,8 @@ def find_extremes(by_group: Mapping[str, Spread]) -> tuple[str, str] | None:
 
 def say(value: float, sd: float = math.nan, unit: str = "") -> str:
     """Return a number with its standard deviation over seeds and its unit, in words."""
-    about = f" ± {sd:.2g}" if math.isfinite(sd) else ""
-    return f"{value:.3g}{about}{f' {unit}' if unit else ''}"
+    known = f"{value:.3g}" if math.isnan(sd) else str(round_with_error(value, sd))
+    return f"{known}{f' {unit}' if unit else ''}"
 
 
 def join(names: Sequence[str]) -> str:

@@ -33,6 +33,7 @@ from thesis_ml.reports.comparison import Cell
 from thesis_ml.reports.config import InferenceConfig
 from thesis_ml.reports.inference.export import ExportPlan, find_obstacle, rebuild
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel, draw_events
+from thesis_ml.reports.inference.model_pairs import PairOutcome
 from thesis_ml.reports.inference.problems import name_label
 from thesis_ml.reports.inference.result import ResultTable, Section
 from thesis_ml.reports.inference.scores import score_trivially
@@ -315,15 +316,23 @@ def build_section(problem: Classification, data: LoadedData, results: Results) -
     columns = ("group", "runs", "bits of a token", *(f"{form}: {what}" for form in FORMS for what in COLUMNS))
     table = ResultTable("downstream", "What classifiers lose to tokenisation", NOTE, columns, tuple(rows))
     trivial = measure_trivial(problem)
+    pairs = {
+        form: compare_groups(
+            form, {label: runs[form] for label, runs in results.groups.items() if runs[form]}, is_signal
+        )
+        for form in FORMS
+    }
+    tabulated = tabulate_pairs(pairs)
     return Section(
         name="downstream",
         title="What classifiers lose",
         sentences=(
             describe_classification(problem, data, originals, trivial),
-            *(describe_form(form, losses, results, is_signal) for form in FORMS),
+            *(describe_form(form, losses, results, pairs[form]) for form in FORMS),
         ),
         tables=(
             table,
+            *([tabulated] if tabulated.rows else []),
             ResultTable(
                 "downstream_trivial",
                 "The same without a classifier",
@@ -335,9 +344,35 @@ def build_section(problem: Classification, data: LoadedData, results: Results) -
         ),
         summary={
             "rows": table.to_records(),
+            "pairs": tabulated.to_records(),
             "original_error": {form: measured.error for form, measured in originals.items()},
             "trivial": {name: measured.value for name, measured in trivial.items()},
         },
+    )
+
+
+def tabulate_pairs(pairs: Mapping[str, Sequence[PairOutcome]]) -> ResultTable:
+    """Return what can be said of every pair of groups in each form."""
+    return ResultTable(
+        "downstream_pairs",
+        "Which tokenizers differ",
+        "Difference of the AUROCs, with its error from the events, which both saw; p of the events (DeLong) and of the "
+        "seeds of the tokenizers (Welch), corrected by Holm within a form. Two groups differ when both are below 5%.",
+        ("loses less", "loses more", "form", "difference", "error", "p of events", "p of seeds", "outcome"),
+        tuple(
+            (
+                pair.first,
+                pair.second,
+                form,
+                pair.difference,
+                pair.error,
+                pair.p_events,
+                None if math.isnan(pair.p_seeds) else pair.p_seeds,
+                pair.outcome,
+            )
+            for form, compared in pairs.items()
+            for pair in compared
+        ),
     )
 
 
@@ -366,9 +401,16 @@ def describe_classification(
 
 
 def describe_form(
-    form: str, losses: Mapping[str, Mapping[str, Loss]], results: Results, is_signal: Bool[NDArray[Any], " N"]
+    form: str, losses: Mapping[str, Mapping[str, Loss]], results: Results, pairs: Sequence[PairOutcome]
 ) -> str:
-    """Return which tokenizer loses least in one form, and which cannot be told from it."""
+    """Return which tokenizer loses least in one form, which lose more, and which cannot be told from it.
+
+    Args:
+        form: Of the events.
+        losses: By group and form.
+        results: What they were computed from.
+        pairs: All pairs of groups in this form.
+    """
     lost = {label: forms[form] for label, forms in losses.items() if form in forms}
     name = NAMES[form]
     if not lost:
@@ -376,39 +418,47 @@ def describe_form(
     best, *others = sorted(lost, key=lambda label: lost[label].lost)
     if not others:
         return f"On {name}, {best} loses {_show_loss(lost[best])} of the AUROC."
-    runs = {label: results.groups[label][form] for label in lost}
-    verdicts = compare_groups(runs, is_signal)
-    told: dict[bool | None, list[str]] = {True: [], False: [], None: []}
+    by_names = {frozenset((pair.first, pair.second)): pair for pair in pairs}
+    told: dict[str, list[str]] = {outcome: [] for outcome in ("more", "alike", "single")}
     for label in others:
-        told[verdicts[frozenset((best, label))]].append(f"{label} ({_show_loss(lost[label])})")
-    parts = [f"On {name}, {best} loses least of the AUROC: {_show_loss(lost[best])}"]
-    parts += [f"more is lost by {', '.join(told[True])}"] if told[True] else []
-    parts += [f"it cannot be told apart from {', '.join(told[False])}"] if told[False] else []
-    if told[None]:
-        is_single = all(len(runs[label]) < 2 for label in lost)
+        pair, shown = by_names[frozenset((best, label))], _show_loss(lost[label])
+        if math.isnan(pair.p_seeds):
+            told["single"].append(f"{label} ({shown})")
+        elif pair.is_distinguishable:
+            told["more"].append(f"{label} ({shown})")
+        else:
+            reason = ", but seeds differ as much" if pair.p_events < LEVEL else ""
+            told["alike"].append(f"{label} ({shown}{reason})")
+    parts = [f"On {name}, the smallest loss of AUROC is that of {best}: {_show_loss(lost[best])}"]
+    parts += [f"more is lost by {', '.join(told['more'])}"] if told["more"] else []
+    parts += [f"it cannot be told apart from {', '.join(told['alike'])}"] if told["alike"] else []
+    if told["single"]:
+        is_single = all(len(results.groups[label][form]) < 2 for label in lost)
         reason = "one run each" if is_single else "one run on either side"
-        parts.append(f"{reason}: no verdict on tokenizers for {', '.join(told[None])}")
+        parts.append(f"{reason}: no verdict on tokenizers for {', '.join(told['single'])}")
     return f"{'; '.join(parts)}."
 
 
 def compare_groups(
-    groups: Mapping[str, Sequence[Scores]], is_signal: Bool[NDArray[Any], " N"]
-) -> dict[frozenset[str], bool | None]:
+    form: str, groups: Mapping[str, Sequence[Scores]], is_signal: Bool[NDArray[Any], " N"]
+) -> list[PairOutcome]:
     """Return for every pair of groups whether other events and other runs would give the same order.
 
-    Both tests are corrected by Holm for the number of pairs. None where a group has one run, which says nothing of
-    what another seed of the tokenizer would give.
+    Both tests are corrected by Holm for the number of pairs. A group with one run, which says nothing of what another
+    seed of the tokenizer would give, has no p-value of its seeds.
     """
-    pairs = list(itertools.combinations(groups, 2))
     spreads = {label: spread(_measure_each(runs, is_signal).mean(axis=1).tolist()) for label, runs in groups.items()}
+    pairs = [
+        (one, other) if spreads[one].mean >= spreads[other].mean else (other, one)
+        for one, other in itertools.combinations(groups, 2)
+    ]
     by_runs = correct_holm([welch_p_value(spreads[one], spreads[other]) for one, other in pairs])
-    tested = [(one, other) for one, other in pairs if min(spreads[one].n, spreads[other].n) > 1]
-    by_events = correct_holm([_compare_events(groups[one], groups[other], is_signal).p_value for one, other in tested])
-    p_events = dict(zip(tested, by_events, strict=True))
-    return {
-        frozenset(pair): p_events[pair] < LEVEL and p_runs < LEVEL if pair in p_events else None
-        for pair, p_runs in zip(pairs, by_runs, strict=True)
-    }
+    tests = [_compare_events(groups[one], groups[other], is_signal) for one, other in pairs]
+    by_events = correct_holm([test.p_value for test in tests])
+    return [
+        PairOutcome(form, *pair, test.value, test.error, p_events, p_runs)
+        for pair, test, p_events, p_runs in zip(pairs, tests, by_events, by_runs, strict=True)
+    ]
 
 
 def _list_cells(losses: Mapping[str, Loss]) -> tuple[Cell, ...]:

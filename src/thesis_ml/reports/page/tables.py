@@ -8,6 +8,7 @@ from itertools import compress
 from thesis_ml.reports.comparison import Cell, Comparison, Group, PairTest, Spread
 from thesis_ml.reports.inference.result import ResultTable
 from thesis_ml.reports.plots.table import format_csv
+from thesis_ml.reports.utils.numbers import round_with_error
 from thesis_ml.utils.paths import INFERENCE_FOLDER
 
 MAX_RUNS_AS_COLUMNS = 4
@@ -15,7 +16,6 @@ MAX_RUNS_AS_COLUMNS = 4
 
 HASH_LETTERS = 12
 DIGITS = 4
-SPREAD_DIGITS = 2
 MAX_PLAIN = 1e9
 SEED = "seed"
 """A number that means nothing on average."""
@@ -289,8 +289,7 @@ def _show(value: Cell) -> PageCell:
 def _show_spread(spread: Spread | None) -> PageCell:
     if spread is None or not math.isfinite(spread.mean):
         return PageCell("")
-    sd = f" ± {format_number(float(spread.sd), SPREAD_DIGITS)}" if math.isfinite(spread.sd) else ""
-    return PageCell(f"{format_number(float(spread.mean))}{sd}", spread.mean)
+    return PageCell(str(round_with_error(spread.mean, spread.sd)), spread.mean)
 
 
 def _list_exact(group: Group, columns: Sequence[str]) -> list[Cell]:

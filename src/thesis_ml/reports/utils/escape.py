@@ -21,6 +21,7 @@ TEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': "{''}",
+    "±": r"\ensuremath{\pm}",
 }
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 

@@ -7,6 +7,8 @@ from thesis_ml.facts.summary import CHOICE_COLUMNS, Cell, find_setting, make_cel
 from thesis_ml.reports.comparison import Group, Spread
 from thesis_ml.reports.utils.statistics import spread
 
+LOOP = "loop"
+
 BOOKKEEPING = ("logging", "run_dir", "name", "resume", "env", "hydra", "data.path", "data.name", "data.num_workers")
 TRAINER_BOOKKEEPING = ("name", "device", "n_threads", "compile", "checkpoint_every_s", "max_time_s", "num_workers")
 """Keys that change where and how a run is computed, but not what; a run's components have a column of their own."""
@@ -69,20 +71,31 @@ def spread_numbers(runs: Sequence[RunFacts], rows: Mapping[str, Mapping[str, Cel
 
 
 def name_groups(all_values: Sequence[Mapping[str, Cell]]) -> list[str]:
-    """Return a short label for each group, all different; a single group is `all runs`."""
+    """Return a short label for each group, all different; a single group is `all runs`.
+
+    Components that follow from the loop, such as its trainer, are left out.
+    """
     if not all_values or not all_values[0]:
         return ["all runs"] * len(all_values)
-    columns = list(all_values[0])
+    columns = [column for column in all_values[0] if not _follows_from_loop(column, all_values)]
     short = {column: column.rpartition(".")[2] for column in columns}
     clashes = {name for name in short.values() if list(short.values()).count(name) > 1}
     names = {column: column if name in clashes else name for column, name in short.items()}
     labels: list[str] = []
     for values in all_values:
-        parts = [_describe(column, names[column], value) for column, value in values.items()]
+        parts = [_describe(column, names[column], values[column]) for column in columns]
         label = ", ".join(part for part in parts if part) or "default"
         # Different values may have the same text, such as a number and its text.
         labels.append(label if label not in labels else f"{label} ({len(labels) + 1})")
     return labels
+
+
+def _follows_from_loop(column: str, all_values: Sequence[Mapping[str, Cell]]) -> bool:
+    """Say whether a component is the same in all groups of each loop, and loops differ."""
+    if column == LOOP or column not in CHOICE_COLUMNS or LOOP not in all_values[0]:
+        return False
+    pairs = {(values[LOOP], values[column]) for values in all_values}
+    return len(pairs) == len({values[LOOP] for values in all_values}) > 1
 
 
 def _describe(column: str, name: str, value: Cell) -> str:

@@ -40,16 +40,20 @@ def welch_p_value(first: Spread, second: Spread) -> float:
     return float(2 * stdtr(freedom, -difference / error))
 
 
-def find_resolvable(first: Spread, second: Spread) -> float:
-    """Return the smallest difference of means that Welch's test of one pair calls different at `LEVEL`."""
+def find_resolvable(first: Spread, second: Spread, n_pairs: int = 1) -> float:
+    """Return the smallest difference of means that Welch's test surely calls different at `LEVEL`.
+
+    Holm's correction divides the level by at most the number of pairs, so that a pair which differs by more is
+    resolved whatever the others do.
+    """
     error, freedom = _combine(first, second)
-    return error if not error > 0 else float(stdtrit(freedom, 1 - LEVEL / 2)) * error
+    return error if not error > 0 else float(stdtrit(freedom, 1 - LEVEL / n_pairs / 2)) * error
 
 
-def find_critical_difference(n: int) -> float:
+def find_critical_difference(n: int, n_pairs: int = 1) -> float:
     """Return that difference in standard deviations, for two groups of n values and equal spread: 2.27 at n = 3."""
     unit = Spread(0.0, 1.0, n)
-    return find_resolvable(unit, unit) if n >= 2 else math.nan
+    return find_resolvable(unit, unit, n_pairs) if n >= 2 else math.nan
 
 
 def correct_holm(p_values: Sequence[float]) -> list[float]:
@@ -73,7 +77,8 @@ def check_pairs(spreads: Mapping[str, Spread]) -> tuple[PairTest, ...]:
         (first, second) if known[first].mean <= known[second].mean else (second, first)
         for first, second in itertools.combinations(known, 2)
     ]
-    corrected = correct_holm([welch_p_value(known[first], known[second]) for first, second in pairs])
+    p_values = [welch_p_value(known[first], known[second]) for first, second in pairs]
+    n_tested = max(sum(not math.isnan(p_value) for p_value in p_values), 1)
     return tuple(
         PairTest(
             first=first,
@@ -81,9 +86,9 @@ def check_pairs(spreads: Mapping[str, Spread]) -> tuple[PairTest, ...]:
             ratio=_divide(known[second].mean, known[first].mean),
             p_value=p_value,
             is_resolved=p_value < LEVEL,
-            resolvable=find_resolvable(known[first], known[second]),
+            resolvable=find_resolvable(known[first], known[second], n_tested),
         )
-        for (first, second), p_value in zip(pairs, corrected, strict=True)
+        for (first, second), p_value in zip(pairs, correct_holm(p_values), strict=True)
     )
 
 

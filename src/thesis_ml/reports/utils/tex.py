@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from thesis_ml.reports.comparison import Cell, Comparison, Group, Spread
 from thesis_ml.reports.inference.result import ResultTable, Section
 from thesis_ml.reports.utils.escape import escape_tex
+from thesis_ml.reports.utils.numbers import round_with_error
 from thesis_ml.utils.paths import INFERENCE_FOLDER
 
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
@@ -128,10 +129,14 @@ def format_tex(value: float) -> str:
 
 def format_spread(spread: Spread | None) -> str:
     r"""Return mean and standard deviation in tex."""
-    if spread is None or spread.n == 0:
+    if spread is None or not math.isfinite(spread.mean):
         return ""
-    deviation = format_tex(spread.sd)
-    return rf"{format_tex(spread.mean)} \ensuremath{{\pm}} {deviation}" if deviation else format_tex(spread.mean)
+    rounded = round_with_error(spread.mean, spread.sd)
+    digits = rf"{rounded.value} \pm {rounded.error}" if rounded.error else rounded.value
+    if not rounded.exponent:
+        return rf"\ensuremath{{{digits}}}"
+    mantissa = f"({digits})" if rounded.error else digits
+    return rf"\ensuremath{{{mantissa}\times 10^{{{rounded.exponent}}}}}"
 
 
 def _list_values(group: Group) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from dataclasses import fields
 
 from thesis_ml.facts.runs import ComparisonKey, RunFacts
 from thesis_ml.facts.summary import REC_MSE, Cell, make_cell
+from thesis_ml.metrics.codebook import has_collapsed
 from thesis_ml.reports.comparison import Group, PairTest, Spread, Verdict
 from thesis_ml.reports.utils.statistics import LEVEL, check_pairs, find_critical_difference
 
@@ -47,7 +48,8 @@ def judge(groups: Sequence[Group], rows: Mapping[str, Mapping[str, Cell]]) -> Ve
     banners = [*describe_key_differences(runs), *describe_code_differences(runs)]
     differing = find_key_differences(runs)
     column = choose_column(groups, rows, differing)
-    caveats = [*describe_types(groups), *describe_copying(runs), *describe_matching(runs), *describe_repeats(groups)]
+    caveats = [*describe_collapse(groups), *describe_types(groups), *describe_copying(runs)]
+    caveats += [*describe_matching(runs), *describe_repeats(groups)]
     if column is None:
         sentences = [_explain_no_column(differing)]
         return Verdict(REC_MSE, tuple(sentences + caveats), (), tuple(banners))
@@ -73,15 +75,16 @@ def compare_in(column: str, groups: Sequence[Group]) -> tuple[tuple[PairTest, ..
         )
     if known:
         sentences += _describe_tests(column, known, spreads)
-        sentences.append(describe_resolution(min(one.n for one in spreads.values() if one.n >= 2)))
+        sentences.append(describe_resolution(min(one.n for one in spreads.values() if one.n >= 2), len(known)))
     return tests, sentences
 
 
-def describe_resolution(n: int) -> str:
-    """Return what a test of groups of n seeds can see at all."""
+def describe_resolution(n: int, n_pairs: int) -> str:
+    """Return what tests of groups of n seeds can see at all."""
+    among = f", any of {n_pairs} pairs from {find_critical_difference(n, n_pairs):.3g} sd" if n_pairs > 1 else ""
     return (
         f"Tests are Welch's t at {LEVEL:.0%}, corrected by Holm over all pairs. With n = {n} and equal spread, "
-        f"one pair is resolved from {find_critical_difference(n):.3g} sd on, Welch's critical difference."
+        f"one pair is resolved from {find_critical_difference(n):.3g} sd on, Welch's critical difference{among}."
     )
 
 
@@ -138,6 +141,21 @@ def describe_types(groups: Sequence[Group]) -> list[str]:
             f"types_beta and accuracy."
         )
     return sentences
+
+
+def describe_collapse(groups: Sequence[Group]) -> list[str]:
+    """Return a caveat when groups use hardly any of their codes."""
+    listed = []
+    for group in groups:
+        n_codes, spread = _count_codes(group.runs[0]), group.numbers.get("perplexity")
+        if n_codes is not None and spread is not None and has_collapsed(spread.mean, n_codes):
+            listed.append(f"{group.label} (like {format_number(spread.mean)} equally frequent ones of {n_codes})")
+    if not listed:
+        return []
+    return [
+        f"Collapsed codebooks: {'; '.join(listed)}. An error near 1 is what the mean of all tokens has: train for more "
+        "steps, or with fewer codes."
+    ]
 
 
 def describe_copying(runs: Sequence[RunFacts]) -> list[str]:
@@ -217,7 +235,7 @@ def _describe_pair(column: str, test: PairTest, spreads: Mapping[str, Spread]) -
     found = format_number(spreads[test.second].mean - spreads[test.first].mean)
     return (
         f"{test.first} and {test.second} cannot be told apart in {column} ({evidence}): they differ by {found}, and "
-        f"one pair is resolved from {format_number(test.resolvable)} on."
+        f"a difference is resolved from {format_number(test.resolvable)} on."
     )
 
 
@@ -231,6 +249,14 @@ def _explain_no_column(differing: Sequence[str]) -> str:
     if differing:
         return "No verdict: the runs cannot be compared in one number; see the differences above."
     return f"No verdict: no run records a number to judge by ({', '.join(JUDGED)})."
+
+
+def _count_codes(run: RunFacts) -> int | None:
+    """Return the codes of a quantiser of a run, None where it has none."""
+    size, levels = (run.config.get(f"phase1.latent_space.{key}") for key in ("codebook_size", "levels"))
+    if isinstance(levels, tuple | list) and all(isinstance(level, int) for level in levels):
+        return math.prod(levels)
+    return size if isinstance(size, int) else None
 
 
 def _can_copy(run: RunFacts) -> bool:
