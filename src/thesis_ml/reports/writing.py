@@ -80,7 +80,7 @@ def write_report(comparison: Comparison, config: ReportConfig, inference: Infere
             _write_text(tables / name, text)
         if inference is not None:
             _write_inference(partial / INFERENCE_FOLDER, inference, config, presentation.sections)
-        _write_text(partial / NUMBERS_FILE, build_numbers(comparison))
+        _write_text(partial / NUMBERS_FILE, build_numbers(comparison, sections))
         _write_text(partial / PAGE_FILE, presentation.page)
         _write_text(partial / MANIFEST_FILE, yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True))
     point_runs_to(folder, comparison.runs)

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from comparisons import make_comparison
 from thesis_ml.reports.comparison import Spread
 from thesis_ml.reports.inference.result import ResultTable, Section
 from thesis_ml.reports.utils.tex import (
     MOST_ROWS,
+    build_numbers,
     build_section_tables,
     build_table,
     format_spread,
@@ -86,6 +88,18 @@ def test_table_is_booktabs() -> None:
         r"\bottomrule",
         r"\end{tabular}",
     ]
+
+
+def test_numbers_of_sections_are_commands_named_after_their_rows() -> None:
+    columns = ("group", "form", "lost", "error", "outcome")
+    rows = (("vq 512", "events", 0.0113, 0.002, "worse"), ("none", "tokens", 0.5, None, "p 3"))
+    sections = [Section("one", "One", tables=(ResultTable("downstream", "Lost", "", columns, rows),))]
+
+    text = build_numbers(make_comparison(n_groups=1), sections)
+
+    assert r"\newcommand{\DownstreamVqFiveOneTwoEventsLost}{\ensuremath{0.0113}}" in text
+    assert r"\newcommand{\DownstreamNoneTokensLost}{\ensuremath{0.5}}" in text
+    assert "Outcome" not in text and "NoneTokensError" not in text
 
 
 def test_tables_of_sections_are_written_unless_they_fill_pages() -> None:

@@ -1,5 +1,6 @@
 """Tables and numbers of a report for a thesis: booktabs tables, and commands that print one number each."""
 
+import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ SHOWN = {
     "epoch_time_s": "s/epoch",
 }
 """The numbers of a group that a table has room for."""
-LONGEST_NAME = 60
+LONGEST_NAME = 100
 MOST_PAIRS = 100
 MOST_ROWS = 60
 
@@ -53,13 +54,12 @@ def build_tables(comparison: Comparison) -> dict[str, str]:
 
 def build_section_tables(sections: Sequence[Section]) -> dict[str, str]:
     """Return the tables of the sections of inference by file name; one that fills pages is left to its csv."""
-    printed = [
-        table
-        for section in sections
-        for table in section.tables
-        if table.is_printed and 0 < len(table.rows) <= MOST_ROWS
-    ]
-    return {f"{INFERENCE_FOLDER}_{table.name}.tex": _build_result(table) for table in printed}
+    return {f"{INFERENCE_FOLDER}_{table.name}.tex": _build_result(table) for table in _list_printed(sections)}
+
+
+def _list_printed(sections: Sequence[Section]) -> list[ResultTable]:
+    tables = [table for section in sections for table in section.tables]
+    return [table for table in tables if table.is_printed and 0 < len(table.rows) <= MOST_ROWS]
 
 
 def _build_result(table: ResultTable) -> str:
@@ -82,8 +82,11 @@ def build_table(columns: str, head: Sequence[str | None], rows: Sequence[Sequenc
     return "\n".join([*lines, r"\end{tabular}", ""])
 
 
-def build_numbers(comparison: Comparison) -> str:
-    """Return one \\newcommand per number: `\\RecMseMeanVq`, with letters only, each name once."""
+def build_numbers(comparison: Comparison, sections: Sequence[Section] = ()) -> str:
+    """Return one \\newcommand per number: `\\RecMseMeanVq`, with letters only, each name once.
+
+    Numbers of sections are named after their table, the texts that begin their row, and their column.
+    """
     values: list[tuple[str, str]] = [
         ("NRunsFound", str(len(comparison.runs) + len(comparison.left_out))),
         ("NRunsUsed", str(len(comparison.runs))),
@@ -94,6 +97,8 @@ def build_numbers(comparison: Comparison) -> str:
     for test in comparison.verdict.tests[:MOST_PAIRS]:
         values.append((f"Ratio {test.second} Over {test.first}", format_tex(test.ratio)))
         values.append((f"PValue {test.first} And {test.second}", format_tex(test.p_value)))
+    for table in _list_printed(sections):
+        values += _list_cells(table)
     lines = ["% Numbers of the report, one command each."]
     lines += [rf"\newcommand{{\{name}}}{{{value}}}" for name, value in name_commands(values).items()]
     return "\n".join([*lines, ""])
@@ -148,6 +153,16 @@ def _list_values(group: Group) -> list[tuple[str, str]]:
         parts = {"Mean": format_tex(spread.mean), "Sd": format_tex(spread.sd), "N": str(spread.n)}
         values += [(f"{name} {part} {group.label}", value) for part, value in parts.items()]
     return values
+
+
+def _list_cells(table: ResultTable) -> list[tuple[str, str]]:
+    values: list[tuple[str, str]] = []
+    for row in table.rows:
+        begin = list(itertools.takewhile(lambda cell: isinstance(cell, str), row))
+        cells = zip(table.columns, row, strict=True)
+        numbers = [(column, cell) for column, cell in cells if type(cell) in (int, float)]
+        values += [(" ".join((table.name, *map(str, begin), column)), _format_cell(cell)) for column, cell in numbers]
+    return [(name, value) for name, value in values if value]
 
 
 def _count_in_letters(number: int) -> str:
