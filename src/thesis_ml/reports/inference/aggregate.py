@@ -44,3 +44,8 @@ def join(names: Sequence[str]) -> str:
     """Return names as a list in words; semicolons part those that have commas of their own."""
     comma = "; " if any("," in name for name in names) else ", "
     return names[0] if len(names) == 1 else f"{comma.join(names[:-1])}{';' if comma == '; ' else ''} and {names[-1]}"
+
+
+def join_parts(parts: Sequence[str]) -> str:
+    """Return parts of a sentence as a list; semicolons part those that have commas of their own."""
+    return ("; " if any("," in part for part in parts) else ", ").join(parts)

@@ -20,7 +20,7 @@ from thesis_ml.metrics.event_quantities import (
 )
 from thesis_ml.metrics.fine_histogram import FineHistogram
 from thesis_ml.metrics.residuals import compute_residuals
-from thesis_ml.reports.inference.stream import Passed
+from thesis_ml.reports.inference.stream import Passed, count_not_finite
 
 PT_EDGES_GEV = (0.0, 40.0, 60.0, 90.0, 150.0, 250.0, np.inf)
 TAIL = 3.0
@@ -29,6 +29,9 @@ TAIL = 3.0
 ALL = "all"
 COUNT = "n "
 """Begins the names of the quantities that count objects."""
+
+AZIMUTH = "ht_miss_phi"
+"""The one quantity that is an angle."""
 
 
 class Residual(NamedTuple):
@@ -54,7 +57,7 @@ class ClosureTable:
     Args:
         residuals: By (group, feature); groups are `all`, `type <name>`, `label <number>`, `pt <low>-<high>`.
         confusion: True against predicted object types, None without predicted ones.
-        true: Event quantities of the data by name, in GeV.
+        true: Event quantities of the data by name, in GeV, the azimuth of H_T^miss in radian.
         reconstructed: The same of the reconstruction.
         below_shell: Share of reconstructed tokens with E < p, None where a feature is missing.
         met: True and predicted (MET, METphi) of each event, None where no globals are predicted.
@@ -97,10 +100,17 @@ class ClosureTally:
         self._met: list[tuple[Any, Any]] = []
         self._below_shell = [0.0, 0]
         self._has_types = False
+        self.n_events = 0
+        self.n_not_finite = 0
+        """Events of which a reconstructed value is not finite: all else is then of other blocks only."""
 
     def add(self, events: StoredEvents, passed: Passed) -> None:
-        """Count a block of clean events and their reconstruction."""
+        """Count a block of clean events and their reconstruction; no block that holds a value which is not finite."""
         assert passed.kinematics is not None, "only models reconstruct"
+        self.n_events += events.n_events
+        if n_not_finite := count_not_finite(passed.kinematics, passed.globals, events.lengths):
+            self.n_not_finite += n_not_finite
+            return
         self._add_residuals(events, passed.kinematics)
         types = events.ids - 1
         if passed.types is not None:
@@ -152,7 +162,8 @@ class ClosureTally:
             )
         )
         if len(kinematics):
-            self._below_shell[0] += share_below_mass_shell(kinematics) * len(kinematics)
+            with np.errstate(over="ignore"):
+                self._below_shell[0] += share_below_mass_shell(kinematics) * len(kinematics)
             self._below_shell[1] += len(kinematics)
 
     def _summarise_residuals(self) -> dict[tuple[str, str], Residual]:
@@ -184,6 +195,8 @@ def measure_events(
 ) -> dict[str, Float[NDArray[Any], " N"]]:
     """Return H_T, H_T^miss, the leading pT, the masses of the two hardest jets and b-jets, and how many of each type.
 
+    What an event does not have is nan.
+
     Args:
         kinematics: E, pT, eta, phi.
         types: Object types from 0.
@@ -197,12 +210,19 @@ def measure_events(
         f"{COUNT}{name}": np.bincount(events[types == number], minlength=len(lengths)).astype(np.float64)
         for number, name in enumerate(type_names)
     }
+    ht_miss, azimuth = compute_ht_miss(kinematics, lengths).T
+    # At the |eta| of hundreds that a model which diverges gives, momenta along the beam are beyond any number.
+    with np.errstate(over="ignore", invalid="ignore"):
+        masses = {
+            "m_jj": compute_pair_mass(kinematics, lengths, is_jet),
+            "m_bb": compute_pair_mass(kinematics, lengths, is_b_jet),
+        }
     return {
         "ht": compute_ht(kinematics, lengths),
-        "ht_miss": compute_ht_miss(kinematics, lengths)[:, 0],
+        "ht_miss": ht_miss,
+        AZIMUTH: np.where(ht_miss > 0, azimuth, np.nan),
         "leading_pt": find_leading_pt(kinematics, lengths),
-        "m_jj": compute_pair_mass(kinematics, lengths, is_jet),
-        "m_bb": compute_pair_mass(kinematics, lengths, is_b_jet),
+        **masses,
         **counts,
     }
 
