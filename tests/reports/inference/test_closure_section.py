@@ -104,7 +104,7 @@ def test_larger_error_makes_nothing_close() -> None:
 
     assert sure.is_resolved and not unsure.is_resolved
     assert sentence == (
-        "m_jj: Wasserstein-1 to the truth, above a floor of 5.67 [GeV]: none 1.52 ± 0.46, vq 3.1 ± 1.3; "
+        "m_jj: Wasserstein-1 to the truth [GeV], above a floor of 5.67: none 1.52 ± 0.46, vq 3.1 ± 1.3; "
         "resolved, above 3 errors: none."
     )
 

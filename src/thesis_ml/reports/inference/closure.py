@@ -34,6 +34,10 @@ AZIMUTH = "ht_miss_phi"
 """The one quantity that is an angle."""
 
 
+MAPPED = ("pt", "eta", "phi")
+"""Where an object lies."""
+
+
 class Residual(NamedTuple):
     """The residuals of one feature in one group of tokens: relative for E and pT, else in radian or GeV.
 
@@ -51,6 +55,19 @@ class Residual(NamedTuple):
 
 
 @dataclass(frozen=True)
+class CodePlaces:
+    """Where the objects that chose each code of a quantiser are reconstructed.
+
+    Args:
+        mean: Their mean pT [GeV] and eta, and the circular mean of phi; nan for a code that none chose.
+        types: The type that is predicted of most, -1 where none is predicted.
+    """
+
+    mean: Float[NDArray[Any], "C 3"]
+    types: Int[NDArray[Any], " C"]
+
+
+@dataclass(frozen=True)
 class ClosureTable:
     """What `ClosureTally` counted.
 
@@ -62,6 +79,7 @@ class ClosureTable:
         below_shell: Share of reconstructed tokens with E < p, None where a feature is missing.
         met: True and predicted (MET, METphi) of each event, None where no globals are predicted.
         codes: By quantiser how often each code was used by each object type, None without codes.
+        places: By quantiser where each code lies, None without codes or where pT, eta or phi is not reconstructed.
     """
 
     residuals: Mapping[tuple[str, str], Residual]
@@ -71,6 +89,43 @@ class ClosureTable:
     below_shell: float | None
     met: tuple[Float[NDArray[Any], "N 2"], Float[NDArray[Any], "N 2"]] | None
     codes: Sequence[Int[NDArray[Any], "K C"]] | None
+    places: Sequence[CodePlaces] | None = None
+
+
+class PlaceTally:
+    """Adds up where the objects of each code of one quantiser are reconstructed.
+
+    Args:
+        n_codes: How many codes.
+        n_types: How many object types may be predicted.
+    """
+
+    def __init__(self, n_codes: int, n_types: int) -> None:
+        self._sums = np.zeros((4, n_codes))
+        self._counts = np.zeros(n_codes, dtype=np.int64)
+        self._types = np.zeros((n_types, n_codes), dtype=np.int64)
+
+    def add(
+        self,
+        codes: Int[NDArray[Any], " P"],
+        places: Float[NDArray[Any], "P 3"],
+        types: Int[NDArray[Any], " P"] | None,
+    ) -> None:
+        """Count objects at pT, eta and phi with their predicted types."""
+        pt, eta, phi = places.T
+        n_types, n_codes = self._types.shape
+        for row, values in enumerate((pt, eta, np.cos(phi), np.sin(phi))):
+            self._sums[row] += np.bincount(codes, values, minlength=n_codes)
+        self._counts += np.bincount(codes, minlength=n_codes)
+        if types is not None:
+            self._types += np.bincount(types * n_codes + codes, minlength=self._types.size).reshape(n_types, n_codes)
+
+    def summarise(self) -> CodePlaces:
+        """Return where each code lies."""
+        is_used = self._counts > 0
+        pt, eta, x, y = np.where(is_used, self._sums / np.maximum(self._counts, 1), np.nan)
+        types = np.where(self._types.sum(axis=0) > 0, self._types.argmax(axis=0), -1)
+        return CodePlaces(np.stack((pt, eta, np.arctan2(y, x)), axis=1), types)
 
 
 class ClosureTally:
@@ -96,6 +151,7 @@ class ClosureTally:
         }
         self._confusion = np.zeros((len(type_names), len(type_names)), dtype=np.int64)
         self._codes = [np.zeros((len(type_names), size), dtype=np.int64) for size in codebook_sizes]
+        self._places = [PlaceTally(size, len(type_names)) for size in codebook_sizes if set(MAPPED) <= set(features)]
         self._quantities: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._met: list[tuple[Any, Any]] = []
         self._below_shell = [0.0, 0]
@@ -117,9 +173,8 @@ class ClosureTally:
             self._has_types = True
             flat = types * len(self._type_names) + passed.types
             self._confusion += np.bincount(flat, minlength=self._confusion.size).reshape(self._confusion.shape)
-        for counts, codes in zip(self._codes, () if passed.codes is None else passed.codes.T, strict=False):
-            flat = types * counts.shape[1] + codes
-            counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
+        if passed.codes is not None:
+            self._add_codes(types, passed.codes, passed)
         if passed.globals is not None:
             self._met.append((events.met, passed.globals))
         if set(KINEMATICS) <= set(self._features):
@@ -136,6 +191,7 @@ class ClosureTally:
             below_shell=share / n_tokens if n_tokens else None,
             met=None if not self._met else (_stack(self._met, 0), _stack(self._met, 1)),
             codes=self._codes or None,
+            places=[tally.summarise() for tally in self._places] or None,
         )
 
     def _add_residuals(self, events: StoredEvents, kinematics: Float[NDArray[Any], "P C"]) -> None:
@@ -150,6 +206,16 @@ class ClosureTally:
         for name, groups in places.items():
             self._histograms[name].add(residuals, groups)
 
+    def _add_codes(self, types: Int[NDArray[Any], " P"], codes: Int[NDArray[Any], "P Q"], passed: Passed) -> None:
+        assert passed.kinematics is not None
+        for counts, chosen in zip(self._codes, codes.T, strict=True):
+            flat = types * counts.shape[1] + chosen
+            counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
+        if self._places:
+            places = passed.kinematics[:, [self._features.index(name) for name in MAPPED]]
+            for tally, chosen in zip(self._places, codes.T, strict=True):
+                tally.add(chosen, places, passed.types)
+
     def _add_quantities(self, events: StoredEvents, passed: Passed) -> None:
         assert passed.kinematics is not None
         columns = [self._features.index(feature) for feature in KINEMATICS]
@@ -162,7 +228,7 @@ class ClosureTally:
             )
         )
         if len(kinematics):
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
                 self._below_shell[0] += share_below_mass_shell(kinematics) * len(kinematics)
             self._below_shell[1] += len(kinematics)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from thesis_ml.metrics.residuals import RELATIVE_FEATURES
 from thesis_ml.reports.comparison import Cell, Spread
-from thesis_ml.reports.inference.aggregate import find_extremes, gather_groups, join, join_parts, say, spread_over
+from thesis_ml.reports.inference.aggregate import find_extremes, gather_groups, join, list_groups, say, spread_over
 from thesis_ml.reports.inference.closure import ALL, AZIMUTH, COUNT, TAIL, ClosureTable, Residual
 from thesis_ml.reports.inference.closure_figures import list_figures
 from thesis_ml.reports.inference.closure_measures import (
@@ -256,7 +256,7 @@ def describe_quantities(distances: Mapping[str, Mapping[str, Distance]]) -> dict
         floor = floors[0] if len(floors) == 1 else f"{floors[0]} to {floors[-1]}"
         mark = " (the furthest off)" if name == worst and len(distances) > 1 else ""
         sentences[name] = (
-            f"{SAID[name]}{mark}: Wasserstein-1 to the truth, above a floor of {floor} [GeV]: "
+            f"{SAID[name]}{mark}: Wasserstein-1 to the truth [GeV], above a floor of {floor}: "
             f"{_say_excesses(by_group)}{_say_resolved(by_group)}."
         )
     return sentences
@@ -354,12 +354,7 @@ def _say_vector(size: Spread, azimuth: str, members: Sequence[ModelClosure]) -> 
 
 def _say_excesses(by_group: Mapping[str, Distance]) -> str:
     if len(by_group) <= MOST_SAID:
-        has_words = any(" " in label for label in by_group)
-        parts = (
-            f"{say_excess(one)} for {label}" if has_words else f"{label} {say_excess(one)}"
-            for label, one in by_group.items()
-        )
-        return join_parts(list(parts))
+        return list_groups({label: say_excess(one) for label, one in by_group.items()})
     ordered = sorted(by_group, key=lambda label: by_group[label].excess)
     low, high = (f"{say_excess(by_group[label])} for {label}" for label in (ordered[0], ordered[-1]))
     return f"from {low} to {high}"
