@@ -41,7 +41,7 @@ def test_code_decodes_alone_as_within_events(restored) -> None:
     np.testing.assert_array_equal(decoded.types[codes], passed.types)
 
 
-@pytest.mark.parametrize(("name", "place"), [("diffusion", "alone"), ("transformer", "mean"), ("gnn", "mean")])
+@pytest.mark.parametrize(("name", "place"), [("diffusion", "decoded alone"), ("transformer", "mean"), ("gnn", "mean")])
 def test_map_is_of_codes_alone_where_the_decoder_looks_at_one_object(restored, name: str, place: str) -> None:
     latent_dim = restored.model.bottleneck.embed_codes(torch.zeros((1, 1), dtype=torch.long)).shape[1]
     decoder = DECODERS[name](DECODERS[name].Config(), restored.dims, latent_dim)

@@ -15,6 +15,7 @@ from thesis_ml.reports.inference.closure_measures import (
     Distance,
     Groups,
     ModelClosure,
+    Paired,
     measure_distance,
     measure_model,
 )
@@ -39,12 +40,15 @@ RESIDUAL_COLUMNS = (
     "n",
 )
 
-DISTANCE_COLUMNS = ("distance", "floor", "excess", "error", "resolved")
+DISTANCE_COLUMNS = ("distance", "floor", "excess", "error", "excess_sd", "resolved")
 
 SAID = {"ht": "H_T", "ht_miss": "H_T^miss", "leading_pt": "leading pT", "m_jj": "m_jj", "m_bb": "m_bb"}
 ALWAYS_SAID = ("ht", "m_jj")
 LARGEST_PLAIN = 1e4
 """Numbers from here on are said with an exponent."""
+
+SAME_FLOOR = 0.01
+"""Floors that differ by no more of themselves are said as one."""
 
 MOST_SAID = 4
 """Of more groups the terminal names the smallest and the largest."""
@@ -123,15 +127,13 @@ def tabulate_quantities(groups: Groups) -> ResultTable:
                 continue
             width = spread_over(found, lambda one: one.width68)
             median = spread_over(found, lambda one: one.median).mean
-            rows.append(
-                (label, name, median, *_show(width), *_list_distance(measure_distance(found)), found[0].n_events)
-            )
+            rows.append((label, name, median, *_show(width), *_list_distance(found), found[0].n_events))
     return ResultTable(
         name="closure_events",
         title="Event quantities from reconstructed objects [GeV]",
         note="Median and 68% half-width of reconstructed minus true, event by event; Wasserstein-1 distance of half of "
         "the reconstructed events to the other half of the true ones, the floor of true against true (20 splits), and "
-        f"the excess above it with its error: resolved when it is more than {RESOLVED_ERRORS:g} errors.",
+        f"the excess above it with its error, from events: resolved when it is more than {RESOLVED_ERRORS:g} errors.",
         columns=("group", "quantity", "median", "width68", "width68_sd", *DISTANCE_COLUMNS, "n"),
         rows=tuple(rows),
     )
@@ -148,7 +150,7 @@ def tabulate_counts(groups: Groups) -> ResultTable:
             same = spread_over(found, lambda one: one.same)
             predicted = spread_over(found, lambda one: one.reconstructed).mean
             row = (label, name.removeprefix(COUNT), found[0].true, predicted, same.mean, same.sd)
-            rows.append((*row, *_list_distance(measure_distance(found))))
+            rows.append((*row, *_list_distance(found)))
     return ResultTable(
         name="closure_counts",
         title="Objects per event by predicted type",
@@ -252,8 +254,9 @@ def describe_quantities(distances: Mapping[str, Mapping[str, Distance]]) -> dict
     worst = find_worst(distances)
     sentences = {}
     for name, by_group in distances.items():
-        floors = list(dict.fromkeys(f"{floor:.3g}" for floor in sorted(one.floor for one in by_group.values())))
-        floor = floors[0] if len(floors) == 1 else f"{floors[0]} to {floors[-1]}"
+        floors = [one.floor for one in by_group.values()]
+        is_shared = max(floors) - min(floors) <= SAME_FLOOR * max(floors)
+        floor = f"{floors[0]:.3g}" if is_shared else f"{min(floors):.3g} to {max(floors):.3g}"
         mark = " (the furthest off)" if name == worst and len(distances) > 1 else ""
         sentences[name] = (
             f"{SAID[name]}{mark}: Wasserstein-1 to the truth [GeV], above a floor of {floor}: "
@@ -304,9 +307,11 @@ def _list_residuals(groups: Groups, is_wanted: Callable[[str], bool]) -> list[tu
     return rows
 
 
-def _list_distance(distance: Distance) -> tuple[Cell, ...]:
-    is_judged = math.isfinite(distance.error)
-    return (*distance[:2], distance.excess, distance.error, ("no", "yes")[distance.is_resolved] if is_judged else "")
+def _list_distance(found: Sequence[Paired]) -> tuple[Cell, ...]:
+    one = measure_distance(found)
+    verdict = ("no", "yes")[one.is_resolved] if math.isfinite(one.error) else ""
+    sd = spread_over(found, lambda one: one.closure.distance - one.closure.floor).sd
+    return one.distance, one.floor, one.excess, one.error, sd, verdict
 
 
 def _show(spread: Spread) -> tuple[float, float]:

@@ -25,7 +25,7 @@ from thesis_ml.reports.plots import codes as plots
 from thesis_ml.reports.plots.table import Nothing, Table, build_table
 
 MOST_DECODED = 8192
-ALONE, MEAN = "alone", "mean"
+ALONE, MEAN = "decoded alone", "mean"
 """What the place of a code is: what it decodes to on its own, or the mean of the objects that chose it."""
 
 MOST_SAID = 4
