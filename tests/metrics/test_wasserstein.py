@@ -59,3 +59,14 @@ def test_closure_sees_a_smearing_that_a_naive_floor_hides() -> None:
     closure = measure_closure(smeared, true, generator)
 
     assert closure.distance > closure.floor + 3 * closure.error
+
+
+def test_event_that_is_lost_leaves_all_others_in_their_halves() -> None:
+    true = np.random.default_rng(0).exponential(100, 2000)
+    lost = true.copy()
+    lost[7] = np.nan
+
+    whole, without = (measure_closure(values, true, np.random.default_rng(1)) for values in (true, lost))
+
+    assert without.floor == pytest.approx(whole.floor, rel=0.01)
+    assert without.distance == without.floor

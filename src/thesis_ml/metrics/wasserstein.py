@@ -52,24 +52,29 @@ def measure_closure(
     a distance, and put reconstructed events below the floor. All splits have the same events, so that their spread says
     little of the error: it is from a jackknife that leaves out groups of events, on both sides at once.
 
+    Events that lack the quantity on either side are left out once the halves are drawn: all others stay in theirs, so
+    that models which lack other events have nearly one floor.
+
     Source of the error: Efron and Stein, Ann. Stat. 9 (1981) 586, eq. 1.3.
 
     Args:
-        reconstructed: One number per event.
+        reconstructed: One number per event, nan where it has none.
         true: The same from the data, event by event.
         generator: Draws the halves.
         n_splits: How often.
     """
+    is_known = np.isfinite(reconstructed) & np.isfinite(true)
     half = len(true) // 2
     distances, floors = np.full(n_splits, np.nan), np.full(n_splits, np.nan)
     is_ours = np.zeros((n_splits, len(true)), dtype=bool)
     for split in range(n_splits):
         order = generator.permutation(len(true))
-        ours, others = order[:half], order[half:]
-        is_ours[split, ours] = True
+        is_ours[split, order[:half]] = True
+        ours, others = is_ours[split] & is_known, ~is_ours[split] & is_known
         distances[split] = compute_wasserstein(reconstructed[ours], true[others])
         floors[split] = compute_wasserstein(true[ours], true[others])
-    error = _estimate_error(reconstructed, true, is_ours) if half >= N_GROUPS else np.nan
+    has_error = is_known.sum() >= 2 * N_GROUPS
+    error = _estimate_error(reconstructed[is_known], true[is_known], is_ours[:, is_known]) if has_error else np.nan
     return Closure(float(distances.mean()), float(floors.mean()), float(error))
 
 

@@ -58,6 +58,32 @@ def test_confusion_and_codes_are_counted_by_true_type() -> None:
     assert table.codes[0][1].tolist() == [0, 0, (events.ids == 2).sum(), 0, 0, 0]
 
 
+def test_code_lies_at_the_mean_of_its_reconstructed_objects_around_the_circle() -> None:
+    events = make_events(600)
+    tally = ClosureTally(FEATURES, TYPES, [0], [4, 2])
+    codes = np.stack((np.arange(len(events.ids)) % 3, np.zeros(len(events.ids), dtype=np.int64)), axis=1)
+    kinematics = events.kinematics.copy()
+    is_first = codes[:, 0] == 0
+    kinematics[is_first, 3] = np.where(np.arange(is_first.sum()) % 2, np.pi - 0.1, -np.pi + 0.1)
+
+    for block, part in zip(
+        iterate_blocks(events, 250), np.split(np.arange(len(codes)), _ends(events, 250)), strict=True
+    ):
+        tally.add(block, Passed({}, kinematics[part], np.full(len(part), 2), None, codes[part]))
+    first, second = tally.summarise().places
+
+    assert first.mean[0, :2] == pytest.approx(kinematics[is_first, 1:3].mean(axis=0))
+    assert abs(first.mean[0, 2]) > 3.1
+    assert np.isnan(first.mean[3]).all()
+    assert first.types.tolist() == [2, 2, 2, -1]
+    assert second.mean[0, 0] == pytest.approx(kinematics[:, 1].mean())
+
+
+def _ends(events: StoredEvents, size: int) -> list[int]:
+    """Return where the tokens of all blocks but the last end."""
+    return [int(events.lengths[:stop].sum()) for stop in range(size, events.n_events, size)]
+
+
 def test_event_quantities_are_paired() -> None:
     events = make_events(3000)
 

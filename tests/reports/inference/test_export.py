@@ -11,13 +11,17 @@ import pytest
 
 import thesis_ml
 from conftest import SMALL, compose_train
+from thesis_ml.architectures.restore import restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.h5_loader import StoredFile, join_rows, split_rows
 from thesis_ml.data.place import Place
-from thesis_ml.data.tokens import load_events
+from thesis_ml.data.tokens import SAMPLE_PATH, load_events
 from thesis_ml.errors import ReportError
+from thesis_ml.reports.config import InferenceConfig
 from thesis_ml.reports.inference import export
-from thesis_ml.reports.inference.export import ExportPlan, find_obstacle, rebuild, write_export
+from thesis_ml.reports.inference.export import ExportPlan, find_obstacle, plan_exports, rebuild, write_export
+from thesis_ml.reports.inference.loading import LoadedData, LoadedModel
+from thesis_ml.reports.inference.scored import ScoredModel
 from thesis_ml.reports.inference.stream import PassOptions
 from thesis_ml.training_loops.autoencoder import train
 
@@ -215,3 +219,35 @@ def test_models_that_cannot_be_written_are_known_before(make_plan: MakePlan, mon
     for parameter in weights.parameters():
         parameter.data.fill_(float("nan"))
     assert find_obstacle(plan) == "its reconstruction holds NaN or infinity; train it further"
+
+
+def test_export_that_lacks_events_of_the_data_says_so(restored_model: LoadedModel, stored: StoredFile) -> None:
+    events = stored.splits["test"]
+    data = LoadedData(stored, "", "test", events, events, events, (0,), None)
+    n_all = sum(SyntheticConfig().sizes().values())
+
+    def say(stored: StoredFile, **keys) -> tuple[str, ...]:
+        config = InferenceConfig(enabled=True, export="codes", **keys)
+        return plan_exports([restored_model], replace(data, stored=stored), config).sections[0].sentences
+
+    assert say(stored) == (f"The files hold 900 of the {n_all} events of the data, for data.limit_events of the runs.",)
+    assert "hold 30 of the" in say(stored, max_samples=10)[0]
+    assert say(load_events(DataConfig(synthetic=SyntheticConfig()))) == ()
+
+
+def test_events_of_a_file_are_counted_in_the_file(restored_model: LoadedModel) -> None:
+    stored = load_events(DataConfig(path=str(SAMPLE_PATH), limit_events=20))
+    events = stored.splits["test"]
+    data = LoadedData(stored, "", "test", events, events, events, (0,), None)
+
+    (section,) = plan_exports([restored_model], data, InferenceConfig(enabled=True, export="codes")).sections
+
+    with h5py.File(SAMPLE_PATH) as file:
+        n_all = sum(len(file[name]) for name in stored.datasets.values())
+    assert f"hold 60 of the {n_all} events" in section.sentences[0]
+
+
+@pytest.fixture
+def restored_model(finished_run) -> LoadedModel:
+    scored = ScoredModel("vq", "vq", 0, "run", None)
+    return LoadedModel(scored, restore_model(finished_run.path / "model.pt"), "hash")

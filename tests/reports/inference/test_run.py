@@ -19,12 +19,14 @@ from omegaconf import DictConfig
 from data_files import read_dataset, replace_dataset, sample_splits, write_tokens_file
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
+from thesis_ml.data.events import KINEMATICS, StoredEvents
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_file, load_events
 from thesis_ml.errors import ConfigError, DataError, ReportError
 from thesis_ml.facts.readers import read_run
 from thesis_ml.reports.analyses import compare_tokenizers
 from thesis_ml.reports.config import InferenceConfig
 from thesis_ml.reports.inference import stream
+from thesis_ml.reports.inference.closure import ClosureTally
 from thesis_ml.reports.inference.corruptions import CORRUPTIONS
 from thesis_ml.reports.inference.loading import (
     LoadedData,
@@ -39,9 +41,9 @@ from thesis_ml.reports.inference.loading import (
 )
 from thesis_ml.reports.inference.nulls import NULLS
 from thesis_ml.reports.inference.overview import describe_inference
-from thesis_ml.reports.inference.run import choose_variants, fit_scorers
+from thesis_ml.reports.inference.run import choose_variants, drop_failed, fit_scorers, stream_all
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredModel
-from thesis_ml.reports.inference.stream import ModelScorer
+from thesis_ml.reports.inference.stream import ModelScorer, Passed, PassOptions, StreamPlan
 from thesis_ml.utils.checkpoints import load_checkpoint, save_checkpoint
 
 Compose = Callable[..., DictConfig]
@@ -280,6 +282,7 @@ def test_model_that_gives_no_numbers_is_named_and_others_go_on(sweep: Path, infe
     set_weights(sweep / "000", 1e38, "encoder")
     set_weights(sweep / "001", 1e38, "decoder")
     set_weights(sweep / "002", math.nan, "decoder")
+    set_weights(sweep / "003", 1e3, "decoder.heads.features.bias")
 
     summary = read_inference(infer("inference.max_samples=50"))
 
@@ -287,8 +290,66 @@ def test_model_that_gives_no_numbers_is_named_and_others_go_on(sweep: Path, infe
     assert re.fullmatch(r"its latent of \d+ of \d+ background events is not finite; train it again", reasons["000"])
     assert re.match(r"its error_\w+ of \d+ of \d+ background events is not finite", reasons["001"])
     assert "holds NaN or infinity" in reasons["002"]
-    assert [name for name, reason in reasons.items() if reason is None] == ["003", "004", "005"]
-    assert len(summary["inference"]["flags"]) == 3
+    assert re.fullmatch(
+        r"its decoded values of \d+ of \d+ background events are not finite; train it again", reasons["003"]
+    )
+    assert [name for name, reason in reasons.items() if reason is None] == ["004", "005"]
+    assert len(summary["inference"]["flags"]) == 4
+
+
+class Diverging:
+    """A model that copies events, but for some numbers of the later ones.
+
+    Args:
+        what: `decoded` or `scores`: what is not finite.
+        n_right: The events before are right.
+    """
+
+    def __init__(self, what: str = "", n_right: int = 0) -> None:
+        self._what, self._n_right = what, n_right
+
+    def run(self, events: StoredEvents) -> Passed:
+        is_wrong = events.index >= self._n_right
+        kinematics, scores = events.kinematics.copy(), np.zeros(events.n_events)
+        if self._what == "decoded":
+            kinematics[np.repeat(is_wrong, events.lengths), 0] = np.inf
+        if self._what == "scores":
+            scores[is_wrong] = np.nan
+        return Passed({"error_mean": scores}, kinematics)
+
+
+def test_model_that_diverges_in_scored_events_is_named_and_others_go_on() -> None:
+    stored = load_events(DataConfig(limit_events=100, synthetic=SyntheticConfig()))
+    events = replace(stored.splits["test"], index=np.arange(100))
+    scorers = {"good": Diverging(), "decoded": Diverging("decoded", 90), "scores": Diverging("scores", 97)}
+    models = tuple(LoadedModel(ScoredModel(name, name, 0, f"run_{name}", None), None, None) for name in scorers)
+    tallies = {name: ClosureTally(KINEMATICS, stored.type_names, [0, 1], []) for name in scorers}
+    data = LoadedData(stored, "", "test", events, events, events, (0,), events)
+    plan = StreamPlan(scorers, (), stored.type_names, events)
+
+    streamed, restored = drop_failed(stream_all(data, plan, tallies), Restored(models, {"other": "gone"}))
+
+    n_wrong = int((events.lengths[90:] > 0).sum())
+    assert [model.scored.name for model in restored.models] == ["good"]
+    assert restored.not_possible == {
+        "other": "gone",
+        "run_decoded": f"its decoded values of {n_wrong} of 100 scored events are not finite; train it again",
+        "run_scores": "its error_mean of 3 of 100 scored events is not finite; train it again",
+    }
+    assert set(streamed.table) == {("good", "clean")}
+    assert set(streamed.signal) == set(streamed.training) == {"good"}
+
+
+def test_latent_that_is_no_number_has_scores_that_are_none(restored_run) -> None:
+    events = load_events(DataConfig(limit_events=60, synthetic=SyntheticConfig())).splits["test"]
+    scorer = ModelScorer(restored_run, PassOptions())
+    scorer.fit(events)
+    for weights in restored_run.model.encoder.parameters():
+        weights.data.fill_(math.nan)
+
+    scores = scorer.run(events).scores
+
+    assert np.isnan(scores["latent_mixture"][events.lengths > 0]).all()
 
 
 def test_report_goes_on_when_nothing_can_be_fitted_to_any_model(restored_run, monkeypatch) -> None:

@@ -45,3 +45,11 @@ def join(names: Sequence[str]) -> str:
     """Return names as a list in words; semicolons part those that have commas of their own."""
     comma = "; " if any("," in name for name in names) else ", "
     return names[0] if len(names) == 1 else f"{comma.join(names[:-1])}{';' if comma == '; ' else ''} and {names[-1]}"
+
+
+def list_groups(said: Mapping[str, str]) -> str:
+    """Return what is said of each group as a list in words: `vq 3, none 1`, or `3 for a long name; 1 for another`."""
+    if not any(" " in label or "," in label for label in said):
+        return ", ".join(f"{label} {text}" for label, text in said.items())
+    parts = [f"{text} for {label}" for label, text in said.items()]
+    return ("; " if any("," in part for part in parts) else ", ").join(parts)

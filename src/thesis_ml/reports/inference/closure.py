@@ -20,7 +20,7 @@ from thesis_ml.metrics.event_quantities import (
 )
 from thesis_ml.metrics.fine_histogram import FineHistogram
 from thesis_ml.metrics.residuals import compute_residuals
-from thesis_ml.reports.inference.stream import Passed
+from thesis_ml.reports.inference.stream import Passed, count_not_finite
 
 PT_EDGES_GEV = (0.0, 40.0, 60.0, 90.0, 150.0, 250.0, np.inf)
 TAIL = 3.0
@@ -29,6 +29,13 @@ TAIL = 3.0
 ALL = "all"
 COUNT = "n "
 """Begins the names of the quantities that count objects."""
+
+AZIMUTH = "ht_miss_phi"
+"""The one quantity that is an angle."""
+
+
+MAPPED = ("pt", "eta", "phi")
+"""Where an object lies."""
 
 
 class Residual(NamedTuple):
@@ -48,17 +55,31 @@ class Residual(NamedTuple):
 
 
 @dataclass(frozen=True)
+class CodePlaces:
+    """Where the objects that chose each code of a quantiser are reconstructed.
+
+    Args:
+        mean: Their mean pT [GeV] and eta, and the circular mean of phi; nan for a code that none chose.
+        types: The type that is predicted of most, -1 where none is predicted.
+    """
+
+    mean: Float[NDArray[Any], "C 3"]
+    types: Int[NDArray[Any], " C"]
+
+
+@dataclass(frozen=True)
 class ClosureTable:
     """What `ClosureTally` counted.
 
     Args:
         residuals: By (group, feature); groups are `all`, `type <name>`, `label <number>`, `pt <low>-<high>`.
         confusion: True against predicted object types, None without predicted ones.
-        true: Event quantities of the data by name, in GeV.
+        true: Event quantities of the data by name, in GeV, the azimuth of H_T^miss in radian.
         reconstructed: The same of the reconstruction.
         below_shell: Share of reconstructed tokens with E < p, None where a feature is missing.
         met: True and predicted (MET, METphi) of each event, None where no globals are predicted.
         codes: By quantiser how often each code was used by each object type, None without codes.
+        places: By quantiser where each code lies, None without codes or where pT, eta or phi is not reconstructed.
     """
 
     residuals: Mapping[tuple[str, str], Residual]
@@ -68,6 +89,43 @@ class ClosureTable:
     below_shell: float | None
     met: tuple[Float[NDArray[Any], "N 2"], Float[NDArray[Any], "N 2"]] | None
     codes: Sequence[Int[NDArray[Any], "K C"]] | None
+    places: Sequence[CodePlaces] | None = None
+
+
+class PlaceTally:
+    """Adds up where the objects of each code of one quantiser are reconstructed.
+
+    Args:
+        n_codes: How many codes.
+        n_types: How many object types may be predicted.
+    """
+
+    def __init__(self, n_codes: int, n_types: int) -> None:
+        self._sums = np.zeros((4, n_codes))
+        self._counts = np.zeros(n_codes, dtype=np.int64)
+        self._types = np.zeros((n_types, n_codes), dtype=np.int64)
+
+    def add(
+        self,
+        codes: Int[NDArray[Any], " P"],
+        places: Float[NDArray[Any], "P 3"],
+        types: Int[NDArray[Any], " P"] | None,
+    ) -> None:
+        """Count objects at pT, eta and phi with their predicted types."""
+        pt, eta, phi = places.T
+        n_types, n_codes = self._types.shape
+        for row, values in enumerate((pt, eta, np.cos(phi), np.sin(phi))):
+            self._sums[row] += np.bincount(codes, values, minlength=n_codes)
+        self._counts += np.bincount(codes, minlength=n_codes)
+        if types is not None:
+            self._types += np.bincount(types * n_codes + codes, minlength=self._types.size).reshape(n_types, n_codes)
+
+    def summarise(self) -> CodePlaces:
+        """Return where each code lies."""
+        is_used = self._counts > 0
+        pt, eta, x, y = np.where(is_used, self._sums / np.maximum(self._counts, 1), np.nan)
+        types = np.where(self._types.sum(axis=0) > 0, self._types.argmax(axis=0), -1)
+        return CodePlaces(np.stack((pt, eta, np.arctan2(y, x)), axis=1), types)
 
 
 class ClosureTally:
@@ -93,23 +151,30 @@ class ClosureTally:
         }
         self._confusion = np.zeros((len(type_names), len(type_names)), dtype=np.int64)
         self._codes = [np.zeros((len(type_names), size), dtype=np.int64) for size in codebook_sizes]
+        self._places = [PlaceTally(size, len(type_names)) for size in codebook_sizes if set(MAPPED) <= set(features)]
         self._quantities: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._met: list[tuple[Any, Any]] = []
         self._below_shell = [0.0, 0]
         self._has_types = False
+        self.n_events = 0
+        self.n_not_finite = 0
+        """Events of which a reconstructed value is not finite: all else is then of other blocks only."""
 
     def add(self, events: StoredEvents, passed: Passed) -> None:
-        """Count a block of clean events and their reconstruction."""
+        """Count a block of clean events and their reconstruction; no block that holds a value which is not finite."""
         assert passed.kinematics is not None, "only models reconstruct"
+        self.n_events += events.n_events
+        if n_not_finite := count_not_finite(passed.kinematics, passed.globals, events.lengths):
+            self.n_not_finite += n_not_finite
+            return
         self._add_residuals(events, passed.kinematics)
         types = events.ids - 1
         if passed.types is not None:
             self._has_types = True
             flat = types * len(self._type_names) + passed.types
             self._confusion += np.bincount(flat, minlength=self._confusion.size).reshape(self._confusion.shape)
-        for counts, codes in zip(self._codes, () if passed.codes is None else passed.codes.T, strict=False):
-            flat = types * counts.shape[1] + codes
-            counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
+        if passed.codes is not None:
+            self._add_codes(types, passed.codes, passed)
         if passed.globals is not None:
             self._met.append((events.met, passed.globals))
         if set(KINEMATICS) <= set(self._features):
@@ -126,6 +191,7 @@ class ClosureTally:
             below_shell=share / n_tokens if n_tokens else None,
             met=None if not self._met else (_stack(self._met, 0), _stack(self._met, 1)),
             codes=self._codes or None,
+            places=[tally.summarise() for tally in self._places] or None,
         )
 
     def _add_residuals(self, events: StoredEvents, kinematics: Float[NDArray[Any], "P C"]) -> None:
@@ -140,6 +206,16 @@ class ClosureTally:
         for name, groups in places.items():
             self._histograms[name].add(residuals, groups)
 
+    def _add_codes(self, types: Int[NDArray[Any], " P"], codes: Int[NDArray[Any], "P Q"], passed: Passed) -> None:
+        assert passed.kinematics is not None
+        for counts, chosen in zip(self._codes, codes.T, strict=True):
+            flat = types * counts.shape[1] + chosen
+            counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
+        if self._places:
+            places = passed.kinematics[:, [self._features.index(name) for name in MAPPED]]
+            for tally, chosen in zip(self._places, codes.T, strict=True):
+                tally.add(chosen, places, passed.types)
+
     def _add_quantities(self, events: StoredEvents, passed: Passed) -> None:
         assert passed.kinematics is not None
         columns = [self._features.index(feature) for feature in KINEMATICS]
@@ -152,7 +228,8 @@ class ClosureTally:
             )
         )
         if len(kinematics):
-            self._below_shell[0] += share_below_mass_shell(kinematics) * len(kinematics)
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._below_shell[0] += share_below_mass_shell(kinematics) * len(kinematics)
             self._below_shell[1] += len(kinematics)
 
     def _summarise_residuals(self) -> dict[tuple[str, str], Residual]:
@@ -184,6 +261,8 @@ def measure_events(
 ) -> dict[str, Float[NDArray[Any], " N"]]:
     """Return H_T, H_T^miss, the leading pT, the masses of the two hardest jets and b-jets, and how many of each type.
 
+    What an event does not have is nan.
+
     Args:
         kinematics: E, pT, eta, phi.
         types: Object types from 0.
@@ -197,12 +276,19 @@ def measure_events(
         f"{COUNT}{name}": np.bincount(events[types == number], minlength=len(lengths)).astype(np.float64)
         for number, name in enumerate(type_names)
     }
+    ht_miss, azimuth = compute_ht_miss(kinematics, lengths).T
+    # At the |eta| of hundreds that a model which diverges gives, momenta along the beam are beyond any number.
+    with np.errstate(over="ignore", invalid="ignore"):
+        masses = {
+            "m_jj": compute_pair_mass(kinematics, lengths, is_jet),
+            "m_bb": compute_pair_mass(kinematics, lengths, is_b_jet),
+        }
     return {
         "ht": compute_ht(kinematics, lengths),
-        "ht_miss": compute_ht_miss(kinematics, lengths)[:, 0],
+        "ht_miss": ht_miss,
+        AZIMUTH: np.where(ht_miss > 0, azimuth, np.nan),
         "leading_pt": find_leading_pt(kinematics, lengths),
-        "m_jj": compute_pair_mass(kinematics, lengths, is_jet),
-        "m_bb": compute_pair_mass(kinematics, lengths, is_b_jet),
+        **masses,
         **counts,
     }
 

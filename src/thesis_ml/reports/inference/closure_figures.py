@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from thesis_ml.reports.comparison import Cell
 from thesis_ml.reports.inference.aggregate import spread_over
-from thesis_ml.reports.inference.closure import list_pt_bins
+from thesis_ml.reports.inference.closure import AZIMUTH, list_pt_bins
 from thesis_ml.reports.inference.closure_measures import Groups, ModelClosure, measure_distance
 from thesis_ml.reports.inference.result import ResultFigure
 from thesis_ml.reports.plots import closure as plots
@@ -65,7 +65,7 @@ def list_figures(groups: Groups, quantities: Sequence[str], type_names: Sequence
         ),
         ResultFigure(
             "closure_met",
-            "Residuals of MET as predicted, beside H_T^miss from reconstructed objects; mean over seeds",
+            "Residuals of MET as predicted, beside H_T^miss from reconstructed objects, with azimuths; mean over seeds",
             _tabulate_met(groups),
             plots.draw_residuals,
         ),
@@ -120,7 +120,7 @@ def _tabulate_against_pt(groups: Groups) -> Table | Nothing:
 
 def _tabulate_met(groups: Groups) -> Table | Nothing:
     rows: Rows = []
-    for name in ("met", "met_phi", "ht_miss"):
+    for name in ("met", "met_phi", "ht_miss", AZIMUTH):
         residuals = {label: [_list_residuals(one, name) for one in members] for label, members in groups.items()}
         known = {label: [one for one in found if one is not None] for label, found in residuals.items()}
         known = {label: found for label, found in known.items() if found}
@@ -136,10 +136,10 @@ def _tabulate_met(groups: Groups) -> Table | Nothing:
 
 
 def _list_residuals(model: ModelClosure, name: str) -> Float[NDArray[Any], " N"] | None:
-    counted = model.counted
-    if name == "ht_miss":
-        return counted.reconstructed[name] - counted.true[name] if name in counted.true else None
-    return None if counted.met is None else model.met_residuals[name]
+    counted, residuals = model.counted, model.met_residuals.get(name)
+    if name in counted.true and residuals is None:
+        residuals = counted.reconstructed[name] - counted.true[name]
+    return None if residuals is None else residuals[np.isfinite(residuals)]
 
 
 def _tabulate_confusions(groups: Groups, type_names: Sequence[str]) -> Table | Nothing:

@@ -3,14 +3,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
 from thesis_ml.metrics.wasserstein import Closure, measure_closure
-from thesis_ml.reports.inference.closure import TAIL, ClosureTable, Residual
+from thesis_ml.reports.inference.closure import AZIMUTH, TAIL, ClosureTable, Residual
+
+RESOLVED_ERRORS = 3.0
+"""A distance above its floor by more standard errors than that is resolved."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class ModelClosure:
     Args:
         counted: What was counted event by event.
         paired: Event quantities by name.
-        met: Residuals of `met` and `met_phi`, none where globals are not predicted.
+        met: Residuals of `met` and `met_phi`, where globals are predicted, and of the azimuth of H_T^miss, where there
+            are momenta.
         met_residuals: The same of every event.
     """
 
@@ -58,23 +62,29 @@ Groups = Mapping[str, Sequence[ModelClosure]]
 
 def measure_model(counted: ClosureTable, seed: int) -> ModelClosure:
     """Return what was counted of one model with its event quantities compared."""
-    paired = {name: compare_pairs(counted.reconstructed[name], true, seed) for name, true in counted.true.items()}
+    paired = {
+        name: compare_pairs(counted.reconstructed[name], true, seed)
+        for name, true in counted.true.items()
+        if name != AZIMUTH
+    }
     residuals: dict[str, NDArray[Any]] = {}
     if counted.met is not None:
         true, predicted = counted.met
         residuals["met"] = predicted[:, 0] - true[:, 0]
-        residuals["met_phi"] = (predicted[:, 1] - true[:, 1] + np.pi) % (2 * np.pi) - np.pi
+        residuals["met_phi"] = _wrap(predicted[:, 1] - true[:, 1])
+    if AZIMUTH in counted.true:
+        residuals[AZIMUTH] = _wrap(counted.reconstructed[AZIMUTH] - counted.true[AZIMUTH])
     met = {name: summarise_values(values) for name, values in residuals.items()}
     return ModelClosure(counted, paired, met, residuals)
 
 
 def compare_pairs(reconstructed: Float[NDArray[Any], " N"], true: Float[NDArray[Any], " N"], seed: int) -> Paired:
     """Return how far a quantity is from the truth in the events that have it on both sides."""
+    # The same halves for every model and quantity, drawn of all events.
+    closure = measure_closure(reconstructed, true, np.random.default_rng(seed))
     is_known = np.isfinite(reconstructed) & np.isfinite(true)
     reconstructed, true = reconstructed[is_known], true[is_known]
     residual = summarise_values(reconstructed - true)
-    # The same halves for every model and quantity, so that they have one floor.
-    closure = measure_closure(reconstructed, true, np.random.default_rng(seed))
     return Paired(
         median=residual.median,
         width68=residual.width68,
@@ -87,7 +97,8 @@ def compare_pairs(reconstructed: Float[NDArray[Any], " N"], true: Float[NDArray[
 
 
 def summarise_values(values: Float[NDArray[Any], " N"]) -> Residual:
-    """Return median, 68% half-width and tails of some residuals; nan without any."""
+    """Return median, 68% half-width and tails of the residuals that are finite; nan without any."""
+    values = values[np.isfinite(values)]
     if not len(values):
         return Residual(math.nan, math.nan, math.nan, 0)
     low, median, high = np.quantile(values, (0.16, 0.5, 0.84))
@@ -96,11 +107,39 @@ def summarise_values(values: Float[NDArray[Any], " N"]) -> Residual:
     return Residual(float(median), float(width), tails, len(values))
 
 
-def measure_distance(found: Sequence[Paired]) -> tuple[float, float, float]:
+class Distance(NamedTuple):
+    """How far a quantity of a group is from the truth.
+
+    Args:
+        distance: Wasserstein-1, mean over the models of the group.
+        floor: What the finite number of events alone gives.
+        error: Standard error of the excess; nan where there are too few events for one.
+    """
+
+    distance: float
+    floor: float
+    error: float
+
+    @property
+    def excess(self) -> float:
+        """What the distance is above the floor."""
+        return self.distance - self.floor
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the excess is no fluctuation; a large error resolves nothing."""
+        return self.excess > RESOLVED_ERRORS * self.error
+
+
+def measure_distance(found: Sequence[Paired]) -> Distance:
     """Return distance and floor of a quantity and the error of their difference, means over the models of a group.
 
     The models share their events, so that more of them do not make the error smaller.
     """
     parts = [(one.closure.distance, one.closure.floor, one.closure.error) for one in found]
-    distance, floor, error = np.mean(parts, axis=0).tolist()
-    return distance, floor, error
+    return Distance(*np.mean(parts, axis=0).tolist())
+
+
+def _wrap(angles: Float[NDArray[Any], " N"]) -> Float[NDArray[Any], " N"]:
+    wrapped: NDArray[np.float64] = (angles + np.pi) % (2 * np.pi) - np.pi
+    return wrapped

@@ -7,18 +7,23 @@ import numpy as np
 
 from thesis_ml.metrics.residuals import RELATIVE_FEATURES
 from thesis_ml.reports.comparison import Cell, Spread
-from thesis_ml.reports.inference.aggregate import find_extremes, gather_groups, join, say, spread_over
-from thesis_ml.reports.inference.closure import ALL, COUNT, TAIL, ClosureTable, Residual
+from thesis_ml.reports.inference.aggregate import find_extremes, gather_groups, join, list_groups, say, spread_over
+from thesis_ml.reports.inference.closure import ALL, AZIMUTH, COUNT, TAIL, ClosureTable, Residual
 from thesis_ml.reports.inference.closure_figures import list_figures
-from thesis_ml.reports.inference.closure_measures import Groups, ModelClosure, measure_distance, measure_model
+from thesis_ml.reports.inference.closure_measures import (
+    RESOLVED_ERRORS,
+    Distance,
+    Groups,
+    ModelClosure,
+    Paired,
+    measure_distance,
+    measure_model,
+)
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel
 from thesis_ml.reports.inference.result import ResultTable, Section
 
 ENERGIES = ("ht", "ht_miss", "leading_pt", "m_jj", "m_bb")
 """Event quantities in GeV; the others count the objects of a type."""
-
-FLOOR_ERRORS = 3.0
-"""A distribution closes when its distance is no more standard errors above the floor."""
 
 UNITS = {"eta": "", "phi": "rad", "mass": "GeV"}
 
@@ -35,7 +40,19 @@ RESIDUAL_COLUMNS = (
     "n",
 )
 
-SAID = {"ht": "H_T", "m_jj": "m_jj"}
+DISTANCE_COLUMNS = ("distance", "floor", "excess", "error", "excess_sd", "resolved")
+
+SAID = {"ht": "H_T", "ht_miss": "H_T^miss", "leading_pt": "leading pT", "m_jj": "m_jj", "m_bb": "m_bb"}
+ALWAYS_SAID = ("ht", "m_jj")
+LARGEST_PLAIN = 1e4
+"""Numbers from here on are said with an exponent."""
+
+SAME_FLOOR = 0.01
+"""Floors that differ by no more of themselves are said as one."""
+
+MOST_SAID = 4
+"""Of more groups the terminal names the smallest and the largest."""
+
 NO_RESIDUAL = Residual(math.nan, math.nan, math.nan, 0)
 
 
@@ -60,10 +77,15 @@ def summarise_closure(
         tabulate_residuals(groups),
         tabulate_confusion(groups, data.stored.type_names),
     )
+    distances = measure_distances(groups)
+    quantities = describe_quantities(distances)
+    shown = {*ALWAYS_SAID, find_worst(distances)}
+    said = {name: sentence for name, sentence in quantities.items() if name in shown}
     section = Section(
         name="closure",
         title="Closure",
-        sentences=(*_describe_features(groups), *_describe_quantities(groups), *_describe_checks(groups)),
+        sentences=(*_describe_features(groups), *said.values(), *_describe_checks(groups)),
+        details=tuple(sentence for name, sentence in quantities.items() if name not in said),
         tables=tables,
         figures=list_figures(groups, ENERGIES, data.stored.type_names),
         summary={table.name: table.to_records() for table in tables},
@@ -103,17 +125,16 @@ def tabulate_quantities(groups: Groups) -> ResultTable:
             found = [member.paired[name] for member in members if name in member.paired]
             if not found:
                 continue
-            closure = measure_distance(found)
             width = spread_over(found, lambda one: one.width68)
             median = spread_over(found, lambda one: one.median).mean
-            row = (label, name, median, width.mean, width.sd, *closure[:3], _judge(closure), found[0].n_events)
-            rows.append(row)
+            rows.append((label, name, median, *_show(width), *_list_distance(found), found[0].n_events))
     return ResultTable(
         name="closure_events",
         title="Event quantities from reconstructed objects [GeV]",
         note="Median and 68% half-width of reconstructed minus true, event by event; Wasserstein-1 distance of half of "
-        "the reconstructed events to the other half of the true ones, and its floor, true against true: 20 splits.",
-        columns=("group", "quantity", "median", "width68", "width68_sd", "distance", "floor", "error", "closes", "n"),
+        "the reconstructed events to the other half of the true ones, the floor of true against true (20 splits), and "
+        f"the excess above it with its error, from events: resolved when it is more than {RESOLVED_ERRORS:g} errors.",
+        columns=("group", "quantity", "median", "width68", "width68_sd", *DISTANCE_COLUMNS, "n"),
         rows=tuple(rows),
     )
 
@@ -129,13 +150,13 @@ def tabulate_counts(groups: Groups) -> ResultTable:
             same = spread_over(found, lambda one: one.same)
             predicted = spread_over(found, lambda one: one.reconstructed).mean
             row = (label, name.removeprefix(COUNT), found[0].true, predicted, same.mean, same.sd)
-            rows.append((*row, *measure_distance(found)[:3]))
+            rows.append((*row, *_list_distance(found)))
     return ResultTable(
         name="closure_counts",
         title="Objects per event by predicted type",
         note="Mean number of true and predicted objects, share of events in which both are equal, and the distance of "
         "the distributions with its floor, as above.",
-        columns=("group", "type", "true", "predicted", "equal", "equal_sd", "distance", "floor", "error"),
+        columns=("group", "type", "true", "predicted", "equal", "equal_sd", *DISTANCE_COLUMNS),
         rows=tuple(rows),
         is_printed=False,
     )
@@ -153,6 +174,7 @@ def tabulate_checks(groups: Groups) -> ResultTable:
             *_show(spread_over(members, lambda one: read_met(one, "met").width68)),
             *_show(spread_over(members, lambda one: read_met(one, "met_phi").width68)),
             *_show(spread_over(members, measure_ht_miss)),
+            *_show(spread_over(members, lambda one: read_met(one, AZIMUTH).width68)),
         )
         for label, members in groups.items()
     ]
@@ -160,7 +182,7 @@ def tabulate_checks(groups: Groups) -> ResultTable:
         name="closure_checks",
         title="Types, energies below momenta, and missing energy",
         note="MET and METphi are predicted from the latents; H_T^miss is computed from the reconstructed objects. "
-        "Median and 68% half-width of reconstructed minus true in GeV and radian.",
+        "Median and 68% half-width of reconstructed minus true in GeV and radian, azimuths around the circle.",
         columns=(
             "group",
             "models",
@@ -170,6 +192,7 @@ def tabulate_checks(groups: Groups) -> ResultTable:
             *("MET width68", "MET width68_sd"),
             *("METphi width68", "METphi width68_sd"),
             *("H_T^miss width68", "H_T^miss width68_sd"),
+            *("H_T^miss phi width68", "H_T^miss phi width68_sd"),
         ),
         rows=tuple(rows),
     )
@@ -197,6 +220,61 @@ def tabulate_confusion(groups: Groups, type_names: Sequence[str]) -> ResultTable
     )
 
 
+def measure_distances(groups: Groups) -> dict[str, dict[str, Distance]]:
+    """Return by name of an event quantity, and by group, how far it is from the truth."""
+    found = {
+        name: {
+            label: measure_distance([member.paired[name] for member in members])
+            for label, members in groups.items()
+            if all(name in member.paired for member in members)
+        }
+        for name in ENERGIES
+    }
+    # Quantities that no event has are not said.
+    known = {
+        name: {label: one for label, one in by_group.items() if math.isfinite(one.distance)}
+        for name, by_group in found.items()
+    }
+    return {name: by_group for name, by_group in known.items() if by_group}
+
+
+def find_worst(distances: Mapping[str, Mapping[str, Distance]]) -> str | None:
+    """Return the quantity whose excess is the largest beside its floor, among those that are resolved."""
+    reach = {
+        name: one.excess / one.floor
+        for name, by_group in distances.items()
+        for one in sorted(by_group.values(), key=lambda one: one.excess)
+        if one.is_resolved and one.floor > 0
+    }
+    return max(reach, key=lambda name: reach[name], default=None)
+
+
+def describe_quantities(distances: Mapping[str, Mapping[str, Distance]]) -> dict[str, str]:
+    """Return by name a sentence on how far each event quantity is from the truth."""
+    worst = find_worst(distances)
+    sentences = {}
+    for name, by_group in distances.items():
+        floors = [one.floor for one in by_group.values()]
+        is_shared = max(floors) - min(floors) <= SAME_FLOOR * max(floors)
+        floor = f"{floors[0]:.3g}" if is_shared else f"{min(floors):.3g} to {max(floors):.3g}"
+        mark = " (the furthest off)" if name == worst and len(distances) > 1 else ""
+        sentences[name] = (
+            f"{SAID[name]}{mark}: Wasserstein-1 to the truth [GeV], above a floor of {floor}: "
+            f"{_say_excesses(by_group)}{_say_resolved(by_group)}."
+        )
+    return sentences
+
+
+def say_excess(distance: Distance) -> str:
+    """Return an excess with its error, as far as the error lets digits mean anything."""
+    excess, error = distance.excess, distance.error
+    if not 0 < error < LARGEST_PLAIN or abs(excess) >= LARGEST_PLAIN:
+        return say(excess, error)
+    n_digits = max(0, 1 - math.floor(math.log10(error)))
+    # No minus before a zero.
+    return f"{round(excess, n_digits) + 0.0:.{n_digits}f} ± {error:.{n_digits}f}"
+
+
 def measure_accuracy(model: ModelClosure) -> float | None:
     """Return the share of objects whose type was found, None where none is predicted."""
     counts = model.counted.confusion
@@ -209,7 +287,7 @@ def measure_ht_miss(model: ModelClosure) -> float | None:
 
 
 def read_met(model: ModelClosure, name: str) -> Residual:
-    """Return the residual of MET or METphi, nan where it is not predicted."""
+    """Return the residual of MET, METphi or the azimuth of H_T^miss, nan where there is none."""
     return model.met.get(name, NO_RESIDUAL)
 
 
@@ -229,11 +307,11 @@ def _list_residuals(groups: Groups, is_wanted: Callable[[str], bool]) -> list[tu
     return rows
 
 
-def _judge(closure: tuple[float, float, float]) -> str:
-    distance, floor, error = closure
-    if not math.isfinite(error):
-        return ""
-    return "yes" if distance - floor <= FLOOR_ERRORS * error else "no"
+def _list_distance(found: Sequence[Paired]) -> tuple[Cell, ...]:
+    one = measure_distance(found)
+    verdict = ("no", "yes")[one.is_resolved] if math.isfinite(one.error) else ""
+    sd = spread_over(found, lambda one: one.closure.distance - one.closure.floor).sd
+    return one.distance, one.floor, one.excess, one.error, sd, verdict
 
 
 def _show(spread: Spread) -> tuple[float, float]:
@@ -255,31 +333,6 @@ def _describe_features(groups: Groups) -> tuple[str, ...]:
     return (f"The 68% half-width of the relative residual of pT goes from {parts[0]} to {parts[1]}.",)
 
 
-def _describe_quantities(groups: Groups) -> tuple[str, ...]:
-    sentences = []
-    for name in ("ht", "m_jj"):
-        found = {
-            label: measure_distance([member.paired[name] for member in members])
-            for label, members in groups.items()
-            if all(name in member.paired for member in members)
-        }
-        closing = [label for label, closure in found.items() if _judge(closure) == "yes"]
-        others = [
-            f"{label} ({say(found[label][0])} GeV over a floor of {say(found[label][1])})"
-            for label in found
-            if _judge(found[label]) == "no"
-        ]
-        if closing:
-            sentences.append(
-                f"The distribution of {SAID[name]} closes within {FLOOR_ERRORS:g} errors for {join(closing)}."
-            )
-        if others:
-            sentences.append(
-                f"The distribution of {SAID[name]} does not close for {join(others)}: Wasserstein-1 distance."
-            )
-    return tuple(sentences)
-
-
 def _describe_checks(groups: Groups) -> tuple[str, ...]:
     shares = {label: spread_over(members, lambda one: one.counted.below_shell) for label, members in groups.items()}
     sentences = []
@@ -289,10 +342,37 @@ def _describe_checks(groups: Groups) -> tuple[str, ...]:
         sentences.append(f"Reconstructed objects with E < p, which no particle has: {between}.")
     met = {label: spread_over(members, lambda one: read_met(one, "met").width68) for label, members in groups.items()}
     if (extremes := find_extremes(met)) is not None:
-        best = extremes[0]
-        beside = spread_over(groups[best], measure_ht_miss)
-        sentences.append(
-            f"MET is predicted best by {best}, to {say(met[best].mean, met[best].sd, 'GeV')} (68% half-width); its "
-            f"H_T^miss, from reconstructed objects, is off by {say(beside.mean, beside.sd, 'GeV')}."
-        )
+        best = groups[extremes[0]]
+        predicted = _say_vector(spread_over(best, lambda one: read_met(one, "met").width68), "met_phi", best)
+        computed = _say_vector(spread_over(best, measure_ht_miss), AZIMUTH, best)
+        beside = f"; its H_T^miss, from reconstructed objects, is off by {computed}" if computed else ""
+        sentences.append(f"MET is predicted best by {extremes[0]}, to {predicted} (68% half-widths){beside}.")
     return tuple(sentences)
+
+
+def _say_vector(size: Spread, azimuth: str, members: Sequence[ModelClosure]) -> str:
+    """Return in words the resolution of a size and of the azimuth that goes with it; nothing where neither is known."""
+    angle = spread_over(members, lambda one: read_met(one, azimuth).width68)
+    known = [(size, "GeV"), (angle, "rad")]
+    return " and ".join(say(one.mean, one.sd, unit) for one, unit in known if one.n)
+
+
+def _say_excesses(by_group: Mapping[str, Distance]) -> str:
+    if len(by_group) <= MOST_SAID:
+        return list_groups({label: say_excess(one) for label, one in by_group.items()})
+    ordered = sorted(by_group, key=lambda label: by_group[label].excess)
+    low, high = (f"{say_excess(by_group[label])} for {label}" for label in (ordered[0], ordered[-1]))
+    return f"from {low} to {high}"
+
+
+def _say_resolved(by_group: Mapping[str, Distance]) -> str:
+    """Return whose excess is no fluctuation."""
+    if not any(math.isfinite(one.error) for one in by_group.values()):
+        return ", of too few events for an error"
+    resolved = [label for label, one in by_group.items() if one.is_resolved]
+    if not resolved:
+        return f"; not resolved, within {RESOLVED_ERRORS:g} errors"
+    if len(resolved) == len(by_group):
+        return f"; resolved, above {RESOLVED_ERRORS:g} errors"
+    whose = join(resolved) if len(by_group) <= MOST_SAID else f"{len(resolved)} of {len(by_group)}"
+    return f"; resolved, above {RESOLVED_ERRORS:g} errors: {whose}"

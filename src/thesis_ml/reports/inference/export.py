@@ -96,7 +96,23 @@ def plan_exports(models: Sequence[LoadedModel], data: LoadedData, config: Infere
         name = _name_file(model.scored.name, config.export, files)
         files[name] = partial(write_export, plan)
         rows.append(_describe_file(name, plan, model.scored.group))
-    return Exports((_summarise(config.export, rows, flags),), files)
+    return Exports((_summarise(config.export, rows, flags, _explain_fewer(data.stored, models, config)),), files)
+
+
+def _explain_fewer(stored: StoredFile, models: Sequence[LoadedModel], config: InferenceConfig) -> tuple[str, ...]:
+    """Return in words that the files lack events of the data, where they do."""
+    n_read = sum(events.n_events for events in stored.splits.values())
+    n_written = sum(take_first(events, config.max_samples).n_events for events in stored.splits.values())
+    n_all = n_read
+    if stored.path.is_file():
+        with h5py.File(stored.path, "r") as file:
+            n_all = sum(len(file[name]) for name in stored.datasets.values())
+    elif models and (synthetic := models[0].restored.data.synthetic) is not None:
+        n_all = sum(synthetic.sizes().values())
+    if n_written == n_all:
+        return ()
+    keys = ["data.limit_events of the runs"] * (n_read < n_all) + ["inference.max_samples"] * (n_written < n_read)
+    return (f"The files hold {n_written} of the {n_all} events of the data, for {' and '.join(keys)}.",)
 
 
 def _name_file(model: str, kind: ExportKind, taken: Collection[str]) -> str:
@@ -120,7 +136,9 @@ def _describe_file(name: str, plan: ExportPlan, group: str) -> tuple[Cell, ...]:
     )
 
 
-def _summarise(kind: ExportKind, rows: Sequence[tuple[Cell, ...]], flags: Sequence[str]) -> Section:
+def _summarise(
+    kind: ExportKind, rows: Sequence[tuple[Cell, ...]], flags: Sequence[str], fewer: tuple[str, ...]
+) -> Section:
     columns = ("group", "file", "events", "tokens", "vocabulary", "start", "stop")
     note = "In inference/, all splits; each was read back and compared before it got its name."
     table = ResultTable("exports", f"Files of {kind}", note, columns, tuple(rows), is_printed=False)
@@ -128,7 +146,7 @@ def _summarise(kind: ExportKind, rows: Sequence[tuple[Cell, ...]], flags: Sequen
     return Section(
         name="exports",
         title="Exports",
-        sentences=(retrain,) if rows and kind == "reconstruction" else (),
+        sentences=(*((retrain,) if kind == "reconstruction" else ()), *fewer) if rows else (),
         flags=tuple(flags),
         tables=(table,) if rows else (),
         summary={"kind": kind, "files": table.to_records()},

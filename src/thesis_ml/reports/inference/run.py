@@ -69,6 +69,23 @@ class ChosenScores:
         return replace(passed, scores={name: values for name, values in passed.scores.items() if name in self.names})
 
 
+@dataclass(frozen=True)
+class Streamed:
+    """What all scorers made of all events.
+
+    Args:
+        table: Scores of the split.
+        signal: Clean scores of the events of `inference.signal_file` by scorer, None without one.
+        training: The same of background of the training split that no density was fitted to.
+        tallies: What was counted of the clean events of the split, by model.
+    """
+
+    table: RawScores
+    signal: Mapping[str, Mapping[str, Any]] | None
+    training: Mapping[str, Mapping[str, Any]]
+    tallies: Mapping[str, ClosureTally]
+
+
 def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceResult:
     """Return what the models of a comparison make of the events of a split.
 
@@ -93,20 +110,20 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
     tallies = {model.scored.name: start_tally(model, data) for model in restored.models}
     plan = StreamPlan(scorers, variants, data.stored.type_names, choose_pool(data))
     with clock.time("pass events through models, score them"):
-        table = stream_events(data.events, plan, tallies)
-        signal = None if data.signal is None else stream_clean(data.signal, plan)
-        training = stream_clean(data.unfitted, plan)
+        streamed, restored = drop_failed(stream_all(data, plan, tallies), restored)
+        if not restored.models:
+            return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
     scored = ScoredSplit(
         models=[model.scored for model in restored.models],
         variants=variants,
-        table=table,
+        table=streamed.table,
         labels=data.events.labels,
         weights=data.events.weights,
         label_names=data.label_names,
         background=data.background_classes,
         train_labels=tuple(int(label) for label in np.unique(data.stored.splits["train"].labels)),
-        signal=signal,
-        training=training,
+        signal=streamed.signal,
+        training=streamed.training,
         seed=config.seed,
         is_symmetric=is_symmetric(data.events),
         signal_weights=None if data.signal is None else data.signal.weights,
@@ -115,7 +132,7 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         channel=data.split,
     )
     with clock.time("statistics"):
-        closures = {name: tally.summarise() for name, tally in tallies.items()}
+        closures = {model.scored.name: tallies[model.scored.name].summarise() for model in restored.models}
         sections = [
             *summarise_closure(restored.models, closures, data, config.seed),
             *summarise_codes(restored.models, closures, scored),
@@ -131,7 +148,7 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         data=describe_data(data),
         files={
             **exports.files,
-            **({SCORES_FILE: partial(save_scores, data, table)} if config.persist_raw_scores else {}),
+            **({SCORES_FILE: partial(save_scores, data, streamed.table)} if config.persist_raw_scores else {}),
         },
     )
 
@@ -192,6 +209,50 @@ def start_tally(model: LoadedModel, data: LoadedData) -> ClosureTally:
     labels = [int(label) for label in np.unique(data.events.labels)]
     sizes = restored.config.latent_space.codebook_sizes
     return ClosureTally(restored.normalizer.features, restored.dims.type_names, labels, sizes)
+
+
+def stream_all(data: LoadedData, plan: StreamPlan, tallies: Mapping[str, ClosureTally]) -> Streamed:
+    """Return the scores of all events, and count the closure of the clean ones of the split."""
+    table = stream_events(data.events, plan, tallies)
+    signal = None if data.signal is None else stream_clean(data.signal, plan)
+    return Streamed(table, signal, stream_clean(data.unfitted, plan), tallies)
+
+
+def drop_failed(streamed: Streamed, restored: Restored) -> tuple[Streamed, Restored]:
+    """Return the scores and the models without those that gave a value which is not finite, and name these."""
+    reasons = {model.scored.name: explain_failure(streamed, model.scored.name) for model in restored.models}
+    failed = {name for name, reason in reasons.items() if reason is not None}
+    if not failed:
+        return streamed, restored
+    named = {model.scored.run: reason for model in restored.models if (reason := reasons[model.scored.name])}
+    signal = streamed.signal
+    kept = replace(
+        streamed,
+        table={key: scores for key, scores in streamed.table.items() if key[0] not in failed},
+        signal=None if signal is None else {name: signal[name] for name in signal if name not in failed},
+        training={name: scores for name, scores in streamed.training.items() if name not in failed},
+    )
+    models = tuple(model for model in restored.models if model.scored.name not in failed)
+    return kept, Restored(models, {**restored.not_possible, **named})
+
+
+def explain_failure(streamed: Streamed, name: str) -> str | None:
+    """Return of how many events a model gave a value that is not finite, or None."""
+    tables = {variant: scores for (scorer, variant), scores in streamed.table.items() if scorer == name}
+    found = {
+        "scored events": tables.pop(CLEAN.name),
+        "events of the signal file": (streamed.signal or {}).get(name, {}),
+        "training events": streamed.training.get(name, {}),
+        **{f"events after {variant}": scores for variant, scores in tables.items()},
+    }
+    tally = streamed.tallies[name]
+    if n_wrong := tally.n_not_finite:
+        return f"its decoded values of {n_wrong} of {tally.n_events} scored events are not finite; train it again"
+    for which, scores in found.items():
+        for score, values in scores.items():
+            if n_wrong := int((~np.isfinite(values)).sum()):
+                return f"its {score} of {n_wrong} of {len(values)} {which} is not finite; train it again"
+    return None
 
 
 def stream_events(events: StoredEvents, plan: StreamPlan, tallies: Mapping[str, ClosureTally]) -> RawScores:

@@ -144,6 +144,11 @@ class ModelScorer:
                 raise DataError(
                     f"its {name} of {n_wrong} of {len(values)} background events is not finite; train it again"
                 )
+        kinematics, predicted = self._decode(outputs)
+        if n_wrong := count_not_finite(kinematics, predicted, background.lengths):
+            raise DataError(
+                f"its decoded values of {n_wrong} of {len(pooled)} background events are not finite; train it again"
+            )
         try:
             self._densities = {name: fit(pooled, self._options.seed) for name, fit in DENSITIES.items()}
         except ValueError as error:
@@ -159,16 +164,18 @@ class ModelScorer:
         outputs = self.reconstruct(events)
         scores = {name: values.double().numpy() for name, values in outputs.errors.items()}
         pooled = outputs.pooled.double().numpy()
-        scores |= {f"latent_{name}": score(pooled) for name, score in self._densities.items()}
+        is_known = np.isfinite(pooled).all(axis=1)
+        rows = np.where(is_known[:, None], pooled, 0.0)
+        scores |= {f"latent_{name}": np.where(is_known, score(rows), np.nan) for name, score in self._densities.items()}
         if self._log_shares is not None and outputs.codes is not None:
             rare = score_codes(outputs.codes, outputs.lengths, self._log_shares)
             scores |= {name: values.numpy() for name, values in rare.items()}
-        normalizer = self.restored.normalizer
+        kinematics, predicted = self._decode(outputs)
         return Passed(
             scores=scores,
-            kinematics=normalizer.decode_features(outputs.features).double().numpy(),
+            kinematics=kinematics,
             types=None if outputs.type_logits is None else outputs.type_logits.argmax(dim=1).numpy(),
-            globals=None if outputs.globals is None else normalizer.decode_globals(outputs.globals).double().numpy(),
+            globals=predicted,
             codes=None if outputs.codes is None else outputs.codes.numpy(),
         )
 
@@ -178,6 +185,14 @@ class ModelScorer:
         split = encode_events(events, self.restored.normalizer)
         parts = [self._step(batch) for batch in iterate_batches(split, self._options.batch_size, generator=None)]
         return _join(parts)
+
+    def _decode(self, outputs: Outputs) -> tuple[Float[NDArray[Any], "P C"], Float[NDArray[Any], "B 2"] | None]:
+        """Return features and globals in GeV and radian."""
+        normalizer = self.restored.normalizer
+        kinematics = normalizer.decode_features(outputs.features).double().numpy()
+        if outputs.globals is None:
+            return kinematics, None
+        return kinematics, normalizer.decode_globals(outputs.globals).double().numpy()
 
     def _step(self, batch: TokenBatch) -> Outputs:
         generator = torch.Generator().manual_seed(self._options.seed)
@@ -192,6 +207,22 @@ class ModelScorer:
             globals=output.globals,
             codes=output.latent.codes,
         )
+
+
+def count_not_finite(
+    kinematics: Float[NDArray[Any], "P C"],
+    predicted: Float[NDArray[Any], "B 2"] | None,
+    lengths: Int[NDArray[Any], " B"],
+) -> int:
+    """Return of how many events a reconstructed feature or global is not finite.
+
+    Energies are decoded by exp: a finite error of 100 standard deviations may become infinity.
+    """
+    is_wrong = np.zeros(len(lengths), dtype=bool)
+    is_wrong[np.repeat(np.arange(len(lengths)), lengths)[~np.isfinite(kinematics).all(axis=1)]] = True
+    if predicted is not None:
+        is_wrong |= ~np.isfinite(predicted).all(axis=1)
+    return int(is_wrong.sum())
 
 
 class Variant(NamedTuple):

@@ -25,6 +25,7 @@ QUANTITIES = {
     "m_bb": (r"$m_{bb}$", "GeV"),
     "met": ("MET", "GeV"),
     "met_phi": (r"MET $\phi$", "rad"),
+    "ht_miss_phi": (r"$H_\mathrm{T}^\mathrm{miss}$ $\phi$", "rad"),
 }
 """Symbol and unit of every event quantity."""
 
@@ -116,7 +117,7 @@ def draw_distances(table: Table, styles: Styles) -> Figure:
 
 
 def draw_residuals(table: Table, styles: Styles) -> Figure:
-    """Draw the residuals of MET, its azimuth, and H_T^miss."""
+    """Draw the residuals of MET and H_T^miss, and of their azimuths."""
     quantities = table.split("quantity")
     figure, cells = new_grid(len(quantities), list_entries(list(table.split("group")), styles), height_in=PANEL_IN)
     for (name, rows), (axes,) in zip(quantities.items(), cells, strict=True):

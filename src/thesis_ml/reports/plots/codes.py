@@ -12,7 +12,7 @@ from thesis_ml.reports.plots.table import Table
 
 MAP_IN = 1.7
 MOST_MAPS = 8
-"""More groups than that are in the csv alone."""
+"""More than that are in the csv alone."""
 
 LARGEST_MARK = 60.0
 SMALLEST_MARK = 3.0
@@ -21,7 +21,7 @@ UNUSED_COLOUR = "#CCCCCC"
 
 def draw_map(table: Table, styles: Styles) -> Figure:
     """Draw every code at its pT and eta, and at its phi and eta; larger where used more, coloured by its type."""
-    groups = dict(list(table.split("group").items())[:MOST_MAPS])
+    maps = list_maps(table)[:MOST_MAPS]
     sizes_of_types = {name: len(codes.rows) for name, codes in table.split("type").items() if name}
     types = sorted(sizes_of_types, key=lambda name: -sizes_of_types[name])
     colours = {name: style.choose_style(number).colour for number, name in enumerate(types)}
@@ -29,8 +29,8 @@ def draw_map(table: Table, styles: Styles) -> Figure:
         (_make_dot(colour), style.make_plain(name, letters=20)) for name, colour in colours.items()
     ]
     entries.append((_make_dot(UNUSED_COLOUR), "not used"))
-    figure, cells = new_grid(2 * len(groups), entries, height_in=MAP_IN, title_in=TITLE_IN)
-    for number, (label, codes) in enumerate(groups.items()):
+    figure, cells = new_grid(2 * len(maps), entries, height_in=MAP_IN, title_in=TITLE_IN)
+    for number, (title, codes) in enumerate(maps):
         share = codes.numbers("share")
         sizes = SMALLEST_MARK + LARGEST_MARK * np.sqrt(share / max(float(share.max()), 1e-12))
         shown = [
@@ -39,13 +39,26 @@ def draw_map(table: Table, styles: Styles) -> Figure:
         ]
         eta = codes.numbers("eta")
         for (axes,), column in zip(cells[2 * number : 2 * number + 2], ("pt", "phi"), strict=True):
-            axes.scatter(codes.numbers(column), eta, s=sizes, c=shown, alpha=0.6, linewidths=0)
+            places = codes.numbers(column)
+            axes.scatter(places, eta, s=sizes, c=shown, alpha=0.6, linewidths=0)
             axes.set_ylabel(r"$\eta$", fontsize=io_utils.FONT_SIZE)
-            axes.set_title(style.make_plain(label, letters=40), fontsize=io_utils.FONT_SIZE - 1, pad=3)
+            axes.set_title(title, fontsize=io_utils.FONT_SIZE - 1, pad=3)
             io_utils.label_x(axes, r"$p_\mathrm{T}$ [GeV]" if column == "pt" else r"$\phi$ [rad]")
-            if column == "pt":
+            if column == "pt" and (places > 0).any():
                 io_utils.set_log_x_scale(axes)
     return figure
+
+
+def list_maps(table: Table) -> list[tuple[str, Table]]:
+    """Return the codes of each quantiser of each group, with a title."""
+    maps = []
+    for label, codes in table.split("group").items():
+        quantisers = codes.split("quantiser")
+        for number, part in quantisers.items():
+            place = part.texts("place")[0]
+            what = place if len(quantisers) == 1 else f"quantiser {number}, {place}"
+            maps.append((f"{style.make_plain(label, letters=24)}: {what}", part))
+    return maps
 
 
 def draw_ranks(table: Table, styles: Styles) -> Figure:
