@@ -28,6 +28,7 @@ from thesis_ml.reports.page.tables import (
 )
 from thesis_ml.reports.plots import DrawnFigure, choose_figures, draw_figures, explain_missing
 from thesis_ml.reports.plots.sections import draw_section
+from thesis_ml.reports.utils.numbers import round_with_error
 from thesis_ml.reports.plots.table import Nothing
 from thesis_ml.reports.utils.escape import strip_controls
 
@@ -290,7 +291,7 @@ def test_groups_show_mean_and_spread_with_the_judged_number_first() -> None:
 
     assert table.columns[:3] == ("group", "runs", "rec_mse")
     assert "seed" not in table.columns
-    assert table.rows[0][2].text == f"{spread.mean:.4g} ± {spread.sd:.2g}"
+    assert table.rows[0][2].text == str(round_with_error(spread.mean, spread.sd))
     assert table.rows[0][2].number == spread.mean
 
 
