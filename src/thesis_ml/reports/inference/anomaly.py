@@ -122,8 +122,9 @@ def tabulate_roc(solved: Solved) -> Table | Nothing:
     """
     rows: list[tuple[Cell, ...]] = []
     for one in choose_curves(solved.measurements):
+        curve = one.trace_curve()
         for place in (place for place, n in enumerate(one.n_curve) if is_resolved(int(n))):
-            rejection, high, low = 1 / np.maximum(one.curve[place], LEAST_EFFICIENCY)
+            rejection, high, low = 1 / np.maximum(curve[place], LEAST_EFFICIENCY)
             numbers = [float(value) for value in (GRID[place], rejection, low, high, one.n_curve[place])]
             rows.append((one.name, one.group, *numbers))
     return build_table(ROC_COLUMNS, rows) if rows else Nothing(f"fewer than {FEWEST_BACKGROUND} background events")
