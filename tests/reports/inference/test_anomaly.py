@@ -120,7 +120,7 @@ def test_what_was_trained_on_is_no_anomaly() -> None:
     assert clean[0].title == "Anomaly detection"
     assert not any("held ttH" in flag for flag in clean[0].flags)
     assert "anomal" not in list_texts(held).lower()
-    assert any("training split of vq, none held ttH" in flag for flag in held[0].flags)
+    assert any("training split of vq and none held ttH" in flag for flag in held[0].flags)
 
 
 def test_a_signal_file_whose_class_was_trained_on_is_found_by_its_name() -> None:

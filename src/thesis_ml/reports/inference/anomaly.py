@@ -72,7 +72,7 @@ def summarise_findings(findings: Findings) -> Section:
     if scored.rates is not None:
         tables.append(tabulate_expected(findings.solved, scored.rates.luminosity_fb))
     return Section(
-        name="anomaly",
+        name="scores",
         title=choose_title(findings),
         sentences=describe_findings(findings),
         details=describe_details(findings),
@@ -101,6 +101,7 @@ def list_numbers(findings: Findings) -> dict[str, Any]:
             "n_background": int((~problem.is_signal).sum()),
             "n_emptied": solved.n_emptied,
             "contaminated": list(solved.contaminated),
+            "contamination_unknown": list(solved.unknown),
             "scores": [_list_measurement(measured) for measured in solved.measurements],
             "pairs": [{**pair._asdict(), "outcome": pair.outcome} for pair in solved.pairs],
         }
@@ -164,7 +165,7 @@ def _summarise_labels(solved: Sequence[Solved], findings: Findings) -> Section:
     return Section(
         name="labels",
         title="Labels against the rest" if all(one.problem.kind == "label" for one in solved) else "Labels and signal",
-        sentences=(
+        details=(
             "A label is signal and all others are background, in the ratio of the file, which is not that of nature.",
         ),
         tables=tuple(tabulate_problem(one, findings) for one in solved),
@@ -187,7 +188,7 @@ def _summarise_changes(solved: Sequence[Solved], findings: Findings) -> Section:
     return Section(
         name="changes",
         title="Changed events against the same before",
-        sentences=("Tables and ROC curves are at the middle strength; every other one is in working_points.csv.",),
+        details=("Tables and ROC curves are at the middle strength; every other one is in working_points.csv.",),
         tables=tuple(tables),
         figures=tuple(figures),
     )

@@ -66,7 +66,7 @@ def fit_neighbours(reference: Rows, seed: int) -> Score:
     def score(rows: Rows) -> Float[NDArray[Any], " N"]:
         distances = np.asarray(model.kneighbors(standardise(rows))[0], dtype=np.float64)
         # Events of the same few codes coincide: rounding must not rank them.
-        return np.where(distances > least, distances, 0.0).mean(axis=1)
+        return np.asarray(np.where(distances > least, distances, 0.0).mean(axis=1))
 
     return score
 
