@@ -258,8 +258,8 @@ def _describe_contamination(solved: Solved) -> str:
 
 def _describe_unknown(solved: Solved) -> str:
     return (
-        f"Whether the training split of {join_labels(solved.unknown)} held the class of inference.signal_file cannot be "
-        "known: classes go by their names, which the two files do not both give; write the attribute label_meaning, "
+        f"Whether the training split of {join_labels(solved.unknown)} held the class of inference.signal_file cannot "
+        "be known: classes go by their names, which the two files do not both give; write the attribute label_meaning, "
         'such as {"0": "ttbar"}, into them.'
     )
 

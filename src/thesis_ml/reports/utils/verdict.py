@@ -69,7 +69,8 @@ def compare_in(column: str, groups: Sequence[Group]) -> tuple[tuple[PairTest, ..
     single = [label for label, one in spreads.items() if one.n < 2]
     if single:
         sentences.append(
-            f"No verdict on {join_labels(single)}: one seed says nothing of the spread between seeds; train at least three."
+            f"No verdict on {join_labels(single)}: one seed says nothing of the spread between seeds; "
+            "train at least three."
         )
     if known:
         sentences += _describe_tests(column, known, spreads)
