@@ -146,8 +146,9 @@ def find_viewer(solved: Solved) -> tuple[Viewer, Measurement | None]:
 
 
 def sees(measured: Measurement) -> bool:
-    """Say whether an AUROC is more than about one half."""
-    return measured.auroc.value >= 0.5 + ABOUT_HALF
+    """Say whether an AUROC is more than about one half, and by more than its error, which few events leave large."""
+    above = measured.auroc.value - 0.5
+    return above >= ABOUT_HALF and above > SEES_MORE_ERRORS * measured.auroc.error
 
 
 def is_about_half(solved: Solved) -> bool:
