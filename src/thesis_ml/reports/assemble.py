@@ -9,7 +9,7 @@ from thesis_ml.facts.runs import RunFacts
 from thesis_ml.facts.summary import REC_MSE, Threshold, list_columns, summarise_run
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.config import ReportConfig, ThresholdsConfig
-from thesis_ml.reports.inference.result import InferenceResult, Section
+from thesis_ml.reports.inference.result import SCORED, InferenceResult, Section
 from thesis_ml.reports.plots import choose_figures
 from thesis_ml.reports.utils.collection import collect_runs
 from thesis_ml.reports.utils.differences import diff_runs
@@ -76,9 +76,7 @@ def run_comparison(
     comparison = extend(build_comparison(config))
     inference = infer(comparison, config)
     folder = write_report(comparison, config, inference)
-    print(describe_comparison(comparison))
-    if inference is not None:
-        print(describe_sections(inference.sections))
+    print(describe_comparison(comparison, () if inference is None else inference.sections))
     print(f"report: {folder}")
     return folder
 
@@ -98,23 +96,16 @@ def infer(comparison: Comparison, config: ReportConfig) -> InferenceResult | Non
     return run_inference(comparison, config.inference)
 
 
-def describe_sections(sections: Sequence[Section]) -> str:
-    """Return what inference says for a terminal."""
-    lines = [
-        line
-        for section in sections
-        for line in (*(f"! {flag}" for flag in section.flags), *(f"- {sentence}" for sentence in section.sentences))
-    ]
-    return "\n".join(map(make_printable, lines))
-
-
-def describe_comparison(comparison: Comparison) -> str:
-    """Return the accounts and the verdict of a comparison for a terminal."""
+def describe_comparison(comparison: Comparison, sections: Sequence[Section] = ()) -> str:
+    """Return for a terminal the accounts of a comparison, then all that failed, then what it and inference say."""
     used, left_out = len(comparison.runs), comparison.left_out
     lines = [f"{comparison.report_name}: {used + len(left_out)} found = {used} used + {len(left_out)} left out"]
     lines += [f"  left out: {entry.name} ({entry.state}): {entry.reason}" for entry in left_out]
-    lines += [f"! {banner}" for banner in comparison.verdict.banners]
+    lines += [f"! {flag}" for flag in (*comparison.verdict.banners, *(flag for one in sections for flag in one.flags))]
     lines += [f"- {sentence}" for sentence in comparison.verdict.sentences]
+    # What was scored stands last on the page, but is needed to read the rest.
+    ordered = sorted(sections, key=lambda section: section.name != SCORED)
+    lines += [f"- {sentence}" for section in ordered for sentence in section.sentences]
     return "\n".join(map(make_printable, lines))
 
 

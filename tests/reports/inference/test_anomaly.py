@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,14 +12,17 @@ from scipy.stats import norm
 
 from scored_splits import make_split
 from thesis_ml.errors import ConfigError
+from thesis_ml.metrics.bootstrap import Estimate
 from thesis_ml.reports.comparison import Cell
 from thesis_ml.reports.inference import solved
 from thesis_ml.reports.inference.anomaly import summarise_scores
 from thesis_ml.reports.inference.problems import list_problems
 from thesis_ml.reports.inference.rates import Rates
 from thesis_ml.reports.inference.result import ResultTable, Section
-from thesis_ml.reports.inference.scored import ScoredSplit
-from thesis_ml.reports.inference.solved import check_rates, holds_multiplicity
+from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
+from thesis_ml.reports.inference.solved import Solved, check_rates, holds_multiplicity
+from thesis_ml.reports.inference.verdicts import describe_problem, find_viewer
+from thesis_ml.reports.inference.working_points import Measurement
 from thesis_ml.reports.plots.style import choose_style
 from thesis_ml.reports.plots.table import Nothing, Table
 
@@ -93,7 +97,7 @@ def replace_scores(scored: ScoredSplit, scorer: str, values: dict[str, float]) -
 @pytest.mark.parametrize(
     ("of_model", "of_variable", "expected"),
     [
-        (2.0, 0.0, "Changes that a score of a model sees best, with its AUROC: lost_object 0.2 (error_"),
+        (2.0, 0.0, "Changes that a score of a model sees best, with its AUROC: lost_object 0.2 ("),
         (2.0, 4.0, "Changes that a variable without a model sees as well or better: lost_object 0.2 ("),
         (0.0, 2.0, "Changes that a variable without a model sees as well or better: lost_object 0.2 ("),
         (0.0, 0.0, "Changes that nothing sees: lost_object 0.2. An AUROC of about 0.5 is a legitimate result."),
@@ -111,6 +115,126 @@ def test_one_sentence_says_who_sees_which_change(of_model: float, of_variable: f
     assert any(text.startswith("lost_object at strength 0.2: ") for text in section.details)
 
 
+def shift_scores(shift: float, n_events: int = 6000) -> ScoredSplit:
+    """Three scores of a model, all of which a signal shifts alike, beside variables that see nothing."""
+    scored = make_split(n_events, groups=("vq",))
+    generator = np.random.default_rng(7)
+    table = dict(scored.table)
+    table["vq, seed 0", "clean"] = {
+        name: generator.normal(size=n_events) + shift * scored.labels
+        for name in ("error_mean", "error_max", "code_mean")
+    }
+    table["trivial", "clean"] = {name: generator.normal(size=n_events) for name in ("multiplicity", "ht")}
+    return replace(scored, table=table, variants=[])
+
+
+@pytest.mark.parametrize(
+    ("shift", "expected", "is_legitimate"),
+    [
+        (-9.0, "scores of models are low for signal: the lowest, .* has AUROC 0.0000 .* below background", False),
+        (-0.17, r"scores of models are low for signal: the lowest, \S+ of vq has AUROC 0\.4\d", False),
+        (0.0, "no score of a model sees it; the best, .* has AUROC 0.5", True),
+    ],
+)
+def test_low_scores_are_not_about_one_half(shift: float, expected: str, is_legitimate: bool) -> None:
+    section = summarise_scores(shift_scores(shift))[0]
+
+    (sentence,) = [text for text in section.sentences if text.startswith("ttH against the rest")]
+    assert re.search(expected, sentence), sentence
+    assert ("about 0.5 is a legitimate result" in sentence) == is_legitimate
+
+
+def test_low_scores_of_a_change_are_said_to_be_low() -> None:
+    scored = make_split(6000, groups=("vq",))
+    scored = replace_scores(scored, "vq, seed 0", {"lost_object 0.2": -3.0})
+    scored = replace_scores(scored, "trivial", {})
+
+    section = summarise_scores(scored)[0]
+
+    (sentence,) = [text for text in section.sentences if text.startswith("Changes that")]
+    assert sentence.startswith("Changes that nothing sees by a high score, with the lowest AUROC: lost_object 0.2 (")
+    assert "legitimate" not in sentence
+
+
+def make_solved(model: float, variable: float, error: float = 0.002, difference_error: float = 0.004) -> Solved:
+    """A problem of one score and one variable with these AUROCs."""
+    problem = next(one for one in list_problems(make_split(30)) if one.kind == "label")
+    noise = np.random.default_rng(0).normal(size=200)
+    noise = (noise - noise.mean()) / noise.std(ddof=1) * difference_error
+    measured = [
+        Measurement(
+            group, "ht", Estimate(value, error, value, value), (value,), (), (), np.zeros((1, 0)), np.zeros(0), areas
+        )
+        for group, value, areas in (("vq", model, noise), (TRIVIAL, variable, 0 * noise))
+    ]
+    return Solved(problem, measured, ())
+
+
+@pytest.mark.parametrize(
+    ("model", "variable", "viewer", "words"),
+    [
+        (0.5202, 0.5194, "variable", "these two cannot be told apart"),
+        (0.5194, 0.5202, "variable", "these two cannot be told apart"),
+        (0.56, 0.5194, "model", "the model sees more, by 0.041"),
+        (0.56, 0.503, "model", "no variable without a model sees it"),
+        (
+            0.516,
+            0.5,
+            "hardly",
+            "hardly seen .AUROC below 0.52.: the best score of a model, ht of vq, has 0.516",
+        ),
+        (0.5, 0.516, "hardly", "without a model ht has 0.516"),
+        (0.503, 0.5, "nobody", "about 0.5 is a legitimate result"),
+        (0.3, 0.5, "low", "the lowest, ht of vq has AUROC 0.300"),
+    ],
+)
+def test_the_difference_decides_who_sees_a_signal(model: float, variable: float, viewer: str, words: str) -> None:
+    both = make_solved(model, variable)
+
+    assert find_viewer(both)[0] == viewer
+    assert re.search(words, describe_problem(both)), describe_problem(both)
+
+
+@pytest.mark.parametrize("value", [0.47, 0.55])
+def test_an_auroc_that_its_error_leaves_open_is_neither_seen_nor_one_half(value: float) -> None:
+    sentence = describe_problem(make_solved(value, 0.5, error=0.03))
+
+    assert f"no score of a model sees it; the best, ht of vq, has AUROC {value:.3f} ± 0.030: these errors" in sentence
+    assert "legitimate" not in sentence
+
+
+def test_changes_that_empty_most_events_are_said_at_once() -> None:
+    scored = make_split()
+    table = dict(scored.table)
+    table["trivial", "lost_object 0.4"] = {name: np.zeros(1200) for name in table["trivial", "lost_object 0.4"]}
+
+    few, most = (summarise_scores(one)[0].sentences for one in (scored, replace(scored, table=table)))
+
+    assert not any("without any object" in text for text in few)
+    assert any("Most events are left without any object by lost_object 0.4 800 of 800:" in text for text in most)
+
+
+def test_events_that_models_were_trained_on_are_a_flag() -> None:
+    flags = summarise_scores(make_split(channel="train", training={}))[0].flags
+
+    assert any(text.startswith("The training split is scored") for text in flags)
+    assert not any("training split is scored" in text for text in summarise_scores(make_split())[0].flags)
+
+
+@pytest.mark.parametrize("n_events", [2, 19])
+def test_too_few_events_say_so_and_fail_no_null(n_events: int) -> None:
+    scored = make_split(n_events)
+    table = {
+        key: {name: values + (key == ("vq, seed 0", "phi_rotation")) for name, values in scores.items()}
+        for key, scores in scored.table.items()
+    }
+
+    section = summarise_scores(replace(scored, table=table))[0]
+
+    assert not any(text.startswith("Null of") for text in section.flags)
+    assert any(f"{n_events} events are too few to check nulls" in text for text in section.sentences)
+
+
 def test_what_was_trained_on_is_no_anomaly() -> None:
     clean = summarise_scores(make_split())
     scored = make_split()
@@ -120,7 +244,7 @@ def test_what_was_trained_on_is_no_anomaly() -> None:
     assert clean[0].title == "Anomaly detection"
     assert not any("held ttH" in flag for flag in clean[0].flags)
     assert "anomal" not in list_texts(held).lower()
-    assert any("training split of vq, none held ttH" in flag for flag in held[0].flags)
+    assert any("training split of vq and none held ttH" in flag for flag in held[0].flags)
 
 
 def test_a_signal_file_whose_class_was_trained_on_is_found_by_its_name() -> None:
@@ -134,20 +258,30 @@ def test_a_signal_file_whose_class_was_trained_on_is_found_by_its_name() -> None
     new = summarise_scores(replace(scored, signal=signal, signal_classes=("tttt",)))
     known = summarise_scores(replace(scored, signal=signal, signal_classes=("ttbar", "tttt")))
 
-    assert new[0].title == "Anomaly detection"
+    assert (new[0].name, new[0].title, known[0].name) == ("scores", "Anomaly detection", "scores")
     assert any("the class of the signal file" in flag for flag in known[0].flags)
     row = next(row for row in list_rows(find_table(new, "best_scores")) if "signal_file" in str(row["problem"]))
     assert row["auroc"] > 0.6
 
 
-def test_classes_without_names_are_not_taken_for_those_of_another_file() -> None:
+@pytest.mark.parametrize(
+    ("signal_classes", "label_names"),
+    [(("tttt",), {}), ((None,), {0: "ttbar", 1: "ttH"}), (("tttt", None), {0: "ttbar"}), ((), {0: "ttbar"})],
+)
+def test_classes_without_names_may_have_been_trained_on(
+    signal_classes: tuple[str | None, ...], label_names: dict[int, str]
+) -> None:
     scored = make_split()
     signal = {model.name: scored.table[model.name, "clean"] for model in scored.models}
-    nameless = replace(scored, signal=signal, signal_classes=("label 0",), label_names={})
+    nameless = replace(scored, signal=signal, signal_classes=signal_classes, label_names=label_names)
 
-    flags = summarise_scores(nameless)[0].flags
+    sections = summarise_scores(nameless)
 
-    assert not any("signal file" in flag for flag in flags)
+    (flag,) = [text for text in sections[0].flags if "signal_file" in text]
+    assert flag.startswith("Whether the training split of vq and none held the class of inference.signal_file cannot")
+    assert "write the attribute label_meaning" in flag
+    assert "anomal" not in list_texts(sections).lower()
+    assert sections[0].summary["problems"]["signal_file"]["contamination_unknown"] == ["vq", "none"]
 
 
 @pytest.mark.parametrize(

@@ -65,3 +65,26 @@ def test_references_in_which_nothing_varies_or_values_repeat_survive(name: str) 
 
     for reference in (constant, repeated):
         assert np.isfinite(DENSITIES[name](reference, 0)(reference)).all()
+
+
+def test_rounding_does_not_rank_events_that_coincide() -> None:
+    """A collapsed model gives many events the same few latents; another order of objects changes the last digits."""
+    generator = np.random.default_rng(2)
+    kinds = generator.normal(20.0, 0.01, size=(3, 5)).astype(np.float32)
+    rows = np.repeat(kinds, 100, axis=0).astype(np.float64)
+    rounded = (rows * (1 + 1e-7 * generator.choice([-1, 0, 1], size=rows.shape))).astype(np.float32)
+
+    score = DENSITIES["neighbours"](rows, 0)
+
+    np.testing.assert_array_equal(score(rows), 0.0)
+    np.testing.assert_array_equal(score(rounded.astype(np.float64)), 0.0)
+    assert (score(rows + 0.01) > 0).all()
+
+
+def test_last_digits_of_a_value_that_never_changes_are_no_spread() -> None:
+    constant = 5.0 + 5e-7 * np.random.default_rng(3).normal(size=(300, 1))
+    rows = make_rows(300)
+
+    alone, beside = (DENSITIES["neighbours"](values, 0)(values) for values in (rows, np.hstack((rows, constant))))
+
+    np.testing.assert_allclose(alone, beside)

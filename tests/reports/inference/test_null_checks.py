@@ -96,3 +96,15 @@ def test_a_split_too_small_to_resolve_the_tolerance_is_judged_by_its_error() -> 
 
     assert check.tolerance == pytest.approx(3 * check.auroc.error)
     assert check.tolerance > 0.02
+
+
+def test_too_few_events_are_checked_for_what_cannot_change_alone() -> None:
+    """All of two events that move alike give an AUROC of 0.75 without an error."""
+    scored = make_split(2)
+    clean = scored.table["vq, seed 0", "clean"]["error_mean"]
+
+    checks = check_nulls(change(scored, "phi_rotation", "error_mean", clean + 1e-3))
+
+    assert {check.rule for check in checks} == {"exactly 0.5"}
+    assert all(check.holds for check in checks)
+    assert check_held_out(make_split(24)) == []

@@ -188,6 +188,43 @@ def test_chosen_scores_alone_are_kept(infer: Callable[..., Path]) -> None:
     assert {"ht", "multiplicity"} <= kept["trivial"]
 
 
+def test_training_split_is_judged_by_densities_of_other_events(
+    infer: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = read_inference(infer("inference.dataset_split=train"))
+
+    assert summary["data"]["fitted_split"] == "val"
+    assert "held_out" not in {check["null"] for check in summary["scores"]["nulls"]}
+    assert any("The training split is scored" in flag for flag in summary["scores"]["flags"])
+    assert "background events of the validation split." in summary["inference"]["details"][0]
+    kinds = [line[:2] for line in capsys.readouterr().out.splitlines() if line[:2] in ("! ", "- ")]
+    assert kinds == sorted(kinds) and set(kinds) == {"! ", "- "}
+
+
+def test_scores_of_codes_alone_are_not_asked_of_models_without(infer: Callable[..., Path]) -> None:
+    report = infer("inference.metrics=[code_mean]", "inference.max_samples=60")
+
+    summary = read_inference(report)
+    assert summary["inference"]["flags"] == [
+        "No score is kept of linear: inference.metrics asks for those of codes alone, and it has no codes."
+    ]
+    with pytest.raises(ConfigError, match=r"^inference\.metrics: no model has code_mean, as none has a codebook; ask"):
+        infer("inference.metrics=[code_mean]", "inputs.select=[latent_space:linear]")
+
+
+def test_signal_file_without_names_says_so(tmp_path: Path) -> None:
+    write_tokens_file(tmp_path / "signal.h5", sample_splits())
+    with h5py.File(tmp_path / "signal.h5", "r+") as file:
+        del file.attrs["label_meaning"]
+    options = DataConfig(path=str(SAMPLE_PATH))
+
+    found = load_signal(
+        options, load_events(options), InferenceConfig(enabled=True, signal_file=str(tmp_path / "signal.h5"))
+    )
+
+    assert found is not None and found[1] == (None,) * len(np.unique(found[0].labels))
+
+
 def test_background_is_what_models_were_trained_on() -> None:
     stored = load_events(DataConfig(limit_events=300, synthetic=SyntheticConfig()))
     labels = sorted(set(stored.splits["train"].labels.tolist()))

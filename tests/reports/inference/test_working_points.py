@@ -86,8 +86,21 @@ def test_efficiencies_of_gaussians_are_those_of_their_tails() -> None:
         expected = 1 / norm.sf(norm.isf(cut.asked) + 1.5)
         assert cut.rejection.value == pytest.approx(expected, abs=4 * cut.rejection.error)
     middle = int(np.argmin(np.abs(GRID - 0.5)))
-    assert measured.curve[middle, 0] == pytest.approx(1 / measured.rejections[1].rejection.value)
-    assert measured.curve[middle, 1] < measured.curve[middle, 0] < measured.curve[middle, 2]
+    curve = measured.trace_curve()
+    assert curve[middle, 0] == pytest.approx(1 / measured.rejections[1].rejection.value)
+    assert curve[middle, 1] < curve[middle, 0] < curve[middle, 2]
+
+
+def test_curve_is_read_where_it_is_drawn_and_changes_no_other_number() -> None:
+    is_signal = np.arange(600) % 3 == 0
+    values = np.random.default_rng(9).normal(is_signal * 1.0, 1.0)
+
+    drawn, hidden = (measure(make_problem(is_signal, is_reference=drawn), values) for drawn in (True, False))
+
+    assert drawn.trace_curve().shape == (len(GRID), 3) and len(drawn.n_curve) == len(GRID)
+    assert hidden.trace_curve().shape == (0, 3) and len(hidden.n_curve) == 0
+    for name in ("auroc", "points", "rejections"):
+        assert repr(getattr(hidden, name)) == repr(getattr(drawn, name))
 
 
 @pytest.mark.parametrize("is_paired", [False, True])

@@ -72,7 +72,7 @@ def summarise_findings(findings: Findings) -> Section:
     if scored.rates is not None:
         tables.append(tabulate_expected(findings.solved, scored.rates.luminosity_fb))
     return Section(
-        name="anomaly",
+        name="scores",
         title=choose_title(findings),
         sentences=describe_findings(findings),
         details=describe_details(findings),
@@ -101,6 +101,7 @@ def list_numbers(findings: Findings) -> dict[str, Any]:
             "n_background": int((~problem.is_signal).sum()),
             "n_emptied": solved.n_emptied,
             "contaminated": list(solved.contaminated),
+            "contamination_unknown": list(solved.unknown),
             "scores": [_list_measurement(measured) for measured in solved.measurements],
             "pairs": [{**pair._asdict(), "outcome": pair.outcome} for pair in solved.pairs],
         }
@@ -122,8 +123,9 @@ def tabulate_roc(solved: Solved) -> Table | Nothing:
     """
     rows: list[tuple[Cell, ...]] = []
     for one in choose_curves(solved.measurements):
+        curve = one.trace_curve()
         for place in (place for place, n in enumerate(one.n_curve) if is_resolved(int(n))):
-            rejection, high, low = 1 / np.maximum(one.curve[place], LEAST_EFFICIENCY)
+            rejection, high, low = 1 / np.maximum(curve[place], LEAST_EFFICIENCY)
             numbers = [float(value) for value in (GRID[place], rejection, low, high, one.n_curve[place])]
             rows.append((one.name, one.group, *numbers))
     return build_table(ROC_COLUMNS, rows) if rows else Nothing(f"fewer than {FEWEST_BACKGROUND} background events")
@@ -163,7 +165,7 @@ def _summarise_labels(solved: Sequence[Solved], findings: Findings) -> Section:
     return Section(
         name="labels",
         title="Labels against the rest" if all(one.problem.kind == "label" for one in solved) else "Labels and signal",
-        sentences=(
+        details=(
             "A label is signal and all others are background, in the ratio of the file, which is not that of nature.",
         ),
         tables=tuple(tabulate_problem(one, findings) for one in solved),
@@ -186,7 +188,7 @@ def _summarise_changes(solved: Sequence[Solved], findings: Findings) -> Section:
     return Section(
         name="changes",
         title="Changed events against the same before",
-        sentences=("Tables and ROC curves are at the middle strength; every other one is in working_points.csv.",),
+        details=("Tables and ROC curves are at the middle strength; every other one is in working_points.csv.",),
         tables=tuple(tables),
         figures=tuple(figures),
     )

@@ -21,6 +21,12 @@ MOST_REFERENCES = 2_000
 LEAST_VARIANCE = 1e-9
 """Of standardised values, in any direction."""
 
+LEAST_SPREAD = 1e-6
+"""Of the largest value: values of a model are float32, and what varies less is their last digits."""
+
+ROUNDING = 4 * float(np.finfo(np.float32).eps)
+"""Of the largest value: how far the sums of one event may be from those of its objects in another order."""
+
 Rows = Float[NDArray[Any], "N V"]
 Score = Callable[[Rows], Float[NDArray[Any], " N"]]
 Fit = Callable[[Rows, int], Score]
@@ -52,10 +58,17 @@ def fit_mixture(reference: Rows, seed: int) -> Score:
 def fit_neighbours(reference: Rows, seed: int) -> Score:
     """Return the mean distance to the nearest neighbours among at most `MOST_REFERENCES` events of the reference."""
     standardise = fit_scale(reference)
-    chosen = choose_rows(reference, MOST_REFERENCES, seed)
+    chosen = standardise(choose_rows(reference, MOST_REFERENCES, seed))
+    least = find_rounding(reference) + 4 * np.sqrt(np.finfo(np.float64).eps) * np.linalg.norm(chosen, axis=1).max()
     model = NearestNeighbors(n_neighbors=min(N_NEIGHBOURS, len(chosen)), algorithm="brute")
-    model.fit(standardise(chosen))
-    return lambda rows: np.asarray(model.kneighbors(standardise(rows))[0].mean(axis=1), dtype=np.float64)
+    model.fit(chosen)
+
+    def score(rows: Rows) -> Float[NDArray[Any], " N"]:
+        distances = np.asarray(model.kneighbors(standardise(rows))[0], dtype=np.float64)
+        # Events of the same few codes coincide: rounding must not rank them.
+        return np.asarray(np.where(distances > least, distances, 0.0).mean(axis=1))
+
+    return score
 
 
 DENSITIES: Mapping[str, Fit] = {
@@ -73,6 +86,16 @@ def choose_rows(rows: Rows, most: int, seed: int) -> Rows:
 
 def fit_scale(reference: Rows) -> Callable[[Rows], Rows]:
     """Return what standardises rows by mean and standard deviation of the reference; constant values stay at 0."""
-    mean, spread = reference.mean(axis=0), reference.std(axis=0)
-    scale = np.where(spread > 1e-9 * np.maximum(1.0, np.abs(mean)), spread, np.inf)
+    mean, scale = reference.mean(axis=0), find_scale(reference)
     return lambda rows: (rows - mean) / scale
+
+
+def find_scale(reference: Rows) -> Float[NDArray[Any], " V"]:
+    """Return the standard deviation of each value, infinity where there is none but for rounding."""
+    spread = reference.std(axis=0)
+    return np.where(spread > LEAST_SPREAD * np.abs(reference).max(axis=0), spread, np.inf)
+
+
+def find_rounding(reference: Rows) -> float:
+    """Return the distance that rounding alone may put between two standardised events."""
+    return float(np.linalg.norm(ROUNDING * np.abs(reference).max(axis=0) / find_scale(reference)))

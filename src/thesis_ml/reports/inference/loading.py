@@ -15,7 +15,7 @@ from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import StoredEvents, keep_events, take_first
 from thesis_ml.data.h5_loader import StoredFile
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_data, fingerprint_file, load_events
-from thesis_ml.errors import DataError, FactsError, ReportError
+from thesis_ml.errors import ConfigError, DataError, FactsError, ReportError
 from thesis_ml.facts.runs import RunFacts
 from thesis_ml.reports.comparison import Group
 from thesis_ml.reports.config import InferenceConfig
@@ -28,6 +28,9 @@ SAME_EVENTS = ("n_tokens", "order")
 
 FITTED_SHARE = 0.75
 """Of the background of the training split; the rest tells what a density makes of events that it was not fitted to."""
+
+OF_CODES = "code_"
+"""What names of scores begin with that only models with codes have."""
 
 FEWEST_FITTED = 2
 """One event has no spread."""
@@ -59,12 +62,13 @@ class LoadedData:
         fingerprint: Of the file.
         split: Which of the splits is scored.
         events: The events that are scored.
-        background: Background events of the training split, which densities are fitted to.
+        background: Background events of `fitted_split`, which densities are fitted to.
         unfitted: Others of them, at most as many as events are scored: models know them, densities do not.
         background_classes: Their labels.
         signal: The events of `inference.signal_file`, None without one.
-        signal_classes: Names of their classes, where the file gives any.
+        signal_classes: Names of their classes, None for one without.
         limit: Which run keeps others from more events, None where none does.
+        without_scores: Groups that have none of the scores asked for.
     """
 
     stored: StoredFile
@@ -75,8 +79,14 @@ class LoadedData:
     unfitted: StoredEvents
     background_classes: tuple[int, ...]
     signal: StoredEvents | None
-    signal_classes: tuple[str, ...] = ()
+    signal_classes: tuple[str | None, ...] = ()
     limit: str | None = None
+    without_scores: tuple[str, ...] = ()
+
+    @property
+    def fitted_split(self) -> str:
+        """The split that densities are fitted to: training events, unless these are scored themselves."""
+        return choose_fitted(self.split)
 
     @property
     def label_names(self) -> dict[int, str]:
@@ -129,7 +139,9 @@ def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, 
     Raises:
         ReportError: The file is not there, or it is another one than that of all models.
         DataError: The file cannot be read.
-        ConfigError: A class or a split has no events.
+        ConfigError: A class or a split has no events, or no model has any of the scores asked for.
+        ReportError: The file is not there, or it is another one than that of all models.
+        ConfigError: No model has any of the scores asked for.
     """
     options = choose_options(restored.models, config)
     fingerprint = fingerprint_data(options)
@@ -140,12 +152,13 @@ def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, 
         raise ReportError(f"inference: no model fits the events: its run {reasons}")
     classes = choose_classes(kept, stored, config)
     events = take_first(stored.splits[config.dataset_split], config.max_samples)
-    train = stored.splits["train"]
-    reference = keep_events(train, np.isin(train.labels, classes))
+    fitted = choose_fitted(config.dataset_split)
+    known = stored.splits[fitted]
+    reference = keep_events(known, np.isin(known.labels, classes))
     limit = explain_limit(restored.models, options, stored)
     if reference.n_events < FEWEST_FITTED or not len(reference.ids):
         raise ReportError(
-            f"inference: densities are fitted to {reference.n_events} background events of the training split, "
+            f"inference: densities are fitted to {reference.n_events} background events of the {name_split(fitted)}, "
             f"{int((reference.lengths > 0).sum())} of them with objects, which is too few; "
             f"{limit or 'give a file with more, or other inference.background_classes'}"
         )
@@ -158,13 +171,44 @@ def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, 
         split=config.dataset_split,
         events=events,
         background=background,
-        unfitted=take_first(unfitted, events.n_events),
+        unfitted=take_first(unfitted, events.n_events if fitted == "train" else 0),
         background_classes=classes,
         signal=signal,
         signal_classes=signal_classes,
         limit=limit if any(_reads_more(model, options) for model in kept) else None,
+        without_scores=find_scoreless(kept, config),
     )
     return data, Restored(kept, {**restored.not_possible, **others})
+
+
+def choose_fitted(split: str) -> str:
+    """Return the split that densities are fitted to: no event is scored by a density that was fitted to it."""
+    return "val" if split == "train" else "train"
+
+
+def name_split(split: str) -> str:
+    """Return a split in words."""
+    return {"train": "training split", "val": "validation split"}.get(split, f"{split} split")
+
+
+def find_scoreless(models: Sequence[LoadedModel], config: InferenceConfig) -> tuple[str, ...]:
+    """Return the groups that have none of the scores asked for: those of codes, and no codes.
+
+    Raises:
+        ConfigError: No model has any of them.
+    """
+    if not config.metrics or not all(name.startswith(OF_CODES) for name in config.metrics):
+        return ()
+    groups = dict.fromkeys(
+        model.scored.group for model in models if not model.restored.config.latent_space.codebook_sizes
+    )
+    having = {model.scored.group for model in models} - set(groups)
+    if not having:
+        raise ConfigError(
+            f"inference.metrics: no model has {' or '.join(config.metrics)}, as none has a codebook; "
+            "ask for others, such as error_mean, or leave it out for all"
+        )
+    return tuple(groups)
 
 
 def choose_options(models: Sequence[LoadedModel], config: InferenceConfig) -> DataConfig:
@@ -237,8 +281,8 @@ def choose_classes(models: Sequence[LoadedModel], stored: StoredFile, config: In
 
 def load_signal(
     options: DataConfig, stored: StoredFile, config: InferenceConfig
-) -> tuple[StoredEvents, tuple[str, ...]] | None:
-    """Return the events of `inference.signal_file`, read as the others are, and the names that it gives their classes.
+) -> tuple[StoredEvents, tuple[str | None, ...]] | None:
+    """Return the events of `inference.signal_file`, read as the others are, and the names of their classes, or None.
 
     Raises:
         ReportError: The file is not there, or names other object types.
@@ -261,8 +305,7 @@ def load_signal(
     if not len(events.ids):
         raise ReportError(f"{place}: no event has an object; give a file of events with objects")
     check_weights(events, place)
-    names = (signal.label_names.get(str(label)) for label in np.unique(events.labels))
-    return events, tuple(name for name in names if name)
+    return events, tuple(signal.label_names.get(str(label)) for label in np.unique(events.labels))
 
 
 def check_weights(events: StoredEvents, place: str) -> None:

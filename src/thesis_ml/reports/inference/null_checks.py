@@ -16,7 +16,13 @@ HELD_OUT = "held_out"
 
 MOST_ERRORS = 3.0
 EXACT = 1e-6
+EXACTLY = "exactly 0.5"
+"""Allowed of a score that cannot depend on what is changed."""
+
 HELD_OUT_TOLERANCE = 0.02
+FEWEST_CHECKED = 20
+"""Of fewer events the standard error says nothing: it is 0 where all of two events moved alike."""
+
 ROUNDING = 1e-4
 """Scores that agree to this share are equal: sums in another order differ in their last digits."""
 
@@ -32,7 +38,7 @@ class NullCheck(NamedTuple):
         score: Its name.
         auroc: Should be one half.
         tolerance: How far it may be from one half.
-        rule: Where the tolerance comes from, in words.
+        rule: What is allowed, in words.
     """
 
     null: str
@@ -49,7 +55,10 @@ class NullCheck(NamedTuple):
 
 
 def check_nulls(scored: ScoredSplit) -> list[NullCheck]:
-    """Return a check of every score and null among the variants; a reflection is one for symmetric events alone."""
+    """Return a check of every score and null among the variants; a reflection is one for symmetric events alone.
+
+    Of fewer than FEWEST_CHECKED events only scores are checked that cannot depend on what is changed.
+    """
     exact = {TRIVIAL: tuple(NULLS)} | {model.name: model.exact_nulls for model in scored.models}
     checks = []
     for variant in scored.variants:
@@ -61,10 +70,12 @@ def check_nulls(scored: ScoredSplit) -> list[NullCheck]:
                 auroc = measure_null(scored.find_clean(scorer)[score], changed)
                 if math.isnan(auroc.error):
                     continue
-                tolerance, rule = EXACT, f"{EXACT:g}: this cannot change it"
+                tolerance, rule = EXACT, EXACTLY
                 if plan.name not in exact[scorer]:
+                    if len(changed) < FEWEST_CHECKED:
+                        continue
                     # The sum of ranks rounds, also where all scores are equal and have no error.
-                    tolerance, rule = max(MOST_ERRORS * auroc.error, 1e-12), f"{MOST_ERRORS:g} standard errors"
+                    tolerance, rule = max(MOST_ERRORS * auroc.error, 1e-12), f"0.5 ± {MOST_ERRORS:g} standard errors"
                 checks.append(NullCheck(plan.name, scorer, score, auroc, tolerance, rule))
     return checks
 
@@ -81,12 +92,12 @@ def check_held_out(scored: ScoredSplit) -> list[NullCheck]:
         for score, seen in scores.items():
             held_out = scored.find_clean(scorer)[score][is_background]
             auroc = measure_auroc(np.concatenate((held_out, seen)), np.repeat([1, 0], [len(held_out), len(seen)]))
-            if math.isnan(auroc.error):
+            if math.isnan(auroc.error) or min(len(held_out), len(seen)) < FEWEST_CHECKED:
                 continue
             # A split too small to resolve the tolerance is judged by its own error.
             is_small = MOST_ERRORS * auroc.error > HELD_OUT_TOLERANCE
             tolerance = MOST_ERRORS * auroc.error if is_small else HELD_OUT_TOLERANCE
-            rule = f"{MOST_ERRORS:g} standard errors" if is_small else f"{HELD_OUT_TOLERANCE:g}"
+            rule = f"0.5 ± {MOST_ERRORS:g} standard errors" if is_small else f"0.5 ± {HELD_OUT_TOLERANCE:g}"
             checks.append(NullCheck(HELD_OUT, scorer, score, auroc, tolerance, rule))
     return checks
 

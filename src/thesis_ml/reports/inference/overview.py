@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from thesis_ml.reports.inference.loading import LoadedData, Restored
+from thesis_ml.reports.inference.loading import LoadedData, Restored, name_split
 from thesis_ml.reports.inference.problems import name_label
-from thesis_ml.reports.inference.result import ResultTable, Section
+from thesis_ml.reports.inference.result import SCORED, ResultTable, Section
 
 
 def describe_inference(
@@ -24,6 +24,11 @@ def describe_inference(
     flags = tuple(f"{run} was not scored: {reason}." for run, reason in restored.not_possible.items())
     if data is not None and data.limit is not None:
         flags += (f"{data.limit[0].upper()}{data.limit[1:]}.",)
+    if data is not None:
+        flags += tuple(
+            f"No score is kept of {group}: inference.metrics asks for those of codes alone, and it has no codes."
+            for group in data.without_scores
+        )
     left_out = (f"Events were not changed by {name}: it {reason}." for name, reason in (skipped or {}).items())
     models = tuple(
         (
@@ -54,9 +59,10 @@ def describe_inference(
         ),
     )
     return Section(
-        name="inference",
+        name=SCORED,
         title="Inference",
-        sentences=(*(() if data is None else _describe_events(data)), *left_out),
+        sentences=(*(() if data is None else (_describe_events(data),)), *left_out),
+        details=() if data is None else (_describe_fit(data),),
         flags=flags,
         tables=tuple(table for table in tables if table.rows),
         summary={"data": {} if data is None else describe_data(data), "seconds": dict(seconds)},
@@ -71,6 +77,7 @@ def describe_data(data: LoadedData) -> dict[str, Any]:
         "split": data.split,
         "n_events": data.events.n_events,
         "background_classes": list(data.background_classes),
+        "fitted_split": data.fitted_split,
         "n_background_fitted": data.background.n_events,
         "n_signal_file": None if data.signal is None else data.signal.n_events,
     }
@@ -89,15 +96,20 @@ def list_models(restored: Restored) -> dict[str, dict[str, Any]]:
     return used | {run: {"not_possible": reason} for run, reason in restored.not_possible.items()}
 
 
-def _describe_events(data: LoadedData) -> tuple[str, ...]:
+def _describe_events(data: LoadedData) -> str:
     is_background = np.isin(data.events.labels, data.background_classes)
     classes = ", ".join(name_label(label, data.label_names) for label in data.background_classes)
     n_empty = int((data.events.lengths == 0).sum())
-    empty = f" {n_empty} of them without an object." if n_empty else ""
+    empty = f" {n_empty} events have no object." if n_empty else ""
+    split = {"train": "training", "val": "validation"}.get(data.split, data.split)
+    n_background = int(is_background.sum())
+    return f"{data.events.n_events} {split} events scored, {n_background} of them background ({classes}).{empty}"
+
+
+def _describe_fit(data: LoadedData) -> str:
     return (
-        f"{data.events.n_events} events of the {data.split} split were scored, {int(is_background.sum())} of them "
-        f"background ({classes}).{empty}",
-        f"Densities and code shares were fitted to {data.background.n_events} background events of the training split.",
+        f"Densities and code shares were fitted to {data.background.n_events} background events of the "
+        f"{name_split(data.fitted_split)}. Changed events and files are held against background."
     )
 
 

@@ -17,6 +17,9 @@ from thesis_ml.reports.comparison import Cell
 from thesis_ml.reports.plots.style import GroupStyle
 from thesis_ml.reports.plots.table import Nothing, Table
 
+SCORED = "inference"
+"""The name of the section that says what was scored."""
+
 
 @dataclass(frozen=True)
 class ResultTable:

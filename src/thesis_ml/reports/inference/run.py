@@ -198,7 +198,7 @@ def choose_pool(data: LoadedData) -> StoredEvents:
 
     A model that knows its training events would find their tokens more ordinary than those that they replace.
     """
-    others = data.stored.splits["test" if data.split == "val" else "val"]
+    others = data.stored.splits["val" if data.split == "test" else "test"]
     pool = keep_events(others, np.isin(others.labels, data.background_classes))
     return pool if pool.n_events else data.background
 

@@ -114,7 +114,7 @@ def tabulate_nulls(findings: Findings) -> ResultTable:
             NULL_NAMES[check.null],
             check.auroc.value,
             check.auroc.error,
-            f"0.5 ± {check.rule}",
+            check.rule,
         )
         for check in checks
     ]

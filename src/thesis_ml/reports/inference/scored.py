@@ -50,13 +50,14 @@ class ScoredSplit:
         background: The labels that count as background.
         train_labels: Labels that the training split of the file holds.
         signal: The clean scores of the events of `inference.signal_file`, by scorer; None without one.
-        training: The clean scores of background events of the training split that no density was fitted to, by scorer.
+        training: The clean scores of background events of the training split that no density was fitted to, by scorer;
+            none where the training split is scored.
         seed: Of what is drawn at random.
         is_symmetric: Whether events are as often at eta as at -eta; otherwise their reflection is no null.
         signal_weights: Weight of each event of the signal file; None: all alike.
-        signal_classes: Names of the classes that the signal file holds, where it gives any.
+        signal_classes: Names of the classes that the signal file holds, None for one without.
         rates: Cross-sections and luminosity, where they are known.
-        channel: What the selection of the events is called, for tables that others read.
+        channel: The split of the events, for tables that others read.
     """
 
     models: Sequence[ScoredModel]
@@ -72,9 +73,14 @@ class ScoredSplit:
     seed: int = 0
     is_symmetric: bool = True
     signal_weights: Float[NDArray[Any], " M"] | None = None
-    signal_classes: tuple[str, ...] = ()
+    signal_classes: tuple[str | None, ...] = ()
     rates: Rates | None = None
     channel: str = "test"
+
+    @property
+    def is_trained_on(self) -> bool:
+        """Whether the events are those that the models were trained on."""
+        return self.channel == "train"
 
     def find_clean(self, scorer: str) -> Mapping[str, Float[NDArray[Any], " N"]]:
         """Return the scores of the events as they are."""

@@ -63,6 +63,7 @@ class Solved:
         measurements: A score each.
         pairs: Comparisons of groups.
         contaminated: Groups whose training held the signal.
+        unknown: Groups of which that cannot be known.
         n_emptied: Background events that lost all their objects to the change.
         expected: Events to expect, by group and score, where cross-sections are known.
     """
@@ -71,18 +72,29 @@ class Solved:
     measurements: Sequence[Measurement]
     pairs: tuple[PairOutcome, ...]
     contaminated: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
     n_emptied: int = 0
     expected: Mapping[tuple[str, str], tuple[Expected, ...]] | None = None
 
     def choose_best(self, *, of_models: bool, with_counts: bool = True) -> Measurement | None:
         """Return the score with the largest AUROC, of models or without one; None where there is none."""
-        chosen = [
+        known = [
+            measured
+            for measured in self._list_known(of_models)
+            if with_counts or not holds_multiplicity(measured.score)
+        ]
+        return max(known, key=lambda measured: measured.auroc.value, default=None)
+
+    def choose_lowest(self) -> Measurement | None:
+        """Return the score of a model with the smallest AUROC; None where there is none."""
+        return min(self._list_known(of_models=True), key=lambda measured: measured.auroc.value, default=None)
+
+    def _list_known(self, of_models: bool) -> list[Measurement]:
+        return [
             measured
             for measured in self.measurements
-            if (measured.group != TRIVIAL) == of_models and (with_counts or not holds_multiplicity(measured.score))
+            if (measured.group != TRIVIAL) == of_models and np.isfinite(measured.auroc.value)
         ]
-        known = [measured for measured in chosen if np.isfinite(measured.auroc.value)]
-        return max(known, key=lambda measured: measured.auroc.value, default=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +114,19 @@ class Findings:
     scored: ScoredSplit
 
     @property
+    def n_background(self) -> int:
+        """How many events are background."""
+        return int(np.isin(self.scored.labels, self.scored.background).sum())
+
+    @property
     def contaminated(self) -> list[Solved]:
         """Problems whose signal some model was trained on."""
         return [solved for solved in self.solved if solved.contaminated]
+
+    @property
+    def unknown(self) -> list[Solved]:
+        """Problems of which cannot be known whether some model was trained on the signal."""
+        return [solved for solved in self.solved if solved.unknown]
 
     def find_correlation(self, group: str, score: str) -> Correlation | None:
         """Return the correlation of a score, None for a variable that was turned."""
@@ -145,12 +167,26 @@ def find_contaminated(problem: Problem, scored: ScoredSplit) -> tuple[str, ...]:
         labels = scored.train_labels if model.train_classes is None else model.train_classes
         if problem.kind == "signal":
             # Equal numbers mean nothing in two files: only names do.
-            is_known = bool(set(scored.signal_classes) & {scored.label_names.get(label) for label in labels})
+            is_known = bool(_name_signal(scored) & {scored.label_names.get(label) for label in labels})
         else:
             is_known = problem.signal_label in labels
         if is_known:
             groups.append(model.group)
     return tuple(dict.fromkeys(groups))
+
+
+def find_unknown(problem: Problem, scored: ScoredSplit) -> tuple[str, ...]:
+    """Return the groups of which no name says whether they were trained on the classes of the signal file."""
+    if problem.kind != "signal":
+        return ()
+    is_named = bool(scored.signal_classes) and all(scored.signal_classes)
+    groups = []
+    for model in scored.models:
+        labels = scored.train_labels if model.train_classes is None else model.train_classes
+        if not is_named or not all(scored.label_names.get(label) for label in labels):
+            groups.append(model.group)
+    held = find_contaminated(problem, scored)
+    return tuple(group for group in dict.fromkeys(groups) if group not in held)
 
 
 def choose_rates(problem: Problem, scored: ScoredSplit, rates: Rates) -> dict[int, float] | None:
@@ -207,9 +243,14 @@ def _solve(problem: Problem, scored: ScoredSplit, n_resamples: int) -> Solved:
         measurements=measurements,
         pairs=compare_groups(problem, columns, measurements) if problem.is_reference else (),
         contaminated=find_contaminated(problem, scored),
+        unknown=find_unknown(problem, scored),
         n_emptied=_count_emptied(problem, scored),
         expected=expected,
     )
+
+
+def _name_signal(scored: ScoredSplit) -> set[str]:
+    return {name for name in scored.signal_classes if name}
 
 
 def _count_emptied(problem: Problem, scored: ScoredSplit) -> int:

@@ -21,7 +21,8 @@ GRID = np.linspace(0.02, 1.0, 50)
 """Signal efficiencies at which ROC curves are drawn."""
 
 _ASKED_BACKGROUND = np.array(BACKGROUND_EFFICIENCIES)
-_ASKED_SIGNAL = np.concatenate((SIGNAL_EFFICIENCIES, GRID))
+_ASKED_SIGNAL = np.array(SIGNAL_EFFICIENCIES)
+_ASKED_CURVE = np.concatenate((SIGNAL_EFFICIENCIES, GRID))
 
 VARIABLES = ("multiplicity", "ht", "ht_miss", "leading_pt", "b_jets")
 """Trivial variables, which may as well be cut from above as from below."""
@@ -96,7 +97,7 @@ class Measurement:
         by_seed: The area of each seed.
         points: At BACKGROUND_EFFICIENCIES.
         rejections: At SIGNAL_EFFICIENCIES.
-        curve: eps_B at GRID: value, and the central 68% of its samples.
+        shares: eps_B at GRID, and that of each sample; empty for a problem whose ROC is not drawn.
         n_curve: Background events that survive there.
         areas: The area in each sample; all measurements of a problem share the samples.
     """
@@ -107,7 +108,7 @@ class Measurement:
     by_seed: tuple[float, ...]
     points: tuple[Point, ...]
     rejections: tuple[Rejection, ...]
-    curve: Float[NDArray[Any], "G 3"]
+    shares: Float[NDArray[Any], "1+R G"]
     n_curve: Float[NDArray[Any], " G"]
     areas: Float[NDArray[Any], " R"]
 
@@ -115,6 +116,11 @@ class Measurement:
     def name(self) -> str:
         """The score and whose it is."""
         return self.score if self.group == TRIVIAL else f"{self.score} of {self.group}"
+
+    def trace_curve(self) -> Float[NDArray[Any], "G 3"]:
+        """Return eps_B at GRID: value, and the central 68% of its samples."""
+        parts = [estimate(float(values[0]), values[1:]) for values in self.shares.T]
+        return np.array([(part.value, part.low, part.high) for part in parts]).reshape(-1, 3)
 
 
 def collect_columns(problem: Problem, scored: ScoredSplit) -> list[Column]:
@@ -152,8 +158,10 @@ def measure_problem(
     ]
     places = np.repeat(np.arange(len(columns)), [len(column.values) for column in columns])
     rocs = [part.build_roc() for part in members]
-    nominal = np.array([_read(roc) for roc in rocs])
-    resampled = resample_readings(members, _read, generator=generator, n_resamples=n_resamples)
+    # Of the strengths of a change only one is drawn, and a curve costs more than all other numbers.
+    read = _read_with_curve if problem.is_reference else _read
+    nominal = np.array([read(roc) for roc in rocs])
+    resampled = resample_readings(members, read, generator=generator, n_resamples=n_resamples)
     return [
         _summarise(
             column,
@@ -229,8 +237,13 @@ def _turn(column: Column, problem: Problem) -> Column:
     return Column(column.group, TURNED + column.score, (-values,))
 
 
-def _read(roc: Roc) -> NDArray[np.float64]:
-    """Return area, eps_S and improvement at each working point, rejections, and eps_B along GRID, in one array.
+def _read_with_curve(roc: Roc) -> NDArray[np.float64]:
+    """Return what `_read` does, and eps_B along GRID."""
+    return _read(roc, _ASKED_CURVE)
+
+
+def _read(roc: Roc, asked_signal: NDArray[np.float64] = _ASKED_SIGNAL) -> NDArray[np.float64]:
+    """Return area, eps_S and improvement at each working point, rejections, and eps_B at further eps_S, in one array.
 
     The cuts are those of `Roc`, all at once, because this is done for every sample of every score.
     """
@@ -238,7 +251,7 @@ def _read(roc: Roc) -> NDArray[np.float64]:
     n_signal, n_background = (sums[-1] or math.nan for sums in (roc.signal, roc.background))
     cuts = roc.place_background(_ASKED_BACKGROUND)
     signal, background = roc.signal[cuts] / n_signal, roc.background[cuts] / n_background
-    shares = roc.background[roc.place_signal(_ASKED_SIGNAL)] / n_background
+    shares = roc.background[roc.place_signal(asked_signal)] / n_background
     rejections = 1 / _blank_zero(shares[: len(SIGNAL_EFFICIENCIES)])
     improvement = signal / np.sqrt(_blank_zero(background))
     return np.concatenate(((roc.area,), signal, improvement, rejections, shares[len(SIGNAL_EFFICIENCIES) :]))
@@ -255,19 +268,21 @@ def _summarise(
     resampled: Float[NDArray[Any], "R K"],
 ) -> Measurement:
     values = nominal.mean(axis=0)
-    estimates = [estimate(float(value), resampled[:, place]) for place, value in enumerate(values)]
+    start = 1 + 2 * len(BACKGROUND_EFFICIENCIES)
+    end = start + len(SIGNAL_EFFICIENCIES)
+    estimates = [estimate(float(value), resampled[:, place]) for place, value in enumerate(values[:end])]
     points = []
     for place, asked in enumerate(BACKGROUND_EFFICIENCIES):
         cuts = [roc.cut_background(asked) for roc in rocs]
         share = float(np.mean([cut.background_efficiency for cut in cuts]))
         efficiency, improvement = estimates[1 + place], estimates[1 + len(BACKGROUND_EFFICIENCIES) + place]
         points.append(Point(asked, efficiency, share, improvement, min(cut.n_background for cut in cuts)))
-    start = 1 + 2 * len(BACKGROUND_EFFICIENCIES)
     rejections = [
         Rejection(asked, estimates[start + place], min(roc.cut_signal(asked).n_background for roc in rocs))
         for place, asked in enumerate(SIGNAL_EFFICIENCIES)
     ]
-    curve = estimates[start + len(SIGNAL_EFFICIENCIES) :]
+    shares = np.vstack((values, resampled))[:, end:]
+    drawn = GRID[: shares.shape[1]]
     return Measurement(
         group=column.group,
         score=column.score,
@@ -275,7 +290,7 @@ def _summarise(
         by_seed=tuple(float(value) for value in nominal[:, 0]),
         points=tuple(points),
         rejections=tuple(rejections),
-        curve=np.array([(part.value, part.low, part.high) for part in curve]),
-        n_curve=np.min([roc.n_background[roc.place_signal(GRID)] for roc in rocs], axis=0),
+        shares=shares,
+        n_curve=np.min([roc.n_background[roc.place_signal(drawn)] for roc in rocs], axis=0),
         areas=resampled[:, 0],
     )
