@@ -28,9 +28,9 @@ from thesis_ml.reports.page.tables import (
 )
 from thesis_ml.reports.plots import DrawnFigure, choose_figures, draw_figures, explain_missing
 from thesis_ml.reports.plots.sections import draw_section
-from thesis_ml.reports.utils.numbers import round_with_error
 from thesis_ml.reports.plots.table import Nothing
 from thesis_ml.reports.utils.escape import strip_controls
+from thesis_ml.reports.utils.numbers import round_with_error
 
 PLAIN = tuple(chr(ord("g") + place) * len(strip_controls(name)) for place, name in enumerate(HOSTILE))
 """Harmless names of the same lengths."""
