@@ -37,7 +37,8 @@ UNREADABLE = (
 KNOWN_NAMES = (
     "collections OrderedDict",
     "torch._utils _rebuild_tensor_v2",
-    *(f"torch {kind}Storage" for kind in ("BFloat16", "Bool", "Byte", "Double", "Float", "Half", "Int", "Long")),
+    *(f"torch {kind}Storage" for kind in ("BFloat16", "Half", "Float", "Double", "ComplexFloat", "ComplexDouble")),
+    *(f"torch {kind}Storage" for kind in ("Bool", "Byte", "Char", "Short", "Int", "Long")),
 )
 """All that the pickle of a checkpoint names, as the opcode GLOBAL does."""
 _NAMING = ("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4")
