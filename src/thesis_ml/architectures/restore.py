@@ -134,8 +134,9 @@ def _check_weights(weights: Mapping[str, Any], config: ModelConfig, dims: DataDi
         if found.shape != wanted.shape:
             raise DataError(f"model.{name}: has shape {tuple(found.shape)}; the config says {tuple(wanted.shape)}")
         # load_state_dict would turn numbers of another kind into other numbers
-        if (found.dtype, found.layout) != (wanted.dtype, wanted.layout):
-            raise DataError(f"model.{name}: holds {_name_kind(found)}; the config says {_name_kind(wanted)}")
+        if found.dtype != wanted.dtype:
+            kinds = [str(tensor.dtype).removeprefix("torch.") for tensor in (found, wanted)]
+            raise DataError(f"model.{name}: holds {kinds[0]}; the config says {kinds[1]}")
     stored = {weight.untyped_storage().data_ptr(): weight.untyped_storage().nbytes() for weight in weights.values()}
     # a view may repeat one number to any size
     if sum(weight.numel() * weight.element_size() for weight in weights.values()) > sum(stored.values()):
@@ -162,12 +163,6 @@ def _read_dims(state: Mapping[str, Any], normalizer: Normalizer) -> DataDims:
     if (dims.angle_columns, dims.angle_period) != (normalizer.angle_columns, normalizer.angle_period):
         raise DataError(f"dims: angle columns are {dims.angle_columns!r:.100}; the normaliser has others")
     return dims
-
-
-def _name_kind(tensor: Tensor) -> str:
-    """Return what numbers a tensor holds, such as float32, and how they are stored where that is not plainly."""
-    dtype, layout = (str(kind).removeprefix("torch.") for kind in (tensor.dtype, tensor.layout))
-    return dtype if tensor.layout == torch.strided else f"{dtype} ({layout})"
 
 
 def _read_numbers(values: Any) -> dict[str, float]:
