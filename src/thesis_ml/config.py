@@ -5,7 +5,7 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from thesis_ml.errors import ConfigError
@@ -16,6 +16,8 @@ LARGEST_FLOAT = 3.4e38
 """Beyond it a 32-bit number is infinite."""
 LARGEST_WIDTH = 16_384
 """Of a layer; one between two of this width takes 1 GiB. More is a typing error rather than a wish."""
+MAX_LAYERS = 100
+"""Of a stack; what it costs to refuse a longer one grows with its length."""
 
 
 def choose(name: str, choices: Mapping[str, T], where: str) -> T:
@@ -102,6 +104,12 @@ def require_at_least(config: Any, minimum: float, *keys: str) -> None:
     for key in keys:
         value = getattr(config, key)
         require(value is None or (math.isfinite(value) and value >= minimum), key, f"at least {minimum}", value)
+
+
+def require_few(key: str, entries: Sequence[object]) -> None:
+    """Raise a ConfigError for a list of more than MAX_LAYERS entries, which are counted, not shown."""
+    if len(entries) > MAX_LAYERS:
+        raise ConfigError(f"{key}: must be a list of at most {MAX_LAYERS} entries, got one of {len(entries)}")
 
 
 def require_between(config: Any, low: float, high: float, *keys: str) -> None:

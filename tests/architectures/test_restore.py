@@ -56,6 +56,12 @@ def change(content: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("config.phase1", [], "does not describe a model"),
         ("config.phase1.encoder.name", "os.system", "unknown name 'os.system'"),
         ("config.phase1.encoder.enc_hidden", [10**9], "enc_hidden"),
+        (
+            "config.phase1.encoder.enc_hidden",
+            [10] * 100_000,
+            "enc_hidden: must be a list of at most 100 entries, got one",
+        ),
+        ("config.phase1", None, "phase1: is NoneType; expected a mapping"),
         ("config.phase1.encoder.enc_hidden", [17], r"has shape \(16, 16\); the config says \(17, 16\)"),
         ("config.data.train_classes", "all", "does not describe a model"),
         ("normalizer", {"features": ["E"]}, "normaliser"),
@@ -81,6 +87,25 @@ def test_a_checkpoint_that_contradicts_itself_is_refused(finished_run, path: str
         restore_model(file)
 
 
+def test_a_checkpoint_says_which_run_it_is_of(finished_run) -> None:
+    restored = restore_model(finished_run.path / "best_val.pt")
+
+    assert (restored.loop, restored.seed) == ("ae", 42)
+    assert restored.metrics["rec_mse"] == finished_run.result["best_monitor"]
+
+
+def test_the_model_of_a_loop_without_an_autoencoder_is_named(finished_run) -> None:
+    file = finished_run.path / "best_val.pt"
+    content = load_checkpoint(file)
+    content["config"] = {"loop": "test_mlp", "general": {}}
+    torch.save(content, file)
+
+    with pytest.raises(
+        DataError, match=r"loop is 'test_mlp', which trains no autoencoder; ae, gan_ae and diffusion_ae"
+    ):
+        restore_model(file)
+
+
 def test_a_missing_config_is_named(finished_run) -> None:
     file = finished_run.path / "best_val.pt"
     content = load_checkpoint(file)
@@ -98,6 +123,10 @@ def test_a_missing_config_is_named(finished_run) -> None:
         (lambda weight: weight / 0, "holds NaN or infinity"),
         (lambda weight: weight[:1, :1].clone().expand(weight.shape), "has fewer numbers than its shapes say"),
         (lambda weight: weight.tolist(), "is list; expected a tensor"),
+        (lambda weight: weight.long(), "holds int64; the config says float32"),
+        (lambda weight: weight.bool(), "holds bool; the config says float32"),
+        (lambda weight: weight.double(), "holds float64; the config says float32"),
+        (lambda weight: weight.to(torch.complex64), "holds complex64; the config says float32"),
     ],
 )
 def test_weights_that_are_none_are_refused(finished_run, change_weight, message: str) -> None:

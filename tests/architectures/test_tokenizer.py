@@ -241,6 +241,36 @@ def test_other_units_are_refused(make_tokenizer, events, convert) -> None:
 
 
 @pytest.mark.parametrize(
+    "convert", [lambda gev: gev * 1000, lambda gev: np.log(gev * 1000), lambda gev: np.log10(gev * 1000)]
+)
+def test_met_in_other_units_is_refused(make_tokenizer, events, convert) -> None:
+    tokenizer = make_tokenizer("none")
+    other = np.stack((convert(events.met[:, 0]), events.met[:, 1]), axis=1)
+    few = take_events(replace(events, met=other), np.arange(19))
+
+    with pytest.raises(DataError, match=r"met: the median is .* was trained on .* GeV; MET must be in GeV"):
+        tokenizer.encode(replace(events, met=other))
+    assert tokenizer.encode(few).n_events == 19
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda gev: gev * 10,
+        lambda gev: gev / 10,
+        lambda gev: 0 * gev,
+        lambda gev: 12 + 0 * gev,
+        lambda gev: np.random.default_rng(0).rayleigh(6, len(gev)),
+    ],
+    ids=["hard", "soft", "none", "all the same", "resolution alone"],
+)
+def test_met_unlike_that_of_the_training_is_taken(make_tokenizer, events, convert) -> None:
+    other = np.stack((convert(events.met[:, 0]), events.met[:, 1]), axis=1)
+
+    assert make_tokenizer("none").encode(replace(events, met=other)).n_events == events.n_events
+
+
+@pytest.mark.parametrize(
     ("change_one", "message"),
     [
         ({"features": np.zeros((3, 3))}, r"features: has shape \(3, 3\); expected \(3, 4\)"),
@@ -283,16 +313,37 @@ def test_what_is_missing_is_named(make_tokenizer, events) -> None:
         ([[16]], r"codes: token 0 has \[16\]; expected 0 to 15"),
         ([[-1]], "codes: token 0 has"),
         ([[1, 2]], r"codes: has shape \(1, 2\); expected \(any number, 1\)"),
-        ([[1.0]], r"latents: has shape \(1, 1\); expected \(any number, 4\)"),
+        (
+            [[1.0]],
+            r"tokens: hold float64 in the shape \(1, 1\); expected codes: an array of type int in the shape \(any n",
+        ),
+        (
+            np.array([[1]], dtype=object),
+            r"tokens: hold object in the shape \(1, 1\); expected codes: an array of type int",
+        ),
+        (np.array([[1j] * 4]), r"tokens: hold complex128 .*, or latents: numbers in the shape \(any number, 4\)$"),
+        (np.array([[2**64 - 1]], dtype=np.uint64), "codes: entry 0 is beyond 64 bits; expected smaller whole numbers"),
         ([[np.nan] * 4], "latents: entry 0 is NaN"),
         ([[1e300] * 4], "latents: entry 0 is beyond 32 bits"),
         ([[1], [2, 3]], "tokens: is no array"),
-        (None, "latents: holds object; expected numbers"),
+        (None, "tokens: hold object in the shape"),
     ],
 )
 def test_what_is_no_token_is_refused(make_tokenizer, codes: list, message: str) -> None:
     with pytest.raises(DataError, match=message):
         make_tokenizer("vq").decode(codes, [1])
+
+
+def test_codes_are_refused_where_there_are_none(make_tokenizer) -> None:
+    tokenizer = make_tokenizer("none")
+
+    with pytest.raises(DataError, match="codes: a tokenizer with the bottleneck 'none' has none; use its latents"):
+        tokenizer.decode([[1], [2]], [2])
+    with pytest.raises(
+        DataError, match=r"tokens: hold float64 .* expected latents: numbers in the shape \(any number, 4\)"
+    ):
+        tokenizer.decode([[1.0], [2.0]], [2])
+    assert tokenizer.decode([[1, 2, 3, 4]], [1]).n_tokens == 1
 
 
 def test_lengths_whose_sum_overflows_are_refused(make_tokenizer) -> None:
@@ -335,6 +386,16 @@ def test_tokens_that_were_changed_are_refused(unchecked, make_tokenizer, events)
         tokenizer.to_sequences(make_tokenizer("kl").encode(events))
     with pytest.raises(DataError, match=r"tokens: are of another tokenizer \(None\); expected those of vq"):
         tokenizer.decode(replace(tokens, fingerprint=None))
+    other = (tokens.codes + 1) % 16
+    for changed in ({"latents": tokens.latents + 1}, {"latents": tokens.latents[:1]}, {"codes": other}):
+        for use in (tokenizer.decode, tokenizer.to_sequences):
+            with pytest.raises(
+                DataError, match="tokens: the latents are not those of the codes; after changing either"
+            ):
+                use(replace(tokens, **changed))
+    with pytest.raises(DataError, match="latents: holds object; expected numbers"):
+        tokenizer.decode(replace(tokens, latents=None))
+    assert_same(tokenizer.decode(replace(tokens, codes=None)), tokenizer.decode(tokens))
     with pytest.raises(DataError, match="codes: is no array"):
         tokenizer.embed([[1], [2, 3]])
 
@@ -416,6 +477,20 @@ def test_run_folder_and_checkpoint_give_the_same_tokenizer(finished_run, tmp_pat
         thesis_ml.load_tokenizer(tmp_path)
     with pytest.raises(DataError, match="no such checkpoint"):
         thesis_ml.load_tokenizer(tmp_path / "nothing.pt")
+
+
+def test_folders_that_are_no_trained_run_are_named(tmp_path: Path) -> None:
+    kinds = {
+        "multirun.yaml": "is a sweep, which holds a folder for each of its runs; give one of them",
+        "manifest.yaml": "is a report; give the folder of one of the runs that it compares",
+        "last.pt": r"its training has no best weights yet; let it go on with thesis-train resume=.*, or give",
+    }
+    for name, message in kinds.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / name).touch()
+        with pytest.raises(DataError, match=message):
+            thesis_ml.load_tokenizer(folder)
 
 
 def test_a_link_out_of_the_folder_is_no_tokenizer(finished_run, tmp_path: Path) -> None:

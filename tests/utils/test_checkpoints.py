@@ -1,7 +1,9 @@
 """Checkpoints are whole or not there, and never code."""
 
+import copy
 import pickle
 import random
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,58 @@ def test_load_checkpoint_refuses_a_foreign_file(tmp_path: Path, content: bytes) 
 
     with pytest.raises(DataError, match=r"notes\.pt: not a readable checkpoint"):
         load_checkpoint(tmp_path / "notes.pt")
+
+
+def test_load_checkpoint_refuses_packed_entries_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_checkpoint({"weight": torch.zeros(10**6)}, tmp_path / "whole.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "whole.pt") as whole,
+        zipfile.ZipFile(tmp_path / "packed.pt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for entry in whole.infolist():
+            packed.writestr(entry.filename, whole.read(entry))
+    assert (tmp_path / "packed.pt").stat().st_size < 10**4
+    monkeypatch.setattr(zipfile.ZipFile, "open", fail)
+
+    with pytest.raises(
+        DataError, match=r"packed\.pt: not a readable checkpoint \('archive/data.pkl' is compressed, which"
+    ):
+        load_checkpoint(tmp_path / "packed.pt")
+
+
+def fail(*_: Any, **__: Any) -> None:
+    raise AssertionError("an entry was read")
+
+
+def test_load_checkpoint_refuses_entries_that_share_their_bytes(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_checkpoint({"weight": torch.zeros(10**5)}, checkpoint)
+    with zipfile.ZipFile(checkpoint, "a") as archive:
+        archive.filelist += [copy.copy(archive.getinfo("archive/data/0")) for _ in range(500)]
+        archive.writestr("one more", b"so that the directory is written again")
+    monkeypatch.setattr(zipfile.ZipFile, "open", fail)
+
+    with pytest.raises(
+        DataError, match=r"last\.pt: not a readable checkpoint \(its entries are larger than the file\)"
+    ):
+        load_checkpoint(checkpoint)
+
+
+class MakeMemory:
+    """Pickles to a call that torch lets through and that takes a hundred megabytes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return bytearray, (10**8,)
+
+
+def test_load_checkpoint_makes_no_memory_out_of_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save({"model": MakeMemory()}, tmp_path / "small.pt")
+    assert (tmp_path / "small.pt").stat().st_size < 10**4
+    monkeypatch.setattr(torch, "load", fail)
+
+    with pytest.raises(DataError, match=r"small\.pt: not a readable checkpoint \(it holds more than tensors and plain"):
+        load_checkpoint(tmp_path / "small.pt")
 
 
 def test_load_checkpoint_refuses_a_plain_pickle_of_an_object(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Rebuild a model from its checkpoint alone; a checkpoint may come from anybody."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ class RestoredModel:
         code_version: The version of thesis-ml that wrote it.
         epoch: The epoch of its weights.
         data: The options of its data; the path in it is where the data was then.
+        loop: The loop that trained it.
+        seed: The seed of that run.
+        metrics: What its weights reach on the validation split.
     """
 
     model: Autoencoder
@@ -46,6 +50,9 @@ class RestoredModel:
     code_version: str | None
     epoch: int | None
     data: DataConfig
+    loop: str | None = None
+    seed: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 def restore_model(path: Path) -> RestoredModel:
@@ -73,7 +80,12 @@ def restore_model(path: Path) -> RestoredModel:
 
 def _restore(content: Mapping[str, Any]) -> RestoredModel:
     plain = _take_mapping(content, "config")
-    config = parse_model(_take_mapping(plain, "phase1"), "phase1")
+    if "phase1" not in plain and isinstance(plain.get("loop"), str):
+        raise DataError(
+            f"config: loop is {plain['loop']!r:.40}, which trains no autoencoder; ae, gan_ae and diffusion_ae do"
+        )
+    phase1 = _take_mapping(plain, "phase1")
+    config = parse_model(phase1, "phase1")
     normalizer = Normalizer.from_state(_take_mapping(content, "normalizer"))
     dims = _read_dims(_take_mapping(content, "dims"), normalizer)
     weights = _take_mapping(content, "model")
@@ -89,8 +101,11 @@ def _restore(content: Mapping[str, Any]) -> RestoredModel:
         train_classes=data.train_classes,
         dataset_fingerprint=_read_text(content.get("dataset_fingerprint")),
         code_version=_read_text(content.get("code_version")),
-        epoch=content.get("epoch") if isinstance(content.get("epoch"), int) else None,
+        epoch=_read_whole(content.get("epoch")),
         data=data,
+        loop=_read_text(plain.get("loop")),
+        seed=_read_seed(phase1.get("trainer")),
+        metrics=_read_numbers(content.get("metrics")),
     )
 
 
@@ -118,6 +133,10 @@ def _check_weights(weights: Mapping[str, Any], config: ModelConfig, dims: DataDi
             raise DataError(f"model.{name}: is {type(found).__name__}; expected a tensor")
         if found.shape != wanted.shape:
             raise DataError(f"model.{name}: has shape {tuple(found.shape)}; the config says {tuple(wanted.shape)}")
+        # load_state_dict would turn numbers of another kind into other numbers
+        if found.dtype != wanted.dtype:
+            kinds = [str(tensor.dtype).removeprefix("torch.") for tensor in (found, wanted)]
+            raise DataError(f"model.{name}: holds {kinds[0]}; the config says {kinds[1]}")
     stored = {weight.untyped_storage().data_ptr(): weight.untyped_storage().nbytes() for weight in weights.values()}
     # a view may repeat one number to any size
     if sum(weight.numel() * weight.element_size() for weight in weights.values()) > sum(stored.values()):
@@ -144,6 +163,22 @@ def _read_dims(state: Mapping[str, Any], normalizer: Normalizer) -> DataDims:
     if (dims.angle_columns, dims.angle_period) != (normalizer.angle_columns, normalizer.angle_period):
         raise DataError(f"dims: angle columns are {dims.angle_columns!r:.100}; the normaliser has others")
     return dims
+
+
+def _read_numbers(values: Any) -> dict[str, float]:
+    """Return the entries of a mapping that are finite numbers under a text."""
+    entries = values.items() if isinstance(values, Mapping) else ()
+    return {
+        name: value for name, value in entries if isinstance(name, str) and isinstance(value, float) and isfinite(value)
+    }
+
+
+def _read_seed(trainer: Any) -> int | None:
+    return _read_whole(trainer.get("seed")) if isinstance(trainer, Mapping) else None
+
+
+def _read_whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _read_text(value: Any) -> str | None:

@@ -34,7 +34,7 @@ from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import load_events
 from thesis_ml.errors import DataError
 from thesis_ml.utils.devices import read_device
-from thesis_ml.utils.paths import BEST_FILES, find_best, hash_file
+from thesis_ml.utils.paths import BEST_FILES, LAST_CHECKPOINT, MANIFEST_FILE, SWEEP_FILE, find_best, hash_file
 
 BATCH_EVENTS = 1024
 
@@ -349,18 +349,25 @@ class Tokenizer:
         if tokens.fingerprint != self.fingerprint:
             other, own = str(tokens.fingerprint)[:16], self.fingerprint[:16]
             raise DataError(f"tokens: are of another tokenizer ({other}); expected those of {own}")
-        return self._read_tokens(tokens.latents if tokens.codes is None else tokens.codes, tokens.lengths)
+        checked = self._read_tokens(tokens.latents if tokens.codes is None else tokens.codes, tokens.lengths)
+        if checked.codes is not None and not _are_alike(tokens.latents, checked.latents):
+            raise DataError(
+                "tokens: the latents are not those of the codes; after changing either, give it alone with lengths"
+            )
+        return checked
 
     def _read_tokens(self, tokens: Any, lengths: Any) -> Tokens:
         """Return an array of codes or latents as tokens."""
         if lengths is None:
             raise DataError("lengths: is missing; codes and latents need the tokens of each event")
         array = read_array(tokens, "tokens")
+        self._refuse_others(array)
         if self.vocabulary is not None and array.dtype.kind in "iu":
-            codes = self._read_codes(tokens)
+            codes = self._read_codes(array)
             latents = self._embed(codes)
         else:
             codes, latents = None, read_numbers(array, "latents", shape=(None, self.latent_dim))
+            latents = latents.astype(np.result_type(latents, np.float32), copy=False)
             is_beyond = ((latents > LARGEST_NUMBER) | (latents < -LARGEST_NUMBER)).any(axis=1)
             if is_beyond.any():
                 raise DataError(f"latents: entry {int(is_beyond.argmax())} is beyond 32 bits; expected those of encode")
@@ -369,6 +376,24 @@ class Tokenizer:
         if len(latents) != n_tokens:
             raise DataError(f"lengths: sum to {n_tokens}; there are {len(latents)} tokens")
         return Tokens(latents, codes, counts, self.fingerprint)
+
+    def _refuse_others(self, array: NDArray[Any]) -> None:
+        """Refuse an array that is neither codes nor latents, saying what each would be.
+
+        Raises:
+            DataError: It is neither.
+        """
+        is_number, is_whole = array.dtype.kind in "fiu", array.dtype.kind in "iu"
+        has_width = array.ndim == 2 and array.shape[1] == self.latent_dim
+        if is_whole and not has_width:
+            self._need_vocabulary()
+        if is_number and (is_whole or has_width):
+            return
+        expected = f"latents: numbers in the shape (any number, {self.latent_dim})"
+        if self.vocabulary is not None:
+            n_quantisers = len(self.vocabulary.codebook_sizes)
+            expected = f"codes: an array of type int in the shape (any number, {n_quantisers}), or {expected}"
+        raise DataError(f"tokens: hold {array.dtype} in the shape {array.shape}; expected {expected}")
 
     def _read_codes(self, codes: Any) -> Int[NDArray[Any], "P Q"]:
         sizes = np.array(self._need_vocabulary().codebook_sizes)
@@ -417,13 +442,25 @@ def _find_checkpoint(path: Path) -> Path:
     """
     try:
         found = find_best(path) if path.is_dir() else path
+        if found is None:
+            raise DataError(f"{path}: {_explain_absence(path)}")
     except OSError as error:
         raise DataError(
             f"{str(path)[:100]}: cannot be read ({error.strerror}); give the folder of a trained run"
         ) from error
-    if found is None:
-        raise DataError(f"{path}: holds neither {' nor '.join(BEST_FILES)}; give the folder of a trained run")
     return found
+
+
+def _explain_absence(folder: Path) -> str:
+    """Return what a folder without a checkpoint is, and what would be right."""
+    if (folder / SWEEP_FILE).is_file():
+        return "is a sweep, which holds a folder for each of its runs; give one of them"
+    if (folder / MANIFEST_FILE).is_file():
+        return "is a report; give the folder of one of the runs that it compares"
+    if (folder / LAST_CHECKPOINT).is_file():
+        remedy = f"let it go on with thesis-train resume={folder}, or give its {LAST_CHECKPOINT}"
+        return f"its training has no best weights yet; {remedy}"
+    return f"holds neither {' nor '.join(BEST_FILES)}; give the folder of a trained run"
 
 
 def _read_path(path: Any) -> Path:
@@ -448,6 +485,13 @@ def _check_count(value: Any, where: str) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise DataError(f"{where}: is {value!r:.40}; expected a whole number, 1 or more")
+
+
+def _are_alike(latents: Any, expected: Float[NDArray[Any], "P D"]) -> bool:
+    """Return whether latents that came with codes are theirs, up to what another device may round."""
+    given = read_numbers(latents, "latents", shape=(None, None))
+    size = float(np.abs(expected).max(initial=0))
+    return given.shape == expected.shape and np.allclose(given, expected, rtol=1e-3, atol=1e-3 * size)
 
 
 def _refuse_endless(events: PhysicalEvents) -> None:

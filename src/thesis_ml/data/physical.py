@@ -1,5 +1,6 @@
 """Events as a user has them, in GeV and radian, and what is checked before a model sees them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,10 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from thesis_ml.data.encoding import LEAST_MEDIAN_ENERGY, PLAUSIBLE_MEDIAN_PT_GEV
+from thesis_ml.data.encoding import LARGEST_LN_MEV, LEAST_MEDIAN_ENERGY, PLAUSIBLE_MEDIAN_PT_GEV
 from thesis_ml.data.events import KINEMATICS, StoredEvents
 from thesis_ml.data.h5_loader import LARGEST_ANGLE_RAD
-from thesis_ml.data.normalizer import Normalizer
+from thesis_ml.data.normalizer import GLOBAL_COLUMNS, Normalizer
 from thesis_ml.data.splits import TokenSplit
 from thesis_ml.data.tokens import compute_mass
 from thesis_ml.errors import DataError
@@ -23,8 +24,16 @@ N_TOKENS_FOR_SCALE = 20
 """Tokens whose median energy tells the unit; fewer may be of any energy that a collider reaches."""
 FURTHEST_MEDIAN = 6.0
 """Standard deviations of ln(E) or ln(pT) between the median of events and that of the training: MeV lie 10 away."""
+N_EVENTS_FOR_SCALE = 20
+"""Events whose MET tells its unit; fewer may have any."""
+FURTHEST_MET, LEAST_MET_IN_MEV = 150.0, 1000.0
+"""A median MET above this multiple of that of the training, and above as many GeV, is in MeV."""
+LEAST_MET_SPREAD = 0.3
+"""Half of the distance between the quartiles of ln(MET): resolution alone gives 0.39, a logarithm of MET below 0.2."""
 LARGEST_NUMBER = np.finfo(np.float32).max
 """What a model can see, in GeV."""
+LARGEST_WHOLE = 2.0**63
+"""The first one that signed 64 bits do not hold."""
 LARGEST_ETA = 100.0
 """Far beyond every detector; the hyperbolic cosine of it is still a number."""
 
@@ -115,6 +124,7 @@ def encode_physical(events: PhysicalEvents, normalizer: Normalizer, n_types: int
     is_lost = ~torch.isfinite(encoded).all(dim=1).numpy()
     _refuse(is_lost, "features: event", "lies too far from the training data; expected GeV and radian", owners)
     _check_scale(encoded, physical, normalizer)
+    _check_met(events.met[:, 0], normalizer)
     return TokenSplit(
         features=encoded,
         types=torch.from_numpy(events.ids - 1),
@@ -177,9 +187,11 @@ def read_whole(values: Any, where: str, *, shape: tuple[int | None, ...]) -> Int
         DataError: They are not.
     """
     array = read_numbers(values, where, shape=shape)
-    with np.errstate(invalid="ignore"):
-        whole = array.astype(np.int64)
-    is_bad = (whole != array).any(axis=tuple(range(1, array.ndim)))
+    inner = tuple(range(1, array.ndim))
+    is_beyond = np.asarray((np.abs(array.astype(np.float64)) >= LARGEST_WHOLE).any(axis=inner))
+    _refuse(is_beyond, f"{where}: entry", "is beyond 64 bits; expected smaller whole numbers")
+    whole = array.astype(np.int64)
+    is_bad = (whole != array).any(axis=inner)
     _refuse(is_bad, f"{where}: entry", "is not whole; expected whole numbers")
     return whole
 
@@ -250,6 +262,23 @@ def _check_scale(encoded: Float[Tensor, "P F"], physical: Float[Tensor, "P C"], 
                 f"{name}: the median is {median:.4g} GeV, the model was trained on {np.exp(column.mean):.3g} GeV; "
                 "energies must be in GeV"
             )
+
+
+def _check_met(met: Float[NDArray[Any], " N"], normalizer: Normalizer) -> None:
+    """Refuse MET that is in MeV, hence far above that of the training, or a logarithm, hence small and all alike."""
+    if len(met) < N_EVENTS_FOR_SCALE:
+        return
+    trained = math.exp(normalizer.global_statistics[GLOBAL_COLUMNS.index("log_met")].mean)
+    lower, median, upper = (float(value) for value in np.quantile(met, (0.25, 0.5, 0.75)))
+    is_mev = median > max(FURTHEST_MET * trained, LEAST_MET_IN_MEV)
+    # met that is the same everywhere was set by hand, not taken from a file of logarithms
+    is_alike = 0 < lower < upper < lower * math.exp(2 * LEAST_MET_SPREAD)
+    is_logarithm = is_alike and met.max() <= LARGEST_LN_MEV < trained
+    if is_mev or is_logarithm:
+        raise DataError(
+            f"met: the median is {median:.4g} GeV{', and all are alike' * is_logarithm}; the model was trained on "
+            f"{trained:.3g} GeV; MET must be in GeV"
+        )
 
 
 def _refuse(is_bad: NDArray[Any], where: str, problem: str, owners: NDArray[Any] | None = None) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pickle
+import pickletools
 import shutil
 import struct
 import zipfile
@@ -32,6 +33,15 @@ UNREADABLE = (
     NotImplementedError,
 )
 """What reading raises on bytes that are no checkpoint."""
+
+KNOWN_NAMES = (
+    "collections OrderedDict",
+    "torch._utils _rebuild_tensor_v2",
+    *(f"torch {kind}Storage" for kind in ("BFloat16", "Half", "Float", "Double", "ComplexFloat", "ComplexDouble")),
+    *(f"torch {kind}Storage" for kind in ("Bool", "Byte", "Char", "Short", "Int", "Long")),
+)
+"""All that the pickle of a checkpoint names, as the opcode GLOBAL does."""
+_NAMING = ("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4")
 
 
 def save_checkpoint(content: dict[str, Any], path: Path, *, previous: Path | None = None) -> None:
@@ -109,11 +119,31 @@ def link_model(target: Path, link: Path) -> None:
 
 
 def _refuse_damage(path: Path) -> None:
-    """Raise BadZipFile when a byte of the content changed: torch.load itself does not compare the checksums."""
+    """Raise BadZipFile for a file that changed or that would take more memory than it has bytes.
+
+    torch.load itself compares no checksums. It compresses no entry either, so one that is may grow to any size, and
+    some of what it lets a pickle call, such as bytearray, makes memory out of a number.
+    """
     with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        packed = [entry for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
+        if packed:
+            raise zipfile.BadZipFile(f"{packed[0].filename!r:.80} is compressed, which no checkpoint is")
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise zipfile.BadZipFile("its entries are larger than the file")
         damaged = archive.testzip()
-    if damaged is not None:
-        raise zipfile.BadZipFile(f"{damaged} is damaged")
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"{damaged} is damaged")
+        for entry in entries:
+            if entry.filename.lower().endswith(".pkl"):
+                _refuse_calls(archive.read(entry))
+
+
+def _refuse_calls(pickled: bytes) -> None:
+    """Raise UnpicklingError for a pickle that names more than the parts of tensors."""
+    for operation, argument, _ in pickletools.genops(pickled):
+        if operation.name in _NAMING and argument not in KNOWN_NAMES:
+            raise pickle.UnpicklingError(f"names {argument!r:.80}")
 
 
 def _flush_folder(folder: Path) -> None:

@@ -52,6 +52,13 @@ def test_check_stack_refuses_a_dropout(dropout: float) -> None:
         check_stack(StackConfig(dropout=dropout), "hidden", ())
 
 
+def test_check_stack_counts_layers_that_are_too_many() -> None:
+    check_stack(StackConfig(), "enc_hidden", (8,) * 100)
+
+    with pytest.raises(ConfigError, match=r"^enc_hidden: must be a list of at most 100 entries, got one of 101$"):
+        check_stack(StackConfig(), "enc_hidden", (8,) * 101)
+
+
 def test_check_stack_names_the_width_that_is_none() -> None:
     with pytest.raises(ConfigError, match=r"^enc_hidden\[1\]: must be between 1 and 16384, got 0$"):
         check_stack(StackConfig(), "enc_hidden", (8, 0))

@@ -8,7 +8,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from thesis_ml.config import LARGEST_WIDTH, require, require_between
+from thesis_ml.config import LARGEST_WIDTH, require, require_between, require_few
 
 ActivationName = Literal["gelu", "relu", "silu", "tanh", "leaky_relu"]
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {
@@ -29,8 +29,9 @@ class StackConfig:
 
 
 def check_stack(config: StackConfig, key: str, hidden: Sequence[int]) -> None:
-    """Refuse widths outside [1, LARGEST_WIDTH] and a dropout outside [0, 0.99]."""
+    """Refuse more than MAX_LAYERS widths, those outside [1, LARGEST_WIDTH] and a dropout outside [0, 0.99]."""
     require_between(config, 0.0, 0.99, "dropout")
+    require_few(key, hidden)
     for number, width in enumerate(hidden):
         require(1 <= width <= LARGEST_WIDTH, f"{key}[{number}]", f"between 1 and {LARGEST_WIDTH}", width)
 

@@ -19,6 +19,7 @@ from thesis_ml.errors import ConfigError, DataError, FactsError, ReportError
 from thesis_ml.facts.runs import RunFacts
 from thesis_ml.reports.comparison import Group
 from thesis_ml.reports.config import InferenceConfig
+from thesis_ml.reports.inference.origin import refuse_other_run
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredModel
 from thesis_ml.reports.inference.stream import MOST_BACKGROUND
 from thesis_ml.utils.paths import BEST_FILES, find_best
@@ -103,6 +104,7 @@ def restore_runs(groups: Sequence[Group]) -> Restored:
         for run in group.runs:
             try:
                 restored = restore_model(find_checkpoint(run))
+                refuse_other_run(run, restored)
             except (DataError, FactsError) as error:
                 not_possible[run.name] = str(error).removeprefix(f"{run.name}: ")
                 continue

@@ -173,6 +173,11 @@ def test_bottleneck_config_refuses_a_width_below_one(name: str) -> None:
         BOTTLENECKS[name].Config(latent_dim=0)
 
 
+def test_fsq_counts_levels_that_are_too_many() -> None:
+    with pytest.raises(ConfigError, match=r"^levels: must be a list of at most 100 entries, got one of 10000$"):
+        BOTTLENECKS["fsq"].Config(levels=(3,) * 10_000)
+
+
 # --- quantisers -------------------------------------------------------------------------------------------------------
 
 

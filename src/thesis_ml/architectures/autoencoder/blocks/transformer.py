@@ -9,9 +9,7 @@ from torch.nn import functional
 
 from thesis_ml.architectures.autoencoder.blocks.dense_view import DenseView, view_densely
 from thesis_ml.architectures.simple.mlp import ACTIVATIONS, MLP, StackConfig
-from thesis_ml.config import LARGEST_WIDTH, require, require_between
-
-MAX_LAYERS = 100
+from thesis_ml.config import LARGEST_WIDTH, MAX_LAYERS, require, require_between
 
 FIRST_GATE = 0.1
 """What every channel of an attention branch counts at first: an untrained block hardly mixes the tokens of an event."""

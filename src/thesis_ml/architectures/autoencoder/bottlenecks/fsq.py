@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.base import BottleneckConfig, Latent
 from thesis_ml.architectures.autoencoder.bottlenecks.codebook import MOST_CODES, pass_straight
-from thesis_ml.config import require
+from thesis_ml.config import require, require_few
 
 # How much further than the outermost level the bounded values reach, relative to half their range.
 _MARGIN = 1e-3
@@ -48,6 +48,7 @@ class FSQBottleneck(nn.Module):
 
         def __post_init__(self) -> None:
             require(len(self.levels) > 0, "levels", "a list of at least one number", list(self.levels))
+            require_few("levels", self.levels)
             for number, level in enumerate(self.levels):
                 require(3 <= level <= MOST_CODES, f"levels[{number}]", f"between 3 and {MOST_CODES}", level)
             n_codes = math.prod(self.levels)
