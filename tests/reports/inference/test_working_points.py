@@ -19,6 +19,7 @@ from thesis_ml.reports.inference.working_points import (
     collect_columns,
     expect_events,
     find_difference,
+    find_lead,
     measure_problem,
 )
 
@@ -147,6 +148,21 @@ def test_error_of_a_difference_is_of_the_same_events() -> None:
     difference, error = find_difference(one, other)
     assert difference == pytest.approx(one.auroc.value - other.auroc.value)
     assert error < 0.2 * one.auroc.error
+
+
+def test_lead_of_a_score_holds_the_spread_of_its_seeds() -> None:
+    generator = np.random.default_rng(5)
+    is_signal = np.arange(900) % 3 == 0
+    seeds = tuple(generator.normal(is_signal * shift, 1.0) for shift in (0.5, 1.0, 1.5))
+    columns = [Column("a", "error_mean", seeds), Column(TRIVIAL, "ht", (generator.normal(is_signal * 0.9, 1.0),))]
+
+    one, other = measure_problem(make_problem(is_signal), columns, np.random.default_rng(6))
+
+    difference, error = find_lead(one, other)
+    assert difference == find_difference(one, other)[0]
+    seeds_alone = np.std(one.by_seed, ddof=1) / math.sqrt(3)
+    assert error == pytest.approx(math.hypot(find_difference(one, other)[1], seeds_alone))
+    assert seeds_alone > 0.03
 
 
 def test_a_variable_may_be_cut_from_above_and_a_score_may_not() -> None:

@@ -17,9 +17,10 @@ from thesis_ml.reports.inference.working_points import (
     SIGNAL_EFFICIENCIES,
     TURNED,
     Measurement,
-    find_difference,
+    find_lead,
 )
 from thesis_ml.reports.plots.table import format_csv
+from thesis_ml.reports.utils.numbers import round_with_error
 from thesis_ml.reports.utils.statistics import spread
 
 TOO_FEW = f"n < {FEWEST_BACKGROUND}"
@@ -64,7 +65,7 @@ def tabulate_overview(solved: Iterable[Solved]) -> ResultTable:
         plain = one.choose_best(of_models=True, with_counts=False)
         if best is None or trivial is None:
             continue
-        difference = find_difference(best, trivial)
+        difference = find_lead(best, trivial)
         cells = [
             (each.name, each.auroc.value, each.auroc.error) if each else (None,) * 3 for each in (best, plain, trivial)
         ]
@@ -75,7 +76,8 @@ def tabulate_overview(solved: Iterable[Solved]) -> ResultTable:
         name="best_scores",
         title="Best scores beside variables without a model",
         note="The best of many scores is picked by the numbers shown, which favours it. Sums over tokens and densities "
-        "of latents contain the multiplicity. Errors are from samples of events that all scores share.",
+        "of latents contain the multiplicity. Errors are from samples of events that all scores share; that of the "
+        "difference holds the spread of seeds too.",
         columns=(
             "problem",
             *("best score", "auroc", "error"),
@@ -170,7 +172,7 @@ def tabulate_expected(solved: Sequence[Solved], luminosity_fb: float) -> ResultT
         name="expected_events",
         title=f"Events to expect in {luminosity_fb:g} / fb",
         note="From the cross-sections given, which also mix the background: class ratios of the file are not physical. "
-        "n is the number of background events of the file that survive.",
+        "n is the number of background events of the file that survive; eps_B = 1 is no cut.",
         columns=(
             *("group", "problem", "score", "eps_B"),
             *("S", "error of S", "B", "error of B", "S/sqrt(B)", "error of S/sqrt(B)", "n"),
@@ -252,7 +254,7 @@ def _format(number: Estimate, n_background: int, *, with_count: bool = True) -> 
     if not is_resolved(n_background):
         return TOO_FEW
     count = f" ({n_background})" if with_count else ""
-    return f"{number.value:.3g} ± {number.error:.2g}{count}"
+    return f"{round_with_error(number.value, number.error)}{count}"
 
 
 def _remark(measured: Measurement, correlation: Correlation | None) -> str:

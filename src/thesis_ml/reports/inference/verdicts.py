@@ -10,14 +10,14 @@ from thesis_ml.reports.inference.null_checks import CHANCE, EXACT, FEWEST_CHECKE
 from thesis_ml.reports.inference.problems import Problem
 from thesis_ml.reports.inference.scored import TRIVIAL
 from thesis_ml.reports.inference.solved import Findings, Solved, holds_multiplicity
-from thesis_ml.reports.inference.working_points import Measurement, find_difference
+from thesis_ml.reports.inference.working_points import Measurement, find_lead
 from thesis_ml.reports.utils.verdict import join_labels
 
 ABOUT_HALF = 0.02
 """An AUROC as near to one half is called about one half, however small its error."""
 
-SEES_MORE_ERRORS = 2.0
-"""Two scores of the same events differ when their AUROCs do by as many standard errors."""
+SEES_MORE_ERRORS = 3.0
+"""Two scores differ when their AUROCs do by as many standard errors; three, as the best of many scores is compared."""
 
 DIFFERS_ERRORS = 3.0
 """An AUROC that is as many standard errors from one half is not one half."""
@@ -205,7 +205,7 @@ def _name_with_care(measured: Measurement) -> str:
 
 
 def _is_ahead(best: Measurement, other: Measurement) -> bool:
-    difference, error = find_difference(best, other)
+    difference, error = find_lead(best, other)
     return difference > SEES_MORE_ERRORS * error
 
 
@@ -232,7 +232,7 @@ def _describe_trivial(best: Measurement, trivial: Measurement | None) -> str:
         return ""
     if not sees(trivial) and not is_above(trivial):
         return f"; no variable without a model sees it ({trivial.name}: {format_auroc(trivial.auroc)})"
-    difference, error = find_difference(best, trivial)
+    difference, error = find_lead(best, trivial)
     alone = f"; without a model {trivial.name} has {format_auroc(trivial.auroc)}"
     amount = format_auroc(Auroc(abs(difference), error))
     if difference > SEES_MORE_ERRORS * error:

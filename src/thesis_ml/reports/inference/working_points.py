@@ -32,6 +32,8 @@ TURNED_ERRORS = 3.0
 """A variable is cut from above when its AUROC is as many standard errors below one half."""
 
 EVENTS_PER_PB_FB = 1000.0
+EXPECTED_AT = (*BACKGROUND_EFFICIENCIES, 1.0)
+"""Shares of background at which events are expected; all of it is no cut, beside which a cut has to be better."""
 
 
 class Column(NamedTuple):
@@ -200,7 +202,7 @@ def expect_events(
 
     def read(roc: Roc) -> list[float]:
         numbers = []
-        for asked in BACKGROUND_EFFICIENCIES:
+        for asked in EXPECTED_AT:
             point = roc.cut_background(asked)
             signal, background = point.signal_efficiency * total[0], point.background_efficiency * total[1]
             numbers += [signal, background, signal / math.sqrt(background) if background else math.nan]
@@ -212,13 +214,10 @@ def expect_events(
     nominal = np.mean([read(part.build_roc()) for part in members], axis=0)
     resampled = resample_readings(members, read, generator=generator).mean(axis=1)
     numbers = [estimate(float(value), resampled[:, place]) for place, value in enumerate(nominal)]
-    counts = [
-        min(part.build_roc().cut_background(asked).n_background for part in members)
-        for asked in BACKGROUND_EFFICIENCIES
-    ]
+    counts = [min(part.build_roc().cut_background(asked).n_background for part in members) for asked in EXPECTED_AT]
     return tuple(
         Expected(asked, numbers[3 * place], numbers[3 * place + 1], numbers[3 * place + 2], counts[place])
-        for place, asked in enumerate(BACKGROUND_EFFICIENCIES)
+        for place, asked in enumerate(EXPECTED_AT)
     )
 
 
@@ -226,6 +225,16 @@ def find_difference(first: Measurement, second: Measurement) -> tuple[float, flo
     """Return by how much the AUROC of the first is larger, and the error of that on the same samples of events."""
     spread = estimate(0.0, first.areas - second.areas)
     return first.auroc.value - second.auroc.value, spread.error
+
+
+def find_lead(first: Measurement, second: Measurement) -> tuple[float, float]:
+    """Return by how much the AUROC of the first is larger, with an error that holds other events and other seeds."""
+    difference, error = find_difference(first, second)
+    parts = [error]
+    for one in (first, second):
+        if len(one.by_seed) > 1:
+            parts.append(float(np.std(one.by_seed, ddof=1)) / math.sqrt(len(one.by_seed)))
+    return difference, math.hypot(*parts)
 
 
 def _turn(column: Column, problem: Problem) -> Column:

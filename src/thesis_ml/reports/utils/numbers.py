@@ -34,12 +34,14 @@ class Rounded(NamedTuple):
 
 
 def round_with_error(value: float, error: float) -> Rounded:
-    """Return a finite number to the digit to which its error is known: 0.97 and 0.00063 become 0.97000 ± 0.00063.
+    """Return a number to the digit to which its error is known: 0.97 and 0.00063 become 0.97000 ± 0.00063.
 
     Args:
         value: The number.
         error: Its standard error or deviation; nan where it is not known.
     """
+    if not math.isfinite(value):
+        return Rounded(f"{value:g}", "", 0)
     is_known = math.isfinite(error)
     if not is_known or abs(error) <= RESIDUE * abs(value):
         last = min(_find_place(value) - VALUE_DIGITS + 1, 0)
