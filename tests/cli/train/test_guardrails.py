@@ -43,7 +43,7 @@ WRONG = {
     "phase1.full_model=x": r"phase1\.full_model: has moved; use loop, and",
     "+phase1.ae.epochs=3": r"phase1\.ae\.epochs: has moved; use phase1\.trainer instead",
     "run_dir=elsewhere": r"run_dir: has moved; use hydra\.run\.dir",
-    "phase1/critic=transformer": r"critic: nothing of loop 'ae' reads this key \(loop=gan_ae would\); it reads [^;]*",
+    "phase1/critic=transformer": r"critic: nothing of loop 'ae' reads this key \(loop=gan_ae would\); [^;]*(?=\n)",
     "phase1.trainer.critic_lr=1": r"critic_lr: unknown key; .*; phase1/trainer=adversarial \(of loop=gan_ae\) has it",
     "loop=gan_ae phase1.trainer.sample_every=1": r"; phase1/trainer=diffusion \(of loop=diffusion_ae\) has it",
     "phase1.decoder.n_steps=3": r"n_steps: unknown key; .*; phase1/decoder=diffusion \(of loop=diffusion_ae\) has it",
