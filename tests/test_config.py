@@ -1,6 +1,7 @@
 """Plain values become frozen dataclasses, or one line that names the key."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -145,7 +146,9 @@ def test_parse_config_needs_no_prefix_at_the_top() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1])
 def test_require_at_least_refuses_what_is_no_number_of_that_size(value: float) -> None:
-    with pytest.raises(ConfigError, match=rf"^beta: must be at least 0, got {value}$"):
+    expected = "at least 0" if math.isfinite(value) else "finite and at least 0"
+
+    with pytest.raises(ConfigError, match=rf"^beta: must be {expected}, got {value}$"):
         require_at_least(_with_beta(value), 0, "beta")
 
 

@@ -103,7 +103,17 @@ def require_at_least(config: Any, minimum: float, *keys: str) -> None:
     """Check that the named fields of `config` are finite and not below `minimum`; None passes."""
     for key in keys:
         value = getattr(config, key)
-        require(value is None or (math.isfinite(value) and value >= minimum), key, f"at least {minimum}", value)
+        is_finite = value is None or math.isfinite(value)
+        holds = value is None or (is_finite and value >= minimum)
+        require(holds, key, f"{'' if is_finite else 'finite and '}at least {minimum}", value)
+
+
+def require_positive(config: Any, *keys: str) -> None:
+    """Check that the named fields of `config` are finite and above 0; None passes."""
+    for key in keys:
+        value = getattr(config, key)
+        is_finite = value is None or math.isfinite(value)
+        require(value is None or (is_finite and value > 0), key, f"{'' if is_finite else 'finite and '}above 0", value)
 
 
 def require_few(key: str, entries: Sequence[object]) -> None:

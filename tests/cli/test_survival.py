@@ -16,10 +16,12 @@ from command_process import FAULTS, Command, Fault, wait_until
 from thesis_ml.facts.readers import read_events, read_result, read_scalars, read_state
 from thesis_ml.utils.checkpoints import load_checkpoint
 
+N_EPOCHS = 4
+
 SMALL = (
     "data.limit_events=2000",
     "phase1.trainer.batch_size=16",
-    "phase1.trainer.epochs=4",
+    f"phase1.trainer.epochs={N_EPOCHS}",
     "phase1.encoder.enc_hidden=[16]",
     "phase1.decoder.dec_hidden=[16]",
     "phase1.trainer.checkpoint_every_s=0.05",
@@ -39,7 +41,7 @@ TABLE = (
     "loop=test_mlp",
     "general.table.n_train=8000",
     "general.trainer.batch_size=16",
-    "general.trainer.epochs=4",
+    f"general.trainer.epochs={N_EPOCHS}",
     "general.trainer.checkpoint_every_s=0.05",
     "logging.make_plots=false",
 )
@@ -77,6 +79,7 @@ CASES = {
         "loop=gan_ae",
         "phase1.critic.hidden=[16]",
         "phase1.trainer.adversarial_loss=wgan_gp",
+        "phase1.trainer.adversarial_start=0",
         "phase1.trainer.critic_steps=2",
         "phase1.trainer.average_decay=0.999",
     ),
@@ -85,6 +88,7 @@ CASES = {
         "loop=gan_ae",
         "phase1.critic.hidden=[16]",
         "phase1.encoder.dropout=0.2",
+        "phase1.trainer.adversarial_start=0",
         "phase1.trainer.accumulate=3",
     ),
     "diffusion, averaged, accumulated": (
@@ -94,7 +98,7 @@ CASES = {
         "phase1.decoder.sampler=ancestral",
         "phase1.decoder.n_steps=2",
         "phase1.trainer.accumulate=3",
-        "phase1.trainer.sample_every=2",
+        "phase1.trainer.sample_every=1",
     ),
     "table of two classes, averaged": (*TABLE, "task=binary", "general.trainer.average_decay=0.999"),
     "table with dropout, 2 threads, accumulated": (
@@ -162,12 +166,18 @@ def count_starts(run: Path) -> int:
     return sum(fact["moment"] in ("on_start", "on_resume") for fact in read_events(run / "facts"))
 
 
-def read_place(run: Path) -> str:
-    """Return where a run was saved last."""
-    if not (run / "last.pt").exists():
-        return "between two renames" if (run / "last_previous.pt").exists() else "no place yet"
-    state = load_checkpoint(run / "last.pt")["training"]
-    return f"epoch {state['epoch']}, batch {state['batch']}"
+def count_epochs(run: Path) -> int:
+    """Return how many epochs of a run are recorded."""
+    return sum(fact["moment"] == "on_epoch_end" for fact in read_events(run / "facts"))
+
+
+def read_place(run: Path) -> tuple[int, int]:
+    """Return the epoch and the batch that a run was saved at; (0, 0) where nothing is saved yet."""
+    path = next((run / name for name in ("last.pt", "last_previous.pt") if (run / name).exists()), None)
+    if path is None:
+        return 0, 0
+    state = load_checkpoint(path)["training"]
+    return state["epoch"], state["batch"]
 
 
 def start(folder: Path, case: str, *arguments: str, **options: object) -> Command:
@@ -195,19 +205,26 @@ def test_run_killed_at_random_moments_ends_with_the_same_numbers(
 ) -> None:
     generator = random.Random(case)
     run, reference = tmp_path / "run", undisturbed(case)
-    n_kills, n_wanted = 0, N_RANDOM_KILLS[find_loop(case)]
-    while n_kills < n_wanted:
-        n_before, delay_s = count_starts(run), generator.uniform(0.0, 0.4)
+    places: list[tuple[int, int]] = []
+    n_wanted = N_RANDOM_KILLS[find_loop(case)]
+    while len(places) < n_wanted:
+        # Equally many in each epoch: what a loop does only after its first one is disturbed too.
+        n_before, n_epochs = count_starts(run), N_EPOCHS * len(places) // n_wanted
+        delay_s = generator.uniform(0.0, 0.4)
         command = start(tmp_path, case)
         wait_until(lambda n=n_before: count_starts(run) > n)
+        wait_until(lambda n=n_epochs, command=command: count_epochs(run) >= n or not command.is_alive())
         time.sleep(delay_s)
         command.send(signal.SIGKILL)
         if command.wait() == 0:
             assert_same_numbers(run, reference)
             shutil.rmtree(run)
             continue
-        n_kills += 1
-        print(f"{case}: killed {delay_s:.3f} s after its start, saved at {read_place(run)}")
+        places.append(read_place(run))
+        print(
+            f"{case}: killed {delay_s:.3f} s after its start or epoch {n_epochs}, saved at (epoch, batch) {places[-1]}"
+        )
+    assert {epoch for epoch, _ in places} >= {0, 1, 2}
     last = start(tmp_path, case)
 
     assert last.wait() == 0, last.read_output()

@@ -68,7 +68,7 @@ def test_edges_of_phi_hold_every_angle() -> None:
 def test_residual_edges_are_centred_and_hold_the_bulk(scale: float) -> None:
     residuals = scale * np.random.default_rng(2).standard_normal(5000)
 
-    edges = build_residual_edges(residuals)
+    edges = build_residual_edges(residuals, "eta")
 
     assert len(edges) == N_RESIDUAL_BINS + 1
     assert edges == pytest.approx(-edges[::-1], abs=1e-9 * scale)
@@ -78,4 +78,14 @@ def test_residual_edges_are_centred_and_hold_the_bulk(scale: float) -> None:
 
 @pytest.mark.parametrize("residuals", [np.zeros(10), np.empty(0), np.array([np.inf])])
 def test_residual_edges_rise_without_a_spread(residuals: np.ndarray) -> None:
-    assert (np.diff(build_residual_edges(residuals)) > 0).all()
+    assert (np.diff(build_residual_edges(residuals, "phi")) > 0).all()
+
+
+def test_residual_edges_of_phi_end_where_a_difference_of_angles_does() -> None:
+    residuals = np.random.default_rng(2).uniform(-np.pi, np.pi, 5000)
+
+    wide, narrow = build_residual_edges(residuals, "phi"), build_residual_edges(residuals / 100, "phi")
+
+    assert wide[[0, -1]] == pytest.approx([-np.pi, np.pi])
+    assert count_in_bins(residuals, wide)[[0, -1]].tolist() == [0, 0]
+    assert narrow[-1] < 0.2

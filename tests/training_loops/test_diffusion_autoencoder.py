@@ -1,5 +1,6 @@
 """The loop diffusion_ae: a whole small run, numbers that do not depend on batches, and latents that samples follow."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,16 @@ def measure(model: DiffusionAutoencoder, split: TokenSplit, *, is_shuffled: bool
     return errors / n_values
 
 
+def measure_loss(model: DiffusionAutoencoder, split: TokenSplit, *, is_shuffled: bool) -> float:
+    """Return the loss of the denoiser around the head's own answer, told of each token's latent or of another's."""
+    total = 0.0
+    for batch in iterate_batches(split, 500, generator=None):
+        output = model(batch)
+        told = shuffle(model, batch, output).latent if is_shuffled else output.latent
+        total += float(model.measure_denoising(replace(output, latent=told), batch, 3).losses.sum())
+    return total / split.n_tokens
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("latent_space", ["vq", "linear"])
 @torch.no_grad()
@@ -186,5 +197,8 @@ def test_samples_of_a_trained_model_follow_its_latents(compose_cfg, tmp_path: Pa
     split = load_tokens(parse_diffusion(compose_cfg(*keys)).data, 500).test
 
     own, others = measure(model, split, is_shuffled=False), measure(model, split, is_shuffled=True)
+    own_loss, other_loss = measure_loss(model, split, is_shuffled=False), measure_loss(model, split, is_shuffled=True)
 
     assert others > 5 * own
+    # The first ratio is the head's, which answers for other latents; this one is the denoiser's around the same answer.
+    assert other_loss > 1.3 * own_loss

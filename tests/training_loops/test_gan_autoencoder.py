@@ -253,10 +253,63 @@ def test_critic_learns_to_tell_noise_from_events(train_with: Trained, tmp_path: 
 
 
 def test_loss_of_the_critic_that_is_not_finite_is_named(train_with: Trained, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"epoch 0, step \d+: .*critic_loss is (inf|nan)"):
+    with pytest.raises(TrainingError, match=r"epoch 0, step \d+: .*critic_loss is (inf|nan).*lower phase1.*critic_lr$"):
         train_with("phase1.trainer.critic_lr=1e30", "phase1.trainer.epochs=2")
 
     assert read_state(tmp_path / "run/facts").name == "failed"
+
+
+@pytest.mark.parametrize(
+    ("bad", "adversarial_loss", "advice"),
+    [
+        (["gradient_norm_adversarial"], "hinge", "lower phase1.trainer.critic_lr"),
+        (["gradient_penalty"], "wgan_gp", "lower phase1.trainer.critic_lr or phase1.trainer.gradient_penalty"),
+        ([], "hinge", "lower phase1.trainer.lr or phase1.trainer.critic_lr, or look at the data"),
+        (["gradient_norm_rec"], "hinge", None),
+        (["rec_tokens", "critic_loss"], "hinge", None),
+    ],
+)
+def test_advice_names_the_rate_of_the_critic_where_its_numbers_alone_are_bad(
+    bad: list[str], adversarial_loss: str, advice: str | None, step_with
+) -> None:
+    task, _, _ = step_with(0.0, f"phase1.trainer.adversarial_loss={adversarial_loss}")
+
+    assert task.advise(bad) == advice
+
+
+@pytest.mark.parametrize(
+    ("overrides", "n_epochs", "moved"),
+    [
+        (("phase1.trainer.adversarial_start=3", "phase1.trainer.epochs=6"), 2, ("epoch 1 on", "epoch 3 on")),
+        (("phase1.trainer.epochs=2",), 1, ("epoch 0 on", "epoch 1 on")),
+        (("phase1.trainer.epochs=6",), 2, None),
+        (("phase1.trainer.epochs=2", WATCHING), 1, None),
+    ],
+)
+def test_moved_start_of_the_critic_is_described(
+    overrides: tuple[str, ...], n_epochs: int, moved: tuple[str, str] | None, compose_cfg
+) -> None:
+    text = parse_gan(compose_cfg(*SMALL, *overrides)).describe_extension(n_epochs)
+
+    assert (text is None) == (moved is None)
+    assert all(part in (text or "") for part in moved or ())
+
+
+@pytest.mark.parametrize(("schedule", "n_warnings"), [("cosine", 2), ("constant", 1)])
+def test_extension_that_moves_the_start_of_the_critic_warns(
+    schedule: str, n_warnings: int, train_with: Trained, tmp_path: Path
+) -> None:
+    options = ("phase1.trainer.adversarial_start=3", f"phase1.trainer.schedule={schedule}", *VQ)
+    train_with("phase1.trainer.epochs=2", *options)
+
+    train_with("phase1.trainer.epochs=5", *options)
+
+    facts = read_events(tmp_path / "run/facts")
+    warnings = [fact["text"] for fact in facts if fact["moment"] == "on_warning" and "trainer" in fact["text"]]
+    table = read_scalars(tmp_path / "run/facts").query("split == 'train'")
+    assert len(warnings) == n_warnings
+    assert "adversarial_start: the critic had a say from epoch 1 on" in warnings[-1]
+    assert table.metric_adversarial_weight.notna().tolist() == [False, True, False, True, True]
 
 
 def test_steps_of_the_critic_are_not_counted_and_follow_the_same_schedule(train_with: Trained, tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ConfigTypeError, OmegaConfBaseException
 
 from thesis_ml.cli.groups import list_groups
 from thesis_ml.config import hint_nearest
-from thesis_ml.training_loops.loop_keys import MOVED_KEYS, describe_moved
+from thesis_ml.training_loops.loop_keys import LOOPS_OF_OPTIONS, MOVED_KEYS, describe_moved
 from thesis_ml.utils.paths import find_configs
 
 QUOTE_HINT = "write key=value, a list as key=[1,2], and quote what holds spaces or commas twice: 'key=\"a, b\"'"
@@ -83,13 +83,33 @@ def _describe_unknown_key(error: OmegaConfBaseException, typed: str) -> str:
         return f"{full_key}: {parent} is a value and has no keys; set {parent} itself"
     top_groups = {group.partition("/")[0] for group in list_groups()} if not parent else set()
     allowed = sorted(({str(name) for name in error.parent_node} | top_groups) - set(MOVED_KEYS))
-    hint = hint_nearest(key, allowed) or ("" if parent else _hint_elsewhere(typed, error.parent_node))
+    hint = _hint_option(parent, key) or hint_nearest(key, allowed)
+    hint = hint or ("" if parent else _hint_elsewhere(typed, error.parent_node))
     return f"{full_key}: unknown key; allowed: {', '.join(allowed)}{hint}"
 
 
 def _describe_unknown_group(group: str) -> str:
     groups = list_groups()
     return f"{group}: unknown group; available: {', '.join(groups)}{hint_nearest(group, groups)}"
+
+
+def _hint_option(parent: str, key: str) -> str:
+    """Return which other options of the group at `parent` have `key`, and the loop that chooses them by itself."""
+    group = parent.replace(".", "/")
+    options = [option for option in list_groups().get(group, ()) if _has_key(group, option, key)]
+    named = [f"{group}={option}{_name_loop(group, option)}" for option in options]
+    return f"; {' and '.join(named)} {'has' if len(named) == 1 else 'have'} it" if named else ""
+
+
+def _has_key(group: str, option: str, key: str) -> bool:
+    content = OmegaConf.load(find_configs() / group / f"{option}.yaml")
+    return isinstance(content, DictConfig) and key in content
+
+
+def _name_loop(group: str, option: str) -> str:
+    """Return the loop that alone takes an option, for a message."""
+    loop = LOOPS_OF_OPTIONS.get(group, {}).get(option)
+    return f" (of loop={loop})" if loop else ""
 
 
 def _hint_elsewhere(typed: str, root: DictConfig) -> str:
@@ -100,9 +120,22 @@ def _hint_elsewhere(typed: str, root: DictConfig) -> str:
 
 
 def _describe_value(error: OmegaConfBaseException) -> str:
+    if isinstance(error, ConfigTypeError) and str(error.msg).startswith("Cannot merge DictConfig with ListConfig"):
+        return _describe_other_kind(error)
     reason = join_lines(str(error.msg or error).partition("\n    full_key:")[0])
     reason = re.sub(r"^\w+ raised while resolving interpolation: (.*)$", r"\1", reason).strip('"')
     return f"{error.full_key}: {reason}; see {error.full_key} in --cfg job" if error.full_key else reason
+
+
+def _describe_other_kind(error: ConfigTypeError) -> str:
+    """Say what a key holds that was given a list instead of keys, or keys instead of a list."""
+    holds, key = error.parent_node, error.full_key
+    if isinstance(holds, DictConfig):
+        names = sorted(str(name) for name in holds)
+        example = f"; set one of them, as in {key}.{names[0]}=..." if names else ""
+        return f"{key}: expected a group of keys ({', '.join(names)}), got a list{example}"
+    written = OmegaConf.to_container(holds) if isinstance(holds, ListConfig) else [1, 2]
+    return f"{key}: expected a list such as {written}, got a group of keys"
 
 
 OTHER_LOOPS = {"task": "test_mlp", "general": "test_mlp"}

@@ -25,6 +25,9 @@ RESIDUAL_WIDTHS = 5.0
 
 LEAST_RESIDUAL = 1e-6
 
+LARGEST_ANGLE = float(np.float32(math.pi))
+"""Of a direction or of a difference of two; a float32 angle may be larger than pi in double precision."""
+
 
 def build_edges(values: Array, feature: str) -> Array:
     """Return the `N_BINS` + 1 edges for a physical feature, from the values of the training split.
@@ -34,8 +37,7 @@ def build_edges(values: Array, feature: str) -> Array:
         feature: E, pt, eta, phi or mass.
     """
     if feature == "phi":
-        # A float32 angle may be larger than pi in double precision.
-        return np.linspace(-1.0, 1.0, N_BINS + 1) * float(np.float32(math.pi))
+        return np.linspace(-1.0, 1.0, N_BINS + 1) * LARGEST_ANGLE
     low, high = (float(bound) for bound in np.quantile(values, OUTER_QUANTILES))
     if feature in LOG_FEATURES:
         low, high = max(low, LEAST_ENERGY_GEV), max(high, LEAST_ENERGY_GEV)
@@ -44,13 +46,20 @@ def build_edges(values: Array, feature: str) -> Array:
     return np.linspace(low - margin, high + margin, N_BINS + 1)
 
 
-def build_residual_edges(residuals: Array) -> Array:
-    """Return `N_RESIDUAL_BINS` + 1 edges around zero that hold the bulk of these residuals."""
+def build_residual_edges(residuals: Array, feature: str) -> Array:
+    """Return `N_RESIDUAL_BINS` + 1 edges around zero that hold the bulk of these residuals.
+
+    Args:
+        residuals: All residuals of the feature.
+        feature: E, pt, eta, phi or mass.
+    """
     finite = residuals[np.isfinite(residuals)]
     if len(finite) == 0:
         return np.linspace(-1.0, 1.0, N_RESIDUAL_BINS + 1)
     largest = float(np.abs(np.quantile(finite, [0.16, 0.84])).max())
     half_range = max(_round_up(RESIDUAL_WIDTHS * largest), LEAST_RESIDUAL)
+    if feature == "phi":
+        half_range = min(half_range, LARGEST_ANGLE)
     return np.linspace(-half_range, half_range, N_RESIDUAL_BINS + 1)
 
 

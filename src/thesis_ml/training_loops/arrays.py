@@ -52,7 +52,7 @@ class RunArrays:
             return self._arrays[name_edges(feature)]
         name = f"{name_edges(feature)}_residual"
         if name not in self._arrays:
-            self._arrays[name] = build_residual_edges(values)
+            self._arrays[name] = build_residual_edges(values, feature)
         return self._arrays[name]
 
 

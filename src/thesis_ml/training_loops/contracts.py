@@ -91,6 +91,13 @@ class RunConfig(Protocol):
     @property
     def n_warmup_epochs(self) -> int: ...
 
+    def describe_extension(self, n_epochs: int) -> str | None:
+        """Return what beside the learning rate changes for a run that was started with `n_epochs` epochs, if anything.
+
+        It begins with the key that the change comes from.
+        """
+        ...
+
     def read_fingerprint(self) -> str:
         """Return the fingerprint of the data that this configuration asks for, without loading it."""
         ...

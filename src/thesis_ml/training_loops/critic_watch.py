@@ -12,14 +12,22 @@ LEAST_EPOCHS = 2
 SMALLEST_GAP = 0.01
 LEAST_ADVANTAGE = 0.02
 LARGEST_GAP = 100.0
+PENALISED = "wgan_gp"
+"""The game whose critic is held back by the gradient penalty."""
 
 
 class CriticWatch(nn.Module):
-    """Seed what a critic draws, and look whether it collapses or diverges; all of it goes into checkpoints."""
+    """Seed what a critic draws, and look whether it collapses or diverges; all of it goes into checkpoints.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        seed: Of the run.
+        adversarial_loss: What the critic is trained on, which decides what helps it.
+    """
+
+    def __init__(self, seed: int, adversarial_loss: str) -> None:
         super().__init__()
         self.seed = seed
+        self.adversarial_loss = adversarial_loss
         self.n_drawn = 0
         self.reported: tuple[str, ...] = ()
 
@@ -36,7 +44,10 @@ class CriticWatch(nn.Module):
             train: Its numbers on the training split.
             val: Its numbers on the validation split.
         """
-        found = {"collapse": describe_collapse(epoch, val), "divergence": describe_divergence(epoch, train, val)}
+        found = {
+            "collapse": describe_collapse(epoch, val),
+            "divergence": describe_divergence(epoch, train, val, self.adversarial_loss),
+        }
         news = {kind: text for kind, text in found.items() if text is not None and kind not in self.reported}
         self.reported += tuple(news)
         return list(news.values())
@@ -63,13 +74,19 @@ def describe_collapse(epoch: int, val: Mapping[str, float]) -> str | None:
     )
 
 
-def describe_divergence(epoch: int, train: Mapping[str, float], val: Mapping[str, float]) -> str | None:
+def describe_divergence(
+    epoch: int, train: Mapping[str, float], val: Mapping[str, float], adversarial_loss: str
+) -> str | None:
     """Return a message when the critic's scores run away."""
     gap = max(abs(numbers["score_real"] - numbers["score_fake"]) for numbers in (train, val))
     if math.isnan(gap) or gap <= LARGEST_GAP:
         return None
+    has_penalty = adversarial_loss == PENALISED
+    other = (
+        "raise phase1.trainer.gradient_penalty" if has_penalty else f"use phase1.trainer.adversarial_loss={PENALISED}"
+    )
     return (
         f"critic: diverged in epoch {epoch}: it scores events {val['score_real']:.4g} and reconstructions "
         f"{val['score_fake']:.4g} (val), critic loss {train['critic_loss']:.4g} (train); lower "
-        "phase1.trainer.critic_lr, or use phase1.trainer.adversarial_loss=wgan_gp"
+        f"phase1.trainer.critic_lr, or {other}"
     )

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -270,16 +270,16 @@ class Training:
             with self._autocast():
                 step = self.task.train_step(batch, self.optimisation)
             if self.optimisation.has_bad_loss:
-                raise TrainingError(describe_bad_terms(step, f"{where}, step {number}"))
+                raise TrainingError(describe_bad_terms(step, f"{where}, step {number}", self.task))
             self._tally.add(match_step(step, batch, self.task, self.data.dims), batch)
             if self.device.type != "cpu" and (number + 1) % STEPS_BETWEEN_CHECKS == 0:
-                refuse_bad_numbers(self._tally.averages(), f"{where}, at or before step {number}")
+                refuse_bad_numbers(self._tally.averages(), f"{where}, at or before step {number}", self.task)
             session.shower.step(batch.n_events, self._tally.latest_loss)
             if self.optimisation.ends_group:
                 self.batch = number + 1
                 self._pause(session)
         numbers = self._tally.finish()
-        refuse_bad_numbers(numbers, f"{where}, training split")
+        refuse_bad_numbers(numbers, f"{where}, training split", self.task)
         return {**numbers, DATA_WAIT: self._wait_clock.read_s()}
 
     def _pause(self, session: Session) -> None:
@@ -316,7 +316,7 @@ class Training:
             residuals.add(step.features, batch)
             stops.check()
         numbers = tally.finish()
-        refuse_bad_numbers(numbers, f"epoch {self.epoch}, {split} split")
+        refuse_bad_numbers(numbers, f"epoch {self.epoch}, {split} split", self.task)
         if arrays is not None:
             arrays.add_split(split, residuals, tally.counts)
         return {**numbers, **residuals.finish(), **self._measure_split(split, stops, arrays)}
@@ -330,7 +330,7 @@ class Training:
             measured = self.task.measure_split(split, self.splits[split], epoch=epoch, check_stops=stops.check)
         if arrays is not None:
             arrays.add_named(split, measured.arrays)
-        refuse_bad_numbers(dict(measured.numbers), f"epoch {self.epoch}, {split} split")
+        refuse_bad_numbers(dict(measured.numbers), f"epoch {self.epoch}, {split} split", self.task)
         return dict(measured.numbers)
 
     def _measure_compression(self, test: Mapping[str, float], arrays: RunArrays) -> dict[str, float]:
@@ -388,7 +388,8 @@ class Training:
         """Write last.pt: the model as it is evaluated now, and all that the training needs to go on."""
         if self.config.run_dir is None:
             return
-        refuse_bad_numbers(self._tally.averages(), f"epoch {self.epoch}, at or before step {self.batch - 1}")
+        where = f"epoch {self.epoch}, at or before step {self.batch - 1}"
+        refuse_bad_numbers(self._tally.averages(), where, self.task)
         recorder.flush()
         present = ModelState(self.epoch - 1, {}, self.optimisation.evaluation_model.state_dict())
         content = {**describe_model(present, self.data, self.config), "training": self.capture()}
@@ -400,19 +401,30 @@ class Training:
 REMEDY = "lower the trainer's lr or the weights of its losses, or look at the data"
 
 
-def describe_bad_terms(step: StepResult, where: str) -> str:
+def describe_bad_terms(step: StepResult, where: str, task: Task) -> str:
     """Return which numbers of a step are not finite."""
-    terms = {name: value.item() for name, value in {**step.terms, **step.metrics}.items()}
-    bad = [f"{name} is {value}" for name, value in terms.items() if not math.isfinite(value)]
-    what = ", ".join(bad) or f"the loss is {step.loss.item():.5g} but its gradient is not finite"
-    return f"{where}: {what}; the weights were not changed by it; {REMEDY}"
+    bad = find_bad_numbers({name: value.item() for name, value in {**step.terms, **step.metrics}.items()})
+    what = _list_numbers(bad) or f"the loss is {step.loss.item():.5g} but its gradient is not finite"
+    return f"{where}: {what}; the weights were not changed by it; {_advise(task, bad)}"
 
 
-def refuse_bad_numbers(numbers: dict[str, float], where: str) -> None:
+def refuse_bad_numbers(numbers: dict[str, float], where: str, task: Task) -> None:
     """Raise a TrainingError when a loss or an average of an epoch that has tokens is infinite or nan."""
-    bad = [f"{name} is {value}" for name, value in numbers.items() if not math.isfinite(value)]
-    if bad:
-        raise TrainingError(f"{where}: {', '.join(bad)}; {REMEDY}")
+    if bad := find_bad_numbers(numbers):
+        raise TrainingError(f"{where}: {_list_numbers(bad)}; {_advise(task, bad)}")
+
+
+def find_bad_numbers(numbers: Mapping[str, float]) -> dict[str, float]:
+    """Return those of `numbers` that are infinite or nan."""
+    return {name: value for name, value in numbers.items() if not math.isfinite(value)}
+
+
+def _list_numbers(numbers: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} is {value}" for name, value in numbers.items())
+
+
+def _advise(task: Task, bad: Collection[str]) -> str:
+    return (task.advise(bad) if isinstance(task, WatchfulTask) else None) or REMEDY
 
 
 def describe_epoch(facts: EpochFacts, trainer: TrainerConfig) -> str:

@@ -58,6 +58,10 @@ class ExperimentConfig:
         """Epochs that begin before the losses of the bottleneck have their final weights."""
         return count_warmup_epochs(self.phase1)
 
+    def describe_extension(self, n_epochs: int) -> str | None:
+        """Return nothing: beside the learning rate no part of the objective looks at the number of epochs."""
+        return None
+
     def read_fingerprint(self) -> str:
         """Return the fingerprint of the data, without loading it."""
         return fingerprint_data(self.data)

@@ -1,6 +1,6 @@
 """The loop `gan_ae`: an autoencoder whose reconstructed events a critic tells from real ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from thesis_ml.architectures.build import build_model
 from thesis_ml.data.batch import TokenBatch, mean_over_events
 from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.training_loops.autoencoder import AutoencoderTask
-from thesis_ml.training_loops.critic_watch import CriticWatch
+from thesis_ml.training_loops.critic_watch import PENALISED, CriticWatch
 from thesis_ml.training_loops.engine import run_training
 from thesis_ml.training_loops.gan_experiment import JUDGED, GanConfig, parse_gan
 from thesis_ml.training_loops.task import ApplyGradients, EpochSums, StepResult
@@ -33,6 +33,9 @@ from thesis_ml.utils.seed import set_all_seeds
 
 STEP_NUMBERS = ("adversarial_weight", "gradient_norm_rec", "gradient_norm_adversarial", "gradient_penalty")
 """Numbers that only a training step has."""
+
+OF_CRITIC = frozenset((*JUDGED, *STEP_NUMBERS)) - {"gradient_norm_rec"}
+"""Numbers that are infinite because the critic's weights or gradients are."""
 
 
 class GanTask:
@@ -58,7 +61,7 @@ class GanTask:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.trainer.seed)
             self.critic: nn.Module = CRITICS[config.critic.name](config.critic, data.dims)
-        self.watch = CriticWatch(config.trainer.seed)
+        self.watch = CriticWatch(config.trainer.seed, config.trainer.adversarial_loss)
         self.critic_optimizer = build_adamw(
             self.critic, lr=config.trainer.critic_lr, weight_decay=config.trainer.weight_decay
         )
@@ -95,6 +98,15 @@ class GanTask:
         """Return what went wrong with the critic, each kind once in a run."""
         return self.watch.find_troubles(epoch, train, val)
 
+    def advise(self, bad: Collection[str]) -> str | None:
+        """Return what keeps numbers of the critic finite; of a gradient that has no name it may be either's."""
+        if not bad:
+            return "lower phase1.trainer.lr or phase1.trainer.critic_lr, or look at the data"
+        if not OF_CRITIC.issuperset(bad):
+            return None
+        penalised = self.trainer.adversarial_loss == PENALISED
+        return f"lower phase1.trainer.critic_lr{' or phase1.trainer.gradient_penalty' if penalised else ''}"
+
     def _judge(self, batch: TokenBatch, features: Float[Tensor, "P F"]) -> tuple[Critique, Critique]:
         """Return what the critic makes of events and of their reconstructions."""
         both: Critique = self.critic(pair_events(batch, features))
@@ -112,7 +124,7 @@ class GanTask:
             real, fake = self._judge(batch, features)
             metrics = metrics or self._measure(batch, real, fake)
             loss = mean_over_events(self.game.critic(real.scores, fake.scores), batch)
-            if self.trainer.adversarial_loss == "wgan_gp":
+            if self.trainer.adversarial_loss == PENALISED:
                 generator = self.watch.make_generator()
                 slopes = penalise_slope(self.critic, batch, features=features, generator=generator)
                 penalty = mean_over_events(slopes, batch)

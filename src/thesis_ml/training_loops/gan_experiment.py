@@ -6,7 +6,7 @@ from typing import Any, Literal
 from omegaconf import DictConfig, OmegaConf
 
 from thesis_ml.architectures.autoencoder.critics import CRITICS
-from thesis_ml.config import parse_choice, require, require_at_least, to_plain
+from thesis_ml.config import parse_choice, require, require_at_least, require_positive, to_plain
 from thesis_ml.training_loops.autoencoder import check_monitored
 from thesis_ml.training_loops.experiment import ExperimentConfig, parse_experiment
 from thesis_ml.training_loops.loop_keys import GAN_LOOP
@@ -35,7 +35,7 @@ class AdversarialTrainerConfig(TrainerConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(self, 0, "adversarial_weight", "adversarial_start", "feature_matching", "gradient_penalty")
-        require(0 < self.critic_lr < float("inf"), "critic_lr", "above 0", self.critic_lr)
+        require_positive(self, "critic_lr")
         is_few = 1 <= self.critic_steps <= MOST_CRITIC_STEPS
         require(is_few, "critic_steps", f"between 1 and {MOST_CRITIC_STEPS}", self.critic_steps)
         # A compiled graph gives its buffers away, so that no second gradient can be taken from it.
@@ -47,7 +47,11 @@ class AdversarialTrainerConfig(TrainerConfig):
     @property
     def n_epochs_alone(self) -> int:
         """Epochs before the critic has a say; of a short run all but the last."""
-        return min(self.adversarial_start, self.epochs - 1)
+        return self.count_epochs_alone(self.epochs)
+
+    def count_epochs_alone(self, n_epochs: int) -> int:
+        """Return the epochs before the critic has a say in a run of `n_epochs`."""
+        return min(self.adversarial_start, n_epochs - 1)
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,18 @@ class GanConfig(ExperimentConfig):
         """Epochs that begin before the bottleneck's losses have their weights or the critic has a say."""
         start = self.trainer.n_epochs_alone if self.trainer.adversarial_weight > 0 else 0
         return max(super().n_warmup_epochs, start)
+
+    def describe_extension(self, n_epochs: int) -> str | None:
+        """Return where the critic's start moves from and to, where it moves."""
+        before, now = self.trainer.count_epochs_alone(n_epochs), self.trainer.n_epochs_alone
+        if before == now or self.trainer.adversarial_weight == 0:
+            return None
+        return (
+            f"{self.trainer_key}.adversarial_start: the critic had a say from epoch {before} on (counted from 0), as "
+            f"{self.trainer.adversarial_start} means for {n_epochs} epochs, and has from epoch {now} on for "
+            f"{self.trainer.epochs}: no epoch before {now} has it now or becomes the best; for a critic that begins "
+            "once start another run"
+        )
 
     def to_plain(self) -> dict[str, Any]:
         """Return what describes the run, without where it was written, as plain JSON values."""

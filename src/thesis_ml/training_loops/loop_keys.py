@@ -36,6 +36,12 @@ TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
 LOOPS_OF_TRAINERS: Mapping[str, str] = {"adversarial": GAN_LOOP, "diffusion": DIFFUSION_LOOP}
 """The options of `phase1/trainer` whose keys one loop alone reads."""
 
+LOOPS_OF_OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "phase1/trainer": LOOPS_OF_TRAINERS,
+    "phase1/decoder": {"diffusion": DIFFUSION_LOOP},
+}
+"""The loops that alone take an option, by group and option."""
+
 MOVED_KEYS: Mapping[str, str] = {
     "phase1.model": "phase1.encoder and phase1.decoder",
     "phase1.tokenizer": "phase1.latent_space",

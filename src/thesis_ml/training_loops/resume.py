@@ -172,15 +172,17 @@ def _is_free(key: str) -> bool:
 
 
 def _describe_extension(stored: Mapping[str, Any], config: RunConfig) -> tuple[str, ...]:
-    """Return the warning that more epochs change the schedule, unless it is constant."""
+    """Return what another number of epochs changes: the schedule, unless it is constant, and what the loop says."""
     before = _count_asked_epochs(stored)
     now = config.trainer.epochs
-    if before in (0, now) or config.trainer.schedule == "constant":
+    if before in (0, now):
         return ()
-    return (
+    schedule = (
         f"{config.trainer_key}.epochs: was {before}, is {now}; from here on the learning rate follows the schedule of "
-        f"{now} epochs, so the numbers are not those of a run that was started with it",
+        f"{now} epochs, so the numbers are not those of a run that was started with it"
     )
+    more = config.describe_extension(before)
+    return (*(() if config.trainer.schedule == "constant" else (schedule,)), *(() if more is None else (more,)))
 
 
 def _find_config(facts: list[dict[str, Any]]) -> Mapping[str, Any]:

@@ -87,6 +87,10 @@ class TableExperiment:
     def trainer(self) -> TableTrainerConfig:
         return self.general.trainer
 
+    def describe_extension(self, n_epochs: int) -> str | None:
+        """Return nothing: beside the learning rate nothing looks at the number of epochs."""
+        return None
+
     def read_fingerprint(self) -> str:
         """Return the fingerprint of the rows, without loading them."""
         if self.task == "labels":

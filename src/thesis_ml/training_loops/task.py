@@ -1,6 +1,6 @@
 """What a training loop hands to the engine: the contract of a task and of one step."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -159,6 +159,14 @@ class WatchfulTask(Protocol):
 
     def find_troubles(self, epoch: int, train: Mapping[str, float], val: Mapping[str, float]) -> Sequence[str]:
         """Return what the user should know after epoch `epoch`, each kind of trouble once in a run."""
+        ...
+
+    def advise(self, bad: Collection[str]) -> str | None:
+        """Return what keeps the numbers called `bad` finite, where the usual advice would mislead.
+
+        Args:
+            bad: Terms and metrics that are not finite; none when only a gradient is not.
+        """
         ...
 
 

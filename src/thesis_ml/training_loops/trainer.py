@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from thesis_ml.config import require, require_at_least, require_between
+from thesis_ml.config import require, require_at_least, require_between, require_positive
 
 MOST_THREADS = 1024
 
@@ -35,9 +35,7 @@ class TrainerConfig:
     def __post_init__(self) -> None:
         require_at_least(self, 1, "epochs", "batch_size", "n_threads", "early_stopping", "accumulate")
         require_at_least(self, 0, "weight_decay", "seed", "warmup_epochs")
-        for key in ("lr", "grad_clip", "checkpoint_every_s", "max_time_s"):
-            value = getattr(self, key)
-            require(value is None or 0 < value < float("inf"), key, "above 0", value)
+        require_positive(self, "lr", "grad_clip", "checkpoint_every_s", "max_time_s")
         require(self.warmup_epochs < self.epochs, "warmup_epochs", f"below epochs ({self.epochs})", self.warmup_epochs)
         require(self.seed < 2**63, "seed", "below 2^63", self.seed)
         require((self.n_threads or 1) <= MOST_THREADS, "n_threads", f"at most {MOST_THREADS}", self.n_threads)

@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
 from thesis_ml.architectures.simple.mlp import MLP, StackConfig, check_stack
-from thesis_ml.config import require, require_at_least
+from thesis_ml.config import require_at_least, require_positive
 from thesis_ml.errors import DataError
 from thesis_ml.metrics.auroc import compute_auroc
 from thesis_ml.utils.optimisers import build_adamw, schedule_factor
@@ -46,8 +46,7 @@ class ClassifierConfig(TableModelConfig):
         super().__post_init__()
         require_at_least(self, 1, "epochs", "batch_size", "n_threads")
         require_at_least(self, 0, "weight_decay", "warmup_epochs", "seed")
-        for key in ("lr", "grad_clip"):
-            require(0 < getattr(self, key) < float("inf"), key, "above 0", getattr(self, key))
+        require_positive(self, "lr", "grad_clip")
 
 
 @dataclass(frozen=True)

@@ -128,9 +128,13 @@ def refuse_unread(overrides: Sequence[str], loop: str, cfg: DictConfig) -> None:
                 raise ConfigError(moved)
             if is_below(key, reads) or _is_group_of_other_keys(override, key, cfg):
                 continue
+            readers = _name_readers(key)
             known = [leaf for leaf in list_leaves(OmegaConf.to_container(cfg)) if is_below(leaf, reads)]
+            if readers:
+                # A key of another loop is no typing error; at most it stands at the place that it has there.
+                known = [leaf for leaf in known if leaf.rpartition(".")[2] == key.rpartition(".")[2]]
             raise ConfigError(
-                f"{key}: nothing of loop {loop!r}{_describe_task(cfg)} reads this key{_name_readers(key)}; "
+                f"{key}: nothing of loop {loop!r}{_describe_task(cfg)} reads this key{readers}; "
                 f"it reads {', '.join(sorted(reads))}"
                 f"{hint_nearest(key, known)}"
             )

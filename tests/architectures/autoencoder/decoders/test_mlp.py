@@ -27,7 +27,7 @@ def test_decoder_takes_any_number_of_hidden_layers(
         ({"dropout": -0.5}, "^dropout: must be between"),
         ({"globals_hidden": 0}, "^globals_hidden: must be between 1 and 16384, got 0"),
         ({"globals_beta": -1.0}, r"^globals_beta: must be at least 0, got -1\.0"),
-        ({"types_beta": float("nan")}, "^types_beta: must be at least 0, got nan"),
+        ({"types_beta": float("nan")}, "^types_beta: must be finite and at least 0, got nan"),
     ],
 )
 def test_decoder_config_refuses(options: dict, message: str) -> None:

@@ -14,7 +14,7 @@ from thesis_ml.architectures.autoencoder.diffusion.predictions import PREDICTION
 from thesis_ml.architectures.autoencoder.diffusion.samplers import SamplerName
 from thesis_ml.architectures.autoencoder.diffusion.schedules import ScheduleName
 from thesis_ml.architectures.simple.mlp import ACTIVATIONS, MLP, check_hidden, check_stack
-from thesis_ml.config import require, require_between
+from thesis_ml.config import require_between, require_positive
 from thesis_ml.data.batch import DataDims
 
 N_FREQUENCIES = 16
@@ -51,9 +51,7 @@ class DiffusionDecoder(nn.Module):
             check_stack(self, "dec_hidden", self.dec_hidden)
             check_hidden(self, "denoiser_hidden", self.denoiser_hidden)
             self.check_heads()
-            for key in ("diffusion_beta", "min_snr", "resolution"):
-                value = getattr(self, key)
-                require(value is None or 0 < value < math.inf, key, "above 0", value)
+            require_positive(self, "diffusion_beta", "min_snr", "resolution")
             require_between(self, 1, MOST_STEPS, "n_steps")
 
     def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from thesis_ml.architectures.autoencoder.losses.columns import FeatureColumns, FeatureLossConfig
-from thesis_ml.config import require
+from thesis_ml.config import require_positive
 from thesis_ml.data.batch import DataDims
 
 
@@ -27,7 +27,7 @@ class HuberLoss(nn.Module):
 
         def __post_init__(self) -> None:
             self.check_weights()
-            require(0 < self.delta < float("inf"), "delta", "above 0", self.delta)
+            require_positive(self, "delta")
 
     def __init__(self, config: Config, dims: DataDims) -> None:
         super().__init__()
