@@ -27,7 +27,8 @@ from thesis_ml.errors import ConfigError, DataError, ReportError
 from thesis_ml.facts.readers import read_run
 from thesis_ml.reports.analyses import compare_tokenizers
 from thesis_ml.reports.config import InferenceConfig
-from thesis_ml.reports.inference import run, stream
+from thesis_ml.reports.inference import run as inference_run
+from thesis_ml.reports.inference import stream
 from thesis_ml.reports.inference.corruptions import CORRUPTIONS
 from thesis_ml.reports.inference.loading import (
     LoadedData,
@@ -80,9 +81,17 @@ def test_report_with_inference_leaves_what_it_promises(infer: Callable[..., Path
     monkeypatch.setattr(sys, "stderr", Terminal())
     report = infer("inference.persist_raw_scores=true", "inference.export=codes")
 
-    shown = set(re.findall(r"([a-z]+)/s\]|s/([a-z]+)\]|\?([a-z]+)/s\]", sys.stderr.getvalue()))
-    units = {unit for found in shown for unit in found if unit}
-    assert units >= {"run", "model", "fit", "event", "problem", "figure", "section", "image"}
+    shown = re.findall(r"\[\d\d:\d\d<[^,]*, .*?(?:s/([a-z]+)|([a-z]+)/s)\]", sys.stderr.getvalue())
+    assert {unit for found in shown for unit in found} >= {
+        "run",
+        "model",
+        "fit",
+        "event",
+        "problem",
+        "figure",
+        "section",
+        "image",
+    }
     summary = read_inference(report)
     assert summary["data"]["n_events"] == 300
     manifest = yaml.safe_load((report / "manifest.yaml").read_text(encoding="utf-8"))
@@ -396,7 +405,7 @@ def test_file_that_is_not_there_is_refused_before_models_are_restored(
     key: str, name: str, reason: str, infer: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
-    monkeypatch.setattr(run, "restore_runs", lambda groups: pytest.fail("restored first"))
+    monkeypatch.setattr(inference_run, "restore_runs", lambda groups: pytest.fail("restored first"))
 
     with pytest.raises(ReportError, match=re.escape(f"inference.{key}: {reason}")) as refused:
         infer(f"inference.{key}='{name.format(tmp_path)}'")
@@ -430,11 +439,11 @@ def test_passes_are_counted_before_they_are_made() -> None:
     plan = StreamPlan({TRIVIAL: TrivialScorer(events, splits.type_names)}, variants, splits.type_names, events)
     done: list[int] = []
 
-    run.stream_events(events, plan, {}, done.append)
+    inference_run.stream_events(events, plan, {}, done.append)
     for part in (data.signal, data.unfitted):
-        run.stream_clean(part, plan, done.append)
+        inference_run.stream_clean(part, plan, done.append)
 
-    assert sum(done) == run.count_passes(data, plan) == 50 + 50 + 7 + 7
+    assert sum(done) == inference_run.count_passes(data, plan) == 50 + 50 + 7 + 7
 
 
 def test_cross_sections_are_checked_before_events_are_scored(infer: Callable[..., Path], monkeypatch) -> None:
