@@ -92,7 +92,10 @@ class _Disk:
     def write(self, data: memoryview) -> int:
         """Write everything, at worst into memory."""
         if self._error is None:
-            self._attempt(lambda: self._write_through(data))
+            try:
+                self._write_through(data)
+            except OSError as error:
+                self._error = error
         if self._error is not None:
             self._kept.append((self._place, bytes(data)))
         self._place += len(data)
