@@ -1,7 +1,9 @@
 """Small data files of the layout that the loader reads, for all tests."""
 
 import json
-from collections.abc import Mapping
+import resource
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -157,3 +159,14 @@ def _encode_energy(energy_gev: NDArray[np.float64], encoding: str) -> NDArray[np
     if encoding == "ln_mev":
         return np.log(np.maximum(energy_gev * 1000, 1e-3))
     return energy_gev * 1000 if encoding == "mev" else energy_gev
+
+
+@contextmanager
+def limit_file_size(n_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow larger, as if the disk were full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

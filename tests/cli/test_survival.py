@@ -232,7 +232,7 @@ def test_run_killed_at_random_moments_ends_with_the_same_numbers(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 85), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 85), (signal.SIGHUP, 85), (signal.SIGINT, 130)])
 def test_signal_finishes_the_step_and_saves(
     number: int, code: int, tmp_path: Path, undisturbed: Callable[[str], Path]
 ) -> None:

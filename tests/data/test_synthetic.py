@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_files import limit_file_size
 from thesis_ml.config import parse_config
 from thesis_ml.data.config import DataConfig, ResonanceConfig, SyntheticConfig
 from thesis_ml.data.events import StoredEvents
@@ -266,6 +267,15 @@ def test_written_file_reads_back_as_the_same_events(tmp_path: Path) -> None:
 def test_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no/events\.h5: cannot be written"):
         write_synthetic_file(tmp_path / "no/events.h5", CONFIG)
+
+
+def test_full_disk_leaves_no_file(tmp_path: Path) -> None:
+    message = r"events\.h5: cannot be written \(File too large\); choose another file$"
+
+    with pytest.raises(DataError, match=message), limit_file_size(100_000):
+        write_synthetic_file(tmp_path / "events.h5", CONFIG)
+
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_options_of_data_work_as_for_a_file(tmp_path: Path) -> None:

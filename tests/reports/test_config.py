@@ -24,6 +24,13 @@ def test_config_of_a_report_composes_and_names_figures_that_exist(name: str, com
     assert config.inference.enabled is False
 
 
+def test_output_root_in_the_home_of_nobody_is_refused(compose_report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THESIS_OUTPUT_ROOT", "~nobody-has-this-name/x")
+
+    with pytest.raises(ConfigError, match=r"^env.output_root: '~nobody-has-this-name/x': .* Give a folder$"):
+        parse_report(compose_report("compare_runs"))
+
+
 @pytest.mark.parametrize("text", ["inputs.sweep_dir=a", "inputs.sweep_dir=[a]", "inputs.run_dirs=a"])
 def test_one_input_or_a_list_is_the_same(text: str, compose_report) -> None:
     inputs = parse_report(compose_report("compare_runs", text)).inputs

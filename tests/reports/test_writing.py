@@ -13,7 +13,7 @@ import yaml
 from omegaconf import DictConfig
 
 from thesis_ml.errors import ConfigError
-from thesis_ml.reports import writing
+from thesis_ml.reports import assemble, writing
 from thesis_ml.reports.analyses import compare_globals_heads, compare_runs, compare_tokenizers
 from thesis_ml.reports.assemble import build_comparison
 from thesis_ml.reports.config import parse_report
@@ -151,6 +151,19 @@ def test_report_that_fails_leaves_nothing(
 
     assert find_reports(outputs) == []
     assert not list(outputs.rglob("report_pointer.txt"))
+
+
+def test_place_that_takes_nothing_is_known_before_models_run(
+    sweep: Path, tmp_path: Path, compose_report: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("THESIS_OUTPUT_ROOT", str(tmp_path / "file" / "outputs"))
+    monkeypatch.setattr(assemble, "infer", lambda *_: pytest.fail("ran models first"))
+
+    with pytest.raises(
+        ConfigError, match=r"file/outputs/reports: cannot be written \(Not a directory\); free space or"
+    ):
+        compare_runs.run_report(compose_report("compare_runs", f"inputs.sweep_dir={sweep}"))
 
 
 def test_reports_of_one_second_do_not_share_a_folder(sweep: Path, outputs: Path, compose_report: Compose) -> None:

@@ -9,9 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from data_files import limit_file_size
 from thesis_ml.errors import ConfigError
 from thesis_ml.utils import paths
-from thesis_ml.utils.paths import RunFolder, claim_folder, find_configs, is_run_folder, make_name_safe
+from thesis_ml.utils.paths import (
+    RunFolder,
+    check_place,
+    claim_folder,
+    expand_home,
+    explain_no_file,
+    find_configs,
+    is_run_folder,
+    make_name_safe,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +49,33 @@ def test_make_name_safe_keeps_what_every_file_system_takes(name: str, safe: str)
 @pytest.mark.parametrize("letter", ["x", "é", "名"])
 def test_claim_folder_takes_names_of_any_length(tmp_path: Path, letter: str) -> None:
     assert claim_folder(tmp_path, "run", f"a{300 * letter}").is_dir()
+
+
+def test_check_place_leaves_nothing_and_refuses_a_full_disk(tmp_path: Path) -> None:
+    check_place(tmp_path / "new" / "reports")
+
+    message = r"new/reports: cannot be written \(File too large\); free space or set env.output_root"
+    with pytest.raises(ConfigError, match=message), limit_file_size(1000):
+        check_place(tmp_path / "new" / "reports")
+    with pytest.raises(ConfigError, match=r"cannot be written \(File name too long\)"):
+        check_place(tmp_path / ("x" * 5000))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_home_of_nobody_stays_as_in_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert expand_home("~/a") == tmp_path / "a"
+    assert expand_home("~nobody-has-this-name/a") == Path("~nobody-has-this-name/a")
+
+
+def test_explain_no_file_says_what_is_there_instead(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+
+    found = [explain_no_file(path) for path in (tmp_path / "a", tmp_path, tmp_path / "b", tmp_path / ("x" * 5000))]
+
+    assert found == [None, "is no file", "there is no such file", "cannot be used (File name too long)"]
 
 
 def test_claim_folder_is_named_after_prefix_time_and_name(tmp_path: Path) -> None:

@@ -5,21 +5,30 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from thesis_ml.errors import RunInterrupted
 from thesis_ml.utils import stops
-from thesis_ml.utils.stops import StopRequests, raise_on_signals
+from thesis_ml.utils.stops import StopRequests, hold_signals, raise_on_signals
 
 SIGNALS = [("SIGTERM", 85), ("SIGINT", 130)]
+
+
+@pytest.fixture(autouse=True)
+def hang_up() -> Iterator[None]:
+    """Tests may have been started by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def send(name: str) -> None:
     os.kill(os.getpid(), getattr(signal, name))
 
 
-@pytest.mark.parametrize(("name", "code"), SIGNALS)
+@pytest.mark.parametrize(("name", "code"), [*SIGNALS, ("SIGHUP", 85)])
 def test_check_raises_after_a_signal_and_not_before(name: str, code: int) -> None:
     with pytest.raises(RunInterrupted) as stopped, StopRequests() as requests:
         requests.check()
@@ -103,3 +112,51 @@ def test_other_threads_leave_signals_alone() -> None:
 def test_raise_on_signals_stops_wherever_the_process_is() -> None:
     with pytest.raises(RunInterrupted, match="SIGTERM"), raise_on_signals():
         send("SIGTERM")
+
+
+def test_terminal_that_closes_may_say_so_twice() -> None:
+    with pytest.raises(RunInterrupted, match="SIGHUP"), StopRequests() as requests:
+        send("SIGHUP")
+        send("SIGHUP")
+        requests.check()
+
+    cleaned = []
+    with pytest.raises(RunInterrupted, match="SIGHUP"), raise_on_signals():
+        try:
+            send("SIGHUP")
+        finally:
+            send("SIGHUP")
+            cleaned.append("up")
+    assert cleaned == ["up"]
+
+
+def test_nohup_is_respected() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    with StopRequests() as requests, raise_on_signals(), hold_signals():
+        send("SIGHUP")
+        requests.check()
+
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_held_signals_are_obeyed_where_nothing_can_break(name: str) -> None:
+    passed = []
+
+    with pytest.raises(RunInterrupted, match=name), raise_on_signals(), hold_signals() as obey:
+        obey()
+        send(name)
+        passed.append("held")
+        obey()
+        passed.append("obeyed")
+
+    assert passed == ["held"]
+
+
+def test_held_signals_reach_a_run_that_holds_them_itself() -> None:
+    with pytest.raises(RunInterrupted, match="SIGTERM"), StopRequests() as requests:
+        with hold_signals():
+            send("SIGTERM")
+            requests.check()
+        requests.check()

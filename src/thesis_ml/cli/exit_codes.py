@@ -70,10 +70,22 @@ def run_command(command: Callable[[], Any], at_end: Callable[[], int] = lambda: 
 
 def _report_stop(stop: KeyboardInterrupt, go_on: str) -> int:
     if not isinstance(stop, RunInterrupted):
-        print("stopped by Ctrl-C", file=sys.stderr)
+        _say("stopped by Ctrl-C")
         return EXIT_CTRL_C
-    print(f"stopped by {stop.reason}; {go_on}", file=sys.stderr)
+    _say(f"stopped by {stop.reason}; {go_on}")
     return stop.exit_code
+
+
+def _say(line: str) -> None:
+    """Print the last line of a stop; the terminal may be what has gone."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+        sys.stdout.flush()
+    except OSError:
+        # Python would try once more to write when it ends, and leave with another exit code.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
 
 
 def _describe(error: BaseException) -> str | None:

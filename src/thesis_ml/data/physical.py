@@ -268,7 +268,8 @@ def _check_met(met: Float[NDArray[Any], " N"], normalizer: Normalizer) -> None:
     """Refuse MET that is in MeV, hence far above that of the training, or a logarithm, hence small and all alike."""
     if len(met) < N_EVENTS_FOR_SCALE:
         return
-    trained = math.exp(normalizer.global_statistics[GLOBAL_COLUMNS.index("log_met")].mean)
+    statistics = dict(zip(GLOBAL_COLUMNS, normalizer.global_statistics, strict=True))
+    trained = math.exp(statistics["log_met"].mean)
     lower, median, upper = (float(value) for value in np.quantile(met, (0.25, 0.5, 0.75)))
     is_mev = median > max(FURTHEST_MET * trained, LEAST_MET_IN_MEV)
     # met that is the same everywhere was set by hand, not taken from a file of logarithms

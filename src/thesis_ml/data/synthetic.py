@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 from numpy.typing import NDArray
@@ -37,6 +36,7 @@ from thesis_ml.data.synthetic_truth import (
     PHOTON,
 )
 from thesis_ml.errors import DataError
+from thesis_ml.utils.h5_writing import explain_failure, open_for_writing
 
 GENERATOR_VERSION = 1
 """Changes when the same parameters give other events; part of the fingerprint."""
@@ -130,13 +130,14 @@ def write_synthetic_file(path: Path, config: SyntheticConfig) -> None:
         "label_meaning": json.dumps(name_labels(config)),
     }
     try:
-        with h5py.File(path, "w") as file:
+        with open_for_writing(path) as (file, check):
             file.attrs.update(attributes)
             for split, n_events in config.sizes().items():
                 table = make_table(config, split, n_events)
                 file[f"X_{split}"], file[f"Y_{split}"] = table.rows, table.labels
+                check()
     except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error}); choose another file") from error
+        raise DataError(f"{path}: cannot be written ({explain_failure(error)}); choose another file") from error
 
 
 def hash_generator(config: SyntheticConfig) -> str:

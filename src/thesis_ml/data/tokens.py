@@ -20,7 +20,7 @@ from thesis_ml.data.place import Place
 from thesis_ml.data.sheet import build_sheet, describe_sheet
 from thesis_ml.data.splits import TokenSplit
 from thesis_ml.data.synthetic import WHERE, build_stored_file, hash_generator
-from thesis_ml.utils.paths import hash_file
+from thesis_ml.utils.paths import expand_home, hash_file
 
 SAMPLE_PATH = Path(__file__).with_name("ttbar_tth_small.h5")
 ORIGINS = {SAMPLE_PATH: "the sample that comes with thesis-ml", WHERE: "events made by the generator"}
@@ -120,7 +120,7 @@ def fingerprint_file(path: Path) -> str:
 
 
 def _find_file(config: DataConfig) -> Path:
-    return SAMPLE_PATH if config.path is None else Path(config.path).expanduser()
+    return SAMPLE_PATH if config.path is None else expand_home(config.path)
 
 
 def _read_events(config: DataConfig) -> StoredFile:

@@ -16,7 +16,8 @@ from thesis_ml.reports.utils.differences import diff_runs
 from thesis_ml.reports.utils.discovery import find_folders
 from thesis_ml.reports.utils.grouping import find_swept, group_runs, list_differences
 from thesis_ml.reports.utils.verdict import compare_in, judge
-from thesis_ml.reports.writing import write_report
+from thesis_ml.reports.writing import find_root, write_report
+from thesis_ml.utils.paths import REPORTS_FOLDER, check_place
 from thesis_ml.utils.progress import show_progress
 
 
@@ -70,10 +71,11 @@ def run_comparison(
 
     Raises:
         ReportError: There is no run that can be used.
-        ConfigError: A figure is unknown, or the folder cannot be written.
+        ConfigError: A figure is unknown, or the folder cannot be written, which is tried before models are run.
     """
     choose_figures(config.outputs.which_figures)
     comparison = extend(build_comparison(config))
+    check_place(find_root(config) / REPORTS_FOLDER)
     inference = infer(comparison, config)
     folder = write_report(comparison, config, inference)
     print(describe_comparison(comparison, () if inference is None else inference.sections))

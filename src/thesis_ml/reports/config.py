@@ -15,6 +15,7 @@ from thesis_ml.errors import ConfigError
 from thesis_ml.reports.inference.corruptions import CORRUPTIONS, DEFAULT_STRENGTHS, LARGEST_STRENGTHS, CorruptionPlan
 from thesis_ml.reports.inference.rates import Rates
 from thesis_ml.utils.environment import EnvConfig
+from thesis_ml.utils.paths import MAX_SHOWN
 
 SUMMARY_SCHEMA_VERSION = 1
 OUTPUT_ROOT_VARIABLE = "THESIS_OUTPUT_ROOT"
@@ -205,11 +206,18 @@ def parse_report(cfg: DictConfig) -> ReportConfig:
     if plain.get("report_name") is None and HydraConfig.initialized():
         plain["report_name"] = HydraConfig.get().job.config_name
     require("output_root" not in plain, "output_root", "given as env.output_root", plain.get("output_root"))
-    root = Path(places.output_root).expanduser() if places is not None and is_root_given() else None
+    root = _expand_root(places.output_root) if places is not None and is_root_given() else None
     config = parse_config(ReportConfig, plain, "")
     # A wrong name or strength is said now, not after the models were read.
     config.inference.list_corruptions()
     return replace(config, output_root=root)
+
+
+def _expand_root(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"env.output_root: {text[:MAX_SHOWN]!r}: {error} Give a folder") from None
 
 
 def is_root_given() -> bool:

@@ -47,6 +47,7 @@ from thesis_ml.utils.paths import (
     claim_folder,
     make_name_safe,
 )
+from thesis_ml.utils.progress import show_progress
 
 log = logging.getLogger(__name__)
 
@@ -259,7 +260,7 @@ def _write_inference(
 def _save_figures(folder: Path, figures: Sequence[DrawnFigure], config: ReportConfig) -> None:
     saved = LoggingConfig(fig_format=config.outputs.fig_format, dpi=config.outputs.dpi)
     folder.mkdir()
-    for drawn in figures:
+    for drawn in show_progress(figures, "figure"):
         save_figure(drawn.figure, folder, drawn.name, saved)
         _write_text(folder / f"{drawn.name}.csv", format_csv(drawn.columns, drawn.rows))
 

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -49,6 +50,15 @@ SUMMARY_FILE = "summary.json"
 REPORT_CONFIGS = "report"
 """The folder of configs that holds one file per report."""
 
+PROBE_BYTES = 2**20
+"""What a place must take before work begins whose result goes there: about a page of a report."""
+
+MAX_SHOWN = 200
+"""Letters of a path in a message."""
+
+NO_SUCH_FILE = "there is no such file"
+"""The commonest answer of `explain_no_file`."""
+
 LOG_FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] %(message)s"
 
 
@@ -89,6 +99,41 @@ def claim_folder(parent: Path, prefix: str, name: str) -> Path:
     except OSError as error:
         raise ConfigError(f"{parent}: cannot make an output folder ({error}); set env.output_root") from error
     raise ConfigError(f"{parent / stem}: every name of this second is taken; set name or hydra.run.dir")
+
+
+def check_place(folder: Path) -> None:
+    """Write a file where `folder` is or will be and take it away: work that cannot be kept shall not begin.
+
+    Raises:
+        ConfigError: Nothing can be written there.
+    """
+    try:
+        place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryDirectory(prefix=".probe_", dir=place) as probe:
+            (Path(probe) / "file").write_bytes(bytes(PROBE_BYTES))
+    except OSError as error:
+        raise ConfigError(
+            f"{str(folder)[:MAX_SHOWN]}: cannot be written ({error.strerror}); free space or set env.output_root"
+        ) from error
+
+
+def expand_home(text: str | Path) -> Path:
+    """Return a path in which ~ is the home of its user; a user whom nobody knows stays, as in a shell."""
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
+def explain_no_file(path: Path) -> str | None:
+    """Return why `path` names no file that can be read, None where it names one; no device and no pipe does."""
+    try:
+        if path.is_file():
+            return None
+        return "is no file" if path.exists() else NO_SUCH_FILE
+    except OSError as error:
+        return f"cannot be used ({error.strerror})"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -22,15 +22,20 @@ EXIT_RESUMABLE = 85
 
 STDERR = 2
 
-_EXIT_CODES = {"SIGINT": EXIT_CTRL_C, "SIGTERM": EXIT_RESUMABLE, "SIGBREAK": EXIT_RESUMABLE}
-"""The signals that stop a run; Windows has SIGBREAK for Ctrl-Break, other systems do not."""
+_EXIT_CODES = {
+    "SIGINT": EXIT_CTRL_C,
+    "SIGTERM": EXIT_RESUMABLE,
+    "SIGHUP": EXIT_RESUMABLE,
+    "SIGBREAK": EXIT_RESUMABLE,
+}
+"""The signals that stop a run; Windows alone has SIGBREAK, for Ctrl-Break, and no SIGHUP, of a terminal that closes."""
 
 
 class StopRequests:
     """Hold back signals while this context is open; `check` raises at the points where a run can go on later.
 
-    A second signal ends the process at once. Signals reach the main thread only, so that in any other the context
-    knows nothing but the time limit.
+    A second signal ends the process at once, but not SIGHUP. Signals reach the main thread only, so that in any other
+    the context knows nothing but the time limit.
 
     Args:
         max_time_s: Seconds from the start of the process after which the run should have stopped; None: no limit.
@@ -75,6 +80,9 @@ class StopRequests:
     def _take_note(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         if self._requested is not None:
+            if name == "SIGHUP":
+                # Of a terminal that closes both the kernel and the shell may tell: nobody asked twice.
+                return
             # What was saved last stands; nothing here may wait for a disk.
             os._exit(_EXIT_CODES[name])
         self._requested = name
@@ -87,24 +95,62 @@ class StopRequests:
 @contextmanager
 def raise_on_signals() -> Iterator[None]:
     """Turn a request to terminate into a RunInterrupted wherever it comes, as Python does with Ctrl-C."""
-    before = _install(_raise_interrupted, names=[name for name in _EXIT_CODES if name != "SIGINT"])
+    came: list[str] = []
+
+    def raise_interrupted(number: int, _: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if name == "SIGHUP" and came:
+            return
+        came.append(name)
+        raise RunInterrupted(name, _EXIT_CODES[name])
+
+    before = _install(raise_interrupted, names=[name for name in _EXIT_CODES if name != "SIGINT"])
     try:
         yield
     finally:
         _restore(before)
 
 
-def _raise_interrupted(number: int, frame: FrameType | None) -> None:
-    name = signal.Signals(number).name
-    raise RunInterrupted(name, _EXIT_CODES[name])
+@contextmanager
+def hold_signals() -> Iterator[Callable[[], None]]:
+    """Hold signals back while a library runs that an error in the middle would break; they are obeyed at the end.
+
+    Give what obeys them at once, to be called where nothing can break.
+    """
+    held: list[int] = []
+
+    def hold(number: int, _: FrameType | None) -> None:
+        held.append(number)
+
+    def obey() -> None:
+        if not held:
+            return
+        _restore(before)
+        try:
+            signal.raise_signal(held.pop(0))
+        finally:
+            _install(hold)
+
+    before = _install(hold)
+    try:
+        yield obey
+    finally:
+        _restore(before)
+        if held:
+            signal.raise_signal(held[0])
 
 
 def _install(handler: Any, names: list[str] | None = None) -> Mapping[str, Any]:
     """Set the handler of every signal that this system has and return the handlers before."""
     if threading.current_thread() is not threading.main_thread():
         return {}
-    there = [name for name in names or _EXIT_CODES if hasattr(signal, name)]
+    there = [name for name in names or _EXIT_CODES if hasattr(signal, name) and not _is_left_alone(name)]
     return {name: signal.signal(getattr(signal, name), handler) for name in there}
+
+
+def _is_left_alone(name: str) -> bool:
+    """Return whether whoever started us wants a signal ignored, as nohup does."""
+    return name == "SIGHUP" and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN
 
 
 def _restore(handlers: Mapping[str, Any]) -> None:

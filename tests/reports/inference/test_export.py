@@ -1,6 +1,7 @@
 """What a model makes of events, as a file: it holds what it says, reads back, and is there whole or not at all."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import thesis_ml
 from conftest import SMALL, compose_train
+from data_files import limit_file_size
 from thesis_ml.architectures.restore import restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.h5_loader import StoredFile, join_rows, split_rows
@@ -21,6 +23,7 @@ from thesis_ml.reports.config import InferenceConfig
 from thesis_ml.reports.inference import export
 from thesis_ml.reports.inference.export import ExportPlan, find_obstacle, plan_exports, rebuild, write_export
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel
+from thesis_ml.reports.inference.score_file import save_scores
 from thesis_ml.reports.inference.scored import ScoredModel
 from thesis_ml.reports.inference.stream import PassOptions
 from thesis_ml.training_loops.autoencoder import train
@@ -201,8 +204,33 @@ def test_file_that_the_disk_changed_is_not_kept(
     assert not [entry for entry in tmp_path.iterdir() if entry.is_file()]
 
 
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("kind", ["codes", "latents", "reconstruction"])
+def test_full_disk_leaves_nothing_and_one_line(make_plan: MakePlan, tmp_path: Path, kind: str) -> None:
+    message = f"{kind}.h5: cannot be written (File too large); free space or set env.output_root"
+
+    for n_bytes in (0, 3000, 8000):
+        with pytest.raises(ReportError, match=f"^{re.escape(message)}$"), limit_file_size(n_bytes):
+            write_export(make_plan(kind), tmp_path / f"{kind}.h5")
+
+    assert not [entry for entry in tmp_path.iterdir() if entry.is_file()]
+
+
+def test_scores_that_the_disk_does_not_take_are_named(stored: StoredFile, tmp_path: Path) -> None:
+    events = stored.splits["test"]
+    data = LoadedData(stored, "", "test", events, events, events, (0,), None)
+    table = {("model", "clean"): {"error_mean": np.zeros(events.n_events)}}
+    message = r"^scores.h5: cannot be written \(File too large\); free space or set env.output_root$"
+
+    for n_bytes in (0, 1000, 5000):
+        with pytest.raises(ReportError, match=message), limit_file_size(n_bytes):
+            save_scores(data, table, tmp_path / "scores.h5")
+
+    assert not (tmp_path / "scores.h5").exists()
+
+
 def test_folder_that_cannot_be_written_is_named(make_plan: MakePlan, tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match=r"codes.h5: cannot be written .*; free space or set env.output_root"):
+    with pytest.raises(ReportError, match=r"codes.h5: cannot be written \(No such file or directory\); free space or"):
         write_export(make_plan("codes"), tmp_path / "nowhere" / "codes.h5")
 
 

@@ -1,9 +1,11 @@
 """Inference on a sweep that really trained: what a report says and leaves, and what it refuses."""
 
+import io
 import json
 import math
 import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +21,13 @@ from omegaconf import DictConfig
 from data_files import read_dataset, replace_dataset, sample_splits, write_tokens_file
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
-from thesis_ml.data.events import KINEMATICS, StoredEvents
+from thesis_ml.data.events import KINEMATICS, StoredEvents, take_first
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_file, load_events
 from thesis_ml.errors import ConfigError, DataError, ReportError
 from thesis_ml.facts.readers import read_run
 from thesis_ml.reports.analyses import compare_tokenizers
 from thesis_ml.reports.config import InferenceConfig
+from thesis_ml.reports.inference import run as inference_run
 from thesis_ml.reports.inference import stream
 from thesis_ml.reports.inference.closure import ClosureTally
 from thesis_ml.reports.inference.corruptions import CORRUPTIONS
@@ -39,11 +42,18 @@ from thesis_ml.reports.inference.loading import (
     find_checkpoint,
     load_signal,
 )
-from thesis_ml.reports.inference.nulls import NULLS
+from thesis_ml.reports.inference.nulls import NULLS, NullPlan
 from thesis_ml.reports.inference.overview import describe_inference
 from thesis_ml.reports.inference.run import choose_variants, drop_failed, fit_scorers, stream_all
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredModel
-from thesis_ml.reports.inference.stream import ModelScorer, Passed, PassOptions, StreamPlan
+from thesis_ml.reports.inference.stream import (
+    ModelScorer,
+    Passed,
+    PassOptions,
+    StreamPlan,
+    TrivialScorer,
+    Variant,
+)
 from thesis_ml.utils.checkpoints import load_checkpoint, save_checkpoint
 
 Compose = Callable[..., DictConfig]
@@ -68,9 +78,28 @@ def read_inference(report: Path) -> dict:
     return json.loads((report / "inference" / "summary.json").read_text(encoding="utf-8"))
 
 
-def test_report_with_inference_leaves_what_it_promises(infer: Callable[..., Path]) -> None:
-    report = infer("inference.persist_raw_scores=true")
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
 
+    def isatty(self) -> bool:
+        return True
+
+
+def test_report_with_inference_leaves_what_it_promises(infer: Callable[..., Path], monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    report = infer("inference.persist_raw_scores=true", "inference.export=codes")
+
+    shown = re.findall(r"\[\d\d:\d\d<[^,]*, .*?(?:s/([a-z]+)|([a-z]+)/s)\]", sys.stderr.getvalue())
+    assert {unit for found in shown for unit in found} >= {
+        "run",
+        "model",
+        "fit",
+        "event",
+        "problem",
+        "figure",
+        "section",
+        "image",
+    }
     summary = read_inference(report)
     assert summary["data"]["n_events"] == 300
     manifest = yaml.safe_load((report / "manifest.yaml").read_text(encoding="utf-8"))
@@ -465,15 +494,60 @@ def test_weights_of_the_events_are_checked(sweep: Path, infer: Callable[..., Pat
         infer(f"inference.data_path={tmp_path / 'events.h5'}", "inference.check_fingerprint=false")
 
 
-def test_folder_is_no_file(tmp_path: Path, restored_run) -> None:
-    options = DataConfig(path=str(SAMPLE_PATH))
-    model = LoadedModel(ScoredModel("a", "a", 0, "run", None), restored_run, None)
+@pytest.mark.parametrize("key", ["data_path", "signal_file"])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("{}", "is no file"),
+        ("{}/pipe", "is no file"),
+        ("{}/gone.h5", "there is no such file"),
+        ("~nobody-has-this-name/a.h5", "there is no such file: '~nobody-has-this-name/a.h5'"),
+        ("x" * 5000, "cannot be used (File name too long)"),
+    ],
+)
+def test_file_that_is_not_there_is_refused_before_models_are_restored(
+    key: str, name: str, reason: str, infer: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setattr(inference_run, "restore_runs", lambda groups: pytest.fail("restored first"))
 
-    with pytest.raises(ReportError, match=r"inference.signal_file: is no file: "):
-        load_signal(options, load_events(options), InferenceConfig(enabled=True, signal_file=str(tmp_path)))
-    with pytest.raises(ReportError, match=r"inference.data_path: is no file: .*pipe"):
-        choose_options([model], InferenceConfig(data_path=str(tmp_path / "pipe")))
+    with pytest.raises(ReportError, match=re.escape(f"inference.{key}: {reason}")) as refused:
+        infer(f"inference.{key}='{name.format(tmp_path)}'")
+
+    assert len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("~nobody-has-this-name/a.h5", "its data file is not there any more: '~nobody-has"),
+        ("x" * 5000, "cannot be used (File name too long)"),
+        ("/dev", "is no file"),
+    ],
+)
+def test_path_in_a_checkpoint_may_be_anything(path: str, reason: str, restored_run) -> None:
+    data = DataConfig(path=path)
+    model = LoadedModel(ScoredModel("a", "a", 0, "one", None), replace(restored_run, data=data), None)
+
+    with pytest.raises(ReportError, match=re.escape(f"run one: {reason}")) as refused:
+        choose_options([model], InferenceConfig())
+
+    assert len(str(refused.value)) < 400
+
+
+def test_passes_are_counted_before_they_are_made() -> None:
+    splits = load_events(DataConfig(limit_events=50, synthetic=SyntheticConfig()))
+    events, few = splits.splits["test"], take_first(splits.splits["train"], 7)
+    data = LoadedData(splits, "", "test", events, events, few, (0,), few)
+    variants = [Variant("turned", NullPlan("phi_rotation", 0))]
+    plan = StreamPlan({TRIVIAL: TrivialScorer(events, splits.type_names)}, variants, splits.type_names, events)
+    done: list[int] = []
+
+    inference_run.stream_events(events, plan, {}, done.append)
+    for part in (data.signal, data.unfitted):
+        inference_run.stream_clean(part, plan, done.append)
+
+    assert sum(done) == inference_run.count_passes(data, plan) == 50 + 50 + 7 + 7
 
 
 def test_cross_sections_are_checked_before_events_are_scored(infer: Callable[..., Path], monkeypatch) -> None:

@@ -81,6 +81,8 @@ def test_jobs_of_a_sweep_of_schema_1_are_found_by_what_hydra_wrote_and_by_time(t
         ({"sweep_dir": ("nowhere",)}, "inputs.sweep_dir: there is no folder 'nowhere'"),
         ({"run_dirs": ("nothing/*",)}, "inputs.run_dirs: there is no folder"),
         ({"run_dirs": ("multirnus",)}, "did you mean 'multiruns'?"),
+        ({"run_dirs": ("~nobody-has-this-name/*",)}, "there is no folder '~nobody-has-this-name/*'"),
+        ({"run_dirs": ("x" * 5000,)}, "cannot be used (File name too long); name a folder"),
         ({"sweep_dir": ("empty",)}, "'empty' holds no run"),
     ],
 )

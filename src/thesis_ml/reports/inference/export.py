@@ -28,7 +28,9 @@ from thesis_ml.reports.config import ExportKind, InferenceConfig
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel
 from thesis_ml.reports.inference.result import ResultTable, Section
 from thesis_ml.reports.inference.stream import BLOCK_EVENTS, ModelScorer, Passed, PassOptions, choose_pass_options
+from thesis_ml.utils.h5_writing import explain_failure, open_for_writing
 from thesis_ml.utils.paths import make_name_safe
+from thesis_ml.utils.progress import count_progress
 
 EXPORT_VERSION = 1
 """Raised when datasets or attributes of an export change their meaning."""
@@ -235,14 +237,15 @@ def _file_errors(path: Path) -> Iterator[None]:
     except DataError as error:
         raise ReportError(f"{path.name}: cannot be exported: {error}") from error
     except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = explain_failure(error)
         raise ReportError(f"{path.name}: cannot be written ({reason}); free space or set env.output_root") from error
 
 
 def _write(plan: ExportPlan, path: Path) -> dict[str, str]:
     """Write all splits and return the hash of each dataset."""
     written = Digests()
-    with h5py.File(path, "w") as file:
+    n_events = sum(plan.take_split(split).n_events for split in plan.stored.splits)
+    with open_for_writing(path) as (file, check), count_progress(n_events, "event") as count:
         file.attrs.update(_describe(plan))
         for split in plan.stored.splits:
             events = plan.take_split(split)
@@ -254,6 +257,8 @@ def _write(plan: ExportPlan, path: Path) -> dict[str, str]:
                     dataset = _open_dataset(file, f"{name}_{split}", values, sizes[per])
                     dataset[starts[per] : starts[per] + len(values)] = values
                     written.add(f"{name}_{split}", values)
+                check()
+                count(block.n_events)
                 starts = {"token": starts["token"] + len(block.ids), "event": starts["event"] + block.n_events}
     return written.read()
 

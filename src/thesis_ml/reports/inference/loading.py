@@ -22,7 +22,8 @@ from thesis_ml.reports.config import InferenceConfig
 from thesis_ml.reports.inference.origin import refuse_other_run
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredModel
 from thesis_ml.reports.inference.stream import MOST_BACKGROUND
-from thesis_ml.utils.paths import BEST_FILES, find_best
+from thesis_ml.utils.paths import BEST_FILES, MAX_SHOWN, NO_SUCH_FILE, expand_home, explain_no_file, find_best
+from thesis_ml.utils.progress import show_progress
 
 SAME_EVENTS = ("n_tokens", "order")
 """Keys below `data` that models must share: with other ones an event has other tokens."""
@@ -96,24 +97,37 @@ class LoadedData:
         return {int(label): name for label, name in names if label.lstrip("-").isdecimal()}
 
 
+def check_files(config: InferenceConfig) -> None:
+    """Refuse a data file or a signal file that is not there, before anything is done for it.
+
+    Raises:
+        ReportError: A path names no file.
+    """
+    named = {
+        "inference.data_path": (config.data_path, "set inference.data_path to where the data is now"),
+        "inference.signal_file": (config.signal_file, "give an HDF5 file of events"),
+    }
+    for key, (text, remedy) in named.items():
+        if text is not None and (wrong := explain_no_file(path := expand_home(text))) is not None:
+            raise ReportError(f"{key}: {wrong}: {str(path)[:MAX_SHOWN]!r}; {remedy}")
+
+
 def restore_runs(groups: Sequence[Group]) -> Restored:
     """Return the model of every run that can be restored, by group and seed."""
     models: list[LoadedModel] = []
     not_possible: dict[str, str] = {}
-    for group in groups:
-        for run in group.runs:
-            try:
-                restored = restore_model(find_checkpoint(run))
-                refuse_other_run(run, restored)
-            except (DataError, FactsError) as error:
-                not_possible[run.name] = str(error).removeprefix(f"{run.name}: ")
-                continue
-            # A sample's noise follows the places of the tokens.
-            exact = () if restored.model.draws_samples else ("token_order",)
-            scored = ScoredModel(
-                _name_model(group, run), group.label, run.seed, run.name, restored.train_classes, exact
-            )
-            models.append(LoadedModel(scored, restored, run.checkpoint_hash))
+    listed = [(group, run) for group in groups for run in group.runs]
+    for group, run in show_progress(listed, "model"):
+        try:
+            restored = restore_model(find_checkpoint(run))
+            refuse_other_run(run, restored)
+        except (DataError, FactsError) as error:
+            not_possible[run.name] = str(error).removeprefix(f"{run.name}: ")
+            continue
+        # A sample's noise follows the places of the tokens.
+        exact = () if restored.model.draws_samples else ("token_order",)
+        scored = ScoredModel(_name_model(group, run), group.label, run.seed, run.name, restored.train_classes, exact)
+        models.append(LoadedModel(scored, restored, run.checkpoint_hash))
     return Restored(_name_apart(models), not_possible)
 
 
@@ -228,14 +242,14 @@ def choose_options(models: Sequence[LoadedModel], config: InferenceConfig) -> Da
         options = replace(options, path=config.data_path, synthetic=None)
     if options.synthetic is not None:
         return options
-    path = SAMPLE_PATH if options.path is None else Path(options.path).expanduser()
+    path = SAMPLE_PATH if options.path is None else expand_home(options.path)
     # No device and no pipe: a checkpoint of somebody else names this path.
-    if not path.is_file():
-        key = "inference.data_path" if config.data_path is not None else f"run {first.scored.run}"
-        where = "there is no such file" if config.data_path is not None else "its data file is not there any more"
-        if path.exists():
-            where = "is no file"
-        raise ReportError(f"{key}: {where}: {str(path)!r}; set inference.data_path to where the data is now")
+    if config.data_path is None and (wrong := explain_no_file(path)) is not None:
+        wrong = "its data file is not there any more" if wrong == NO_SUCH_FILE else wrong
+        raise ReportError(
+            f"run {first.scored.run}: {wrong}: {str(path)[:MAX_SHOWN]!r}; set inference.data_path to where the data "
+            "is now"
+        )
     return options
 
 
@@ -254,8 +268,7 @@ def explain_limit(models: Sequence[LoadedModel], options: DataConfig, stored: St
 def choose_reference(models: Sequence[LoadedModel], config: InferenceConfig) -> LoadedModel:
     """Return the model whose data is scored: one that was trained on the file asked for, else on what most were."""
     prints = [model.restored.dataset_fingerprint for model in models]
-    path = None if config.data_path is None else Path(config.data_path).expanduser()
-    wanted = fingerprint_file(path) if path is not None and path.is_file() else None
+    wanted = None if config.data_path is None else fingerprint_file(expand_home(config.data_path))
     place = prints.index(wanted) if wanted in prints else prints.index(max(prints, key=prints.count))
     return models[place]
 
@@ -287,15 +300,12 @@ def load_signal(
     """Return the events of `inference.signal_file`, read as the others are, and the names of their classes, or None.
 
     Raises:
-        ReportError: The file is not there, or names other object types.
+        ReportError: The file names other object types.
         DataError: It cannot be read.
     """
     if config.signal_file is None:
         return None
-    path = Path(config.signal_file).expanduser()
-    if not path.is_file():
-        wrong = "is no file" if path.exists() else "there is no such file"
-        raise ReportError(f"inference.signal_file: {wrong}: {str(path)!r}; give an HDF5 file of events")
+    path = expand_home(config.signal_file)
     signal = load_events(replace(options, path=str(path), synthetic=None, limit_events=None))
     if signal.type_names != stored.type_names:
         raise ReportError(

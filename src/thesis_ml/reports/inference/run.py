@@ -20,7 +20,14 @@ from thesis_ml.reports.inference.code_section import summarise_codes
 from thesis_ml.reports.inference.corruptions import corrupt
 from thesis_ml.reports.inference.downstream import measure_downstream
 from thesis_ml.reports.inference.export import plan_exports
-from thesis_ml.reports.inference.loading import LoadedData, LoadedModel, Restored, load_data, restore_runs
+from thesis_ml.reports.inference.loading import (
+    LoadedData,
+    LoadedModel,
+    Restored,
+    check_files,
+    load_data,
+    restore_runs,
+)
 from thesis_ml.reports.inference.nulls import NULLS, NullPlan, is_symmetric
 from thesis_ml.reports.inference.overview import describe_data, describe_inference, list_models
 from thesis_ml.reports.inference.result import InferenceResult, RawScores
@@ -31,6 +38,7 @@ from thesis_ml.reports.inference.stream import (
     CLEAN,
     ModelScorer,
     Passed,
+    Progress,
     Scorer,
     StreamPlan,
     TrivialScorer,
@@ -93,6 +101,7 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
         ReportError: The data file is gone or is another one than that of all models.
         DataError: It cannot be read.
     """
+    check_files(config)
     clock = Clock()
     with clock.time("restore models, read events"):
         restored = restore_runs(comparison.groups)
@@ -109,10 +118,13 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
             return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
     tallies = {model.scored.name: start_tally(model, data) for model in restored.models}
     plan = StreamPlan(scorers, variants, data.stored.type_names, choose_pool(data))
-    with clock.time("pass events through models, score them"):
-        streamed, restored = drop_failed(stream_all(data, plan, tallies), restored)
-        if not restored.models:
-            return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
+    with (
+        clock.time("pass events through models, score them"),
+        count_progress(count_passes(data, plan), "event") as count,
+    ):
+        streamed, restored = drop_failed(stream_all(data, plan, tallies, count), restored)
+    if not restored.models:
+        return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
     scored = ScoredSplit(
         models=[model.scored for model in restored.models],
         variants=variants,
@@ -211,11 +223,13 @@ def start_tally(model: LoadedModel, data: LoadedData) -> ClosureTally:
     return ClosureTally(restored.normalizer.features, restored.dims.type_names, labels, sizes)
 
 
-def stream_all(data: LoadedData, plan: StreamPlan, tallies: Mapping[str, ClosureTally]) -> Streamed:
+def stream_all(
+    data: LoadedData, plan: StreamPlan, tallies: Mapping[str, ClosureTally], progress: Progress | None = None
+) -> Streamed:
     """Return the scores of all events, and count the closure of the clean ones of the split."""
-    table = stream_events(data.events, plan, tallies)
-    signal = None if data.signal is None else stream_clean(data.signal, plan)
-    return Streamed(table, signal, stream_clean(data.unfitted, plan), tallies)
+    table = stream_events(data.events, plan, tallies, progress)
+    signal = None if data.signal is None else stream_clean(data.signal, plan, progress)
+    return Streamed(table, signal, stream_clean(data.unfitted, plan, progress), tallies)
 
 
 def drop_failed(streamed: Streamed, restored: Restored) -> tuple[Streamed, Restored]:
@@ -255,21 +269,27 @@ def explain_failure(streamed: Streamed, name: str) -> str | None:
     return None
 
 
-def stream_events(events: StoredEvents, plan: StreamPlan, tallies: Mapping[str, ClosureTally]) -> RawScores:
+def count_passes(data: LoadedData, plan: StreamPlan) -> int:
+    """Return how many events all passes of all scorers are over."""
+    n_clean = data.unfitted.n_events + (0 if data.signal is None else data.signal.n_events)
+    return len(plan.scorers) * (data.events.n_events * (1 + len(plan.variants)) + n_clean)
+
+
+def stream_events(
+    events: StoredEvents, plan: StreamPlan, tallies: Mapping[str, ClosureTally], progress: Progress | None = None
+) -> RawScores:
     """Return the scores of all events in all variants, and count the closure of the clean ones."""
 
     def observe(name: str, block: StoredEvents, passed: Passed) -> None:
         if name in tallies:
             tallies[name].add(block, passed)
 
-    n_passes = len(plan.scorers) * (1 + len(plan.variants))
-    with count_progress(events.n_events * n_passes, "event") as count:
-        return stream_split(events, plan, observe, count)
+    return stream_split(events, plan, observe, progress)
 
 
-def stream_clean(events: StoredEvents, plan: StreamPlan) -> dict[str, Any]:
+def stream_clean(events: StoredEvents, plan: StreamPlan, progress: Progress | None = None) -> dict[str, Any]:
     """Return the scores of events as they are, by scorer; nothing where there are no events."""
     if not events.n_events:
         return {}
-    table = stream_split(events, replace(plan, variants=()))
+    table = stream_split(events, replace(plan, variants=()), progress=progress)
     return {name: table[name, CLEAN.name] for name in plan.scorers}

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import h5py
-
 from thesis_ml.errors import ReportError
 from thesis_ml.reports.inference.loading import LoadedData
 from thesis_ml.reports.inference.result import RawScores
+from thesis_ml.utils.h5_writing import explain_failure, open_for_writing
 
 
 def save_scores(data: LoadedData, table: RawScores, path: Path) -> None:
@@ -18,7 +17,7 @@ def save_scores(data: LoadedData, table: RawScores, path: Path) -> None:
         ReportError: The file cannot be written.
     """
     try:
-        with h5py.File(path, "w") as file:
+        with open_for_writing(path) as (file, check):
             file.attrs["fingerprint"], file.attrs["split"] = data.fingerprint, data.split
             events = data.events
             for name, column in (("index", events.index), ("label", events.labels), ("weight", events.weights)):
@@ -28,5 +27,7 @@ def save_scores(data: LoadedData, table: RawScores, path: Path) -> None:
                 group.attrs["scorer"], group.attrs["variant"] = scorer.encode(errors="replace").decode(), variant
                 for name, values in scores.items():
                     group.create_dataset(name, data=values.astype("float32"))
+                check()
     except OSError as error:
-        raise ReportError(f"{path.name}: cannot be written ({error}); free space or set env.output_root") from error
+        reason = explain_failure(error)
+        raise ReportError(f"{path.name}: cannot be written ({reason}); free space or set env.output_root") from error

@@ -25,6 +25,7 @@ from thesis_ml.reports.inference.working_points import (
     expect_events,
     measure_problem,
 )
+from thesis_ml.utils.progress import show_progress
 
 COUNTS_OBJECTS = 0.7
 """A score whose rank correlation with H_T or the multiplicity is larger counts objects or their pT, mostly."""
@@ -141,7 +142,7 @@ def holds_multiplicity(score: str) -> bool:
 def solve_problems(scored: ScoredSplit, n_resamples: int = N_RESAMPLES) -> Findings:
     """Return what the scores of a split say of every problem, and what they say where there is nothing to see."""
     problems = sorted(list_problems(scored), key=lambda problem: problem.kind == "corruption")
-    solved = tuple(_solve(problem, scored, n_resamples) for problem in problems)
+    solved = tuple(_solve(problem, scored, n_resamples) for problem in show_progress(problems, "problem"))
     nulls = (*check_nulls(scored), *check_held_out(scored))
     return Findings(solved, tuple(correlate_scores(scored)), nulls, scored)
 

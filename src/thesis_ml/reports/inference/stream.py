@@ -237,6 +237,9 @@ CLEAN = Variant("clean")
 Observer = Callable[[str, StoredEvents, Passed], None]
 """Told of every block of clean events and what a model, by its name, made of it."""
 
+Progress = Callable[[int], None]
+"""Told how many events more are done."""
+
 
 @dataclass(frozen=True)
 class StreamPlan:
@@ -259,7 +262,7 @@ def stream_split(
     events: StoredEvents,
     plan: StreamPlan,
     observe: Observer | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> RawScores:
     """Return the scores of all events in all variants.
 

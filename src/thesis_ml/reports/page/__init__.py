@@ -21,6 +21,7 @@ from thesis_ml.reports.plots.sections import DrawnSection
 from thesis_ml.reports.plots.style import choose_colours
 from thesis_ml.reports.plots.table import format_csv
 from thesis_ml.reports.utils.escape import strip_controls
+from thesis_ml.utils.progress import show_progress
 
 ASSETS = Path(__file__).parent / "assets"
 TEMPLATE = "page.html.jinja"
@@ -57,15 +58,17 @@ def build_page(
     # The licence of the chart library goes wherever its code goes.
     script = "\n".join([f"/*\n{read_asset(LICENSE)}\n*/", *map(read_asset, SCRIPTS)])
     template = make_environment().get_template(TEMPLATE)
+    every = [*figures, *(figure for section in sections for figure in section.figures)]
+    described = {figure: describe_figure(figure) for figure in show_progress(every, "image")}
     return template.render(
         comparison=comparison,
         title=comparison.report_name.replace("_", " "),
         tables=[(table, embed_csv(table.csv)) for table in list_tables(comparison)],
         curves=collect_curves(comparison),
-        figures=[describe_figure(figure) for figure in figures],
+        figures=[described[figure] for figure in figures],
         missing=missing,
         about=about,
-        sections=[describe_section(section, comparison) for section in sections],
+        sections=[describe_section(section, comparison, described) for section in sections],
         policy=write_policy(style, script),
         style=style,
         script=script,
@@ -120,8 +123,10 @@ def describe_figure(figure: DrawnFigure) -> dict[str, Any]:
     }
 
 
-def describe_section(drawn: DrawnSection, comparison: Comparison) -> dict[str, Any]:
-    """Return what the page shows of a section."""
+def describe_section(
+    drawn: DrawnSection, comparison: Comparison, described: Mapping[DrawnFigure, dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what the page shows of a section, whose figures were described before."""
     section = drawn.section
     tables = [tabulate_result(table, comparison) for table in section.tables]
     return {
@@ -131,7 +136,7 @@ def describe_section(drawn: DrawnSection, comparison: Comparison) -> dict[str, A
         "details": section.details,
         "flags": section.flags,
         "tables": [(table, embed_csv(table.csv)) for table in tables if table.rows],
-        "figures": [describe_figure(figure) for figure in drawn.figures],
+        "figures": [described[figure] for figure in drawn.figures],
         "missing": drawn.missing,
     }
 

@@ -14,8 +14,10 @@ from thesis_ml.utils.paths import (
     FACTS_FOLDER,
     HYDRA_FOLDER,
     LAUNCHER_FOLDER,
+    MAX_SHOWN,
     RUNS_FOLDER,
     SWEEP_FILE,
+    expand_home,
     is_run_folder,
 )
 from thesis_ml.utils.plain_yaml import read_plain_yaml
@@ -59,8 +61,14 @@ def expand_paths(texts: Iterable[str], where: str) -> list[Path]:
     """
     paths: list[Path] = []
     for text in texts:
-        path = Path(text).expanduser()
-        if path.is_dir():
+        path = expand_home(text)
+        try:
+            is_there = path.is_dir()
+        except OSError as error:
+            raise ReportError(
+                f"{where}: {text[:MAX_SHOWN]!r}: cannot be used ({error.strerror}); name a folder"
+            ) from None
+        if is_there:
             paths.append(path)
             continue
         pattern = str(path.relative_to(path.anchor))

@@ -1,0 +1,143 @@
+"""HDF5 files that close well whatever the disk does while they are written."""
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+
+from thesis_ml.utils.stops import hold_signals
+
+MAX_REASON = 300
+"""Letters of HDF5's own words, which go on over many lines."""
+
+
+class OpenFile(NamedTuple):
+    """A new HDF5 file.
+
+    Args:
+        content: What is written into.
+        check: Raises the OSError of the first write that failed, and obeys signals, which are held back otherwise.
+    """
+
+    content: Any
+    check: Callable[[], None]
+
+
+@contextmanager
+def open_for_writing(path: Path) -> Iterator[OpenFile]:
+    """Give a new HDF5 file, in the place of any that is there; one that fails or is interrupted leaves nothing.
+
+    Raises:
+        OSError: The disk did not take all of it.
+    """
+    stream = path.open("w+b", buffering=0)
+    is_whole = False
+    try:
+        # HDF5 calls our Python, where a signal would raise: an error within HDF5 that the process does not survive.
+        with stream, hold_signals() as obey:
+            disk = _Disk(stream)
+
+            def check() -> None:
+                obey()
+                disk.check()
+
+            with h5py.File(disk, "w") as content:
+                yield OpenFile(content, check)
+            disk.check()
+        is_whole = True
+    finally:
+        if not is_whole:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def explain_failure(error: OSError | RuntimeError) -> str:
+    """Return on one line why a file could not be written or read back, without HDF5's times and addresses."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else " ".join(str(error).split())[:MAX_REASON]
+
+
+class _Disk:
+    """A file that HDF5 writes to and that never refuses a write.
+
+    A file that HDF5 cannot write to cannot be closed either, and what h5py holds of it then crashes the process. So
+    the first failure is kept for `check`, and whatever comes after it is kept in memory, where HDF5 finds it again.
+    """
+
+    def __init__(self, stream: io.FileIO) -> None:
+        self._stream = stream
+        self._place = 0
+        self._size = 0
+        self._error: OSError | None = None
+        self._kept: list[tuple[int, bytes]] = []
+
+    def check(self) -> None:
+        """Raise the first failure."""
+        if self._error is not None:
+            raise self._error
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place, as HDF5 does before each read and write."""
+        self._place = offset if whence == os.SEEK_SET else self._size + offset
+        return self._place
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._place
+
+    def write(self, data: memoryview) -> int:
+        """Write everything, at worst into memory."""
+        if self._error is None:
+            try:
+                self._write_through(data)
+            except OSError as error:
+                self._error = error
+        if self._error is not None:
+            self._kept.append((self._place, bytes(data)))
+        self._place += len(data)
+        self._size = max(self._size, self._place)
+        return len(data)
+
+    def read(self, size: int) -> bytes:
+        """Return what was written here."""
+        data = bytearray(size)
+        self._attempt(lambda: self._read_through(memoryview(data)))
+        for start, kept in self._kept:
+            first, last = max(start, self._place), min(start + len(kept), self._place + size)
+            if first < last:
+                data[first - self._place : last - self._place] = kept[first - start : last - start]
+        self._place += size
+        return bytes(data)
+
+    def truncate(self, size: int) -> int:
+        """Give the file its size."""
+        if self._error is None:
+            self._attempt(lambda: self._stream.truncate(size))
+        self._size = size
+        return size
+
+    def flush(self) -> None:
+        """Do nothing: no write is held back."""
+
+    def _attempt(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except OSError as error:
+            self._error = self._error or error
+
+    def _write_through(self, data: memoryview) -> None:
+        self._stream.seek(self._place)
+        n_done = 0
+        while n_done < len(data):
+            # A disk that is nearly full takes a part.
+            n_done += self._stream.write(data[n_done:]) or 0
+
+    def _read_through(self, data: memoryview) -> None:
+        self._stream.seek(self._place)
+        n_done = 0
+        while n_done < len(data) and (n_read := self._stream.readinto(data[n_done:])):
+            n_done += n_read
