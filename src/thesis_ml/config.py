@@ -16,6 +16,7 @@ LARGEST_FLOAT = 3.4e38
 """Beyond it a 32-bit number is infinite."""
 LARGEST_WIDTH = 16_384
 """Of a layer; one between two of this width takes 1 GiB. More is a typing error rather than a wish."""
+MOST_THREADS = 1024
 MAX_LAYERS = 100
 """Of a stack; what it costs to refuse a longer one grows with its length."""
 

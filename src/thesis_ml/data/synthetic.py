@@ -117,11 +117,12 @@ def build_stored_file(config: DataConfig) -> StoredFile:
 
 
 def write_synthetic_file(path: Path, config: SyntheticConfig) -> None:
-    """Write the three splits to an HDF5 file that `data=h5_tokens` reads.
+    """Write the three splits to an HDF5 file that `data=h5_tokens` reads, over one that is there once it is whole.
 
     Raises:
         DataError: The file cannot be written.
     """
+    temporary = path.with_name(f".{path.name}.tmp")
     attributes = {
         "energy_unit": "MeV",
         "angle_unit": "rad",
@@ -130,12 +131,13 @@ def write_synthetic_file(path: Path, config: SyntheticConfig) -> None:
         "label_meaning": json.dumps(name_labels(config)),
     }
     try:
-        with open_for_writing(path) as (file, check):
+        with open_for_writing(temporary) as (file, check):
             file.attrs.update(attributes)
             for split, n_events in config.sizes().items():
                 table = make_table(config, split, n_events)
                 file[f"X_{split}"], file[f"Y_{split}"] = table.rows, table.labels
                 check()
+        temporary.replace(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({explain_failure(error)}); choose another file") from error
 

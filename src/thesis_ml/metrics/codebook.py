@@ -35,11 +35,19 @@ def summarise_code_usage(counts: Int[NDArray[Any], "*Q K"]) -> dict[str, float]:
 
 COLLAPSED_SHARE = 0.05
 """A codebook whose perplexity is less than this share of its codes has collapsed."""
+COLLAPSED_PERPLEXITY = 1.5
+"""So has any whose perplexity is less than this."""
 
 
-def has_collapsed(perplexity: float, n_codes: float) -> bool:
-    """Say whether tokens use a codebook of `n_codes` as if it had hardly any; nan is no collapse."""
-    return perplexity < COLLAPSED_SHARE * n_codes
+def has_collapsed(perplexity: float, n_codes: float, n_tokens: float = np.inf) -> bool:
+    """Say whether tokens use a codebook of `n_codes` as if it had hardly any; nan is no collapse.
+
+    Args:
+        perplexity: Of the codes.
+        n_codes: How many there are.
+        n_tokens: How many tokens chose one; few cannot use many.
+    """
+    return perplexity < max(COLLAPSED_SHARE * min(n_codes, n_tokens), COLLAPSED_PERPLEXITY)
 
 
 def measure_entropies(counts: Int[NDArray[Any], "*Q K"]) -> Float[NDArray[Any], " Q"]:

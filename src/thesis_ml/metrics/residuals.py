@@ -11,6 +11,12 @@ RELATIVE_FEATURES = ("E", "pt")
 """Features whose residual is divided by the true value; those of eta, phi (radian) and mass (GeV) are not."""
 
 
+def wrap_angles(angles_rad: Array) -> Array:
+    """Return the same angles in [-pi, pi)."""
+    wrapped: Array = (angles_rad + np.pi) % (2 * np.pi) - np.pi
+    return wrapped
+
+
 def compute_residuals(predicted: Array, true: Array, features: Sequence[str]) -> Array:
     """Return predicted - true for every token and feature: relative for energies, wrapped for phi.
 
@@ -24,7 +30,7 @@ def compute_residuals(predicted: Array, true: Array, features: Sequence[str]) ->
         if feature in RELATIVE_FEATURES:
             residuals[:, column] /= np.maximum(true[:, column], 1e-6)
         if feature == "phi":
-            residuals[:, column] = (residuals[:, column] + np.pi) % (2 * np.pi) - np.pi
+            residuals[:, column] = wrap_angles(residuals[:, column])
     return residuals
 
 

@@ -1,6 +1,7 @@
 """From the inputs of a report to what it compares, and from there to its folder."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from thesis_ml.errors import ReportError
 from thesis_ml.facts.runs import RunFacts
 from thesis_ml.facts.summary import REC_MSE, Threshold, list_columns, summarise_run
 from thesis_ml.reports.comparison import Comparison
-from thesis_ml.reports.config import ReportConfig, ThresholdsConfig
+from thesis_ml.reports.config import InferenceConfig, ReportConfig, ThresholdsConfig
 from thesis_ml.reports.inference.result import SCORED, InferenceResult, Section
 from thesis_ml.reports.plots import choose_figures
 from thesis_ml.reports.utils.collection import collect_runs
@@ -76,11 +77,22 @@ def run_comparison(
     choose_figures(config.outputs.which_figures)
     comparison = extend(build_comparison(config))
     check_place(find_root(config) / REPORTS_FOLDER)
-    inference = infer(comparison, config)
-    folder = write_report(comparison, config, inference)
+    with use_threads_of(config.inference):
+        inference = infer(comparison, config)
+        folder = write_report(comparison, config, inference)
     print(describe_comparison(comparison, () if inference is None else inference.sections))
     print(f"report: {folder}")
     return folder
+
+
+def use_threads_of(config: InferenceConfig) -> AbstractContextManager[None]:
+    """Return the context in which models are run and their files written; without models nothing is changed."""
+    if not config.enabled:
+        return nullcontext()
+    # Here, not at the top, as torch takes longer to import than a report without models takes at all.
+    from thesis_ml.utils.threads import use_threads
+
+    return use_threads(config.n_threads)
 
 
 def infer(comparison: Comparison, config: ReportConfig) -> InferenceResult | None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from thesis_ml.config import choose, parse_config, require, require_at_least, require_between
+from thesis_ml.config import MOST_THREADS, choose, parse_config, require, require_at_least, require_between
 from thesis_ml.errors import ConfigError
 from thesis_ml.reports.inference.corruptions import CORRUPTIONS, DEFAULT_STRENGTHS, LARGEST_STRENGTHS, CorruptionPlan
 from thesis_ml.reports.inference.rates import Rates
@@ -89,6 +89,7 @@ class InferenceConfig:
         background_classes: Labels that are background; None: `train_classes` of the runs, else the commonest label.
         batch_size: Events per batch.
         autocast: Run models in bfloat16.
+        n_threads: Threads on the CPU; None: torch and linear algebra decide.
         seed: Of corruptions, fits and halves of closure tests.
         max_samples: Score the first events of the split only.
         persist_raw_scores: Keep the score of every event.
@@ -108,6 +109,7 @@ class InferenceConfig:
     background_classes: tuple[int, ...] | None = None
     batch_size: int = 512
     autocast: bool = False
+    n_threads: int | None = 1
     seed: int = 0
     max_samples: int | None = None
     persist_raw_scores: bool = False
@@ -121,6 +123,7 @@ class InferenceConfig:
     def __post_init__(self) -> None:
         require_at_least(self, 1, "batch_size", "max_samples")
         require_between(self, 0, LARGEST_SEED, "seed")
+        require_between(self, 1, MOST_THREADS, "n_threads")
         for key in NEEDS_INFERENCE:
             value = getattr(self, key)
             require(self.enabled or not value, key, "given with inference.enabled=true", value)
@@ -217,7 +220,9 @@ def _expand_root(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        raise ConfigError(f"env.output_root: {text[:MAX_SHOWN]!r}: {error} Give a folder") from None
+        raise ConfigError(
+            f"env.output_root: {text[:MAX_SHOWN]!r} names a home that is not known; give a folder"
+        ) from error
 
 
 def is_root_given() -> bool:

@@ -1,7 +1,6 @@
 """What a token costs in bits once it is compressed, with the weights that a run ends with."""
 
 import math
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -45,17 +44,24 @@ def measure_codes(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) ->
     return numbers
 
 
-def describe_collapse(codebook_sizes: tuple[int, ...], test: Mapping[str, float]) -> str | None:
-    """Return a message when tokens use hardly any of the codes, None where they do or where there are none."""
-    perplexity = test.get("perplexity", math.nan)
-    if not codebook_sizes or not has_collapsed(perplexity, sum(codebook_sizes) / len(codebook_sizes)):
+def describe_collapsed_codebook(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) -> str | None:
+    """Return a message when tokens use hardly any of the codes of a quantiser, None where they do.
+
+    Args:
+        codebook_sizes: Codes of each quantiser.
+        counts: How often each code was chosen, a row per quantiser where there are several; None: not counted.
+    """
+    if not codebook_sizes or counts is None:
         return None
-    codes = f"{codebook_sizes[0]} codes"
-    if len(codebook_sizes) > 1:
-        codes = f"each of {len(codebook_sizes)} codebooks of {codes}"
+    rows = np.atleast_2d(counts)
+    perplexities = np.exp(measure_entropies(rows))
+    worst = int(np.nanargmin(perplexities)) if np.isfinite(perplexities).any() else 0
+    if not has_collapsed(float(perplexities[worst]), codebook_sizes[worst], int(rows[worst].sum())):
+        return None
+    which = f"codebook {worst} of {len(codebook_sizes)}" if len(codebook_sizes) > 1 else "the codebook"
     return (
-        f"phase1.latent_space: the codebook has collapsed: test tokens use {codes} like {perplexity:.3g} equally "
-        "frequent ones; train for more steps or on more events, or with fewer codes"
+        f"phase1.latent_space: {which} has collapsed: test tokens use {codebook_sizes[worst]} codes like "
+        f"{perplexities[worst]:.3g} equally frequent ones; train for more steps or on more events, or with fewer codes"
     )
 
 

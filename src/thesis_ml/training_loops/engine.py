@@ -23,7 +23,7 @@ from thesis_ml.training_loops.checkpoint import (
     read_best,
     restore_task,
 )
-from thesis_ml.training_loops.compression import describe_collapse, measure_codes, measure_rounding
+from thesis_ml.training_loops.compression import describe_collapsed_codebook, measure_codes, measure_rounding
 from thesis_ml.training_loops.contracts import RunConfig, RunData
 from thesis_ml.training_loops.matching import match_step
 from thesis_ml.training_loops.optimisation import Optimisation
@@ -213,8 +213,9 @@ class Training:
             "run_dir": None if self.config.run_dir is None else str(self.config.run_dir),
         }
         session.recorder.save_arrays(arrays.to_dict())
-        codec = self.task.codec
-        if codec is not None and (trouble := describe_collapse(codec.codebook_sizes, test)) is not None:
+        codes = arrays.to_dict().get("test_codes")
+        sizes = () if self.task.codec is None else self.task.codec.codebook_sizes
+        if (trouble := describe_collapsed_codebook(sizes, codes)) is not None:
             log.warning(trouble)
             session.recorder.record_warning(trouble, epoch=self.best.epoch)
         session.recorder.record_test(self.best.epoch, test, result)

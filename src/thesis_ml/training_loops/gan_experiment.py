@@ -79,8 +79,8 @@ class GanConfig(ExperimentConfig):
         return (
             f"{self.trainer_key}.adversarial_start: the critic had a say from epoch {before} on (counted from 0), as "
             f"{self.trainer.adversarial_start} means for {n_epochs} epochs, and has from epoch {now} on for "
-            f"{self.trainer.epochs}: no epoch before {now} has it now or becomes the best; for a critic that begins "
-            "once start another run"
+            f"{self.trainer.epochs}: epochs before {now} no longer count as best; for a critic that begins once, "
+            "start another run"
         )
 
     def to_plain(self) -> dict[str, Any]:

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from thesis_ml.config import require, require_at_least, require_between, require_positive
-
-MOST_THREADS = 1024
+from thesis_ml.config import MOST_THREADS, require, require_at_least, require_between, require_positive
 
 
 @dataclass(frozen=True)

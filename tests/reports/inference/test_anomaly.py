@@ -232,7 +232,9 @@ def test_too_few_events_say_so_and_fail_no_null(n_events: int) -> None:
     section = summarise_scores(replace(scored, table=table))[0]
 
     assert not any(text.startswith("Null of") for text in section.flags)
-    assert any(f"{n_events} events are too few to check nulls" in text for text in section.sentences)
+    assert any("are too few to check all nulls" in text for text in section.sentences)
+    assert any(text.startswith("Too few events to say who sees") for text in section.sentences)
+    assert not any("Changes" in text for text in section.sentences)
 
 
 def test_what_was_trained_on_is_no_anomaly() -> None:
@@ -362,7 +364,11 @@ def test_expected_events_need_the_cross_sections_of_all_labels() -> None:
     one = summarise_scores(make_split(rates=Rates({"ttH": 0.1}, 3.0)))
 
     row = list_rows(find_table(both, "expected_events"))[0]
-    assert row["S"] == "n < 10" or row["S"] > 0
+    assert row["signal"] == "n < 10" or row["signal"] > 0
+    uncut = next(row for row in list_rows(find_table(both, "expected_events")) if row["eps_B"] == 1.0)
+    assert (uncut["signal"], uncut["background"]) == pytest.approx((300.0, 30000.0))
+    assert uncut["S/sqrt(B)"] == pytest.approx(300 / math.sqrt(30000))
+    assert uncut["error of background"] == 0
     assert "expected_events" not in {table.name for table in one[0].tables}
 
 

@@ -258,7 +258,9 @@ def test_export_that_lacks_events_of_the_data_says_so(restored_model: LoadedMode
         config = InferenceConfig(enabled=True, export="codes", **keys)
         return plan_exports([restored_model], replace(data, stored=stored), config).sections[0].sentences
 
-    assert say(stored) == (f"The files hold 900 of the {n_all} events of the data, for data.limit_events of the runs.",)
+    assert say(stored) == (
+        f"The files hold 900 of the {n_all} events of the data, because of data.limit_events of the runs.",
+    )
     assert "hold 30 of the" in say(stored, max_samples=10)[0]
     assert say(load_events(DataConfig(synthetic=SyntheticConfig()))) == ()
 

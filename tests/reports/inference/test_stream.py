@@ -16,6 +16,7 @@ from thesis_ml.reports.inference.stream import (
     StreamPlan,
     TrivialScorer,
     Variant,
+    round_scores,
     stream_split,
 )
 
@@ -73,3 +74,11 @@ def test_a_wrong_energy_scale_is_rarer_than_the_clean_events(plan: StreamPlan, s
     table = stream_split(stored.splits["test"], plan)
 
     assert table["vq", "scale"]["latent_neighbours"].mean() > table["vq", "clean"]["latent_neighbours"].mean()
+
+
+def test_scores_that_are_equal_but_for_rounding_tie() -> None:
+    means = np.array([np.full(length, 0.1).sum() / length for length in range(1, 60)])
+    assert len(np.unique(means)) > 1
+
+    assert len(np.unique(round_scores(means))) == 1
+    assert np.isinf(round_scores(np.array([1e39])))

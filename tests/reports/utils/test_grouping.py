@@ -83,6 +83,7 @@ def test_what_follows_from_the_loop_is_no_part_of_a_label() -> None:
     critic = {"loop": "gan_ae", "trainer": "adversarial", "latent_space": "vq"}
 
     assert name_groups([plain, {**plain, "latent_space": "none"}, critic]) == ["ae, vq", "ae, none", "gan_ae, vq"]
+    assert name_groups([plain, {**critic, "latent_space": "none"}]) == ["ae, vq", "gan_ae, none"]
     assert name_groups([plain, {**plain, "trainer": "other"}]) == ["ae, ae, vq", "ae, other, vq"]
 
 

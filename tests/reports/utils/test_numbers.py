@@ -24,6 +24,8 @@ from thesis_ml.reports.utils.numbers import round_with_error
         (0.96, 0.0, "0.96 ± 0"),
         (0.031, 1.4e-18, "0.031 ± 0"),
         (0.0, 0.0, "0 ± 0"),
+        (-0.004, 0.5, "0.00 ± 0.50"),
+        (-0.3, 20.0, "0 ± 20"),
         (math.nan, 0.1, "nan"),
         (5.25, math.nan, "5.25"),
         (12345.6, math.nan, "12346"),

@@ -102,6 +102,16 @@ def test_numbers_of_sections_are_commands_named_after_their_rows() -> None:
     assert "Outcome" not in text and "NoneTokensError" not in text
 
 
+def test_number_that_says_which_row_it_is_stands_in_the_name_and_the_column_is_never_cut() -> None:
+    rows = (("a" * 200, 0.01, 5.0), ("b", 1.0, 6.0))
+    table = ResultTable("cuts", "Cuts", "", ("group", "eps_B", "events"), rows, n_keys=2)
+
+    text = build_numbers(make_comparison(n_groups=1), [Section("one", "One", tables=(table,))])
+
+    assert r"\newcommand{\CutsBOneEvents}{\ensuremath{6}}" in text
+    assert "aEvents}{" in text and "EpsB" not in text
+
+
 def test_tables_of_sections_are_written_unless_they_fill_pages() -> None:
     few = ResultTable("few", "Few", "", ("group", "H_T^miss"), (("a_b", 0.5), ("c", None), ("d", math.nan)))
     many = ResultTable("many", "Many", "", ("group",), (("a",),) * (MOST_ROWS + 1))

@@ -9,7 +9,7 @@ from thesis_ml.facts.runs import read_run
 from thesis_ml.facts.summary import summarise_run
 from thesis_ml.reports.comparison import Verdict
 from thesis_ml.reports.utils.grouping import find_swept, group_runs
-from thesis_ml.reports.utils.verdict import join_labels, judge
+from thesis_ml.reports.utils.verdict import judge
 from written_runs import read_lines, write_lines, write_run
 
 
@@ -136,8 +136,3 @@ def test_caveats_name_types_copies_and_matching(tmp_path: Path) -> None:
     assert "Type accuracy is unequal, 0.5 for linear" in text
     assert "linear has latents as wide as a token" in text
     assert "matching of the event" in text
-
-
-def test_labels_that_hold_commas_are_told_apart() -> None:
-    assert join_labels(["none", "linear", "vq"]) == "none, linear and vq"
-    assert join_labels(["ae, mlp, none", "vq"]) == "ae, mlp, none; vq"

@@ -1,7 +1,6 @@
 """The one supervised reference: a dense stack that tells signal from background by a table of columns."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from thesis_ml.errors import DataError
 from thesis_ml.metrics.auroc import compute_auroc
 from thesis_ml.utils.optimisers import build_adamw, schedule_factor
 from thesis_ml.utils.seed import make_order_generator
+from thesis_ml.utils.threads import use_threads
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def fit_classifier(train: Table, val: Table, config: ClassifierConfig | None = N
         raise DataError("training table: has one class only; a classifier needs signal (1) and background (0)")
     device = train.features.device
     fork_rng = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-    with fork_rng, _use_threads(config.n_threads):
+    with fork_rng, use_threads(config.n_threads):
         torch.manual_seed(config.seed)
         model = build_table_model(train.features, config)
         auroc = tuple(_measure(model, val) for _ in _train_epochs(model, train, config))
@@ -151,17 +151,6 @@ def score_table(model: TableModel, features: Float[Tensor, "N C"]) -> Float[Tens
     model.eval()
     scores: Tensor = model(features)
     return scores
-
-
-@contextmanager
-def _use_threads(n_threads: int | None) -> Iterator[None]:
-    """Let torch use some threads on the CPU while this context is open; None leaves them as they are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _train_epochs(model: TableModel, train: Table, config: ClassifierConfig) -> Iterator[int]:

@@ -41,12 +41,6 @@ def say(value: float, sd: float = math.nan, unit: str = "") -> str:
     return f"{known}{f' {unit}' if unit else ''}"
 
 
-def join(names: Sequence[str]) -> str:
-    """Return names as a list in words; semicolons part those that have commas of their own."""
-    comma = "; " if any("," in name for name in names) else ", "
-    return names[0] if len(names) == 1 else f"{comma.join(names[:-1])}{';' if comma == '; ' else ''} and {names[-1]}"
-
-
 def list_groups(said: Mapping[str, str]) -> str:
     """Return what is said of each group as a list in words: `vq 3, none 1`, or `3 for a long name; 1 for another`."""
     if not any(" " in label or "," in label for label in said):

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from thesis_ml.metrics.residuals import wrap_angles
 from thesis_ml.metrics.wasserstein import Closure, measure_closure
 from thesis_ml.reports.inference.closure import AZIMUTH, TAIL, ClosureTable, Residual
 
@@ -71,9 +72,9 @@ def measure_model(counted: ClosureTable, seed: int) -> ModelClosure:
     if counted.met is not None:
         true, predicted = counted.met
         residuals["met"] = predicted[:, 0] - true[:, 0]
-        residuals["met_phi"] = _wrap(predicted[:, 1] - true[:, 1])
+        residuals["met_phi"] = wrap_angles(predicted[:, 1] - true[:, 1])
     if AZIMUTH in counted.true:
-        residuals[AZIMUTH] = _wrap(counted.reconstructed[AZIMUTH] - counted.true[AZIMUTH])
+        residuals[AZIMUTH] = wrap_angles(counted.reconstructed[AZIMUTH] - counted.true[AZIMUTH])
     met = {name: summarise_values(values) for name, values in residuals.items()}
     return ModelClosure(counted, paired, met, residuals)
 
@@ -138,8 +139,3 @@ def measure_distance(found: Sequence[Paired]) -> Distance:
     """
     parts = [(one.closure.distance, one.closure.floor, one.closure.error) for one in found]
     return Distance(*np.mean(parts, axis=0).tolist())
-
-
-def _wrap(angles: Float[NDArray[Any], " N"]) -> Float[NDArray[Any], " N"]:
-    wrapped: NDArray[np.float64] = (angles + np.pi) % (2 * np.pi) - np.pi
-    return wrapped

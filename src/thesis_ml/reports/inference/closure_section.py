@@ -7,7 +7,7 @@ import numpy as np
 
 from thesis_ml.metrics.residuals import RELATIVE_FEATURES
 from thesis_ml.reports.comparison import Cell, Spread
-from thesis_ml.reports.inference.aggregate import find_extremes, gather_groups, join, list_groups, say, spread_over
+from thesis_ml.reports.inference.aggregate import find_extremes, gather_groups, list_groups, say, spread_over
 from thesis_ml.reports.inference.closure import ALL, AZIMUTH, COUNT, TAIL, ClosureTable, Residual
 from thesis_ml.reports.inference.closure_figures import list_figures
 from thesis_ml.reports.inference.closure_measures import (
@@ -22,6 +22,7 @@ from thesis_ml.reports.inference.closure_measures import (
 )
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel
 from thesis_ml.reports.inference.result import ResultTable, Section
+from thesis_ml.reports.utils.words import join_names
 
 ENERGIES = ("ht", "ht_miss", "leading_pt", "m_jj", "m_bb")
 """Event quantities in GeV; the others count the objects of a type."""
@@ -45,9 +46,6 @@ DISTANCE_COLUMNS = ("distance", "floor", "excess", "error", "excess_sd", "resolv
 
 SAID = {"ht": "H_T", "ht_miss": "H_T^miss", "leading_pt": "leading pT", "m_jj": "m_jj", "m_bb": "m_bb"}
 ALWAYS_SAID = ("ht", "m_jj")
-LARGEST_PLAIN = 1e4
-"""Numbers from here on are said with an exponent."""
-
 SAME_FLOOR = 0.01
 """Floors that differ by no more of themselves are said as one."""
 
@@ -245,12 +243,13 @@ def measure_distances(groups: Groups) -> dict[str, dict[str, Distance]]:
 def find_worst(distances: Mapping[str, Mapping[str, Distance]]) -> str | None:
     """Return the quantity whose excess is the largest beside its floor, among those that are resolved."""
     reach = {
-        name: one.excess / one.floor
+        name: max(
+            (one.excess / one.floor for one in by_group.values() if one.is_resolved and one.floor > 0), default=0.0
+        )
         for name, by_group in distances.items()
-        for one in sorted(by_group.values(), key=lambda one: one.excess)
-        if one.is_resolved and one.floor > 0
     }
-    return max(reach, key=lambda name: reach[name], default=None)
+    known = [name for name, ratio in reach.items() if ratio > 0]
+    return max(known, key=lambda name: reach[name], default=None)
 
 
 def describe_quantities(distances: Mapping[str, Mapping[str, Distance]]) -> dict[str, str]:
@@ -267,16 +266,6 @@ def describe_quantities(distances: Mapping[str, Mapping[str, Distance]]) -> dict
             f"{_say_excesses(by_group)}{_say_resolved(by_group)}."
         )
     return sentences
-
-
-def say_excess(distance: Distance) -> str:
-    """Return an excess with its error, as far as the error lets digits mean anything."""
-    excess, error = distance.excess, distance.error
-    if not 0 < error < LARGEST_PLAIN or abs(excess) >= LARGEST_PLAIN:
-        return say(excess, error)
-    n_digits = max(0, 1 - math.floor(math.log10(error)))
-    # No minus before a zero.
-    return f"{round(excess, n_digits) + 0.0:.{n_digits}f} ± {error:.{n_digits}f}"
 
 
 def measure_accuracy(model: ModelClosure) -> float | None:
@@ -349,8 +338,10 @@ def _describe_checks(groups: Groups) -> tuple[str, ...]:
     shares = {label: spread_over(members, lambda one: one.counted.below_shell) for label, members in groups.items()}
     sentences = []
     if (extremes := find_extremes(shares)) is not None:
-        low, high = (f"{100 * shares[label].mean:.2g}% for {label}" for label in extremes)
-        between = low if extremes[0] == extremes[1] else f"from {low} to {high}"
+        low, high = (f"{100 * shares[label].mean:.2g}%" for label in extremes)
+        between = f"from {low} for {extremes[0]} to {high} for {extremes[1]}"
+        if low == high:
+            between = f"{low} for {join_names(list(groups))}"
         sentences.append(f"Reconstructed objects with E < p, which no particle has: {between}.")
     met = {label: spread_over(members, lambda one: read_met(one, "met").width68) for label, members in groups.items()}
     if (extremes := find_extremes(met)) is not None:
@@ -358,11 +349,14 @@ def _describe_checks(groups: Groups) -> tuple[str, ...]:
         predicted = _say_vector(spread_over(best, lambda one: read_met(one, "met").width68), "met_phi", best)
         computed = _say_vector(spread_over(best, measure_ht_miss), AZIMUTH, best)
         beside = f"; its H_T^miss, from reconstructed objects, is off by {computed}" if computed else ""
+        whose = f"best by {extremes[0]}, " if len(groups) > 1 else ""
+        is_no_better = met[extremes[0]].mean >= measure_constant(best[0])[0]
+        verdict = ", no better than by a constant" if is_no_better else ""
         constant = " and ".join(
             f"{width:.3g} {unit}" for width, unit in zip(measure_constant(best[0]), ("GeV", "rad"), strict=True)
         )
         sentences.append(
-            f"MET is predicted best by {extremes[0]}, to {predicted} (68% half-widths; a constant: {constant}){beside}."
+            f"MET is predicted {whose}to {predicted}{verdict} (68% half-widths; a constant: {constant}){beside}."
         )
     return tuple(sentences)
 
@@ -376,9 +370,11 @@ def _say_vector(size: Spread, azimuth: str, members: Sequence[ModelClosure]) -> 
 
 def _say_excesses(by_group: Mapping[str, Distance]) -> str:
     if len(by_group) <= MOST_SAID:
-        return list_groups({label: say_excess(one) for label, one in by_group.items()})
+        return list_groups({label: say(one.excess, one.error) for label, one in by_group.items()})
     ordered = sorted(by_group, key=lambda label: by_group[label].excess)
-    low, high = (f"{say_excess(by_group[label])} for {label}" for label in (ordered[0], ordered[-1]))
+    low, high = (
+        f"{say(by_group[label].excess, by_group[label].error)} for {label}" for label in (ordered[0], ordered[-1])
+    )
     return f"from {low} to {high}"
 
 
@@ -391,5 +387,5 @@ def _say_resolved(by_group: Mapping[str, Distance]) -> str:
         return f"; not resolved, within {RESOLVED_ERRORS:g} errors"
     if len(resolved) == len(by_group):
         return f"; resolved, above {RESOLVED_ERRORS:g} errors"
-    whose = join(resolved) if len(by_group) <= MOST_SAID else f"{len(resolved)} of {len(by_group)}"
+    whose = join_names(resolved) if len(by_group) <= MOST_SAID else f"{len(resolved)} of {len(by_group)}"
     return f"; resolved, above {RESOLVED_ERRORS:g} errors: {whose}"

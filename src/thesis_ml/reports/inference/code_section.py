@@ -16,13 +16,14 @@ from thesis_ml.architectures.autoencoder.decoders import DECODERS
 from thesis_ml.architectures.restore import RestoredModel
 from thesis_ml.metrics.codebook import summarise_code_usage
 from thesis_ml.reports.comparison import Cell, Spread
-from thesis_ml.reports.inference.aggregate import find_extremes, gather_groups, join, list_groups, say, spread_over
+from thesis_ml.reports.inference.aggregate import find_extremes, gather_groups, list_groups, say, spread_over
 from thesis_ml.reports.inference.closure import MAPPED, ClosureTable, CodePlaces
 from thesis_ml.reports.inference.loading import LoadedModel
 from thesis_ml.reports.inference.result import ResultFigure, ResultTable, Section
 from thesis_ml.reports.inference.scored import ScoredSplit
 from thesis_ml.reports.plots import codes as plots
 from thesis_ml.reports.plots.table import Nothing, Table, build_table
+from thesis_ml.reports.utils.words import join_names
 
 MOST_DECODED = 8192
 ALONE, MEAN = "decoded alone", "mean"
@@ -186,7 +187,9 @@ def list_places(use: CodeUse) -> list[tuple[str, CodePlaces, Int[NDArray[Any], "
     totals = [counts.sum(axis=0) for counts in use.counts]
     if (decoded := decode_codes(use.restored)) is not None:
         return [(ALONE, decoded, totals[0])]
-    return [(MEAN, places, total) for places, total in zip(use.places or (), totals, strict=False)]
+    if use.places is None:
+        return []
+    return [(MEAN, places, total) for places, total in zip(use.places, totals, strict=True)]
 
 
 @torch.no_grad()
@@ -227,7 +230,7 @@ def describe_use(groups: Mapping[str, Sequence[CodeUse]]) -> tuple[str, ...]:
     """Return in words how many codes are used."""
     unused = [label for label, members in groups.items() if not any(one.counts[0].sum() for one in members)]
     used = {label: members for label, members in groups.items() if label not in unused}
-    sentences = [f"No object of the split chose a code of {join(unused)}."] if unused else []
+    sentences = [f"No object of the split chose a code of {join_names(unused)}."] if unused else []
     if not used:
         return tuple(sentences)
     found = {label: [summarise_code_usage(sum_types(one)) for one in members] for label, members in used.items()}
@@ -236,8 +239,8 @@ def describe_use(groups: Mapping[str, Sequence[CodeUse]]) -> tuple[str, ...]:
     sizes = {label: members[0].counts[0].shape[1] for label, members in used.items()}
     totals = {label: sum(counts.shape[1] for counts in members[0].counts) for label, members in used.items()}
     in_use = {label: say(one.mean, one.sd) for label, one in perplexity.items()}
-    n_dead = {label: _say_count(one) for label, one in dead.items()}
-    (uses, of_size), (deaths, of_total) = _list_of(in_use, perplexity, sizes), _list_of(n_dead, dead, totals)
+    n_dead = {label: say(one.mean, one.sd) for label, one in dead.items()}
+    (uses, of_size), (deaths, of_total) = _say_out_of(in_use, perplexity, sizes), _say_out_of(n_dead, dead, totals)
     sentences.append(f"Codes in use (perplexity{of_size}): {uses}; dead codes{of_total}: {deaths}.")
     return tuple(sentences)
 
@@ -258,27 +261,24 @@ def describe_map(groups: Mapping[str, Sequence[CodeUse]], table: Table | Nothing
     sentences = []
     if means:
         sentences.append(
-            f"A code of {join(means)} means nothing alone: there are several quantisers, or the decoder looks at the "
-            "whole event, or there are too many codes. The map shows the mean of its reconstructed objects."
+            f"A code of {join_names(means)} means nothing alone: there are several quantisers, or the decoder looks at "
+            "the whole event, or there are too many codes. The map shows the mean of its reconstructed objects."
         )
     if missing and mapped:
-        sentences.append(f"No map of codes of {join(missing)}: pt, eta and phi of no object are reconstructed.")
+        sentences.append(f"No map of codes of {join_names(missing)}: pt, eta and phi of no object are reconstructed.")
     return tuple(sentences)
 
 
-def _say_count(count: Spread) -> str:
-    about = f" ± {count.sd:.2g}" if math.isfinite(count.sd) else ""
-    return f"{count.mean:.0f}{about}"
-
-
-def _list_of(said: Mapping[str, str], means: Mapping[str, Spread], sizes: Mapping[str, int]) -> tuple[str, str]:
+def _say_out_of(said: Mapping[str, str], means: Mapping[str, Spread], sizes: Mapping[str, int]) -> tuple[str, str]:
     """Return what is said of each group with the number that it is out of, and that number alone where all have one."""
     is_same = len(set(sizes.values())) == 1
     parts = {label: text if is_same else f"{text} of {sizes[label]}" for label, text in said.items()}
     common = f", of {next(iter(sizes.values()))}" if is_same else ""
     if len(parts) <= MOST_SAID:
         return list_groups(parts), common
-    low, high = find_extremes(means) or ("", "")
+    extremes = find_extremes(means)
+    assert extremes is not None, "every group has a mean"
+    low, high = extremes
     return f"from {parts[low]} for {low} to {parts[high]} for {high}", common
 
 

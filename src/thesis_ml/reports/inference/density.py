@@ -55,11 +55,15 @@ def fit_mixture(reference: Rows, seed: int) -> Score:
     return lambda rows: -np.asarray(model.score_samples(standardise(rows)), dtype=np.float64)
 
 
+CANCELLATION = 4 * np.sqrt(np.finfo(np.float64).eps)
+"""Distances are searched for as |a|^2 - 2 ab + |b|^2, which cancels but for this share of the length of the rows."""
+
+
 def fit_neighbours(reference: Rows, seed: int) -> Score:
     """Return the mean distance to the nearest neighbours among at most `MOST_REFERENCES` events of the reference."""
     standardise = fit_scale(reference)
     chosen = standardise(choose_rows(reference, MOST_REFERENCES, seed))
-    least = find_rounding(reference) + 4 * np.sqrt(np.finfo(np.float64).eps) * np.linalg.norm(chosen, axis=1).max()
+    least = find_rounding(reference) + CANCELLATION * np.linalg.norm(chosen, axis=1).max()
     model = NearestNeighbors(n_neighbors=min(N_NEIGHBOURS, len(chosen)), algorithm="brute")
     model.fit(chosen)
 

@@ -317,7 +317,7 @@ def build_section(problem: Classification, data: LoadedData, results: Results) -
     table = ResultTable("downstream", "What classifiers lose to tokenisation", NOTE, columns, tuple(rows))
     trivial = measure_trivial(problem)
     pairs = {
-        form: compare_groups(
+        form: compare_tokenizers(
             form, {label: runs[form] for label, runs in results.groups.items() if runs[form]}, is_signal
         )
         for form in FORMS
@@ -439,7 +439,7 @@ def describe_form(
     return f"{'; '.join(parts)}."
 
 
-def compare_groups(
+def compare_tokenizers(
     form: str, groups: Mapping[str, Sequence[Scores]], is_signal: Bool[NDArray[Any], " N"]
 ) -> list[PairOutcome]:
     """Return for every pair of groups whether other events and other runs would give the same order.
@@ -454,7 +454,9 @@ def compare_groups(
     ]
     by_runs = correct_holm([welch_p_value(spreads[one], spreads[other]) for one, other in pairs])
     tests = [_compare_events(groups[one], groups[other], is_signal) for one, other in pairs]
-    by_events = correct_holm([test.p_value for test in tests])
+    # A pair that can have no verdict makes that of the others no harder.
+    judged = [math.nan if math.isnan(p_runs) else test.p_value for test, p_runs in zip(tests, by_runs, strict=True)]
+    by_events = correct_holm(judged)
     return [
         PairOutcome(form, *pair, test.value, test.error, p_events, p_runs)
         for pair, test, p_events, p_runs in zip(pairs, tests, by_events, by_runs, strict=True)

@@ -113,8 +113,9 @@ def _explain_fewer(stored: StoredFile, models: Sequence[LoadedModel], config: In
         n_all = sum(synthetic.sizes().values())
     if n_written == n_all:
         return ()
-    keys = ["data.limit_events of the runs"] * (n_read < n_all) + ["inference.max_samples"] * (n_written < n_read)
-    return (f"The files hold {n_written} of the {n_all} events of the data, for {' and '.join(keys)}.",)
+    reasons = {"data.limit_events of the runs": n_read < n_all, "inference.max_samples": n_written < n_read}
+    keys = " and ".join(key for key, holds in reasons.items() if holds)
+    return (f"The files hold {n_written} of the {n_all} events of the data, because of {keys}.",)
 
 
 def _name_file(model: str, kind: ExportKind, taken: Collection[str]) -> str:

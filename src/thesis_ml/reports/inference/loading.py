@@ -156,8 +156,6 @@ def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, 
         ReportError: The file is not there, or it is another one than that of all models.
         DataError: The file cannot be read.
         ConfigError: A class or a split has no events, or no model has any of the scores asked for.
-        ReportError: The file is not there, or it is another one than that of all models.
-        ConfigError: No model has any of the scores asked for.
     """
     options = choose_options(restored.models, config)
     fingerprint = fingerprint_data(options)

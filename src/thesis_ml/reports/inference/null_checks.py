@@ -26,6 +26,9 @@ FEWEST_CHECKED = 20
 ROUNDING = 1e-4
 """Scores that agree to this share are equal: sums in another order differ in their last digits."""
 
+RANK_ROUNDING = 1e-12
+"""How far the AUROC of equal scores may be from one half."""
+
 CHANCE = math.erfc(MOST_ERRORS / math.sqrt(2))
 
 
@@ -74,8 +77,10 @@ def check_nulls(scored: ScoredSplit) -> list[NullCheck]:
                 if plan.name not in exact[scorer]:
                     if len(changed) < FEWEST_CHECKED:
                         continue
-                    # The sum of ranks rounds, also where all scores are equal and have no error.
-                    tolerance, rule = max(MOST_ERRORS * auroc.error, 1e-12), f"0.5 ± {MOST_ERRORS:g} standard errors"
+                    tolerance, rule = (
+                        max(MOST_ERRORS * auroc.error, RANK_ROUNDING),
+                        f"0.5 ± {MOST_ERRORS:g} standard errors",
+                    )
                 checks.append(NullCheck(plan.name, scorer, score, auroc, tolerance, rule))
     return checks
 

@@ -32,6 +32,7 @@ class ResultTable:
         columns: Heads of the columns.
         rows: Plain values, None where nothing was measured; a first cell that is a group's label gets its colour.
         is_printed: Whether it also becomes a tex table.
+        n_keys: How many of the first columns say which row it is; None: those that begin it with texts.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ResultTable:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     is_printed: bool = True
+    n_keys: int | None = None
 
     def to_records(self) -> list[dict[str, Cell]]:
         """Return each row by the heads of the columns."""

@@ -1,7 +1,7 @@
 """Score the events of a split with the models of a report: restore, fit, stream once, and say what came out."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -106,7 +106,7 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
     with clock.time("restore models, read events"):
         restored = restore_runs(comparison.groups)
         if not restored.models:
-            return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
+            return report_no_model(restored)
         data, restored = load_data(restored, config)
     if (rates := config.choose_rates()) is not None:
         check_rates(rates, data.events.labels, data.label_names, data.signal is not None)
@@ -115,7 +115,7 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
     with clock.time("fit densities"):
         scorers, restored = fit_scorers(data, restored, config)
         if not restored.models:
-            return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
+            return report_no_model(restored)
     tallies = {model.scored.name: start_tally(model, data) for model in restored.models}
     plan = StreamPlan(scorers, variants, data.stored.type_names, choose_pool(data))
     with (
@@ -124,25 +124,8 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
     ):
         streamed, restored = drop_failed(stream_all(data, plan, tallies, count), restored)
     if not restored.models:
-        return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
-    scored = ScoredSplit(
-        models=[model.scored for model in restored.models],
-        variants=variants,
-        table=streamed.table,
-        labels=data.events.labels,
-        weights=data.events.weights,
-        label_names=data.label_names,
-        background=data.background_classes,
-        train_labels=tuple(int(label) for label in np.unique(data.stored.splits["train"].labels)),
-        signal=streamed.signal,
-        training=streamed.training,
-        seed=config.seed,
-        is_symmetric=is_symmetric(data.events),
-        signal_weights=None if data.signal is None else data.signal.weights,
-        signal_classes=data.signal_classes,
-        rates=rates,
-        channel=data.split,
-    )
+        return report_no_model(restored)
+    scored = gather_scores(data, streamed, models=restored.models, variants=variants, config=config)
     with clock.time("statistics"):
         closures = {model.scored.name: tallies[model.scored.name].summarise() for model in restored.models}
         sections = [
@@ -162,6 +145,40 @@ def run_inference(comparison: Comparison, config: InferenceConfig) -> InferenceR
             **exports.files,
             **({SCORES_FILE: partial(save_scores, data, streamed.table)} if config.persist_raw_scores else {}),
         },
+    )
+
+
+def report_no_model(restored: Restored) -> InferenceResult:
+    """Return what is left to say when no model can be scored: why."""
+    return InferenceResult((describe_inference(restored, None, {}),), list_models(restored), {})
+
+
+def gather_scores(
+    data: LoadedData,
+    streamed: Streamed,
+    *,
+    models: Sequence[LoadedModel],
+    variants: Sequence[Variant],
+    config: InferenceConfig,
+) -> ScoredSplit:
+    """Return the scores of all events with what is known of the events and of the models."""
+    return ScoredSplit(
+        models=[model.scored for model in models],
+        variants=variants,
+        table=streamed.table,
+        labels=data.events.labels,
+        weights=data.events.weights,
+        label_names=data.label_names,
+        background=data.background_classes,
+        train_labels=tuple(int(label) for label in np.unique(data.stored.splits["train"].labels)),
+        signal=streamed.signal,
+        training=streamed.training,
+        seed=config.seed,
+        is_symmetric=is_symmetric(data.events),
+        signal_weights=None if data.signal is None else data.signal.weights,
+        signal_classes=data.signal_classes,
+        rates=config.choose_rates(),
+        channel=data.split,
     )
 
 
@@ -234,7 +251,7 @@ def stream_all(
 
 def drop_failed(streamed: Streamed, restored: Restored) -> tuple[Streamed, Restored]:
     """Return the scores and the models without those that gave a value which is not finite, and name these."""
-    reasons = {model.scored.name: explain_failure(streamed, model.scored.name) for model in restored.models}
+    reasons = {model.scored.name: explain_not_finite(streamed, model.scored.name) for model in restored.models}
     failed = {name for name, reason in reasons.items() if reason is not None}
     if not failed:
         return streamed, restored
@@ -250,7 +267,7 @@ def drop_failed(streamed: Streamed, restored: Restored) -> tuple[Streamed, Resto
     return kept, Restored(models, {**restored.not_possible, **named})
 
 
-def explain_failure(streamed: Streamed, name: str) -> str | None:
+def explain_not_finite(streamed: Streamed, name: str) -> str | None:
     """Return of how many events a model gave a value that is not finite, or None."""
     tables = {variant: scores for (scorer, variant), scores in streamed.table.items() if scorer == name}
     found = {

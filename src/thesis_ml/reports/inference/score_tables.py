@@ -20,7 +20,7 @@ from thesis_ml.reports.inference.working_points import (
     find_lead,
 )
 from thesis_ml.reports.plots.table import format_csv
-from thesis_ml.reports.utils.numbers import round_with_error
+from thesis_ml.reports.utils.numbers import drop_residue, round_with_error
 from thesis_ml.reports.utils.statistics import spread
 
 TOO_FEW = f"n < {FEWEST_BACKGROUND}"
@@ -87,6 +87,7 @@ def tabulate_overview(solved: Iterable[Solved]) -> ResultTable:
             "events emptied",
         ),
         rows=tuple(rows),
+        n_keys=1,
     )
 
 
@@ -165,7 +166,8 @@ def tabulate_expected(solved: Sequence[Solved], luminosity_fb: float) -> ResultT
         for (group, score), cuts in (one.expected or {}).items():
             for cut in cuts:
                 is_known = is_resolved(cut.n_background)
-                pairs = [(number.value, number.error) for number in (cut.signal, cut.background, cut.significance)]
+                numbers = (cut.signal, cut.background, cut.significance)
+                pairs = [(number.value, drop_residue(number.value, number.error)) for number in numbers]
                 cells = [value for pair in pairs for value in pair] if is_known else [TOO_FEW] + [None] * 5
                 rows.append((group, name_problem(one.problem), score, cut.asked, *cells, cut.n_background))
     return ResultTable(
@@ -175,9 +177,11 @@ def tabulate_expected(solved: Sequence[Solved], luminosity_fb: float) -> ResultT
         "n is the number of background events of the file that survive; eps_B = 1 is no cut.",
         columns=(
             *("group", "problem", "score", "eps_B"),
-            *("S", "error of S", "B", "error of B", "S/sqrt(B)", "error of S/sqrt(B)", "n"),
+            *("signal", "error of signal", "background", "error of background"),
+            *("S/sqrt(B)", "error of S/sqrt(B)", "n"),
         ),
         rows=tuple(rows),
+        n_keys=4,
     )
 
 

@@ -297,7 +297,16 @@ def _change(block: StoredEvents, variant: Variant, plan: StreamPlan) -> StoredEv
 
 
 def _join_scores(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: round_scores(np.concatenate([part[name] for part in parts])) for name in parts[0]}
+
+
+def round_scores(values: Float[NDArray[Any], " N"]) -> Float[NDArray[np.float64], " N"]:
+    """Return scores to the digits that `scores.h5` keeps.
+
+    Means of equal numbers differ in their last bit by how many there are: rounding must not rank events.
+    """
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32).astype(np.float64)
 
 
 def _join(parts: Sequence[Outputs]) -> Outputs:

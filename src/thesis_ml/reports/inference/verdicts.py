@@ -11,16 +11,13 @@ from thesis_ml.reports.inference.problems import Problem
 from thesis_ml.reports.inference.scored import TRIVIAL
 from thesis_ml.reports.inference.solved import Findings, Solved, holds_multiplicity
 from thesis_ml.reports.inference.working_points import Measurement, find_lead
-from thesis_ml.reports.utils.verdict import join_labels
+from thesis_ml.reports.utils.words import join_names
 
 ABOUT_HALF = 0.02
 """An AUROC as near to one half is called about one half, however small its error."""
 
-SEES_MORE_ERRORS = 3.0
-"""Two scores differ when their AUROCs do by as many standard errors; three, as the best of many scores is compared."""
-
-DIFFERS_ERRORS = 3.0
-"""An AUROC that is as many standard errors from one half is not one half."""
+RESOLVED_ERRORS = 3.0
+"""An AUROC that is as many standard errors from one half, or from another, differs; the best of many is compared."""
 
 MOST_EMPTIED = 0.5
 """A change that leaves more of the events without any object is said to at once."""
@@ -67,19 +64,32 @@ def describe_findings(findings: Findings) -> tuple[str, ...]:
     """Return what can be said in short, most important first; of all changes together who sees them."""
     sentences: list[str] = []
     asked = [solved for solved in findings.solved if solved.problem.is_reference]
+    few = [solved for solved in asked if not has_enough(solved.problem)]
+    asked = [solved for solved in asked if solved not in few]
     for solved in asked:
         if solved.problem.kind != "corruption":
             sentences += [describe_problem(solved), *describe_pairs(solved)]
     sentences += describe_changes([solved for solved in asked if solved.problem.kind == "corruption"])
     sentences += describe_emptying(findings.solved)
+    if few:
+        listed = "; ".join(name_problem(solved.problem) for solved in few)
+        sentences.append(
+            f"Too few events to say who sees what, of which it takes {FEWEST_CHECKED} on each side: {listed}."
+        )
     return (*sentences, *_describe_counting(findings), *_describe_nulls(findings))
+
+
+def has_enough(problem: Problem) -> bool:
+    """Say whether signal and background have so many events that errors mean something."""
+    n_signal = int(problem.is_signal.sum())
+    return min(n_signal, len(problem.is_signal) - n_signal) >= FEWEST_CHECKED
 
 
 def describe_details(findings: Findings) -> tuple[str, ...]:
     """Return what is said of each change at its middle strength, how many events were left empty, and single seeds."""
     sentences: list[str] = []
     for solved in findings.solved:
-        if solved.problem.kind == "corruption" and solved.problem.is_reference:
+        if solved.problem.kind == "corruption" and solved.problem.is_reference and has_enough(solved.problem):
             sentences += [describe_problem(solved), *describe_pairs(solved)]
     return (*sentences, *_describe_emptied(findings.solved), *_describe_seeds(findings))
 
@@ -133,7 +143,7 @@ def find_viewer(solved: Solved) -> tuple[Viewer, Measurement | None]:
     Where neither sees it, it may still be hardly seen, or signal may score below background.
     """
     best, trivial = solved.choose_best(of_models=True), solved.choose_best(of_models=False)
-    known = [one for one in (best, trivial) if one is not None and (sees(one) or is_above(one))]
+    known = [one for one in (best, trivial) if one is not None and is_above(one)]
     ahead = trivial if trivial in known else None
     if best is not None and best in known and (ahead is None or _is_ahead(best, ahead)):
         ahead = best
@@ -147,8 +157,7 @@ def find_viewer(solved: Solved) -> tuple[Viewer, Measurement | None]:
 
 def sees(measured: Measurement) -> bool:
     """Say whether an AUROC is more than about one half, and by more than its error, which few events leave large."""
-    above = measured.auroc.value - 0.5
-    return above >= ABOUT_HALF and above > SEES_MORE_ERRORS * measured.auroc.error
+    return is_above(measured) and measured.auroc.value - 0.5 >= ABOUT_HALF
 
 
 def is_about_half(solved: Solved) -> bool:
@@ -159,13 +168,13 @@ def is_about_half(solved: Solved) -> bool:
 
 def is_above(measured: Measurement) -> bool:
     """Say whether an AUROC is above one half by more than its error, however little that is."""
-    return measured.auroc.value - 0.5 > DIFFERS_ERRORS * measured.auroc.error
+    return measured.auroc.value - 0.5 > RESOLVED_ERRORS * measured.auroc.error
 
 
 def is_low(measured: Measurement) -> bool:
     """Say whether signal scores below background: by more than about one half and by more than its error."""
     below = 0.5 - measured.auroc.value
-    return below >= ABOUT_HALF and below > DIFFERS_ERRORS * measured.auroc.error
+    return below >= ABOUT_HALF and below > RESOLVED_ERRORS * measured.auroc.error
 
 
 def describe_pairs(solved: Solved) -> list[str]:
@@ -206,7 +215,7 @@ def _name_with_care(measured: Measurement) -> str:
 
 def _is_ahead(best: Measurement, other: Measurement) -> bool:
     difference, error = find_lead(best, other)
-    return difference > SEES_MORE_ERRORS * error
+    return difference > RESOLVED_ERRORS * error
 
 
 def _describe_unseen(solved: Solved, best: Measurement, trivial: Measurement | None) -> str:
@@ -230,26 +239,26 @@ def _describe_unseen(solved: Solved, best: Measurement, trivial: Measurement | N
 def _describe_trivial(best: Measurement, trivial: Measurement | None) -> str:
     if trivial is None:
         return ""
-    if not sees(trivial) and not is_above(trivial):
+    if not is_above(trivial):
         return f"; no variable without a model sees it ({trivial.name}: {format_auroc(trivial.auroc)})"
     difference, error = find_lead(best, trivial)
     alone = f"; without a model {trivial.name} has {format_auroc(trivial.auroc)}"
     amount = format_auroc(Auroc(abs(difference), error))
-    if difference > SEES_MORE_ERRORS * error:
+    if difference > RESOLVED_ERRORS * error:
         return f"{alone}: the model sees more, by {amount}"
-    if difference < -SEES_MORE_ERRORS * error:
+    if difference < -RESOLVED_ERRORS * error:
         return f"{alone}: that variable alone sees more, by {amount}"
     return f"{alone}: these two cannot be told apart"
 
 
 def _describe_trivial_alone(trivial: Measurement | None) -> str:
-    if trivial is None or not (sees(trivial) or is_above(trivial)):
+    if trivial is None or not is_above(trivial):
         return "; no variable without a model sees it either"
     return f"; without a model {trivial.name} has {format_auroc(trivial.auroc)}"
 
 
 def _describe_contamination(solved: Solved) -> str:
-    held = join_labels(solved.contaminated)
+    held = join_names(solved.contaminated)
     name = "the class of the signal file" if solved.problem.kind == "signal" else solved.problem.name
     return (
         f"No test of something new: the training split of {held} held {name}. Their scores say how it differs from the "
@@ -259,7 +268,7 @@ def _describe_contamination(solved: Solved) -> str:
 
 def _describe_unknown(solved: Solved) -> str:
     return (
-        f"Whether the training split of {join_labels(solved.unknown)} held the class of inference.signal_file cannot "
+        f"Whether the training split of {join_names(solved.unknown)} held the class of inference.signal_file cannot "
         "be known: classes go by their names, which the two files do not both give; write the attribute label_meaning, "
         'such as {"0": "ttbar"}, into them.'
     )
@@ -272,7 +281,7 @@ def _describe_seeds(findings: Findings) -> list[str]:
     if len(groups) < 2 or not single:
         return []
     return [
-        f"No pair with {join_labels(single)} is called distinguishable: one seed says nothing of the spread over seeds."
+        f"No pair with {join_names(single)} is called distinguishable: one seed says nothing of the spread over seeds."
     ]
 
 
@@ -311,8 +320,10 @@ def _describe_counting(findings: Findings) -> list[str]:
 
 def _describe_nulls(findings: Findings) -> list[str]:
     nulls, n_events = findings.nulls, len(findings.scored.labels)
-    too_few = f"{n_events} events are too few to check nulls by their errors, which takes {FEWEST_CHECKED}."
-    few = [too_few] if n_events < FEWEST_CHECKED else []
+    n_least = min(n_events, findings.n_background)
+    what = "events" if n_least == n_events else "background events"
+    too_few = f"{n_least} {what} are too few to check all nulls by their errors, which takes {FEWEST_CHECKED}."
+    few = [too_few] if n_least < FEWEST_CHECKED else []
     if not nulls:
         return few
     n_by_chance = CHANCE * sum(check.tolerance != EXACT and check.auroc.error > 0 for check in nulls)

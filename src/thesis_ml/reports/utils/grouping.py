@@ -8,6 +8,8 @@ from thesis_ml.reports.comparison import Group, Spread
 from thesis_ml.reports.utils.statistics import spread
 
 LOOP = "loop"
+OF_LOOPS = ("decoder", "critic", "trainer")
+"""Components of which a loop may have its own."""
 
 BOOKKEEPING = ("logging", "run_dir", "name", "resume", "env", "hydra", "data.path", "data.name", "data.num_workers")
 TRAINER_BOOKKEEPING = ("name", "device", "n_threads", "compile", "checkpoint_every_s", "max_time_s", "num_workers")
@@ -92,7 +94,7 @@ def name_groups(all_values: Sequence[Mapping[str, Cell]]) -> list[str]:
 
 def _follows_from_loop(column: str, all_values: Sequence[Mapping[str, Cell]]) -> bool:
     """Say whether a component is the same in all groups of each loop, and loops differ."""
-    if column == LOOP or column not in CHOICE_COLUMNS or LOOP not in all_values[0]:
+    if column not in OF_LOOPS or LOOP not in all_values[0]:
         return False
     pairs = {(values[LOOP], values[column]) for values in all_values}
     return len(pairs) == len({values[LOOP] for values in all_values}) > 1

@@ -33,6 +33,11 @@ class Rounded(NamedTuple):
         return f"({both})e{self.exponent:+03d}" if self.error else f"{both}e{self.exponent:+03d}"
 
 
+def drop_residue(value: float, error: float) -> float:
+    """Return an error, 0 where it is what rounding left."""
+    return 0.0 if abs(error) <= RESIDUE * abs(value) else error
+
+
 def round_with_error(value: float, error: float) -> Rounded:
     """Return a number to the digit to which its error is known: 0.97 and 0.00063 become 0.97000 ± 0.00063.
 
@@ -43,7 +48,7 @@ def round_with_error(value: float, error: float) -> Rounded:
     if not math.isfinite(value):
         return Rounded(f"{value:g}", "", 0)
     is_known = math.isfinite(error)
-    if not is_known or abs(error) <= RESIDUE * abs(value):
+    if not is_known or drop_residue(value, error) == 0:
         last = min(_find_place(value) - VALUE_DIGITS + 1, 0)
         error_shown = "0" if is_known else ""
     else:
@@ -52,7 +57,8 @@ def round_with_error(value: float, error: float) -> Rounded:
     first = max(_find_place(value), last)
     exponent = first if -last > LONGEST or first >= LONGEST else 0
     decimals = max(exponent - last, 0)
-    digits = f"{round(value, -last) / 10**exponent:.{decimals}f}"
+    # No minus before a zero.
+    digits = f"{round(value, -last) / 10**exponent + 0.0:.{decimals}f}"
     if error_shown is None:
         error_shown = f"{round(error, -last) / 10**exponent:.{decimals}f}"
     elif "." in digits:

@@ -156,13 +156,17 @@ def _list_values(group: Group) -> list[tuple[str, str]]:
 
 
 def _list_cells(table: ResultTable) -> list[tuple[str, str]]:
+    """Return every number that is no key of its row by a name of letters, which ends with its column."""
     values: list[tuple[str, str]] = []
     for row in table.rows:
-        begin = list(itertools.takewhile(lambda cell: isinstance(cell, str), row))
-        cells = zip(table.columns, row, strict=True)
-        numbers = [(column, cell) for column, cell in cells if type(cell) in (int, float)]
-        values += [(" ".join((table.name, *map(str, begin), column)), _format_cell(cell)) for column, cell in numbers]
-    return [(name, value) for name, value in values if value]
+        n_keys = table.n_keys or len(list(itertools.takewhile(lambda cell: isinstance(cell, str), row)))
+        keys = (f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in row[:n_keys])
+        row_name = spell_name(" ".join((table.name, *keys)))
+        for column, cell in zip(table.columns[n_keys:], row[n_keys:], strict=True):
+            if isinstance(cell, int | float) and not isinstance(cell, bool) and math.isfinite(cell):
+                end = spell_name(column)
+                values.append((row_name[: LONGEST_NAME - len(end)] + end, _format_cell(cell)))
+    return values
 
 
 def _count_in_letters(number: int) -> str:

@@ -9,6 +9,7 @@ from thesis_ml.facts.summary import REC_MSE, Cell, make_cell
 from thesis_ml.metrics.codebook import has_collapsed
 from thesis_ml.reports.comparison import Group, PairTest, Spread, Verdict
 from thesis_ml.reports.utils.statistics import LEVEL, check_pairs, find_critical_difference
+from thesis_ml.reports.utils.words import join_names
 
 JUDGED = (REC_MSE, "auroc", "mse", "bce")
 """Numbers that mean the same in every run, first choice first; a loss holds weights and is none of them."""
@@ -63,7 +64,7 @@ def compare_in(column: str, groups: Sequence[Group]) -> tuple[tuple[PairTest, ..
     sentences = [_describe_smallest(column, spreads)] if spreads else []
     missing = [group.label for group in groups if group.label not in spreads]
     if missing and spreads:
-        sentences.append(f"{join_labels(missing)} {'has' if len(missing) == 1 else 'have'} no {column}.")
+        sentences.append(f"{join_names(missing)} {'has' if len(missing) == 1 else 'have'} no {column}.")
     tests = check_pairs(spreads)
     if len(spreads) < 2:
         return tests, [*sentences, "One group: nothing to compare."]
@@ -71,7 +72,7 @@ def compare_in(column: str, groups: Sequence[Group]) -> tuple[tuple[PairTest, ..
     single = [label for label, one in spreads.items() if one.n < 2]
     if single:
         sentences.append(
-            f"No verdict on {join_labels(single)}: one seed says nothing of the spread between seeds; "
+            f"No verdict on {join_names(single)}: one seed says nothing of the spread between seeds; "
             "train at least three."
         )
     if known:
@@ -165,9 +166,7 @@ def describe_copying(runs: Sequence[RunFacts]) -> list[str]:
     if not names:
         return []
     verb = "has" if len(names) == 1 else "have"
-    return [
-        f"{join_labels(list(names))} {verb} latents as wide as a token, which they can copy: the error says little."
-    ]
+    return [f"{join_names(list(names))} {verb} latents as wide as a token, which they can copy: the error says little."]
 
 
 def describe_matching(runs: Sequence[RunFacts]) -> list[str]:
@@ -201,13 +200,6 @@ def format_number(value: float) -> str:
 def format_p_value(value: float) -> str:
     """Return a p-value with two digits, or that it is below what is worth telling."""
     return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
-
-
-def join_labels(names: Sequence[str]) -> str:
-    """Return names as one text; labels of several parts hold commas themselves."""
-    if any("," in name for name in names):
-        return "; ".join(names)
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
 def _describe_smallest(column: str, spreads: Mapping[str, Spread]) -> str:

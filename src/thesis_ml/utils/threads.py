@@ -1,0 +1,19 @@
+"""How many threads compute: on a machine that others use too, two that wait for each other are slower than one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from threadpoolctl import threadpool_limits
+
+
+@contextmanager
+def use_threads(n_threads: int | None) -> Iterator[None]:
+    """Let torch and linear algebra use some threads on the CPU while this context is open; None leaves all as it is."""
+    before = torch.get_num_threads()
+    with threadpool_limits(n_threads):
+        torch.set_num_threads(n_threads or before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
