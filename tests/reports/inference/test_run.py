@@ -127,6 +127,7 @@ def change_checkpoint(run: Path, change: Callable[[dict], object]) -> None:
     save_checkpoint(content, run / "best_val.pt")
 
 
+@pytest.mark.slow
 def test_runs_that_cannot_be_restored_are_named_and_others_go_on(sweep: Path, infer: Callable[..., Path]) -> None:
     change_checkpoint(sweep / "000", lambda content: content.update(checkpoint_version=1))
     (sweep / "001" / "best_val.pt").unlink()
@@ -217,6 +218,7 @@ def test_chosen_scores_alone_are_kept(infer: Callable[..., Path]) -> None:
     assert {"ht", "multiplicity"} <= kept["trivial"]
 
 
+@pytest.mark.slow
 def test_training_split_is_judged_by_densities_of_other_events(
     infer: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -439,6 +441,7 @@ def limit_events(run: Path, limit: int) -> None:
     change_checkpoint(run, lambda content: content["config"]["data"].update(limit_events=limit))
 
 
+@pytest.mark.slow
 def test_run_with_the_fewest_events_is_named(sweep: Path, infer: Callable[..., Path]) -> None:
     limit_events(sweep / "002", 40)
 

@@ -82,3 +82,19 @@ def test_scores_that_are_equal_but_for_rounding_tie() -> None:
 
     assert len(np.unique(round_scores(means))) == 1
     assert np.isinf(round_scores(np.array([1e39])))
+
+
+def test_autocast_is_honoured_and_off_unless_it_is_asked_for(finished_run, stored: StoredFile) -> None:
+    restored = restore_model(finished_run.path / "model.pt")
+    events = stored.splits["test"]
+
+    def score(**options: bool) -> np.ndarray:
+        scorer = ModelScorer(restored, PassOptions(batch_size=64, **options))
+        scorer.fit(stored.splits["train"])
+        return scorer.run(events).scores["error_mean"]
+
+    exact, rounded = score(), score(autocast=True)
+
+    assert not np.array_equal(exact, rounded)
+    np.testing.assert_allclose(rounded, exact, rtol=0.5, atol=0.05)
+    np.testing.assert_array_equal(score(autocast=False), exact)
