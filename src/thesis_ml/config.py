@@ -52,7 +52,8 @@ def parse_config(kind: type[T], values: Any, where: str) -> T:
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where}: expected a group of keys, got {values!r}{_hint_slash(values, where)}")
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    known = dataclasses.fields(kind)  # type: ignore[arg-type]  # only dataclasses come here
+    fields = {field.name: field for field in known}
     for key in values:
         if key not in fields:
             allowed = ", ".join(sorted(fields))
@@ -104,17 +105,19 @@ def require_at_least(config: Any, minimum: float, *keys: str) -> None:
     """Check that the named fields of `config` are finite and not below `minimum`; None passes."""
     for key in keys:
         value = getattr(config, key)
-        is_finite = value is None or math.isfinite(value)
-        holds = value is None or (is_finite and value >= minimum)
-        require(holds, key, f"{'' if is_finite else 'finite and '}at least {minimum}", value)
+        _require_finite(key, value, f"at least {minimum}", holds=value is None or value >= minimum)
 
 
 def require_positive(config: Any, *keys: str) -> None:
     """Check that the named fields of `config` are finite and above 0; None passes."""
     for key in keys:
         value = getattr(config, key)
-        is_finite = value is None or math.isfinite(value)
-        require(value is None or (is_finite and value > 0), key, f"{'' if is_finite else 'finite and '}above 0", value)
+        _require_finite(key, value, "above 0", holds=value is None or value > 0)
+
+
+def _require_finite(key: str, value: float | None, expected: str, *, holds: bool) -> None:
+    is_finite = value is None or math.isfinite(value)
+    require(is_finite and holds, key, expected if is_finite else f"finite and {expected}", value)
 
 
 def require_few(key: str, entries: Sequence[object]) -> None:

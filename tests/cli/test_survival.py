@@ -181,7 +181,7 @@ def read_place(run: Path) -> tuple[int, int]:
 
 
 def start(folder: Path, case: str, *arguments: str, **options: object) -> Command:
-    return Command(folder, *CASES[case], "hydra.run.dir=run", *arguments, **options)  # type: ignore[arg-type]
+    return Command(folder, *CASES[case], "hydra.run.dir=run", *arguments, **options)
 
 
 @pytest.mark.slow

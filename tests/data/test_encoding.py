@@ -54,14 +54,14 @@ def test_config_that_contradicts_the_attributes_is_refused(tmp_path: Path, asked
     path = write_tokens_file(tmp_path / "events.h5", encoding="mev")
 
     with pytest.raises(DataError, match=r"events\.h5: data\.encoding is .* but attribute energy_unit says 'mev'"):
-        read_file(path, DataConfig(encoding=asked))  # type: ignore[arg-type]
+        read_file(path, DataConfig(encoding=asked))
 
 
 @pytest.mark.parametrize("stored", ["mev", "gev", "ln_mev"])
 @pytest.mark.parametrize("asked", ["mev", "gev", "ln_mev"])
 def test_config_that_contradicts_the_values_is_refused(tmp_path: Path, stored: str, asked: str) -> None:
     path = write_tokens_file(tmp_path / "events.h5", random_splits(), encoding=stored, attributes={})
-    config = DataConfig(encoding=asked)  # type: ignore[arg-type]
+    config = DataConfig(encoding=asked)
 
     if stored == asked:
         assert read_file(path, config).encoding.decided_by == "data.encoding"

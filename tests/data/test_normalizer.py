@@ -39,7 +39,7 @@ def make_globals(n_events: int = 100) -> torch.Tensor:
 
 def fit(phi: str = "cos_sin", features: tuple[str, ...] = ALL_FEATURES) -> Normalizer:
     chosen = [ALL_FEATURES.index(feature) for feature in features]
-    config = DataConfig(features=features, phi=phi)  # type: ignore[arg-type]
+    config = DataConfig(features=features, phi=phi)
     return fit_normalizer(make_tokens()[:, chosen], make_globals(), config)
 
 

@@ -269,6 +269,24 @@ def test_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         write_synthetic_file(tmp_path / "no/events.h5", CONFIG)
 
 
+def test_place_that_a_folder_takes_leaves_no_other_file(tmp_path: Path) -> None:
+    (tmp_path / "events.h5" / "inside").mkdir(parents=True)
+
+    with pytest.raises(DataError, match=r"events\.h5: cannot be written"):
+        write_synthetic_file(tmp_path / "events.h5", CONFIG)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["events.h5"]
+
+
+def test_file_that_was_there_survives_a_full_disk(tmp_path: Path) -> None:
+    (tmp_path / "events.h5").write_bytes(b"older")
+
+    with pytest.raises(DataError, match="File too large"), limit_file_size(100_000):
+        write_synthetic_file(tmp_path / "events.h5", CONFIG)
+
+    assert (tmp_path / "events.h5").read_bytes() == b"older"
+
+
 def test_full_disk_leaves_no_file(tmp_path: Path) -> None:
     message = r"events\.h5: cannot be written \(File too large\); choose another file$"
 

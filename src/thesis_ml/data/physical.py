@@ -32,7 +32,7 @@ LEAST_MET_SPREAD = 0.3
 """Half of the distance between the quartiles of ln(MET): resolution alone gives 0.39, a logarithm of MET below 0.2."""
 LARGEST_NUMBER = np.finfo(np.float32).max
 """What a model can see, in GeV."""
-LARGEST_WHOLE = 2.0**63
+FIRST_BEYOND_INT64 = 2.0**63
 """The first one that signed 64 bits do not hold."""
 LARGEST_ETA = 100.0
 """Far beyond every detector; the hyperbolic cosine of it is still a number."""
@@ -188,7 +188,7 @@ def read_whole(values: Any, where: str, *, shape: tuple[int | None, ...]) -> Int
     """
     array = read_numbers(values, where, shape=shape)
     inner = tuple(range(1, array.ndim))
-    is_beyond = np.asarray((np.abs(array.astype(np.float64)) >= LARGEST_WHOLE).any(axis=inner))
+    is_beyond = np.asarray((np.abs(array.astype(np.float64)) >= FIRST_BEYOND_INT64).any(axis=inner))
     _refuse(is_beyond, f"{where}: entry", "is beyond 64 bits; expected smaller whole numbers")
     whole = array.astype(np.int64)
     is_bad = (whole != array).any(axis=inner)
@@ -276,8 +276,9 @@ def _check_met(met: Float[NDArray[Any], " N"], normalizer: Normalizer) -> None:
     is_alike = 0 < lower < upper < lower * math.exp(2 * LEAST_MET_SPREAD)
     is_logarithm = is_alike and met.max() <= LARGEST_LN_MEV < trained
     if is_mev or is_logarithm:
+        alike = ", and all are alike" if is_logarithm else ""
         raise DataError(
-            f"met: the median is {median:.4g} GeV{', and all are alike' * is_logarithm}; the model was trained on "
+            f"met: the median is {median:.4g} GeV{alike}; the model was trained on "
             f"{trained:.3g} GeV; MET must be in GeV"
         )
 

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,9 @@ def write_synthetic_file(path: Path, config: SyntheticConfig) -> None:
         temporary.replace(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({explain_failure(error)}); choose another file") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def hash_generator(config: SyntheticConfig) -> str:

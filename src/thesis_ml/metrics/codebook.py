@@ -6,6 +6,11 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+COLLAPSED_SHARE = 0.05
+"""A codebook whose perplexity is less than this share of its codes has collapsed."""
+COLLAPSED_PERPLEXITY = 1.5
+"""So has any whose perplexity is less than this."""
+
 
 def summarise_code_usage(counts: Int[NDArray[Any], "*Q K"]) -> dict[str, float]:
     """Return perplexity, usage and the number of dead codes of an epoch.
@@ -31,12 +36,6 @@ def summarise_code_usage(counts: Int[NDArray[Any], "*Q K"]) -> dict[str, float]:
         "usage": n_used / counts.size,
         "n_dead_codes": float(counts.size - n_used),
     }
-
-
-COLLAPSED_SHARE = 0.05
-"""A codebook whose perplexity is less than this share of its codes has collapsed."""
-COLLAPSED_PERPLEXITY = 1.5
-"""So has any whose perplexity is less than this."""
 
 
 def has_collapsed(perplexity: float, n_codes: float, n_tokens: float = np.inf) -> bool:

@@ -140,7 +140,7 @@ def _refuse_other_trainers(values: Any, kind: type[TrainerConfig]) -> None:
 
 def read_job_number() -> str:
     """Return the number of the job in its sweep, blank for a single run."""
-    number = HydraConfig.get().job.get("num")  # type: ignore[attr-defined]
+    number = HydraConfig.get().job.get("num")  # type: ignore[attr-defined]  # a DictConfig
     return "" if number is None else str(number)
 
 

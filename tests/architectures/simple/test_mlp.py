@@ -10,7 +10,7 @@ from thesis_ml.errors import ConfigError
 @pytest.mark.parametrize("hidden", [(), (5,), (6, 7)])
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_mlp_maps_rows_to_the_width_asked_for(hidden: tuple[int, ...], activation: str) -> None:
-    stack = MLP(3, hidden, 2, StackConfig(activation=activation))  # type: ignore[arg-type]
+    stack = MLP(3, hidden, 2, StackConfig(activation=activation))
 
     assert stack(torch.randn(4, 3)).shape == (4, 2)
 

@@ -200,7 +200,7 @@ def test_check_job_refuses_a_group_of_another_loop_that_was_overridden(compose_j
 
 
 def test_check_job_leaves_the_keys_of_a_users_own_loop_alone(compose_job, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DISPATCH, "mine", lambda cfg: {})  # type: ignore[arg-type]
+    monkeypatch.setitem(DISPATCH, "mine", lambda cfg: {})
 
     check_job(compose_job("loop=mine", "+my_key=1", "+phase1.model=2", "phase1.trainer.epochs=-1"))
 

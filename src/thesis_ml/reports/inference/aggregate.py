@@ -11,6 +11,9 @@ from thesis_ml.reports.utils.statistics import spread
 
 T = TypeVar("T")
 
+MOST_SAID = 4
+"""Of more groups the terminal names the smallest and the largest."""
+
 
 def gather_groups(models: Sequence[ScoredModel], by_model: Mapping[str, T]) -> dict[str, list[T]]:
     """Return what is known of the models of every group, by the label of the group."""
@@ -47,3 +50,11 @@ def list_groups(said: Mapping[str, str]) -> str:
         return ", ".join(f"{label} {text}" for label, text in said.items())
     parts = [f"{text} for {label}" for label, text in said.items()]
     return ("; " if any("," in part for part in parts) else ", ").join(parts)
+
+
+def list_or_range(said: Mapping[str, str], values: Mapping[str, float]) -> str:
+    """Return what is said of each group, of many groups only that of the smallest and the largest value."""
+    if len(said) <= MOST_SAID:
+        return list_groups(said)
+    low, high = (choose(values, key=lambda label: values[label]) for choose in (min, max))
+    return f"from {said[low]} for {low} to {said[high]} for {high}"

@@ -33,7 +33,6 @@ COUNT = "n "
 AZIMUTH = "ht_miss_phi"
 """The one quantity that is an angle."""
 
-
 MAPPED = ("pt", "eta", "phi")
 """Where an object lies."""
 

@@ -7,7 +7,14 @@ import numpy as np
 
 from thesis_ml.metrics.residuals import RELATIVE_FEATURES
 from thesis_ml.reports.comparison import Cell, Spread
-from thesis_ml.reports.inference.aggregate import find_extremes, gather_groups, list_groups, say, spread_over
+from thesis_ml.reports.inference.aggregate import (
+    MOST_SAID,
+    find_extremes,
+    gather_groups,
+    list_or_range,
+    say,
+    spread_over,
+)
 from thesis_ml.reports.inference.closure import ALL, AZIMUTH, COUNT, TAIL, ClosureTable, Residual
 from thesis_ml.reports.inference.closure_figures import list_figures
 from thesis_ml.reports.inference.closure_measures import (
@@ -48,9 +55,6 @@ SAID = {"ht": "H_T", "ht_miss": "H_T^miss", "leading_pt": "leading pT", "m_jj": 
 ALWAYS_SAID = ("ht", "m_jj")
 SAME_FLOOR = 0.01
 """Floors that differ by no more of themselves are said as one."""
-
-MOST_SAID = 4
-"""Of more groups the terminal names the smallest and the largest."""
 
 NO_RESIDUAL = Residual(math.nan, math.nan, math.nan, 0)
 
@@ -260,10 +264,12 @@ def describe_quantities(distances: Mapping[str, Mapping[str, Distance]]) -> dict
         floors = [one.floor for one in by_group.values()]
         is_shared = max(floors) - min(floors) <= SAME_FLOOR * max(floors)
         floor = f"{floors[0]:.3g}" if is_shared else f"{min(floors):.3g} to {max(floors):.3g}"
+        values = {label: one.excess for label, one in by_group.items()}
+        excesses = {label: say(one.excess, one.error) for label, one in by_group.items()}
         mark = " (the furthest off)" if name == worst and len(distances) > 1 else ""
         sentences[name] = (
             f"{SAID[name]}{mark}: Wasserstein-1 to the truth [GeV], above a floor of {floor}: "
-            f"{_say_excesses(by_group)}{_say_resolved(by_group)}."
+            f"{list_or_range(excesses, values)}{_say_resolved(by_group)}."
         )
     return sentences
 
@@ -310,9 +316,9 @@ def _list_residuals(groups: Groups, is_wanted: Callable[[str], bool]) -> list[tu
 
 def _list_distance(found: Sequence[Paired]) -> tuple[Cell, ...]:
     one = measure_distance(found)
-    verdict = ("no", "yes")[one.is_resolved] if math.isfinite(one.error) else ""
+    verdict = "yes" if one.is_resolved else "no"
     sd = spread_over(found, lambda one: one.closure.distance - one.closure.floor).sd
-    return one.distance, one.floor, one.excess, one.error, sd, verdict
+    return one.distance, one.floor, one.excess, one.error, sd, verdict if math.isfinite(one.error) else ""
 
 
 def _show(spread: Spread) -> tuple[float, float]:
@@ -350,11 +356,9 @@ def _describe_checks(groups: Groups) -> tuple[str, ...]:
         computed = _say_vector(spread_over(best, measure_ht_miss), AZIMUTH, best)
         beside = f"; its H_T^miss, from reconstructed objects, is off by {computed}" if computed else ""
         whose = f"best by {extremes[0]}, " if len(groups) > 1 else ""
-        is_no_better = met[extremes[0]].mean >= measure_constant(best[0])[0]
-        verdict = ", no better than by a constant" if is_no_better else ""
-        constant = " and ".join(
-            f"{width:.3g} {unit}" for width, unit in zip(measure_constant(best[0]), ("GeV", "rad"), strict=True)
-        )
+        width, width_phi = measure_constant(best[0])
+        verdict = ", no better than by a constant" if met[extremes[0]].mean >= width else ""
+        constant = f"{width:.3g} GeV and {width_phi:.3g} rad"
         sentences.append(
             f"MET is predicted {whose}to {predicted}{verdict} (68% half-widths; a constant: {constant}){beside}."
         )
@@ -366,16 +370,6 @@ def _say_vector(size: Spread, azimuth: str, members: Sequence[ModelClosure]) -> 
     angle = spread_over(members, lambda one: read_met(one, azimuth).width68)
     known = [(size, "GeV"), (angle, "rad")]
     return " and ".join(say(one.mean, one.sd, unit) for one, unit in known if one.n)
-
-
-def _say_excesses(by_group: Mapping[str, Distance]) -> str:
-    if len(by_group) <= MOST_SAID:
-        return list_groups({label: say(one.excess, one.error) for label, one in by_group.items()})
-    ordered = sorted(by_group, key=lambda label: by_group[label].excess)
-    low, high = (
-        f"{say(by_group[label].excess, by_group[label].error)} for {label}" for label in (ordered[0], ordered[-1])
-    )
-    return f"from {low} to {high}"
 
 
 def _say_resolved(by_group: Mapping[str, Distance]) -> str:

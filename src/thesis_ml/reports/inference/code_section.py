@@ -16,7 +16,7 @@ from thesis_ml.architectures.autoencoder.decoders import DECODERS
 from thesis_ml.architectures.restore import RestoredModel
 from thesis_ml.metrics.codebook import summarise_code_usage
 from thesis_ml.reports.comparison import Cell, Spread
-from thesis_ml.reports.inference.aggregate import find_extremes, gather_groups, list_groups, say, spread_over
+from thesis_ml.reports.inference.aggregate import find_extremes, gather_groups, list_or_range, say, spread_over
 from thesis_ml.reports.inference.closure import MAPPED, ClosureTable, CodePlaces
 from thesis_ml.reports.inference.loading import LoadedModel
 from thesis_ml.reports.inference.result import ResultFigure, ResultTable, Section
@@ -28,9 +28,6 @@ from thesis_ml.reports.utils.words import join_names
 MOST_DECODED = 8192
 ALONE, MEAN = "decoded alone", "mean"
 """What the place of a code is: what it decodes to on its own, or the mean of the objects that chose it."""
-
-MOST_SAID = 4
-"""Of more groups the terminal names the smallest and the largest."""
 
 
 @dataclass(frozen=True)
@@ -274,12 +271,7 @@ def _say_out_of(said: Mapping[str, str], means: Mapping[str, Spread], sizes: Map
     is_same = len(set(sizes.values())) == 1
     parts = {label: text if is_same else f"{text} of {sizes[label]}" for label, text in said.items()}
     common = f", of {next(iter(sizes.values()))}" if is_same else ""
-    if len(parts) <= MOST_SAID:
-        return list_groups(parts), common
-    extremes = find_extremes(means)
-    assert extremes is not None, "every group has a mean"
-    low, high = extremes
-    return f"from {parts[low]} for {low} to {parts[high]} for {high}", common
+    return list_or_range(parts, {label: one.mean for label, one in means.items()}), common
 
 
 def sum_types(use: CodeUse) -> Int[NDArray[Any], "*Q C"]:

@@ -27,6 +27,9 @@ LEAST_SPREAD = 1e-6
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
 """Of the largest value: how far the sums of one event may be from those of its objects in another order."""
 
+CANCELLATION = 4 * np.sqrt(np.finfo(np.float64).eps)
+"""Distances are searched for as |a|^2 - 2 ab + |b|^2, which cancels but for this share of the length of the rows."""
+
 Rows = Float[NDArray[Any], "N V"]
 Score = Callable[[Rows], Float[NDArray[Any], " N"]]
 Fit = Callable[[Rows, int], Score]
@@ -53,10 +56,6 @@ def fit_mixture(reference: Rows, seed: int) -> Score:
     model = GaussianMixture(n_components, reg_covar=1e-3, max_iter=50, tol=1e-2, random_state=seed)
     model.fit(standardise(reference))
     return lambda rows: -np.asarray(model.score_samples(standardise(rows)), dtype=np.float64)
-
-
-CANCELLATION = 4 * np.sqrt(np.finfo(np.float64).eps)
-"""Distances are searched for as |a|^2 - 2 ab + |b|^2, which cancels but for this share of the length of the rows."""
 
 
 def fit_neighbours(reference: Rows, seed: int) -> Score:

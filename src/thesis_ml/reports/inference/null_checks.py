@@ -71,16 +71,10 @@ def check_nulls(scored: ScoredSplit) -> list[NullCheck]:
         for scorer in exact:
             for score, changed in scored.table.get((scorer, variant.name), {}).items():
                 auroc = measure_null(scored.find_clean(scorer)[score], changed)
-                if math.isnan(auroc.error):
+                is_exact = plan.name in exact[scorer]
+                if math.isnan(auroc.error) or (not is_exact and len(changed) < FEWEST_CHECKED):
                     continue
-                tolerance, rule = EXACT, EXACTLY
-                if plan.name not in exact[scorer]:
-                    if len(changed) < FEWEST_CHECKED:
-                        continue
-                    tolerance, rule = (
-                        max(MOST_ERRORS * auroc.error, RANK_ROUNDING),
-                        f"0.5 ± {MOST_ERRORS:g} standard errors",
-                    )
+                tolerance, rule = (EXACT, EXACTLY) if is_exact else allow_errors(auroc)
                 checks.append(NullCheck(plan.name, scorer, score, auroc, tolerance, rule))
     return checks
 
@@ -100,11 +94,15 @@ def check_held_out(scored: ScoredSplit) -> list[NullCheck]:
             if math.isnan(auroc.error) or min(len(held_out), len(seen)) < FEWEST_CHECKED:
                 continue
             # A split too small to resolve the tolerance is judged by its own error.
-            is_small = MOST_ERRORS * auroc.error > HELD_OUT_TOLERANCE
-            tolerance = MOST_ERRORS * auroc.error if is_small else HELD_OUT_TOLERANCE
-            rule = f"0.5 ± {MOST_ERRORS:g} standard errors" if is_small else f"0.5 ± {HELD_OUT_TOLERANCE:g}"
+            resolved = (HELD_OUT_TOLERANCE, f"0.5 ± {HELD_OUT_TOLERANCE:g}")
+            tolerance, rule = max(resolved, allow_errors(auroc))
             checks.append(NullCheck(HELD_OUT, scorer, score, auroc, tolerance, rule))
     return checks
+
+
+def allow_errors(auroc: Auroc) -> tuple[float, str]:
+    """Return how far an AUROC may be from one half by its error, and that in words."""
+    return max(MOST_ERRORS * auroc.error, RANK_ROUNDING), f"0.5 ± {MOST_ERRORS:g} standard errors"
 
 
 def measure_null(clean: Float[NDArray[Any], " N"], changed: Float[NDArray[Any], " N"]) -> Auroc:

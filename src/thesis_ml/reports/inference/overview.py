@@ -101,7 +101,7 @@ def _describe_events(data: LoadedData) -> str:
     classes = ", ".join(name_label(label, data.label_names) for label in data.background_classes)
     n_empty = int((data.events.lengths == 0).sum())
     empty = f" {n_empty} events have no object." if n_empty else ""
-    split = {"train": "training", "val": "validation"}.get(data.split, data.split)
+    split = name_split(data.split).removesuffix(" split")
     n_background = int(is_background.sum())
     return f"{data.events.n_events} {split} events scored, {n_background} of them background ({classes}).{empty}"
 

@@ -271,10 +271,10 @@ def explain_not_finite(streamed: Streamed, name: str) -> str | None:
     """Return of how many events a model gave a value that is not finite, or None."""
     tables = {variant: scores for (scorer, variant), scores in streamed.table.items() if scorer == name}
     found = {
-        "scored events": tables.pop(CLEAN.name),
+        "scored events": tables[CLEAN.name],
         "events of the signal file": (streamed.signal or {}).get(name, {}),
         "training events": streamed.training.get(name, {}),
-        **{f"events after {variant}": scores for variant, scores in tables.items()},
+        **{f"events after {variant}": scores for variant, scores in tables.items() if variant != CLEAN.name},
     }
     tally = streamed.tallies[name]
     if n_wrong := tally.n_not_finite:

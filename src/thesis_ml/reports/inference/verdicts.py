@@ -39,7 +39,6 @@ NULL_NAMES = {
     HELD_OUT: "held-out background against background of the training split",
 }
 
-
 CHANGES: Mapping[Viewer, str] = {
     "model": "that a score of a model sees best, with its AUROC",
     "variable": "that a variable without a model sees as well or better",
@@ -63,9 +62,9 @@ def choose_title(findings: Findings) -> str:
 def describe_findings(findings: Findings) -> tuple[str, ...]:
     """Return what can be said in short, most important first; of all changes together who sees them."""
     sentences: list[str] = []
-    asked = [solved for solved in findings.solved if solved.problem.is_reference]
-    few = [solved for solved in asked if not has_enough(solved.problem)]
-    asked = [solved for solved in asked if solved not in few]
+    references = [solved for solved in findings.solved if solved.problem.is_reference]
+    asked = [solved for solved in references if has_enough(solved.problem)]
+    few = [solved for solved in references if not has_enough(solved.problem)]
     for solved in asked:
         if solved.problem.kind != "corruption":
             sentences += [describe_problem(solved), *describe_pairs(solved)]
@@ -126,12 +125,14 @@ def describe_problem(solved: Solved) -> str:
 def describe_changes(solved: Sequence[Solved]) -> list[str]:
     """Return which changes of events a model sees best, which a variable without one, which are hardly seen or not."""
     seen: dict[Viewer, list[str]] = {viewer: [] for viewer in CHANGES}
+    unseen = []
     for one in solved:
         viewer, chosen = find_viewer(one)
+        if viewer == "nobody":
+            unseen.append(one)
         by = "" if chosen is None else f" ({_name_with_care(chosen)}, {format_auroc(chosen.auroc)})"
         seen[viewer].append(f"{one.problem.name}{by}")
     sentences = [f"Changes {CHANGES[viewer]}: {'; '.join(listed)}." for viewer, listed in seen.items() if listed]
-    unseen = [one for one in solved if find_viewer(one)[0] == "nobody"]
     if unseen and all(map(is_about_half, unseen)):
         sentences[-1] += f" {LEGITIMATE}."
     return sentences
@@ -319,11 +320,11 @@ def _describe_counting(findings: Findings) -> list[str]:
 
 
 def _describe_nulls(findings: Findings) -> list[str]:
-    nulls, n_events = findings.nulls, len(findings.scored.labels)
-    n_least = min(n_events, findings.n_background)
-    what = "events" if n_least == n_events else "background events"
-    too_few = f"{n_least} {what} are too few to check all nulls by their errors, which takes {FEWEST_CHECKED}."
-    few = [too_few] if n_least < FEWEST_CHECKED else []
+    nulls, n_events = findings.nulls, findings.n_background
+    too_few = (
+        f"{n_events} background events are too few to check all nulls by their errors, of {FEWEST_CHECKED} or more."
+    )
+    few = [too_few] if n_events < FEWEST_CHECKED else []
     if not nulls:
         return few
     n_by_chance = CHANCE * sum(check.tolerance != EXACT and check.auroc.error > 0 for check in nulls)

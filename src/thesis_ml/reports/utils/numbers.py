@@ -48,22 +48,19 @@ def round_with_error(value: float, error: float) -> Rounded:
     if not math.isfinite(value):
         return Rounded(f"{value:g}", "", 0)
     is_known = math.isfinite(error)
-    if not is_known or drop_residue(value, error) == 0:
-        last = min(_find_place(value) - VALUE_DIGITS + 1, 0)
-        error_shown = "0" if is_known else ""
-    else:
+    is_rounded = is_known and drop_residue(value, error) != 0
+    last = min(_find_place(value) - VALUE_DIGITS + 1, 0)
+    if is_rounded:
         last = _find_place(error, ERROR_DIGITS) - ERROR_DIGITS + 1
-        error_shown = None
     first = max(_find_place(value), last)
     exponent = first if -last > LONGEST or first >= LONGEST else 0
     decimals = max(exponent - last, 0)
     # No minus before a zero.
     digits = f"{round(value, -last) / 10**exponent + 0.0:.{decimals}f}"
-    if error_shown is None:
-        error_shown = f"{round(error, -last) / 10**exponent:.{decimals}f}"
-    elif "." in digits:
-        digits = digits.rstrip("0").rstrip(".")
-    return Rounded(digits, error_shown, exponent)
+    if is_rounded:
+        return Rounded(digits, f"{round(error, -last) / 10**exponent:.{decimals}f}", exponent)
+    shortest = digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return Rounded(shortest, "0" if is_known else "", exponent)
 
 
 def _find_place(value: float, n_digits: int = VALUE_DIGITS) -> int:

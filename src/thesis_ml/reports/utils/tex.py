@@ -85,7 +85,7 @@ def build_table(columns: str, head: Sequence[str | None], rows: Sequence[Sequenc
 def build_numbers(comparison: Comparison, sections: Sequence[Section] = ()) -> str:
     """Return one \\newcommand per number: `\\RecMseMeanVq`, with letters only, each name once.
 
-    Numbers of sections are named after their table, the texts that begin their row, and their column.
+    Numbers of sections are named after their table, what says which row it is, and their column.
     """
     values: list[tuple[str, str]] = [
         ("NRunsFound", str(len(comparison.runs) + len(comparison.left_out))),
@@ -129,7 +129,7 @@ def format_tex(value: float) -> str:
     if not math.isfinite(value):
         return ""
     mantissa, _, exponent = f"{value:.3g}".partition("e")
-    return rf"\ensuremath{{{mantissa}\times 10^{{{int(exponent)}}}}}" if exponent else rf"\ensuremath{{{mantissa}}}"
+    return _set_number(mantissa, int(exponent or 0))
 
 
 def format_spread(spread: Spread | None) -> str:
@@ -138,10 +138,11 @@ def format_spread(spread: Spread | None) -> str:
         return ""
     rounded = round_with_error(spread.mean, spread.sd)
     digits = rf"{rounded.value} \pm {rounded.error}" if rounded.error else rounded.value
-    if not rounded.exponent:
-        return rf"\ensuremath{{{digits}}}"
-    mantissa = f"({digits})" if rounded.error else digits
-    return rf"\ensuremath{{{mantissa}\times 10^{{{rounded.exponent}}}}}"
+    return _set_number(f"({digits})" if rounded.error and rounded.exponent else digits, rounded.exponent)
+
+
+def _set_number(digits: str, exponent: int) -> str:
+    return rf"\ensuremath{{{digits}\times 10^{{{exponent}}}}}" if exponent else rf"\ensuremath{{{digits}}}"
 
 
 def _list_values(group: Group) -> list[tuple[str, str]]:
@@ -159,7 +160,8 @@ def _list_cells(table: ResultTable) -> list[tuple[str, str]]:
     """Return every number that is no key of its row by a name of letters, which ends with its column."""
     values: list[tuple[str, str]] = []
     for row in table.rows:
-        n_keys = table.n_keys or len(list(itertools.takewhile(lambda cell: isinstance(cell, str), row)))
+        n_texts = len(list(itertools.takewhile(lambda cell: isinstance(cell, str), row)))
+        n_keys = n_texts if table.n_keys is None else table.n_keys
         keys = (f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in row[:n_keys])
         row_name = spell_name(" ".join((table.name, *keys)))
         for column, cell in zip(table.columns[n_keys:], row[n_keys:], strict=True):

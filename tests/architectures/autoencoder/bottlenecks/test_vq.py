@@ -358,7 +358,7 @@ class ElementCounter(TorchDispatchMode):
     """Count the elements that all operations write."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.n_elements = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -127,7 +127,7 @@ class Codebook(nn.Module):
         self.register_buffer("n_placed", torch.zeros((), dtype=torch.int64))
         self.register_buffer("n_steps", torch.zeros((), dtype=torch.int64))
         self._is_placed = False
-        self.register_load_state_dict_post_hook(_forget_placement)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_post_hook(_forget_placement)  # type: ignore[no-untyped-call]  # torch has no types for it
 
     @property
     def n_codes(self) -> int:
