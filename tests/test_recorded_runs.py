@@ -1,0 +1,126 @@
+"""Runs of an earlier version (tests/recorded_runs) are still resumed, extended, reported, tokenised and repeated."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from command_runs import Outcome, run_commands
+from run_results import without_folder
+from thesis_ml import load_tokenizer
+from thesis_ml.data.tokens import SAMPLE_PATH
+from thesis_ml.facts.readers import read_events, read_result
+
+RECORDED = Path(__file__).parent / "recorded_runs"
+INTERRUPTED = "ae_vq_interrupted"
+COMPLETE = sorted(path.name for path in RECORDED.iterdir() if path.is_dir() and path.name != INTERRUPTED)
+AUTOENCODERS = [name for name in COMPLETE if not name.startswith("test_mlp")]
+ROUNDING = {"rel": 1e-4, "abs": 1e-5}
+"""Processors add in another order; on the machine that recorded the runs all numbers are equal to the bit."""
+
+
+def read_command(name: str) -> list[str]:
+    """Return the overrides that a run was started with."""
+    overrides = yaml.safe_load((RECORDED / name / ".hydra" / "overrides.yaml").read_text(encoding="utf-8"))
+    return [str(override) for override in overrides]
+
+
+def key_of_epochs(name: str) -> str:
+    return f"{'general' if name.startswith('test_mlp') else 'phase1'}.trainer.epochs"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three copies of all runs: to be started again, to be extended, to be reported."""
+    path = tmp_path_factory.mktemp("recorded")
+    for copy in ("again", "extended", "reported"):
+        shutil.copytree(RECORDED, path / copy, symlinks=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def outcomes(folder: Path) -> dict[str, Outcome]:
+    """Run all commands in one process."""
+    commands = {
+        **{f"repeat {name}": [*read_command(name), f"hydra.run.dir=repeated/{name}"] for name in COMPLETE},
+        **{f"again {name}": [f"resume=again/{name}"] for name in (*COMPLETE, INTERRUPTED)},
+        **{f"extend {name}": [f"resume=extended/{name}", f"{key_of_epochs(name)}=3"] for name in COMPLETE},
+    }
+    return dict(zip(commands, run_commands(folder, list(commands.values())), strict=True))
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_the_command_of_a_recorded_run_gives_its_numbers(outcomes: dict[str, Outcome], folder: Path, name: str) -> None:
+    assert outcomes[f"repeat {name}"].exit_code == 0, outcomes[f"repeat {name}"]
+
+    recorded, repeated = read_events(RECORDED / name / "facts"), read_events(folder / "repeated" / name / "facts")
+
+    assert [fact["moment"] for fact in repeated] == [fact["moment"] for fact in recorded]
+    for before, now in zip(recorded, repeated, strict=True):
+        for split, numbers in before.get("metrics", {}).items():
+            kept = {key: value for key, value in numbers.items() if not key.endswith("_s")}
+            assert {key: now["metrics"][split][key] for key in kept} == pytest.approx(kept, **ROUNDING)
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_recorded_run_that_is_finished_stays_as_it_is(outcomes: dict[str, Outcome], folder: Path, name: str) -> None:
+    assert outcomes[f"again {name}"].exit_code == 0, outcomes[f"again {name}"]
+
+    for path in (RECORDED / name).rglob("*"):
+        if path.is_file():
+            assert (folder / "again" / name / path.relative_to(RECORDED / name)).read_bytes() == path.read_bytes()
+
+
+def test_a_recorded_run_that_was_interrupted_ends_as_the_one_that_was_not(
+    outcomes: dict[str, Outcome], folder: Path
+) -> None:
+    assert outcomes[f"again {INTERRUPTED}"].exit_code == 0, outcomes[f"again {INTERRUPTED}"]
+
+    resumed = read_result(folder / "again" / INTERRUPTED / "facts")
+
+    assert resumed is not None
+    assert without_folder(resumed) == pytest.approx(
+        without_folder(read_result(RECORDED / "ae_vq" / "facts")), **ROUNDING
+    )
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_recorded_run_is_extended(outcomes: dict[str, Outcome], folder: Path, name: str) -> None:
+    assert outcomes[f"extend {name}"].exit_code == 0, outcomes[f"extend {name}"]
+
+    epochs = [fact["epoch"] for fact in read_events(folder / "extended" / name / "facts") if "train_loss" in fact]
+
+    assert epochs[:3] == [0, 1, 2]
+    assert "does not fit" not in outcomes[f"extend {name}"].stdout + outcomes[f"extend {name}"].stderr
+
+
+@pytest.mark.parametrize("name", AUTOENCODERS)
+def test_a_recorded_run_tokenises(name: str) -> None:
+    tokenizer = load_tokenizer(RECORDED / name)
+    events = tokenizer.read_events(SAMPLE_PATH, limit_events=20)
+
+    tokens = tokenizer.encode(events)
+    decoded = tokenizer.decode(tokens)
+
+    assert (tokens.codes is None) == (name in ("ae_none", "ae_linear", "ae_kl"))
+    assert decoded.n_events == 20
+    assert np.isfinite(tokens.latents).all()
+    if tokens.codes is not None:
+        sequences = tokenizer.read_sequences(tokenizer.to_sequences(tokens))
+        assert np.array_equal(sequences.codes, tokens.codes)
+
+
+@pytest.mark.slow
+def test_recorded_runs_are_reported_with_inference(folder: Path) -> None:
+    command = ["--config-name", "compare_tokenizers", "inputs.run_dirs=[reported/*]", "inference.enabled=true"]
+
+    (outcome,) = run_commands(folder, [[*command, "inference.max_samples=100"]], module="thesis_ml.cli.reports")
+
+    assert outcome.exit_code == 0, outcome
+    (manifest,) = folder.glob("**/report_*/manifest.yaml")
+    runs = {run["name"]: run for run in yaml.safe_load(manifest.read_text(encoding="utf-8"))["runs"]}
+    assert sorted(name for name, run in runs.items() if run["used"]) == COMPLETE
+    assert sorted(name for name, run in runs.items() if run.get("model")) == AUTOENCODERS
+    assert runs[INTERRUPTED]["state"] == "interrupted"
