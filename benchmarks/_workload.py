@@ -13,15 +13,15 @@ from thesis_ml.architectures.build import build_model
 from thesis_ml.data.splits import TokenSplit, count_batches, iterate_batches
 from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.facts.lines import find_test_end, read_events
-from thesis_ml.training_loops.autoencoder import AutoencoderTask
+from thesis_ml.training_loops import autoencoder
+from thesis_ml.training_loops.autoencoder import AutoencoderSettings, AutoencoderTask
 from thesis_ml.training_loops.autoencoder import train as train_autoencoder
-from thesis_ml.training_loops.experiment import ExperimentConfig, parse_experiment
 from thesis_ml.training_loops.optimisation import Optimisation
 from thesis_ml.utils.paths import FACTS_FOLDER, find_configs
 from thesis_ml.utils.seed import make_order_generator, set_all_seeds
 
 
-def configure(*overrides: str, parse: Callable[..., Any] = parse_experiment) -> Any:
+def configure(*overrides: str, parse: Callable[..., Any] = autoencoder.parse) -> Any:
     """Return the configuration of thesis-train with `overrides`; the run goes to no folder unless they say so."""
     with initialize_config_dir(str(find_configs()), version_base="1.3"):
         return parse(compose("train", overrides=["run_dir=.", "phase1.trainer.device=cpu", *overrides]))
@@ -46,7 +46,7 @@ def train_in(
     return {name: value for name, value in fact["metrics"]["test"].items() if value is not None}
 
 
-def load_data(config: ExperimentConfig) -> TokenData:
+def load_data(config: AutoencoderSettings) -> TokenData:
     """Return the data of a configuration."""
     return load_tokens(config.data, config.trainer.batch_size)
 
@@ -92,7 +92,7 @@ def join_events(split: TokenSplit, mean_tokens: float, max_tokens: int) -> Token
     )
 
 
-def make_autoencoder_task(data: TokenData, config: ExperimentConfig) -> AutoencoderTask:
+def make_autoencoder_task(data: TokenData, config: AutoencoderSettings) -> AutoencoderTask:
     """Return the task of the loop `ae`."""
     return AutoencoderTask(build_model(config.phase1, data.dims), data, config)
 

@@ -16,9 +16,8 @@ from _timing import Row, judge, parse_quick, print_header, print_row, run_rounds
 from _workload import configure, load_data
 from thesis_ml.architectures.build import build_model
 from thesis_ml.data.tokens import TokenData
-from thesis_ml.training_loops.autoencoder import AutoencoderTask
+from thesis_ml.training_loops.autoencoder import AutoencoderSettings, AutoencoderTask
 from thesis_ml.training_loops.engine import run_training
-from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.utils.seed import set_all_seeds
 
 EVERY_S = 1.0
@@ -27,7 +26,7 @@ REQUIRED = 1.02
 N_ROUNDS = 5
 
 
-def train_saving_every(every_s: float, data: TokenData, config: ExperimentConfig) -> None:
+def train_saving_every(every_s: float, data: TokenData, config: AutoencoderSettings) -> None:
     """Train into a temporary folder and save within epochs every `every_s` seconds."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = replace(config.trainer, checkpoint_every_s=every_s)

@@ -22,9 +22,8 @@ from _timing import Row, judge, parse_quick, print_header, print_row, run_rounds
 from _workload import BareLoop, configure, load_data
 from thesis_ml.architectures.build import build_model
 from thesis_ml.data.tokens import TokenData
-from thesis_ml.training_loops.autoencoder import AutoencoderTask
+from thesis_ml.training_loops.autoencoder import AutoencoderSettings, AutoencoderTask
 from thesis_ml.training_loops.engine import run_training
-from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.utils.seed import set_all_seeds
 
 REQUIRED = 0.95
@@ -60,7 +59,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def train_with_engine(data: TokenData, config: ExperimentConfig, *, draws: bool) -> None:
+def train_with_engine(data: TokenData, config: AutoencoderSettings, *, draws: bool) -> None:
     """Train as thesis-train does, into a temporary folder."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(Terminal()):
         logging = replace(config.logging, make_plots=draws)

@@ -22,9 +22,8 @@ from thesis_ml.data.tokens import TokenData
 from thesis_ml.facts.lines import load_history
 from thesis_ml.monitoring import io_utils
 from thesis_ml.monitoring.budget import DRAWING_SHARE
-from thesis_ml.training_loops.autoencoder import AutoencoderTask
+from thesis_ml.training_loops.autoencoder import AutoencoderSettings, AutoencoderTask
 from thesis_ml.training_loops.engine import run_training
-from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.utils.seed import set_all_seeds
 
 N_ROUNDS = 3
@@ -42,7 +41,7 @@ class Outcome(NamedTuple):
     n_figures: int
 
 
-def train(data: TokenData, config: ExperimentConfig, *, draws: bool) -> Outcome:
+def train(data: TokenData, config: AutoencoderSettings, *, draws: bool) -> Outcome:
     """Train as thesis-train does, into a temporary folder, and read the facts."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -34,7 +34,7 @@ from thesis_ml.reports.inference.stream import (
     TrivialScorer,
     Variant,
 )
-from thesis_ml.training_loops.experiment import ExperimentConfig
+from thesis_ml.training_loops.autoencoder import AutoencoderSettings
 
 LATENT_SPACES = ("none", "linear", "vq")
 N_SEEDS = 3
@@ -47,7 +47,7 @@ BATCH_SIZE = 512
 POLL_S = 0.002
 
 
-def make_models(data: TokenData, configs: list[ExperimentConfig]) -> dict[str, RestoredModel]:
+def make_models(data: TokenData, configs: list[AutoencoderSettings]) -> dict[str, RestoredModel]:
     """Return models as a checkpoint gives them, with fresh weights: what they cost does not depend on training."""
     models = {}
     for config, seed in itertools.product(configs, range(N_SEEDS)):

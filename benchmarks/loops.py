@@ -36,15 +36,11 @@ from thesis_ml.data.table_data import TableData
 from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.metrics.event_quantities import compute_ht
 from thesis_ml.metrics.wasserstein import measure_closure
-from thesis_ml.training_loops import autoencoder, diffusion_autoencoder, gan_autoencoder
-from thesis_ml.training_loops.autoencoder import AutoencoderTask, parse_autoencoder
+from thesis_ml.training_loops import autoencoder, diffusion_autoencoder, gan_autoencoder, simple_mlp
+from thesis_ml.training_loops.autoencoder import AutoencoderSettings, AutoencoderTask
 from thesis_ml.training_loops.diffusion_autoencoder import DiffusionTask
-from thesis_ml.training_loops.diffusion_experiment import parse_diffusion
-from thesis_ml.training_loops.experiment import ExperimentConfig
 from thesis_ml.training_loops.gan_autoencoder import GanTask
-from thesis_ml.training_loops.gan_experiment import parse_gan
-from thesis_ml.training_loops.simple_mlp import TableTask, load_tables, parse_tables
-from thesis_ml.training_loops.table_experiment import TableExperiment
+from thesis_ml.training_loops.simple_mlp import TableSettings, TableTask, load_tables
 from thesis_ml.utils.paths import BEST_CHECKPOINT
 
 
@@ -67,10 +63,12 @@ class Loop(NamedTuple):
 
 
 LOOPS: Mapping[str, Loop] = {
-    "ae": Loop(parse_autoencoder, AutoencoderTask, autoencoder.train),
-    "gan_ae": Loop(parse_gan, GanTask, gan_autoencoder.train, timed_with=("phase1.trainer.adversarial_start=0",)),
+    "ae": Loop(autoencoder.parse, AutoencoderTask, autoencoder.train),
+    "gan_ae": Loop(
+        gan_autoencoder.parse, GanTask, gan_autoencoder.train, timed_with=("phase1.trainer.adversarial_start=0",)
+    ),
     "diffusion_ae": Loop(
-        parse_diffusion,
+        diffusion_autoencoder.parse,
         DiffusionTask,
         diffusion_autoencoder.train,
         judged_with=("phase1.decoder.reports_use=sample",),
@@ -182,7 +180,7 @@ def start_loop(name: str, limit: str) -> BareLoop:
     loop = LOOPS[name]
     config = configure(f"loop={name}", limit, *loop.timed_with, parse=loop.parse)
 
-    def make_task(data: TokenData, config: ExperimentConfig) -> Any:
+    def make_task(data: TokenData, config: AutoencoderSettings) -> Any:
         return loop.task(build_model(config.phase1, data.dims), data, config)
 
     return BareLoop(load_data(config), config, make_task)
@@ -190,9 +188,9 @@ def start_loop(name: str, limit: str) -> BareLoop:
 
 def start_tables(limit: str) -> BareLoop:
     """Return the step loop of `test_mlp`."""
-    config = configure(*TABLES, limit, "general.trainer.device=cpu", parse=parse_tables)
+    config = configure(*TABLES, limit, "general.trainer.device=cpu", parse=simple_mlp.parse)
 
-    def make_task(data: TableData, config: TableExperiment) -> TableTask:
+    def make_task(data: TableData, config: TableSettings) -> TableTask:
         return TableTask(build_table_model(data.train.features, config.general.model), config)
 
     return BareLoop(load_tables(config), config, make_task)

@@ -15,7 +15,7 @@ from _timing import NAME_WIDTH, Row, judge, parse_quick, print_row, run_rounds, 
 from _workload import BareLoop, configure, load_data
 from thesis_ml.architectures.autoencoder.losses import LOSSES
 from thesis_ml.data.batch import DataDims
-from thesis_ml.training_loops.matching import match_step
+from thesis_ml.training_loops.evaluation import match_step
 
 LEAST = {"chamfer": 0.5, "sinkhorn": 0.25}
 """Least share of the events/s of mse that a whole training step reaches, with 128 events of the sample."""

@@ -305,9 +305,9 @@ def test_values_that_stand_in_the_files_are_right(start: str, compose_for: Calla
 def test_latent_as_wide_as_the_features_is_warned_about(
     overrides: tuple[str, ...], is_warned: bool, compose_cfg
 ) -> None:
-    from thesis_ml.training_loops.experiment import parse_experiment
+    from thesis_ml.training_loops import autoencoder
 
-    warning = parse_experiment(compose_cfg(*overrides)).copy_warning
+    warning = autoencoder.parse(compose_cfg(*overrides)).copy_warning
 
     assert (warning is not None) == is_warned
     assert warning is None or re.search(r"can copy the [34] features .* use latent_dim < [34]", warning)
@@ -326,12 +326,12 @@ def test_latent_as_wide_as_the_features_is_warned_about(
 def test_features_that_a_component_needs_are_asked_for_before_data_is_read(
     overrides: tuple[str, ...], missing: str, compose_cfg
 ) -> None:
-    from thesis_ml.training_loops.experiment import parse_experiment
+    from thesis_ml.training_loops import autoencoder
 
     if not missing:
-        parse_experiment(compose_cfg(*overrides))
+        autoencoder.parse(compose_cfg(*overrides))
         return
     with pytest.raises(
         ConfigError, match=rf"^phase1\.encoder: needs {missing}, which data\.features leaves out; add it"
     ):
-        parse_experiment(compose_cfg(*overrides))
+        autoencoder.parse(compose_cfg(*overrides))

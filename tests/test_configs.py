@@ -64,20 +64,20 @@ def test_component_config_starts_with_its_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in FILES if not name.startswith(NOT_GROUPS)])
 def test_config_composes_and_parses(name: str, compose_cfg) -> None:
-    from thesis_ml.cli.train.guardrails import PARSERS
+    from thesis_ml.training_loops.registry import LOOPS
 
     loop = LOOP_OF.get(name, "ae")
     choice = [] if name.startswith("loop/") else [choose_option(name)]
 
-    config = PARSERS[loop](compose_cfg(f"loop={loop}", *choice))
+    config = LOOPS[loop].load().parse(compose_cfg(f"loop={loop}", *choice))
 
     assert config.trainer.epochs >= 1
 
 
 def test_default_config_composes_and_parses(compose_cfg) -> None:
-    from thesis_ml.training_loops.experiment import parse_experiment
+    from thesis_ml.training_loops import autoencoder
 
-    assert parse_experiment(compose_cfg()).phase1.latent_space.name == "vq"
+    assert autoencoder.parse(compose_cfg()).phase1.latent_space.name == "vq"
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,10 @@ from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.monitoring.config import LoggingConfig
-from thesis_ml.training_loops.autoencoder import AutoencoderTask
-from thesis_ml.training_loops.diffusion_autoencoder import DiffusionTask
-from thesis_ml.training_loops.diffusion_experiment import DiffusionTrainerConfig
-from thesis_ml.training_loops.experiment import ExperimentConfig
+from thesis_ml.training_loops.autoencoder import AutoencoderSettings, AutoencoderTask
+from thesis_ml.training_loops.diffusion_autoencoder import DiffusionTask, DiffusionTrainerConfig
 from thesis_ml.training_loops.optimisation import Optimisation
-from thesis_ml.training_loops.trainer import TrainerConfig
+from thesis_ml.training_loops.settings import TrainerConfig
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +66,7 @@ def train_steps(
     loop, kind, trainer = ("ae", AutoencoderTask, TRAINER)
     if phase1.decoder.name == "diffusion":
         loop, kind, trainer = ("diffusion_ae", DiffusionTask, DENOISING_TRAINER)
-    config = ExperimentConfig(loop, DataConfig(), phase1, trainer, LoggingConfig(), run_dir=None)
+    config = AutoencoderSettings(loop=loop, data=DataConfig(), phase1=phase1, trainer=trainer, logging=LoggingConfig())
     torch.manual_seed(0)
     task = kind(build_model(phase1, data.dims), data, config)
     optimisation = Optimisation(task, TRAINER, 1)

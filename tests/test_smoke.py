@@ -11,7 +11,7 @@ from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.architectures.build import ModelConfig, build_loss, build_model, parse_model
 from thesis_ml.data.batch import DataDims, TokenBatch, mean_over_tokens
 from thesis_ml.training_loops.optimisation import build_optimizer
-from thesis_ml.training_loops.trainer import TrainerConfig
+from thesis_ml.training_loops.settings import TrainerConfig
 
 MODULES = [module.name for module in pkgutil.walk_packages(thesis_ml.__path__, "thesis_ml.")]
 NEED_EXTRAS = ("thesis_ml.monitoring.trackers.wandb", "thesis_ml.monitoring.trackers.mlflow")

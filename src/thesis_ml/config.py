@@ -1,12 +1,20 @@
-"""Turn a plain configuration into frozen dataclasses and choose components by name."""
+"""Turn a plain configuration into frozen dataclasses, and choose components by name.
+
+All that is known of a key stands in its field: type, default, limits and meaning. The parser checks them, and the
+comments of the yaml files, `--help` and docs/reference/keys.md are made from them (docs/make_reference.py):
+
+    epochs: Annotated[int, at_least(1), "passes over the training split"] = 10
+
+What several keys must satisfy together is checked in `__post_init__` with `require`.
+"""
 
 import dataclasses
 import difflib
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from thesis_ml.errors import ConfigError
 
@@ -14,11 +22,6 @@ T = TypeVar("T")
 
 LARGEST_FLOAT = 3.4e38
 """Beyond it a 32-bit number is infinite."""
-LARGEST_WIDTH = 16_384
-"""Of a layer; one between two of this width takes 1 GiB. More is a typing error rather than a wish."""
-MOST_THREADS = 1024
-MAX_LAYERS = 100
-"""Of a stack; what it costs to refuse a longer one grows with its length."""
 
 
 def choose(name: str, choices: Mapping[str, T], where: str) -> T:
@@ -43,7 +46,8 @@ def parse_config(kind: type[T], values: Any, where: str) -> T:
     """Build the frozen dataclass `kind` from plain `values`.
 
     Args:
-        kind: A dataclass whose fields are bool, int, float, str, Literal, tuple, Mapping, Optional or dataclasses.
+        kind: A dataclass whose fields are bool, int, float, str, Literal, tuple, Mapping, Optional or dataclasses, with
+            limits in `Annotated`.
         values: A mapping of plain values; fields it leaves out keep their default.
         where: The full key of the mapping, for messages.
 
@@ -58,7 +62,7 @@ def parse_config(kind: type[T], values: Any, where: str) -> T:
         if key not in fields:
             allowed = ", ".join(sorted(fields))
             raise ConfigError(f"{_join(where, str(key))}: unknown key; allowed: {allowed}{hint_nearest(key, fields)}")
-    hints = get_type_hints(kind)
+    hints = read_annotations(kind)
     parsed = {key: _parse_value(hints[key], value, _join(where, key)) for key, value in values.items()}
     missing = [name for name, field in fields.items() if name not in parsed and _is_required(field)]
     if missing:
@@ -67,6 +71,18 @@ def parse_config(kind: type[T], values: Any, where: str) -> T:
         return kind(**parsed)
     except ConfigError as error:
         raise ConfigError(_join(where, str(error))) from None
+
+
+def read_annotations(kind: type) -> dict[str, Any]:
+    """Return the annotations of the fields of a dataclass, with limits and meanings.
+
+    A class that only gives a field of its base another default keeps the annotation of the base.
+    """
+    found: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        own = get_type_hints(base, include_extras=True) if dataclasses.is_dataclass(base) else {}
+        found |= {name: hint for name, hint in own.items() if name not in found or get_origin(hint) is Annotated}
+    return found
 
 
 def parse_choice(kinds: Mapping[str, type[T]], values: Any, where: str) -> T:
@@ -95,44 +111,6 @@ def to_plain(config: Any) -> Any:
     return config
 
 
-def require(holds: bool, key: str, expected: str, value: object) -> None:
-    """Raise a ConfigError `key: must be expected, got value` unless `holds`."""
-    if not holds:
-        raise ConfigError(f"{key}: must be {expected}, got {value!r}")
-
-
-def require_at_least(config: Any, minimum: float, *keys: str) -> None:
-    """Check that the named fields of `config` are finite and not below `minimum`; None passes."""
-    for key in keys:
-        value = getattr(config, key)
-        _require_finite(key, value, f"at least {minimum}", holds=value is None or value >= minimum)
-
-
-def require_positive(config: Any, *keys: str) -> None:
-    """Check that the named fields of `config` are finite and above 0; None passes."""
-    for key in keys:
-        value = getattr(config, key)
-        _require_finite(key, value, "above 0", holds=value is None or value > 0)
-
-
-def _require_finite(key: str, value: float | None, expected: str, *, holds: bool) -> None:
-    is_finite = value is None or math.isfinite(value)
-    require(is_finite and holds, key, expected if is_finite else f"finite and {expected}", value)
-
-
-def require_few(key: str, entries: Sequence[object]) -> None:
-    """Raise a ConfigError for a list of more than MAX_LAYERS entries, which are counted, not shown."""
-    if len(entries) > MAX_LAYERS:
-        raise ConfigError(f"{key}: must be a list of at most {MAX_LAYERS} entries, got one of {len(entries)}")
-
-
-def require_between(config: Any, low: float, high: float, *keys: str) -> None:
-    """Check that the named fields of `config` lie in [low, high]."""
-    for key in keys:
-        value = getattr(config, key)
-        require(low <= value <= high, key, f"between {low} and {high}", value)
-
-
 def _hint_slash(value: object, where: str) -> str:
     """Return how an option of a group is chosen, for whoever set the group like a key."""
     return (
@@ -154,6 +132,8 @@ def _parse_value(kind: Any, value: Any, where: str) -> Any:
     origin, args = get_origin(kind), get_args(kind)
     if kind is Any:
         return value
+    if origin is Annotated:
+        return _parse_limited(args[0], args[1:], value, where)
     if origin in (Union, types.UnionType):
         return None if value is None else _parse_value(_first_kind(args), value, where)
     if origin is Literal:
@@ -169,6 +149,15 @@ def _parse_value(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return parse_config(typing.cast(type, kind), value, where)
     return _parse_scalar(kind, value, where)
+
+
+def _parse_limited(kind: Any, marks: tuple[Any, ...], value: Any, where: str) -> Any:
+    """Parse a value and check its limits; None, where it is allowed, has none."""
+    parsed = _parse_value(kind, value, where)
+    for mark in marks:
+        if not isinstance(mark, str) and parsed is not None:
+            mark.refuse(where, parsed)
+    return parsed
 
 
 def _first_kind(args: tuple[Any, ...]) -> Any:

@@ -3,8 +3,7 @@
 import pytest
 
 from thesis_ml.errors import ConfigError
-from thesis_ml.training_loops.diffusion_experiment import parse_diffusion
-from thesis_ml.training_loops.experiment import parse_experiment
+from thesis_ml.training_loops import autoencoder, diffusion_autoencoder
 
 SETS = ("chamfer", "sinkhorn")
 
@@ -32,7 +31,7 @@ SETS = ("chamfer", "sinkhorn")
 )
 def test_combination_without_a_meaning_is_refused(compose_cfg, overrides: str, message: str) -> None:
     with pytest.raises(ConfigError, match=f"^{message}"):
-        parse_experiment(compose_cfg(*overrides.split()))
+        autoencoder.parse(compose_cfg(*overrides.split()))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +45,7 @@ def test_combination_without_a_meaning_is_refused(compose_cfg, overrides: str, m
     ],
 )
 def test_combination_that_means_something_is_let_pass(compose_cfg, overrides: str) -> None:
-    parse_experiment(compose_cfg(*overrides.split()))
+    autoencoder.parse(compose_cfg(*overrides.split()))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +59,7 @@ def test_combination_that_means_something_is_let_pass(compose_cfg, overrides: st
 )
 def test_what_cannot_be_denoised_is_refused(compose_cfg, overrides: str, message: str) -> None:
     with pytest.raises(ConfigError, match=f"^{message}"):
-        parse_diffusion(compose_cfg("loop=diffusion_ae", *overrides.split()))
+        diffusion_autoencoder.parse(compose_cfg("loop=diffusion_ae", *overrides.split()))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +72,7 @@ def test_what_cannot_be_denoised_is_refused(compose_cfg, overrides: str, message
     ],
 )
 def test_what_can_be_denoised_is_let_pass(compose_cfg, overrides: str) -> None:
-    parse_diffusion(compose_cfg("loop=diffusion_ae", *overrides.split()))
+    diffusion_autoencoder.parse(compose_cfg("loop=diffusion_ae", *overrides.split()))
 
 
 @pytest.mark.parametrize(
@@ -91,4 +90,4 @@ def test_what_can_be_denoised_is_let_pass(compose_cfg, overrides: str) -> None:
 )
 def test_what_belongs_to_the_denoiser_is_refused_in_other_loops(compose_cfg, overrides: str, message: str) -> None:
     with pytest.raises(ConfigError, match=f"^{message}"):
-        parse_experiment(compose_cfg(overrides))
+        autoencoder.parse(compose_cfg(overrides))

@@ -5,7 +5,7 @@ import sys
 
 WITHOUT_A_TERMINAL = """
 import os, signal
-from thesis_ml.cli.exit_codes import run_command
+from thesis_ml.cli.exit_codes import report_exit
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 ours, theirs = os.openpty()
@@ -13,7 +13,8 @@ for stream in (1, 2):
     os.dup2(theirs, stream)
 os.close(theirs)
 os.close(ours)
-run_command(lambda: signal.raise_signal(signal.SIGHUP))
+with report_exit():
+    signal.raise_signal(signal.SIGHUP)
 """
 
 

@@ -170,7 +170,7 @@ def test_data_without_labels_are_refused(tmp_path: Path) -> None:
         (KnownTableConfig, {"seed": -1}, "at least 0"),
         (LabelTableConfig, {"representation": "pool"}, "did you mean 'pooled'"),
         (LabelTableConfig, {"n_tokens": 0}, "at least 1"),
-        (LabelTableConfig, {"signal_classes": []}, "at least one label"),
+        (LabelTableConfig, {"signal_classes": []}, "at least one entry"),
         (LabelTableConfig, {"background_classes": [1]}, "other labels than signal_classes"),
     ],
 )

@@ -11,9 +11,8 @@ from thesis_ml.architectures.build import build_model, parse_model
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.monitoring.config import LoggingConfig
-from thesis_ml.training_loops.autoencoder import AutoencoderTask
-from thesis_ml.training_loops.experiment import ExperimentConfig
-from thesis_ml.training_loops.trainer import TrainerConfig
+from thesis_ml.training_loops.autoencoder import AutoencoderSettings, AutoencoderTask
+from thesis_ml.training_loops.settings import TrainerConfig
 
 MakeTask = Callable[..., AutoencoderTask]
 
@@ -37,8 +36,12 @@ def make_task(event_data: TokenData) -> MakeTask:
             "loss": {"name": "mse"},
         }
         phase1 = parse_model(groups, "phase1")
-        config = ExperimentConfig(
-            "ae", DataConfig(phi="wrapped"), phase1, trainer or TrainerConfig(), LoggingConfig(), run_dir=None
+        config = AutoencoderSettings(
+            loop="ae",
+            data=DataConfig(phi="wrapped"),
+            phase1=phase1,
+            trainer=trainer or TrainerConfig(),
+            logging=LoggingConfig(),
         )
         torch.manual_seed(0)
         return AutoencoderTask(build_model(phase1, event_data.dims), event_data, config)

@@ -7,6 +7,7 @@ import torch
 from thesis_ml.data.splits import TokenSplit, iterate_batches
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.training_loops.arrays import RunArrays
+from thesis_ml.training_loops.evaluation import SplitEvaluation
 from thesis_ml.training_loops.tally import ResidualTally
 
 KINDS = ("true", "rec", "residual")
@@ -29,7 +30,7 @@ def arrays(event_data: TokenData) -> dict[str, np.ndarray]:
         residuals = tally_residuals(event_data, event_data.splits()[split], noise)
         n_types = event_data.dims.n_types
         counts = {"codes": torch.arange(5), "type_confusion": torch.eye(n_types, dtype=torch.long)}
-        run.add_split(split, residuals, counts)
+        run.add_split(split, SplitEvaluation({}, residuals, counts, {}))
     return run.to_dict()
 
 
@@ -54,15 +55,15 @@ def test_residuals_of_all_splits_share_the_bins_of_the_first(event_data: TokenDa
     residuals = {split: tally_residuals(event_data, event_data.splits()[split], 0.1) for split in ("val", "test")}
     run, alone = RunArrays(event_data), RunArrays(event_data)
     for split, tally in residuals.items():
-        run.add_split(split, tally, {})
-    alone.add_split("val", residuals["val"], {})
+        run.add_split(split, SplitEvaluation({}, tally, {}, {}))
+    alone.add_split("val", SplitEvaluation({}, residuals["val"], {}, {}))
 
     assert (run.to_dict()["edges_pt_residual"] == alone.to_dict()["edges_pt_residual"]).all()
 
 
 def test_histograms_of_a_copy_are_those_of_the_truth(event_data: TokenData) -> None:
     run = RunArrays(event_data)
-    run.add_split("val", tally_residuals(event_data, event_data.val, 0.0), {})
+    run.add_split("val", SplitEvaluation({}, tally_residuals(event_data, event_data.val, 0.0), {}, {}))
 
     arrays = run.to_dict()
     for feature in event_data.normalizer.features:

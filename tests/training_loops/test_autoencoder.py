@@ -21,7 +21,7 @@ from thesis_ml.monitoring import budget
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.monitoring.families import FAMILIES
 from thesis_ml.monitoring.orchestrator import build_monitoring
-from thesis_ml.training_loops.autoencoder import AutoencoderTask, count_confusion, parse_autoencoder, train
+from thesis_ml.training_loops.autoencoder import AutoencoderTask, count_confusion, parse, train
 from thesis_ml.utils.checkpoints import load_checkpoint
 
 SMALL = (
@@ -192,7 +192,7 @@ def test_wait_for_data_is_recorded_as_a_part_of_the_epoch(finished_run) -> None:
 
 
 def test_train_stops_before_a_step_on_a_loss_that_is_not_finite(train_with, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"epoch 0, step \d+: .*rec_tokens is (inf|nan)"):
+    with pytest.raises(TrainingError, match=r"epoch 1, step \d+: .*rec_tokens is (inf|nan)"):
         train_with("phase1.trainer.lr=1e12", "phase1.trainer.epochs=2", "phase1.trainer.batch_size=16")
 
     state = read_state(tmp_path / "run/facts")
@@ -292,11 +292,11 @@ def test_only_what_a_bottleneck_gives_may_be_monitored(
 ) -> None:
     group = f"phase1/latent_space={latent_space}"
     for name in ("rec_mse", "loss", *monitors):
-        assert parse_autoencoder(compose_cfg(group, f"phase1.trainer.monitor={name}")).trainer.monitor == name
+        assert parse(compose_cfg(group, f"phase1.trainer.monitor={name}")).trainer.monitor == name
 
     for name in others:
         with pytest.raises(ConfigError, match=rf"phase1\.trainer\.monitor: unknown '{name}'"):
-            parse_autoencoder(compose_cfg(group, f"phase1.trainer.monitor={name}"))
+            parse(compose_cfg(group, f"phase1.trainer.monitor={name}"))
 
 
 def test_a_bottleneck_that_copies_is_warned_of(train_with, tmp_path: Path) -> None:

@@ -15,10 +15,9 @@ from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import TokenSplit, iterate_batches
 from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.facts.readers import load_history, read_arrays, read_scalars
-from thesis_ml.training_loops import sampling
+from thesis_ml.training_loops import diffusion_autoencoder, sampling
 from thesis_ml.training_loops.autoencoder import train as train_plain
 from thesis_ml.training_loops.diffusion_autoencoder import DiffusionTask, train
-from thesis_ml.training_loops.diffusion_experiment import parse_diffusion
 from thesis_ml.training_loops.sampling import SampleMeter, take_first
 from thesis_ml.training_loops.tally import EpochTally
 
@@ -63,13 +62,13 @@ def test_whole_run_leaves_losses_samples_arrays_and_figures(compose_cfg, tmp_pat
 def events() -> TokenData:
     from conftest import compose_train
 
-    config = parse_diffusion(compose_train("run_dir=.", *SMALL))
+    config = diffusion_autoencoder.parse(compose_train("run_dir=.", *SMALL))
     return load_tokens(config.data, 400)
 
 
 @pytest.fixture
 def task(events: TokenData, compose_cfg) -> DiffusionTask:
-    config = parse_diffusion(compose_cfg(*SMALL))
+    config = diffusion_autoencoder.parse(compose_cfg(*SMALL))
     torch.manual_seed(0)
     model = build_model(config.phase1, events.dims)
     assert isinstance(model, DiffusionAutoencoder)
@@ -194,7 +193,7 @@ def test_samples_of_a_trained_model_follow_its_latents(compose_cfg, tmp_path: Pa
     with torch.enable_grad():
         train(compose_cfg(*keys, "phase1.trainer.epochs=3", "logging.make_plots=false"))
     model = restore_model(tmp_path / "run/model.pt").model
-    split = load_tokens(parse_diffusion(compose_cfg(*keys)).data, 500).test
+    split = load_tokens(diffusion_autoencoder.parse(compose_cfg(*keys)).data, 500).test
 
     own, others = measure(model, split, is_shuffled=False), measure(model, split, is_shuffled=True)
     own_loss, other_loss = measure_loss(model, split, is_shuffled=False), measure_loss(model, split, is_shuffled=True)

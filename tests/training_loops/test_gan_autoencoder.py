@@ -18,8 +18,7 @@ from thesis_ml.data.splits import iterate_batches
 from thesis_ml.errors import ConfigError, RunInterrupted, TrainingError
 from thesis_ml.facts.readers import read_events, read_scalars, read_state
 from thesis_ml.training_loops import autoencoder, gan_autoencoder
-from thesis_ml.training_loops.gan_autoencoder import GanTask, train
-from thesis_ml.training_loops.gan_experiment import JUDGED, parse_gan
+from thesis_ml.training_loops.gan_autoencoder import JUDGED, GanTask, train
 from thesis_ml.utils.checkpoints import load_checkpoint
 
 SHARED = (
@@ -74,10 +73,9 @@ def step_with(compose_cfg):
     """Take one training step of a task with overrides at some progress; return task, step and what was applied."""
 
     def take(progress: float, *overrides: str):
-        config = parse_gan(compose_cfg(*SMALL, *overrides))
-        autoencoder.set_all_seeds(config.trainer.seed)
-        data = autoencoder.load_tokens(config.data, config.trainer.batch_size)
-        task = GanTask(autoencoder.build_model(config.phase1, data.dims), data, config)
+        config = gan_autoencoder.parse(compose_cfg(*SMALL, *overrides))
+        model, data = autoencoder.prepare(config)
+        task = GanTask(model, data, config)
         batch = next(iterate_batches(data.train, 64, generator=None))
         steps = Steps(progress, batch)
         return task, task.train_step(batch, steps), steps
@@ -193,14 +191,14 @@ def test_critic_has_no_say_before_its_start(progress: float, has_say: bool, step
 
 
 def test_critic_always_has_a_say_in_the_last_epoch(compose_cfg) -> None:
-    config = parse_gan(compose_cfg(*SMALL, "phase1.trainer.epochs=3", "phase1.trainer.adversarial_start=9"))
+    config = gan_autoencoder.parse(compose_cfg(*SMALL, "phase1.trainer.epochs=3", "phase1.trainer.adversarial_start=9"))
 
     assert config.trainer.n_epochs_alone == config.n_warmup_epochs == 2
 
 
 def test_epochs_without_the_critic_become_the_best_only_where_it_never_has_a_say(compose_cfg) -> None:
-    assert parse_gan(compose_cfg(*SMALL)).n_warmup_epochs == 1
-    assert parse_gan(compose_cfg(*SMALL, WATCHING)).n_warmup_epochs == 0
+    assert gan_autoencoder.parse(compose_cfg(*SMALL)).n_warmup_epochs == 1
+    assert gan_autoencoder.parse(compose_cfg(*SMALL, WATCHING)).n_warmup_epochs == 0
 
 
 def test_adaptive_weight_makes_both_gradients_of_the_last_layer_equally_large(step_with) -> None:
@@ -253,7 +251,7 @@ def test_critic_learns_to_tell_noise_from_events(train_with: Trained, tmp_path: 
 
 
 def test_loss_of_the_critic_that_is_not_finite_is_named(train_with: Trained, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"epoch 0, step \d+: .*critic_loss is (inf|nan).*lower phase1.*critic_lr$"):
+    with pytest.raises(TrainingError, match=r"epoch 1, step \d+: .*critic_loss is (inf|nan).*lower phase1.*critic_lr$"):
         train_with("phase1.trainer.critic_lr=1e30", "phase1.trainer.epochs=2")
 
     assert read_state(tmp_path / "run/facts").name == "failed"
@@ -289,7 +287,7 @@ def test_advice_names_the_rate_of_the_critic_where_its_numbers_alone_are_bad(
 def test_moved_start_of_the_critic_is_described(
     overrides: tuple[str, ...], n_epochs: int, moved: tuple[str, str] | None, compose_cfg
 ) -> None:
-    text = parse_gan(compose_cfg(*SMALL, *overrides)).describe_extension(n_epochs)
+    text = gan_autoencoder.parse(compose_cfg(*SMALL, *overrides)).describe_extension(n_epochs)
 
     assert (text is None) == (moved is None)
     assert all(part in (text or "") for part in moved or ())
@@ -363,9 +361,9 @@ def test_trouble_with_the_critic_is_recorded_once(train_with: Trained, tmp_path:
 )
 def test_wrong_options_are_refused(options: tuple[str, ...], message: str, compose_cfg) -> None:
     with pytest.raises(ConfigError, match=message):
-        parse_gan(compose_cfg(*SMALL, *options))
+        gan_autoencoder.parse(compose_cfg(*SMALL, *options))
 
 
 @pytest.mark.parametrize("name", ["loss", "rec_mse", "critic_accuracy", "perplexity"])
 def test_numbers_of_the_critic_may_be_monitored(name: str, compose_cfg) -> None:
-    assert parse_gan(compose_cfg(*SMALL, f"phase1.trainer.monitor={name}")).trainer.monitor == name
+    assert gan_autoencoder.parse(compose_cfg(*SMALL, f"phase1.trainer.monitor={name}")).trainer.monitor == name

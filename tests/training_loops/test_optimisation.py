@@ -11,7 +11,7 @@ from thesis_ml.data.splits import TokenSplit, count_batches, iterate_batches, se
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.training_loops.autoencoder import AutoencoderTask
 from thesis_ml.training_loops.optimisation import Optimisation, build_optimizer
-from thesis_ml.training_loops.trainer import TrainerConfig
+from thesis_ml.training_loops.settings import TrainerConfig
 from thesis_ml.utils.optimisers import schedule_factor
 
 PLAIN = {"schedule": "constant", "warmup_epochs": 0, "grad_clip": None}

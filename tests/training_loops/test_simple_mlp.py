@@ -13,8 +13,8 @@ from thesis_ml.data.splits import iterate_batches
 from thesis_ml.errors import ConfigError, DataError, RunInterrupted, TrainingError
 from thesis_ml.facts.readers import read_events, read_scalars, read_state
 from thesis_ml.metrics.auroc import compute_auroc
-from thesis_ml.training_loops.simple_mlp import TableTask, load_tables, train
-from thesis_ml.training_loops.table_experiment import TableExperiment, parse_table_experiment
+from thesis_ml.training_loops import simple_mlp
+from thesis_ml.training_loops.simple_mlp import TableSettings, TableTask, load_tables, train
 from thesis_ml.training_loops.tally import EpochTally
 from thesis_ml.utils.checkpoints import load_checkpoint
 
@@ -40,8 +40,8 @@ def train_with(compose_cfg, tmp_path: Path):
 def parse(compose_cfg):
     """Parse a configuration of the loop."""
 
-    def parse_with(*overrides: str) -> TableExperiment:
-        return parse_table_experiment(compose_cfg(*overrides))
+    def parse_with(*overrides: str) -> TableSettings:
+        return simple_mlp.parse(compose_cfg(*overrides))
 
     return parse_with
 

@@ -2,9 +2,10 @@
 
 from thesis_ml.architectures.autoencoder.losses import LOSSES
 from thesis_ml.architectures.build import DENOISER, ModelConfig
-from thesis_ml.config import hint_nearest, require
+from thesis_ml.config import hint_nearest
 from thesis_ml.data.config import DataConfig
 from thesis_ml.errors import ConfigError
+from thesis_ml.limits import require
 
 
 def refuse_combinations(model: ModelConfig, data: DataConfig) -> None:

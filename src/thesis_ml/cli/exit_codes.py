@@ -4,8 +4,8 @@ import gc
 import os
 import sys
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
@@ -30,13 +30,13 @@ class RefusalError(BaseException):
     """Carries a named error, its cause, out of a Hydra callback: Hydra only warns about every `Exception` of one."""
 
 
-def run_command(command: Callable[[], Any], at_end: Callable[[], int] = lambda: 0, go_on: str = GO_ON) -> None:
-    """Run a Hydra command and leave the process with its exit code.
+@contextmanager
+def report_exit(at_end: Callable[[], int] = lambda: 0, go_on: str = GO_ON) -> Iterator[None]:
+    """Run a Hydra command in this context and leave the process with its exit code.
 
     Args:
-        command: The function that hydra.main decorates.
         at_end: Called however the command ends; returns the number of failed jobs of a sweep.
-        go_on: What to do when it was stopped.
+        go_on: The advice after a stop.
     """
     gc.set_threshold(*COLLECT_AFTER)
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -46,13 +46,13 @@ def run_command(command: Callable[[], Any], at_end: Callable[[], int] = lambda: 
     try:
         try:
             with raise_on_signals():
-                command()
+                yield
         finally:
             n_failed = at_end()
     except KeyboardInterrupt as stop:
         sys.exit(_report_stop(stop, go_on))
     except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does. Python would try once more to write when it ends.
+        # The reader of our output has gone, as `head` does. Python would try once more to write when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
     except (RefusalError, OSError, *WRONG_INPUT_ERRORS, *FAILURES) as error:

@@ -12,8 +12,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ConfigTypeError, OmegaConfBaseException
 
 from thesis_ml.cli.groups import list_groups
+from thesis_ml.cli.keys import MOVED_KEYS, describe_moved
 from thesis_ml.config import hint_nearest
-from thesis_ml.training_loops.loop_keys import LOOPS_OF_OPTIONS, MOVED_KEYS, describe_moved
+from thesis_ml.training_loops.registry import find_owner, find_readers
 from thesis_ml.utils.paths import find_configs
 
 QUOTE_HINT = "write key=value, a list as key=[1,2], and quote what holds spaces or commas twice: 'key=\"a, b\"'"
@@ -77,8 +78,8 @@ def _describe_unknown_key(error: OmegaConfBaseException, typed: str) -> str:
     if "/" in full_key:
         return _describe_unknown_group(full_key)
     parent, _, key = full_key.rpartition(".")
-    if not parent and key in OTHER_LOOPS:
-        return f"{typed}: only loop={OTHER_LOOPS[key]} has this key; add loop={OTHER_LOOPS[key]}"
+    if not parent and (readers := find_readers(key)):
+        return f"{typed}: only loop={readers[0]} has this key; add loop={readers[0]}"
     if not isinstance(error.parent_node, DictConfig) or not len(error.parent_node):
         return f"{full_key}: {parent} is a value and has no keys; set {parent} itself"
     top_groups = {group.partition("/")[0] for group in list_groups()} if not parent else set()
@@ -108,7 +109,7 @@ def _has_key(group: str, option: str, key: str) -> bool:
 
 def _name_loop(group: str, option: str) -> str:
     """Return the loop that alone takes an option, for a message."""
-    loop = LOOPS_OF_OPTIONS.get(group, {}).get(option)
+    loop = find_owner(group, option)
     return f" (of loop={loop})" if loop else ""
 
 
@@ -137,9 +138,6 @@ def _describe_other_kind(error: ConfigTypeError) -> str:
     written = OmegaConf.to_container(holds) if isinstance(holds, ListConfig) else [1, 2]
     return f"{key}: expected a list such as {written}, got a group of keys"
 
-
-OTHER_LOOPS = {"task": "test_mlp", "general": "test_mlp"}
-"""Keys at the top that are there only with the loop that reads them."""
 
 REWRITTEN = (
     (

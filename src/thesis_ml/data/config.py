@@ -1,25 +1,29 @@
 """The options of a data set, as a user types them below `data`."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from thesis_ml.config import require, require_at_least, require_between
 from thesis_ml.errors import ConfigError
+from thesis_ml.limits import Count, Entries, Positive, Seed, Share, Text, at_least, between, require
 
 Feature = Literal["E", "pt", "eta", "phi", "mass"]
 PhiEncoding = Literal["cos_sin", "wrapped"]
 
-MOST_SYNTHETIC_EVENTS = 10_000_000
-"""Per split; they take 4 GB."""
+MadeEvents = Annotated[int, between(1, 10_000_000)]
+"""Per split; ten million take 4 GB."""
+DatasetName = Annotated[str, Text("the name of a dataset in the file")]
+Workers = Annotated[int, "only 0: data lives in memory, workers would add cost"]
 
 
 @dataclass(frozen=True)
 class DatasetNames:
     """The names of the event tables in the file; labels and weights are found beside them."""
 
-    x_train: str = "X_train"
-    x_val: str = "X_val"
-    x_test: str = "X_test"
+    x_train: Annotated[
+        DatasetName, "dataset of 2 + 5T columns; Y_train (labels) and W_train (weights) are found in any case"
+    ] = "X_train"
+    x_val: Annotated[DatasetName, "dataset, as above"] = "X_val"
+    x_test: Annotated[DatasetName, "dataset, as above"] = "X_test"
 
     def __post_init__(self) -> None:
         names = self.by_split()
@@ -35,55 +39,32 @@ class DatasetNames:
 
 @dataclass(frozen=True)
 class ResonanceConfig:
-    """The resonance that `inject: dijet_resonance` adds.
+    """The resonance that `inject: dijet_resonance` adds."""
 
-    Args:
-        mass_gev: Where its mass peaks.
-        width_gev: Full width at half maximum.
-    """
-
-    mass_gev: float = 500.0
-    width_gev: float = 20.0
+    mass_gev: Annotated[float, between(150.0, 5000.0), "peak of the dijet mass [GeV]"] = 500.0
+    width_gev: Annotated[Positive, "its full width at half maximum [GeV]; at most a fifth of the mass"] = 20.0
 
     def __post_init__(self) -> None:
-        require_between(self, 150.0, 5000.0, "mass_gev")
-        at_most = self.mass_gev / 5
-        require(
-            0 < self.width_gev <= at_most,
-            "width_gev",
-            f"above 0 and at most mass_gev / 5 ({at_most:g})",
-            self.width_gev,
-        )
+        most = self.mass_gev / 5
+        require(self.width_gev <= most, "width_gev", f"above 0 and at most mass_gev / 5 ({most:g})", self.width_gev)
 
 
 @dataclass(frozen=True)
 class SyntheticConfig:
-    """Events that are made, not read; data/synthetic.py says how.
+    """Events that are made, not read; data/synthetic.py says how."""
 
-    Args:
-        n_train: Events of the training split.
-        n_val: Events of the validation split.
-        n_test: Events of the test split.
-        seed: The same seed gives the same events.
-        signal_fraction: Chance of an event to be of the four-top-like class.
-        inject: Anomaly of the test split, with a label of its own.
-        inject_fraction: Chance of a test event to be replaced by the anomaly.
-        resonance: Mass and width for `dijet_resonance`.
-    """
-
-    n_train: int = 30_000
-    n_val: int = 6_000
-    n_test: int = 6_000
-    seed: int = 42
-    signal_fraction: float = 0.5
-    inject: Literal["none", "dijet_resonance", "four_top_overlay"] = "none"
-    inject_fraction: float = 0.1
+    n_train: Annotated[MadeEvents, "events of the training split"] = 30_000
+    n_val: Annotated[MadeEvents, "events of the validation split"] = 6_000
+    n_test: Annotated[MadeEvents, "events of the test split"] = 6_000
+    seed: Annotated[Seed, "the same seed gives the same events, however many are asked for"] = 42
+    signal_fraction: Annotated[
+        Share, "probability of an event to be four-top-like (label 1); else background-like (label 0)"
+    ] = 0.5
+    inject: Annotated[
+        Literal["none", "dijet_resonance", "four_top_overlay"], "anomaly with label 2, in the test split only"
+    ] = "none"
+    inject_fraction: Annotated[Share, "probability of a test event to be replaced by the anomaly"] = 0.1
     resonance: ResonanceConfig = field(default_factory=ResonanceConfig)
-
-    def __post_init__(self) -> None:
-        require_between(self, 1, MOST_SYNTHETIC_EVENTS, "n_train", "n_val", "n_test")
-        require_at_least(self, 0, "seed")
-        require_between(self, 0.0, 1.0, "signal_fraction", "inject_fraction")
 
     def sizes(self) -> dict[str, int]:
         """Return the number of events of every split."""
@@ -95,41 +76,37 @@ class DataConfig:
     """Which events are read and how their tokens are described.
 
     Args:
-        name: Name of the data set, printed at start and recorded.
-        path: HDF5 file; None is the sample that comes with the package.
-        datasets: Names of the event tables in the file.
-        n_tokens: Keep the first `n_tokens` of every event, after `order`; None keeps all.
-        limit_events: Read only the first events of each split; None reads all.
-        encoding: Unit in which the file stores E, pT and MET; `auto` asks the file.
-        features: Features per token, in the order of the columns.
-        phi: Two columns, cosine and sine, or one column whose differences are wrapped.
-        order: Tokens as the file stores them, or by falling pT.
-        train_classes: Labels that train and val keep; None keeps all. The test split keeps all.
-        num_workers: Always 0.
         synthetic: Make the events instead of reading any; None reads a file.
     """
 
-    name: str = "sample"
-    path: str | None = None
+    name: Annotated[str, Text("a name for the data set"), "printed at start and recorded with the run"] = "sample"
+    path: Annotated[
+        Annotated[str, Text("a file, or null for the sample")] | None, "HDF5 file; null: the packaged sample"
+    ] = None
     datasets: DatasetNames = field(default_factory=DatasetNames)
-    n_tokens: int | None = None
-    limit_events: int | None = None
-    encoding: Literal["auto", "mev", "gev", "ln_mev"] = "auto"
-    features: tuple[Feature, ...] = ("E", "pt", "eta", "phi")
-    phi: PhiEncoding = "cos_sin"
-    order: Literal["as_stored", "pt"] = "as_stored"
-    train_classes: tuple[int, ...] | None = None
-    num_workers: int = 0
+    n_tokens: Annotated[Count | None, "tokens kept per event, the first after `order`; null: all"] = None
+    limit_events: Annotated[Count | None, "events read per split, the first of the dataset; null: all"] = None
+    encoding: Annotated[
+        Literal["auto", "mev", "gev", "ln_mev"],
+        "unit of E, pT, MET in the file; the file's own attributes win over a guess",
+    ] = "auto"
+    features: Annotated[
+        tuple[Feature, ...],
+        Entries(at_least=1, are_distinct=True),
+        "any subset and order of E [GeV], pt [GeV], eta, phi [rad], mass [GeV]",
+    ] = ("E", "pt", "eta", "phi")
+    phi: Annotated[PhiEncoding, "cos_sin (two columns) | wrapped (one column, differences taken modulo 2 pi)"] = (
+        "cos_sin"
+    )
+    order: Annotated[Literal["as_stored", "pt"], "tokens of an event: as_stored | pt (falling)"] = "as_stored"
+    train_classes: Annotated[
+        Annotated[tuple[Annotated[int, at_least(0)], ...], Entries(at_least=1, are_distinct=True)] | None,
+        "labels kept in train and val, such as [0]; null: all; test always keeps all",
+    ] = None
+    num_workers: Workers = 0
     synthetic: SyntheticConfig | None = None
 
     def __post_init__(self) -> None:
-        require(bool(self.name.strip()), "name", "a name for the data set", self.name)
-        require(self.path is None or bool(self.path.strip()), "path", "a file, or null for the sample", self.path)
-        require_at_least(self, 1, "n_tokens", "limit_events")
-        _require_distinct("features", self.features)
-        if self.train_classes is not None:
-            _require_distinct("train_classes", self.train_classes)
-            require(min(self.train_classes) >= 0, "train_classes", "a list of labels >= 0", list(self.train_classes))
         refuse_workers(self.num_workers)
         if self.synthetic is not None and self.path is not None:
             raise ConfigError(
@@ -144,8 +121,3 @@ def refuse_workers(num_workers: int) -> None:
             f"num_workers: must be 0, got {num_workers!r}; events live in memory and batches are slices of "
             "them, so workers would only add the cost of sending batches between processes"
         )
-
-
-def _require_distinct(key: str, values: tuple[object, ...]) -> None:
-    require(bool(values), key, "a list of at least one entry", list(values))
-    require(len(set(values)) == len(values), key, "a list without duplicates", list(values))

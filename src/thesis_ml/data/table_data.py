@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -12,12 +12,13 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from thesis_ml.config import require, require_at_least, require_between, to_plain
+from thesis_ml.config import to_plain
 from thesis_ml.data.batch import DataDims
 from thesis_ml.data.event_tables import Representation, build_event_table
 from thesis_ml.data.splits import TokenSplit, select_events
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.errors import DataError
+from thesis_ml.limits import Count, Entries, Seed, Weight, between, require
 from thesis_ml.metrics.auroc import compute_auroc
 
 KnownTask = Literal["regression", "binary"]
@@ -27,31 +28,19 @@ TABLES_VERSION = 1
 FEWEST_COLUMNS = 3
 """Those that the known functions depend on; any others are noise."""
 
+Rows = Annotated[int, between(1, 10_000_000)]
+
 
 @dataclass(frozen=True)
 class KnownTableConfig:
-    """A table made from a known function of its columns, which are normal.
+    """A table made from a known function of its columns, which are normal."""
 
-    Args:
-        n_train: Rows of the training split.
-        n_val: Rows of the validation split.
-        n_test: Rows of the test split.
-        n_columns: Columns; the function knows the first three.
-        noise: Spread of the target of a regression around the function.
-        seed: Of the rows.
-    """
-
-    n_train: int = 20_000
-    n_val: int = 4_000
-    n_test: int = 4_000
-    n_columns: int = 6
-    noise: float = 0.1
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        require_between(self, 1, 10_000_000, "n_train", "n_val", "n_test")
-        require_between(self, FEWEST_COLUMNS, 1000, "n_columns")
-        require_at_least(self, 0, "noise", "seed")
+    n_train: Annotated[Rows, "rows of the training split"] = 20_000
+    n_val: Annotated[Rows, "rows of the validation split"] = 4_000
+    n_test: Annotated[Rows, "rows of the test split"] = 4_000
+    n_columns: Annotated[int, between(FEWEST_COLUMNS, 1000), "columns; the function depends on the first three"] = 6
+    noise: Annotated[Weight, "spread of the target around the function; regression only"] = 0.1
+    seed: Annotated[Seed, "seed of the rows"] = 42
 
     def sizes(self) -> dict[str, int]:
         """Return the number of rows of every split."""
@@ -60,23 +49,21 @@ class KnownTableConfig:
 
 @dataclass(frozen=True)
 class LabelTableConfig:
-    """How events become rows, and which classes are told apart.
+    """How events become rows, and which classes are signal and background."""
 
-    Args:
-        representation: Sums over the event, or its tokens side by side.
-        n_tokens: Tokens per event of the flattened table; None: as many as the largest event has.
-        signal_classes: Labels that count as signal.
-        background_classes: Labels that count as background; None: all others of the training split.
-    """
-
-    representation: Representation = "pooled"
-    n_tokens: int | None = None
-    signal_classes: tuple[int, ...] = (1,)
-    background_classes: tuple[int, ...] | None = None
+    representation: Annotated[
+        Representation,
+        "pooled (counts, energy sums, leading pT, moments) | flattened (tokens by pT, side by side)",
+    ] = "pooled"
+    n_tokens: Annotated[
+        Count | None, "tokens per event of the flattened table; null: as many as the largest event has"
+    ] = None
+    signal_classes: Annotated[tuple[int, ...], Entries(at_least=1), "labels that count as signal"] = (1,)
+    background_classes: Annotated[
+        tuple[int, ...] | None, "labels that count as background; null: all others of the training split"
+    ] = None
 
     def __post_init__(self) -> None:
-        require_at_least(self, 1, "n_tokens")
-        require(bool(self.signal_classes), "signal_classes", "a list of at least one label", list(self.signal_classes))
         both = set(self.signal_classes) & set(self.background_classes or ())
         require(not both, "background_classes", "other labels than signal_classes", sorted(both))
 

@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass, field
 from string import Formatter
-from typing import Literal
+from typing import Annotated, Literal
 
-from thesis_ml.config import require, require_between
 from thesis_ml.errors import ConfigError
+from thesis_ml.limits import between, require
 
 DRAWING_MOMENTS = ("on_epoch_end", "on_train_end", "on_test_end")
 """The moments at which figures can be drawn, in the order they come."""
@@ -22,31 +22,35 @@ LONGEST_NAME_BYTES = 150
 class FamilySwitches:
     """Which plot families are drawn; a loop draws those of them that it has."""
 
-    losses: bool = True
-    metrics: bool = True
-    recon: bool = True
-    codebook: bool = True
-    latency: bool = True
-    adversarial: bool = True
-    diffusion: bool = True
+    losses: Annotated[bool, "loss, its terms and rec_mse per epoch"] = True
+    metrics: Annotated[bool, "accuracies and other metrics per epoch"] = True
+    recon: Annotated[bool, "residuals per epoch; truth, reconstruction and residuals per physical feature"] = True
+    codebook: Annotated[bool, "perplexity, usage, dead codes and tokens per code (quantisers only)"] = True
+    latency: Annotated[bool, "events/s, time, wait for data and peak memory per epoch"] = True
+    adversarial: Annotated[bool, "critic loss, scores, accuracy and gradient norms per epoch (gan_ae only)"] = True
+    diffusion: Annotated[bool, "samples, their coverage, the denoiser by time (diffusion_ae only)"] = True
 
 
 @dataclass(frozen=True)
 class LoggingConfig:
-    """What a run writes and draws; configs/logging says what each key means."""
+    """What a run writes and draws."""
 
-    save_artifacts: bool = True
-    make_plots: bool = True
-    show_plots: bool = False
+    save_artifacts: Annotated[bool, "write facts, checkpoints, figures and logs"] = True
+    make_plots: Annotated[bool, "draw figures, into figures/ of the run"] = True
+    show_plots: Annotated[bool, "also open each figure once in the desktop's viewer, when there is a desktop"] = False
     fig_format: Literal["png", "pdf", "svg"] = "png"
-    dpi: int = 150
-    file_naming: str = "{family}"
+    dpi: Annotated[int, between(30, 1200), "dots per inch of a png"] = 150
+    file_naming: Annotated[str, "file name; {family} is needed, {epoch} and {moment} keep earlier figures"] = "{family}"
     families: FamilySwitches = field(default_factory=FamilySwitches)
-    moments: tuple[str, ...] = ("on_test_end",)
-    tracker: Literal["none", "tensorboard", "wandb", "mlflow"] = "none"
+    moments: Annotated[tuple[str, ...], "when figures are drawn: any of on_epoch_end, on_train_end, on_test_end"] = (
+        "on_test_end",
+    )
+    tracker: Annotated[
+        Literal["none", "tensorboard", "wandb", "mlflow"],
+        "also send the numbers there; each needs the extra of its name",
+    ] = "none"
 
     def __post_init__(self) -> None:
-        require_between(self, 30, 1200, "dpi")
         for moment in self.moments:
             require(moment in DRAWING_MOMENTS, "moments", f"among {', '.join(DRAWING_MOMENTS)}", moment)
         _refuse_bad_naming(self.file_naming)

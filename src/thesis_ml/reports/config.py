@@ -1,17 +1,17 @@
 """The typed configuration of one report."""
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from thesis_ml.config import MOST_THREADS, choose, parse_config, require, require_at_least, require_between
+from thesis_ml.config import choose, parse_config
 from thesis_ml.errors import ConfigError
+from thesis_ml.limits import Count, Positive, Text, Threads, Weight, above, between, require
 from thesis_ml.reports.inference.corruptions import CORRUPTIONS, DEFAULT_STRENGTHS, LARGEST_STRENGTHS, CorruptionPlan
 from thesis_ml.reports.inference.rates import Rates
 from thesis_ml.utils.environment import EnvConfig
@@ -41,6 +41,7 @@ ScoreName = Literal[
 """What a model can say of an event."""
 
 ExportKind = Literal["codes", "latents", "reconstruction"]
+FilePath = Annotated[str, Text("a file, or null")]
 
 
 @dataclass(frozen=True)
@@ -57,23 +58,17 @@ class OutputsConfig:
     """What is drawn, and how; `which_figures` None means every figure that has something to show."""
 
     fig_format: Literal["png", "pdf", "svg"] = "png"
-    dpi: int = 150
+    dpi: Annotated[int, between(30, 1200)] = 150
     which_figures: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        require_between(self, 30, 1200, "dpi")
 
 
 @dataclass(frozen=True)
 class ThresholdsConfig:
     """The error that runs are timed to; None takes one that every run reaches."""
 
-    val_mse: float | None = None
+    val_mse: Weight | None = None
     comparison: Literal["<=", "<"] = "<="
     split: Literal["train", "val"] = "val"
-
-    def __post_init__(self) -> None:
-        require_at_least(self, 0.0, "val_mse")
 
 
 @dataclass(frozen=True)
@@ -103,39 +98,29 @@ class InferenceConfig:
 
     enabled: bool = False
     dataset_split: Literal["train", "val", "test"] = "test"
-    data_path: str | None = None
+    data_path: FilePath | None = None
     check_fingerprint: bool = True
-    signal_file: str | None = None
+    signal_file: FilePath | None = None
     background_classes: tuple[int, ...] | None = None
-    batch_size: int = 512
+    batch_size: Count = 512
     autocast: bool = False
-    n_threads: int | None = 1
-    seed: int = 0
-    max_samples: int | None = None
+    n_threads: Threads | None = 1
+    seed: Annotated[int, between(0, LARGEST_SEED)] = 0
+    max_samples: Count | None = None
     persist_raw_scores: bool = False
     corruption_strategies: Mapping[str, tuple[float, ...]] | None = None
     metrics: tuple[ScoreName, ...] = ()
-    cross_sections_pb: Mapping[str, float] | None = None
-    luminosity_fb: float | None = None
+    cross_sections_pb: Mapping[str, Positive] | None = None
+    luminosity_fb: Positive | None = None
     export: ExportKind | None = None
     downstream: bool = False
 
     def __post_init__(self) -> None:
-        require_at_least(self, 1, "batch_size", "max_samples")
-        require_between(self, 0, LARGEST_SEED, "seed")
-        require_between(self, 1, MOST_THREADS, "n_threads")
         for key in NEEDS_INFERENCE:
             value = getattr(self, key)
             require(self.enabled or not value, key, "given with inference.enabled=true", value)
-        for key in ("data_path", "signal_file"):
-            value = getattr(self, key)
-            require(value is None or bool(value.strip()), key, "a file, or null", value)
         require(self.background_classes != (), "background_classes", "a list of labels, or null", [])
         require(self.cross_sections_pb != {}, "cross_sections_pb", "values by label as {ttbar: 830}, or null", {})
-        for name, value in (self.cross_sections_pb or {}).items():
-            require(0 < value < math.inf, f"cross_sections_pb.{name}", "above 0", value)
-        known = self.luminosity_fb is None or 0 < self.luminosity_fb < math.inf
-        require(known, "luminosity_fb", "above 0, or null", self.luminosity_fb)
         is_complete = (self.luminosity_fb is None) == (self.cross_sections_pb is None)
         require(is_complete, "luminosity_fb", "given together with cross_sections_pb", self.luminosity_fb)
 
@@ -157,7 +142,7 @@ class InferenceConfig:
             largest = LARGEST_STRENGTHS[name]
             for strength in strengths:
                 key = f"inference.corruption_strategies.{name}"
-                require(0 < strength <= largest, key, f"above 0 and at most {largest:g}", strength)
+                above(0, at_most=largest).refuse(key, strength)
         return tuple(
             CorruptionPlan(name, strength, self.seed)
             for name, strengths in chosen.items()

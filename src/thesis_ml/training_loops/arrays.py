@@ -1,15 +1,11 @@
 """The arrays of a run: histograms of truth, reconstruction and residuals, and counts, of the final weights."""
 
-from collections.abc import Mapping
-
 import numpy as np
-from jaxtyping import Int
-from torch import Tensor
 
 from thesis_ml.facts.schema import TYPE_CONFUSION, TYPE_NAMES
 from thesis_ml.metrics.histograms import build_edges, build_residual_edges, count_in_bins
-from thesis_ml.training_loops.contracts import RunData
-from thesis_ml.training_loops.tally import ResidualTally
+from thesis_ml.training_loops.evaluation import SplitEvaluation
+from thesis_ml.training_loops.task import RunData
 
 
 class RunArrays:
@@ -29,19 +25,16 @@ class RunArrays:
         for column, feature in enumerate(self._features):
             self._arrays[name_edges(feature)] = build_edges(tokens[:, column], feature)
 
-    def add_split(self, split: str, residuals: ResidualTally, counts: Mapping[str, Int[Tensor, "..."]]) -> None:
-        """Add the tokens that an evaluation of `split` went over, and what it counted."""
-        for kind, values in residuals.tokens().items():
+    def add_split(self, split: str, evaluation: SplitEvaluation) -> None:
+        """Add the tokens, counts and arrays of an evaluation of `split`."""
+        for kind, values in evaluation.residuals.tokens().items():
             for column, feature in enumerate(self._features):
                 edges = self._find_edges(feature, kind, values[:, column])
                 self._arrays[f"{split}_hist_{feature}_{kind}"] = count_in_bins(values[:, column], edges)
-        self._arrays |= {f"{split}_{name}": values.cpu().numpy() for name, values in counts.items()}
+        counts = {name: values.cpu().numpy() for name, values in evaluation.counts.items()}
+        self._arrays |= {f"{split}_{name}": values for name, values in {**counts, **evaluation.arrays}.items()}
         if TYPE_CONFUSION in counts:
             self._arrays[TYPE_NAMES] = np.array(self._type_names)
-
-    def add_named(self, split: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Add what a task measured of `split`."""
-        self._arrays |= {f"{split}_{name}": values for name, values in arrays.items()}
 
     def to_dict(self) -> dict[str, np.ndarray]:
         """Return all arrays by the names that FACTS_SYSTEM.md lists."""

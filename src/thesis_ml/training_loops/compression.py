@@ -11,7 +11,7 @@ from torch import Tensor
 from thesis_ml.data.batch import DataDims, TokenBatch, wrap_differences
 from thesis_ml.data.splits import TokenSplit, iterate_batches, select_events
 from thesis_ml.metrics.codebook import has_collapsed, measure_entropies
-from thesis_ml.training_loops.matching import match_features
+from thesis_ml.training_loops.evaluation import match_features
 from thesis_ml.training_loops.task import TokenCodec
 
 MOST_EVENTS = 1000

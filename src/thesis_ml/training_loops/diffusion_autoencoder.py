@@ -1,8 +1,8 @@
 """The loop `diffusion_ae`: an autoencoder whose decoder also learns to draw samples of what a latent leaves open."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 from omegaconf import DictConfig
 from torch import nn
@@ -11,22 +11,36 @@ from torch.optim import Optimizer
 from thesis_ml.architectures.autoencoder.base import Reconstruction
 from thesis_ml.architectures.autoencoder.diffusion.event_noise import derive_seed
 from thesis_ml.architectures.autoencoder.diffusion.model import DiffusionAutoencoder
-from thesis_ml.architectures.build import build_model
 from thesis_ml.data.batch import TokenBatch, mean_over_tokens
 from thesis_ml.data.splits import TokenSplit
-from thesis_ml.data.tokens import TokenData, load_tokens
+from thesis_ml.data.tokens import TokenData
 from thesis_ml.facts.schema import COVERAGE_PREFIX, MEAN_ERROR, SAMPLE_ERROR
-from thesis_ml.training_loops.autoencoder import AutoencoderTask
-from thesis_ml.training_loops.diffusion_experiment import TERM, DiffusionTrainerConfig, parse_diffusion
+from thesis_ml.limits import Count
+from thesis_ml.training_loops import autoencoder
+from thesis_ml.training_loops.autoencoder import AutoencoderSettings, AutoencoderTask
 from thesis_ml.training_loops.engine import run_training
-from thesis_ml.training_loops.experiment import ExperimentConfig
+from thesis_ml.training_loops.registry import DIFFUSION_LOOP
 from thesis_ml.training_loops.sampling import SampleMeter, measure_fully, measure_subset
+from thesis_ml.training_loops.settings import TrainerConfig
+from thesis_ml.training_loops.start import Start
 from thesis_ml.training_loops.task import ApplyGradients, EpochSums, SplitMeasurement, StepResult
-from thesis_ml.utils.devices import choose_device
-from thesis_ml.utils.seed import set_all_seeds
+
+TERM = "diffusion"
+"""What the denoiser adds to the loss."""
 
 TRAINING, EVALUATION, SAMPLES = range(3)
 """What random numbers are for: each has a stream of its own."""
+
+
+@dataclass(frozen=True)
+class DiffusionTrainerConfig(TrainerConfig):
+    """How the loop `diffusion_ae` is trained."""
+
+    name: str = "diffusion"
+    average_decay: float | None = 0.99
+    sample_every: Annotated[
+        Count, "epochs between two measurements of samples on the first 2,000 validation events"
+    ] = 5
 
 
 class DiffusionTask:
@@ -37,16 +51,19 @@ class DiffusionTask:
     per_event_names = AutoencoderTask.per_event_names
     plot_families = (*AutoencoderTask.plot_families, "diffusion")
 
-    def __init__(self, model: DiffusionAutoencoder, data: TokenData, config: ExperimentConfig) -> None:
-        assert isinstance(config.trainer, DiffusionTrainerConfig)
-        self.reconstruction = AutoencoderTask(model, data, config)
+    def __init__(self, model: DiffusionAutoencoder, data: TokenData, settings: AutoencoderSettings) -> None:
+        assert isinstance(settings.trainer, DiffusionTrainerConfig)
+        self.reconstruction = AutoencoderTask(model, data, settings)
         self.model = self.codec = model
-        self.trainer = config.trainer
+        self.trainer = settings.trainer
         self.normalizer = data.normalizer
         self.matching = self.reconstruction.matching
         self.modules: Mapping[str, nn.Module] = self.reconstruction.modules
         self.optimizers: Mapping[str, Optimizer] = self.reconstruction.optimizers
-        self.weights: Mapping[str, float] = {**self.reconstruction.weights, TERM: config.phase1.decoder.diffusion_beta}
+        self.weights: Mapping[str, float] = {
+            **self.reconstruction.weights,
+            TERM: settings.phase1.decoder.diffusion_beta,
+        }
         coverage = tuple(COVERAGE_PREFIX + feature for feature in data.normalizer.features)
         self.metric_names = (*AutoencoderTask.metric_names, SAMPLE_ERROR, MEAN_ERROR, *coverage)
 
@@ -84,12 +101,22 @@ class DiffusionTask:
         return replace(step, loss=step.loss + weights[TERM] * term, terms={**step.terms, TERM: term})
 
 
+def parse(cfg: DictConfig) -> AutoencoderSettings:
+    """Return the settings of this loop.
+
+    Raises:
+        ConfigError: A key or value is wrong, or the monitored number does not exist.
+    """
+    return autoencoder.parse(cfg, loop=DIFFUSION_LOOP, trainer_kind=DiffusionTrainerConfig, more_names=(TERM,))
+
+
+def run(settings: AutoencoderSettings, start: Start | None = None) -> dict[str, Any]:
+    """Train one diffusion autoencoder and return the summary of `run_training`."""
+    model, data = autoencoder.prepare(settings)
+    assert isinstance(model, DiffusionAutoencoder), "parse refuses other decoders"
+    return run_training(DiffusionTask(model, data, settings), data, settings, start)
+
+
 def train(cfg: DictConfig) -> dict[str, Any]:
     """Train one diffusion autoencoder and return the summary of `run_training`."""
-    config = parse_diffusion(cfg)
-    choose_device(config.trainer.device, f"{config.trainer_key}.device")  # refused before data is read
-    set_all_seeds(config.trainer.seed)
-    data = load_tokens(config.data, config.trainer.batch_size)
-    model = build_model(config.phase1, data.dims)
-    assert isinstance(model, DiffusionAutoencoder)
-    return run_training(DiffusionTask(model, data, config), data, config)
+    return run(parse(cfg))

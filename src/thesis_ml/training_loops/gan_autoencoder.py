@@ -1,8 +1,8 @@
 """The loop `gan_ae`: an autoencoder whose reconstructed events a critic tells from real ones."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -19,23 +19,106 @@ from thesis_ml.architectures.autoencoder.losses.adversarial import (
     match_states,
     penalise_slope,
 )
-from thesis_ml.architectures.build import build_model
+from thesis_ml.config import parse_choice, to_plain
 from thesis_ml.data.batch import TokenBatch, mean_over_events
-from thesis_ml.data.tokens import TokenData, load_tokens
-from thesis_ml.training_loops.autoencoder import AutoencoderTask
+from thesis_ml.data.tokens import TokenData
+from thesis_ml.limits import Positive, Weight, at_least, between, require
+from thesis_ml.training_loops import autoencoder
+from thesis_ml.training_loops.autoencoder import AutoencoderSettings, AutoencoderTask
 from thesis_ml.training_loops.critic_watch import PENALISED, CriticWatch
 from thesis_ml.training_loops.engine import run_training
-from thesis_ml.training_loops.gan_experiment import JUDGED, GanConfig, parse_gan
+from thesis_ml.training_loops.registry import GAN_LOOP
+from thesis_ml.training_loops.settings import TrainerConfig, to_plain_config
+from thesis_ml.training_loops.start import Start
 from thesis_ml.training_loops.task import ApplyGradients, EpochSums, StepResult
-from thesis_ml.utils.devices import choose_device
 from thesis_ml.utils.optimisers import build_adamw
-from thesis_ml.utils.seed import set_all_seeds
+
+JUDGED = ("critic_loss", "score_real", "score_fake", "critic_accuracy", "adversarial", "feature_matching")
+"""Numbers of the critic that are recorded for every split; those of the step exist in the training alone."""
 
 STEP_NUMBERS = ("adversarial_weight", "gradient_norm_rec", "gradient_norm_adversarial", "gradient_penalty")
 """Numbers that only a training step has."""
 
 OF_CRITIC = frozenset((*JUDGED, *STEP_NUMBERS)) - {"gradient_norm_rec"}
 """Numbers that are infinite because the critic's weights or gradients are."""
+
+MOST_CRITIC_STEPS = 100
+
+
+@dataclass(frozen=True)
+class AdversarialTrainerConfig(TrainerConfig):
+    """How an autoencoder and its critic are trained."""
+
+    name: str = "adversarial"
+    adversarial_loss: Literal["hinge", "non_saturating", "wgan_gp"] = "hinge"
+    adversarial_weight: Annotated[
+        Weight, "weight of the adversarial term; 0: the critic is only measured, and the run is that of loop=ae"
+    ] = 0.1
+    adversarial_start: Annotated[
+        int, at_least(0), "epochs before the adversarial term acts; it always acts in the last epoch"
+    ] = 1
+    adaptive_weight: Annotated[
+        bool, "scale the adversarial term to the gradient that the reconstruction has at the last layer"
+    ] = True
+    feature_matching: Annotated[Weight, "weight of feature matching within the adversarial term"] = 1.0
+    critic_lr: Annotated[Positive, "peak learning rate of the critic; it follows the same schedule"] = 1e-3
+    critic_steps: Annotated[
+        int, between(1, MOST_CRITIC_STEPS), "steps of the critic per batch; 1 where accumulate is above 1"
+    ] = 1
+    gradient_penalty: Annotated[Weight, "weight of the gradient penalty; wgan_gp only"] = 10.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # A compiled graph gives its buffers away, so that no second gradient can be taken from it.
+        can_compile = not self.compile or self.adversarial_weight == 0
+        require(can_compile, "compile", "false where a critic has a say (adversarial_weight above 0)", self.compile)
+        fits = self.critic_steps == 1 or self.accumulate == 1
+        require(fits, "critic_steps", "1 where accumulate is not: its gradients would mix", self.critic_steps)
+
+    @property
+    def n_epochs_alone(self) -> int:
+        """Epochs before the critic has a say; of a short run all but the last."""
+        return self.count_epochs_alone(self.epochs)
+
+    def count_epochs_alone(self, n_epochs: int) -> int:
+        """Return the epochs before the critic has a say in a run of `n_epochs`."""
+        return min(self.adversarial_start, n_epochs - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GanSettings(AutoencoderSettings):
+    """Everything that the loop `gan_ae` knows of its run.
+
+    Args:
+        critic: The options of the critic.
+    """
+
+    trainer: AdversarialTrainerConfig
+    critic: Any
+
+    @property
+    def n_warmup_epochs(self) -> int:
+        """Epochs that begin before the bottleneck's losses have their weights or the critic has a say."""
+        start = self.trainer.n_epochs_alone if self.trainer.adversarial_weight > 0 else 0
+        return max(super().n_warmup_epochs, start)
+
+    def describe_extension(self, n_epochs: int) -> str | None:
+        """Return where the critic's start moves from and to, where it moves."""
+        before, now = self.trainer.count_epochs_alone(n_epochs), self.trainer.n_epochs_alone
+        if before == now or self.trainer.adversarial_weight == 0:
+            return None
+        return (
+            f"{self.trainer_key}.adversarial_start: the critic had a say from epoch {before} on (counted from 0), as "
+            f"{self.trainer.adversarial_start} means for {n_epochs} epochs, and has from epoch {now} on for "
+            f"{self.trainer.epochs}: epochs before {now} no longer count as best; for a critic that begins once, "
+            "start another run"
+        )
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return what describes the run, without where it was written, as plain JSON values."""
+        plain = super().to_plain()
+        plain["phase1"]["critic"] = to_plain(self.critic)
+        return plain
 
 
 class GanTask:
@@ -51,19 +134,19 @@ class GanTask:
     per_event_names = (*AutoencoderTask.per_event_names, *JUDGED, *STEP_NUMBERS)
     plot_families = (*AutoencoderTask.plot_families, "adversarial")
 
-    def __init__(self, model: Autoencoder, data: TokenData, config: GanConfig) -> None:
-        self.autoencoder = AutoencoderTask(model, data, config)
+    def __init__(self, model: Autoencoder, data: TokenData, settings: GanSettings) -> None:
+        self.autoencoder = AutoencoderTask(model, data, settings)
         self.model = self.codec = model
         self.matching = self.autoencoder.matching
-        self.trainer = config.trainer
-        self.game = GAMES[config.trainer.adversarial_loss]
+        self.trainer = settings.trainer
+        self.game = GAMES[settings.trainer.adversarial_loss]
         # Weights of its own seed: the autoencoder goes on with the random numbers that it has in the loop `ae`.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.trainer.seed)
-            self.critic: nn.Module = CRITICS[config.critic.name](config.critic, data.dims)
-        self.watch = CriticWatch(config.trainer.seed, config.trainer.adversarial_loss)
+            torch.manual_seed(settings.trainer.seed)
+            self.critic: nn.Module = CRITICS[settings.critic.name](settings.critic, data.dims)
+        self.watch = CriticWatch(settings.trainer.seed, settings.trainer.adversarial_loss)
         self.critic_optimizer = build_adamw(
-            self.critic, lr=config.trainer.critic_lr, weight_decay=config.trainer.weight_decay
+            self.critic, lr=settings.trainer.critic_lr, weight_decay=settings.trainer.weight_decay
         )
         self.modules: Mapping[str, nn.Module] = {
             **self.autoencoder.modules,
@@ -173,11 +256,24 @@ class GanTask:
         return dict(zip(STEP_NUMBERS, (weight, *norms), strict=False))
 
 
+def parse(cfg: DictConfig) -> GanSettings:
+    """Return the settings of this loop.
+
+    Raises:
+        ConfigError: A key or value is wrong, or the monitored number does not exist.
+    """
+    base = autoencoder.parse(cfg, loop=GAN_LOOP, trainer_kind=AdversarialTrainerConfig, more_names=JUDGED)
+    kinds = {name: kind.Config for name, kind in CRITICS.items()}
+    critic: Any = parse_choice(kinds, to_plain_config(cfg)["phase1"].get("critic"), "phase1.critic")
+    return GanSettings(**vars(base), critic=critic)
+
+
+def run(settings: GanSettings, start: Start | None = None) -> dict[str, Any]:
+    """Train one autoencoder against a critic and return the summary of `run_training`."""
+    model, data = autoencoder.prepare(settings)
+    return run_training(GanTask(model, data, settings), data, settings, start)
+
+
 def train(cfg: DictConfig) -> dict[str, Any]:
     """Train one autoencoder against a critic and return the summary of `run_training`."""
-    config = parse_gan(cfg)
-    choose_device(config.trainer.device, f"{config.trainer_key}.device")  # refused before data is read
-    set_all_seeds(config.trainer.seed)
-    data = load_tokens(config.data, config.trainer.batch_size)
-    model = build_model(config.phase1, data.dims)
-    return run_training(GanTask(model, data, config), data, config)
+    return run(parse(cfg))

@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from thesis_ml.training_loops.settings import TrainerConfig
 from thesis_ml.training_loops.task import Task
-from thesis_ml.training_loops.trainer import TrainerConfig
 from thesis_ml.utils.optimisers import build_adamw, schedule_factor
 
 

@@ -1,4 +1,4 @@
-"""Open the facts of a run: which numbers it will record, and who draws from them."""
+"""Open the facts of a run: the numbers that it will record, and the figures and trackers that take them."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,13 @@ import torch
 from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.builders import Job, collect_run_meta
-from thesis_ml.facts.lines import iterate_events, read_run_id
+from thesis_ml.facts.lines import read_run_id
 from thesis_ml.facts.recorder import FactsRecorder, open_recorder
 from thesis_ml.facts.schema import DATA_WAIT, LOSS
 from thesis_ml.monitoring.orchestrator import FigureDrawer, TrackerFeed, build_monitoring, build_tracking
 from thesis_ml.monitoring.trackers import TrackedRun
-from thesis_ml.training_loops.contracts import RunConfig, RunData
-from thesis_ml.training_loops.task import NamedNumbers, Task
+from thesis_ml.training_loops.settings import RunSettings
+from thesis_ml.training_loops.task import NamedNumbers, RunData, Task
 from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER, make_name_safe
 
 log = logging.getLogger(__name__)
@@ -38,17 +38,17 @@ def list_metric_names(task: NamedNumbers, features: Sequence[str]) -> Sequence[s
     return (*["rec_mse"] * bool(features), *task.term_names, *task.metric_names, *task.epoch_metric_names, *residuals)
 
 
-def check_monitor(name: str, where: str, metric_names: Sequence[str]) -> None:
-    """Refuse a monitor that no run records.
+def check_monitor(settings: RunSettings, metric_names: Sequence[str]) -> None:
+    """Refuse a monitor that the run does not record.
 
     Args:
-        name: The number that is to choose the best epoch.
-        where: Its key.
-        metric_names: What `list_metric_names` gives.
+        settings: Of the run.
+        metric_names: From `list_metric_names`.
 
     Raises:
         ConfigError: There is no such number.
     """
+    name, where = settings.trainer.monitor, f"{settings.trainer_key}.monitor"
     available = (LOSS, *metric_names)
     if name not in available:
         raise ConfigError(
@@ -56,36 +56,46 @@ def check_monitor(name: str, where: str, metric_names: Sequence[str]) -> None:
         )
 
 
-class Start(NamedTuple):
-    """Where a run goes on, with what the user should know of it."""
+class ResumedAt(NamedTuple):
+    """The place where a run resumes.
+
+    Args:
+        epoch: Epochs that are over.
+        step: Optimiser steps that are over.
+        has_started: The run got as far as its data; otherwise only its error is recorded.
+        warnings: Texts for the user.
+    """
 
     epoch: int
     step: int
+    has_started: bool
     warnings: Sequence[str]
 
 
-def open_run_recorder(task: Task, data: RunData, config: RunConfig, resumed: Start | None = None) -> FactsRecorder:
-    """Open the recorder of a run and record that it starts, or that it goes on.
+def open_run_recorder(
+    task: Task, data: RunData, settings: RunSettings, resumed: ResumedAt | None = None
+) -> FactsRecorder:
+    """Open the recorder of a run and record that it starts or resumes.
 
     Args:
         task: Names the numbers that will be recorded.
         data: The events, whose sheet is recorded.
-        config: The parsed configuration.
-        resumed: Where a run goes on whose facts were cut to that point; None for a new run.
+        settings: Those of the run.
+        resumed: Where a run resumes whose facts were cut to that point; None for a new run.
 
     Raises:
         FactsError: The facts cannot be written.
     """
-    plain = config.to_plain()
+    plain = settings.to_plain()
     meta = collect_run_meta(
         plain,
-        seed=config.trainer.seed,
+        seed=settings.trainer.seed,
         n_threads=torch.get_num_threads(),
         cuda_info=describe_cuda(),
         dataset_fingerprint=data.fingerprint,
-        job=Job(config.job_id or None, config.overrides),
+        job=Job(settings.job_id or None, settings.overrides),
     )
-    folder = config.run_dir
+    folder = settings.run_dir
     recorder = open_recorder(
         None if folder is None else folder / FACTS_FOLDER,
         meta=meta,
@@ -94,11 +104,11 @@ def open_run_recorder(task: Task, data: RunData, config: RunConfig, resumed: Sta
             *list_metric_names(task, data.normalizer.features),
             *COMPRESSION * (task.codec is not None),
         ),
-        subscribers=_list_subscribers(task, config, meta.run_id),
+        subscribers=_list_subscribers(task, settings, meta.run_id),
         resume=resumed is not None,
     )
     try:
-        _record_beginning(recorder, task, data, config, resumed)
+        _record_beginning(recorder, task, data, settings, resumed)
     except FactsError:
         recorder.close()
         raise
@@ -106,22 +116,21 @@ def open_run_recorder(task: Task, data: RunData, config: RunConfig, resumed: Sta
 
 
 def _record_beginning(
-    recorder: FactsRecorder, task: Task, data: RunData, config: RunConfig, resumed: Start | None
+    recorder: FactsRecorder, task: Task, data: RunData, settings: RunSettings, resumed: ResumedAt | None
 ) -> None:
-    plain = config.to_plain()
-    if resumed is None or not _has_started(config):
-        recorder.record_start(config=plain, data=data.sheet, run_dir=config.run_dir, matching=task.matching)
-    else:
+    plain = settings.to_plain()
+    if resumed is not None and resumed.has_started:
         recorder.record_resume(epoch=resumed.epoch, step=resumed.step, config=plain)
-    for warning in resumed.warnings if resumed else ():
-        log.warning(warning)
-        recorder.record_warning(warning)
+    else:
+        recorder.record_start(config=plain, data=data.sheet, run_dir=settings.run_dir, matching=task.matching)
+    warn(recorder, resumed.warnings if resumed else [text for text in (settings.copy_warning,) if text is not None])
 
 
-def _has_started(config: RunConfig) -> bool:
-    """Say whether the folder's run got as far as its data; one that failed before has only its error recorded."""
-    assert config.run_dir is not None
-    return any(fact["moment"] == "on_start" for fact in iterate_events(config.run_dir / FACTS_FOLDER))
+def warn(recorder: FactsRecorder, texts: Sequence[str], epoch: int | None = None) -> None:
+    """Log and record warnings for the user."""
+    for text in texts:
+        log.warning(text)
+        recorder.record_warning(text, epoch=epoch)
 
 
 def describe_cuda() -> Mapping[str, Any]:
@@ -131,12 +140,12 @@ def describe_cuda() -> Mapping[str, Any]:
     return {"device": torch.cuda.get_device_name(), "runtime": torch.version.cuda}
 
 
-def _list_subscribers(task: Task, config: RunConfig, run_id: str) -> Sequence[FigureDrawer | TrackerFeed]:
-    folder = config.run_dir
+def _list_subscribers(task: Task, settings: RunSettings, run_id: str) -> Sequence[FigureDrawer | TrackerFeed]:
+    folder = settings.run_dir
     if folder is None:
         return ()
-    # A run that goes on keeps the identity that its folder holds.
+    # A run that resumes keeps the identity that its folder holds.
     run_id = read_run_id(folder / FACTS_FOLDER) or run_id
-    run = TrackedRun(make_name_safe(run_id), folder.resolve().name, config.to_plain())
-    figures = build_monitoring(config.logging, task.plot_families, folder / FIGURES_FOLDER)
-    return (*figures, *build_tracking(config.logging, run, folder))
+    run = TrackedRun(make_name_safe(run_id), folder.resolve().name, settings.to_plain())
+    figures = build_monitoring(settings.logging, task.plot_families, folder / FIGURES_FOLDER)
+    return (*figures, *build_tracking(settings.logging, run, folder))

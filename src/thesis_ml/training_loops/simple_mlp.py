@@ -1,26 +1,113 @@
 """The loop `test_mlp`: a dense stack on tables, with known functions or with the labels of events to learn."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from jaxtyping import Float
 from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from thesis_ml.architectures.simple.classifier import TableModel, binary_loss, build_table_model
+from thesis_ml.architectures.simple.classifier import TableModel, TableModelConfig, binary_loss, build_table_model
+from thesis_ml.config import parse_config, to_plain
 from thesis_ml.data.batch import TokenBatch, mean_over_events
-from thesis_ml.data.table_data import TableData, build_known_tables, build_label_tables
-from thesis_ml.data.tokens import load_tokens
+from thesis_ml.data.config import DataConfig, Workers, refuse_workers
+from thesis_ml.data.table_data import (
+    KnownTableConfig,
+    LabelTableConfig,
+    TableData,
+    build_known_tables,
+    build_label_tables,
+    hash_known_tables,
+)
+from thesis_ml.data.tokens import fingerprint_data, load_tokens
 from thesis_ml.facts.schema import Matching
 from thesis_ml.metrics.auroc import compute_auroc
 from thesis_ml.training_loops.engine import run_training
 from thesis_ml.training_loops.optimisation import build_optimizer
+from thesis_ml.training_loops.process import prepare_process
 from thesis_ml.training_loops.recording import check_monitor, list_metric_names
-from thesis_ml.training_loops.table_experiment import TableExperiment, parse_table_experiment
+from thesis_ml.training_loops.registry import TABLE_LOOP
+from thesis_ml.training_loops.settings import RunSettings, TrainerConfig, parse_launch, to_plain_config
+from thesis_ml.training_loops.start import Start
 from thesis_ml.training_loops.task import ApplyGradients, EpochSums, EventScores, StepResult
-from thesis_ml.utils.devices import choose_device
-from thesis_ml.utils.seed import set_all_seeds
+
+TaskName = Literal["regression", "binary", "labels"]
+
+MONITORS = {"regression": "mse", "binary": "auroc", "labels": "auroc"}
+"""What chooses the best epoch unless the user says."""
+
+
+@dataclass(frozen=True)
+class TableTrainerConfig(TrainerConfig):
+    """How the loop `test_mlp` is trained."""
+
+    name: str = "test_mlp"
+    batch_size: int = 256
+    lr: float = 3e-3
+    weight_decay: float = 0.01
+    monitor: Annotated[
+        str, "validation number that chooses the best epoch; null: mse (regression), auroc (binary, labels)"
+    ] = "loss"
+    num_workers: Workers = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_workers(self.num_workers)
+
+
+@dataclass(frozen=True)
+class GeneralConfig:
+    """The groups below `general`.
+
+    Args:
+        trainer: How the model is trained.
+        model: The dense stack.
+        table: The known table of the tasks `regression` and `binary`.
+        events: How the events of `data` become the rows of the task `labels`.
+    """
+
+    trainer: TableTrainerConfig
+    model: TableModelConfig
+    table: KnownTableConfig
+    events: LabelTableConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSettings(RunSettings):
+    """Everything that the loop `test_mlp` knows of its run.
+
+    Args:
+        task: What is learned.
+        data: The events, for the task `labels`.
+        general: Model, training and tables.
+    """
+
+    task: TaskName
+    data: DataConfig
+    general: GeneralConfig
+    trainer_key: ClassVar[str] = "general.trainer"
+
+    def read_fingerprint(self) -> str:
+        """Return the fingerprint of the rows, without loading them."""
+        if self.task == "labels":
+            return fingerprint_data(self.data)
+        return hash_known_tables(self.task, self.general.table)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return what describes the run, without where it is written and what its task does not read."""
+        general = to_plain(self.general)
+        del general["table" if self.task == "labels" else "events"]
+        plain = {"loop": self.loop, "task": self.task, "general": general, "logging": to_plain(self.logging)}
+        return {**plain, "data": to_plain(self.data)} if self.task == "labels" else plain
+
+
+@dataclass(frozen=True)
+class _TaskChoice:
+    task: Annotated[
+        TaskName, "regression | binary (tables of a known function) | labels (an event's class from `data`)"
+    ]
 
 
 class TableNumbers(NamedTuple):
@@ -43,19 +130,19 @@ class TableTask:
 
     Args:
         model: The dense stack.
-        config: The options; its task says which of the two.
+        settings: The options; its task says which of the two.
     """
 
     plot_families = ("losses", "metrics", "latency")
     codec = None
     matching: Matching = "tokens"
 
-    def __init__(self, model: TableModel, config: TableExperiment) -> None:
+    def __init__(self, model: TableModel, settings: TableSettings) -> None:
         self.model = model
-        self.is_classifier = config.task != "regression"
-        self.term_names, self.metric_names, self.epoch_metric_names = NUMBERS[config.task]
+        self.is_classifier = settings.task != "regression"
+        self.term_names, self.metric_names, self.epoch_metric_names = NUMBERS[settings.task]
         self.per_event_names = self.term_names
-        self.optimizer = build_optimizer(model, config.trainer)
+        self.optimizer = build_optimizer(model, settings.trainer)
         self.modules: Mapping[str, nn.Module] = {"model": model}
         self.optimizers: Mapping[str, Optimizer] = {"main": self.optimizer}
 
@@ -83,34 +170,51 @@ def measure_scores(events: EventScores) -> float:
     return compute_auroc(scores, labels, weights)
 
 
-def load_tables(config: TableExperiment) -> TableData:
+def load_tables(settings: TableSettings) -> TableData:
     """Return the rows of the chosen task.
 
     Raises:
         DataError: The events cannot be read, or lack one of the classes.
     """
-    if config.task == "labels":
-        return build_label_tables(load_tokens(config.data, config.trainer.batch_size), config.general.events)
-    return build_known_tables(config.task, config.general.table)
+    if settings.task == "labels":
+        return build_label_tables(load_tokens(settings.data, settings.trainer.batch_size), settings.general.events)
+    return build_known_tables(settings.task, settings.general.table)
 
 
-def parse_tables(cfg: DictConfig) -> TableExperiment:
-    """Return the typed configuration of this loop.
+def parse(cfg: DictConfig) -> TableSettings:
+    """Return the settings of this loop.
 
     Raises:
         ConfigError: A key or value is wrong, or the monitored number does not exist.
     """
-    config = parse_table_experiment(cfg)
-    metric_names = list_metric_names(NUMBERS[config.task], ())
-    check_monitor(config.trainer.monitor, f"{config.trainer_key}.monitor", metric_names)
-    return config
+    plain = to_plain_config(cfg)
+    task = parse_config(_TaskChoice, {"task": plain.get("task")}, "").task
+    launch = parse_launch(plain, TABLE_LOOP)
+    data = parse_config(DataConfig, plain.get("data"), "data")
+    general = parse_config(GeneralConfig, _fill_monitor(plain.get("general"), task), "general")
+    settings = TableSettings(task=task, data=data, general=general, trainer=general.trainer, **launch)
+    check_monitor(settings, list_metric_names(NUMBERS[task], ()))
+    return settings
+
+
+def _fill_monitor(general: Any, task: TaskName) -> Any:
+    """Return the groups with the monitor of the task where the user chose none."""
+    if not isinstance(general, Mapping) or not isinstance(general.get("trainer"), Mapping):
+        return general
+    trainer = general["trainer"]
+    if trainer.get("monitor") is not None:
+        return general
+    return {**general, "trainer": {**trainer, "monitor": MONITORS[task]}}
+
+
+def run(settings: TableSettings, start: Start | None = None) -> dict[str, Any]:
+    """Train one dense stack and return the summary of `run_training`."""
+    prepare_process(settings)
+    data = load_tables(settings)
+    model = build_table_model(data.train.features, settings.general.model)
+    return run_training(TableTask(model, settings), data, settings, start)
 
 
 def train(cfg: DictConfig) -> dict[str, Any]:
     """Train one dense stack and return the summary of `run_training`."""
-    config = parse_tables(cfg)
-    choose_device(config.trainer.device, f"{config.trainer_key}.device")  # refused before data is read
-    set_all_seeds(config.trainer.seed)
-    data = load_tables(config)
-    model = build_table_model(data.train.features, config.general.model)
-    return run_training(TableTask(model, config), data, config)
+    return run(parse(cfg))

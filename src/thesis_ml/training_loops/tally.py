@@ -10,8 +10,7 @@ from torch import Tensor
 
 from thesis_ml.data.batch import DataDims, TokenBatch, wrap_differences
 from thesis_ml.metrics.residuals import compute_residuals, summarise_residuals
-from thesis_ml.training_loops.contracts import ColumnEncoding
-from thesis_ml.training_loops.task import EpochSums, EventScores, StepResult, Task
+from thesis_ml.training_loops.task import ColumnEncoding, EpochSums, EventScores, StepResult, Task
 from thesis_ml.utils.stopwatch import Stopwatch
 
 

@@ -1,18 +1,15 @@
 """The places of one environment, as the group `env` of every command gives them."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from thesis_ml.config import require
+from thesis_ml.limits import Text
 
 
 @dataclass(frozen=True)
 class EnvConfig:
-    """The places of one environment; configs/env says what each key means."""
+    """The places of one environment."""
 
-    data_root: str
-    output_root: str
-    user: str | None = None
-
-    def __post_init__(self) -> None:
-        for key in ("data_root", "output_root"):
-            require(bool(getattr(self, key).strip()), key, "the path of a folder", getattr(self, key))
+    data_root: Annotated[str, Text("the path of a folder"), "folder of the data files"]
+    output_root: Annotated[str, Text("the path of a folder"), "folder that gets runs/, multiruns/ and reports/"]
+    user: Annotated[str | None, "name of the user on the cluster"] = None

@@ -201,7 +201,7 @@ def test_training_that_diverges_is_refused() -> None:
     ("values", "expected"),
     [
         ({"hidden": [16, 0]}, r"hidden\[1\]"),
-        ({"dropout": 1.0}, "between 0.0 and 0.99"),
+        ({"dropout": 1.0}, "between 0 and 0.99"),
         ({"epochs": 0}, "at least 1"),
         ({"lr": 0}, "above 0"),
         ({"grad_clip": float("nan")}, "above 0"),

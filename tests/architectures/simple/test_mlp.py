@@ -1,10 +1,9 @@
-"""The dense stack and the checks of its options."""
+"""The dense stack."""
 
 import pytest
 import torch
 
-from thesis_ml.architectures.simple.mlp import ACTIVATIONS, MLP, StackConfig, check_stack
-from thesis_ml.errors import ConfigError
+from thesis_ml.architectures.simple.mlp import ACTIVATIONS, MLP, StackConfig
 
 
 @pytest.mark.parametrize("hidden", [(), (5,), (6, 7)])
@@ -44,21 +43,3 @@ def test_mlp_drops_out_in_training_only() -> None:
 
 def test_mlp_takes_no_rows() -> None:
     assert MLP(3, (4,), 2, StackConfig())(torch.zeros(0, 3)).shape == (0, 2)
-
-
-@pytest.mark.parametrize("dropout", [-0.1, 1.0, float("nan")])
-def test_check_stack_refuses_a_dropout(dropout: float) -> None:
-    with pytest.raises(ConfigError, match=r"^dropout: must be between 0\.0 and 0\.99"):
-        check_stack(StackConfig(dropout=dropout), "hidden", ())
-
-
-def test_check_stack_counts_layers_that_are_too_many() -> None:
-    check_stack(StackConfig(), "enc_hidden", (8,) * 100)
-
-    with pytest.raises(ConfigError, match=r"^enc_hidden: must be a list of at most 100 entries, got one of 101$"):
-        check_stack(StackConfig(), "enc_hidden", (8,) * 101)
-
-
-def test_check_stack_names_the_width_that_is_none() -> None:
-    with pytest.raises(ConfigError, match=r"^enc_hidden\[1\]: must be between 1 and 16384, got 0$"):
-        check_stack(StackConfig(), "enc_hidden", (8, 0))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -10,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
-from thesis_ml.architectures.simple.mlp import MLP, StackConfig, check_stack
-from thesis_ml.config import require_at_least, require_positive
+from thesis_ml.architectures.simple.mlp import MLP, StackConfig
 from thesis_ml.errors import DataError
+from thesis_ml.limits import Count, Positive, Seed, Weight, Widths
 from thesis_ml.metrics.auroc import compute_auroc
 from thesis_ml.utils.optimisers import build_adamw, schedule_factor
 from thesis_ml.utils.seed import make_order_generator
@@ -23,30 +24,21 @@ from thesis_ml.utils.threads import use_threads
 class TableModelConfig(StackConfig):
     """The dense stack behind a table."""
 
-    hidden: tuple[int, ...] = (64, 64)
-
-    def __post_init__(self) -> None:
-        check_stack(self, "hidden", self.hidden)
+    hidden: Annotated[Widths, "widths of the hidden layers"] = (64, 64)
 
 
 @dataclass(frozen=True)
 class ClassifierConfig(TableModelConfig):
     """The stack and its training, which is that of the loop `test_mlp`: AdamW with warm-up and a cosine schedule."""
 
-    epochs: int = 10
-    batch_size: int = 256
-    lr: float = 3e-3
-    weight_decay: float = 0.01
-    grad_clip: float = 1.0
-    warmup_epochs: float = 0.5
-    seed: int = 42
-    n_threads: int | None = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least(self, 1, "epochs", "batch_size", "n_threads")
-        require_at_least(self, 0, "weight_decay", "warmup_epochs", "seed")
-        require_positive(self, "lr", "grad_clip")
+    epochs: Count = 10
+    batch_size: Count = 256
+    lr: Positive = 3e-3
+    weight_decay: Weight = 0.01
+    grad_clip: Positive = 1.0
+    warmup_epochs: Weight = 0.5
+    seed: Seed = 42
+    n_threads: Count | None = 1
 
 
 @dataclass(frozen=True)

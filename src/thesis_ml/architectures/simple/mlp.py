@@ -3,12 +3,12 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from thesis_ml.config import LARGEST_WIDTH, require, require_between, require_few
+from thesis_ml.limits import between
 
 ActivationName = Literal["gelu", "relu", "silu", "tanh", "leaky_relu"]
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {
@@ -22,24 +22,10 @@ ACTIVATIONS: Mapping[str, type[nn.Module]] = {
 
 @dataclass(frozen=True)
 class StackConfig:
-    """What all dense stacks share: dropout after every hidden layer and the activation."""
+    """What all dense stacks share."""
 
-    dropout: float = 0.0
+    dropout: Annotated[float, between(0, 0.99), "share of the values that every hidden layer drops"] = 0.0
     activation: ActivationName = "gelu"
-
-
-def check_stack(config: StackConfig, key: str, hidden: Sequence[int]) -> None:
-    """Refuse more than MAX_LAYERS widths, those outside [1, LARGEST_WIDTH] and a dropout outside [0, 0.99]."""
-    require_between(config, 0.0, 0.99, "dropout")
-    require_few(key, hidden)
-    for number, width in enumerate(hidden):
-        require(1 <= width <= LARGEST_WIDTH, f"{key}[{number}]", f"between 1 and {LARGEST_WIDTH}", width)
-
-
-def check_hidden(config: StackConfig, key: str, hidden: Sequence[int]) -> None:
-    """Refuse what `check_stack` refuses, and a stack without any hidden layer."""
-    require(len(hidden) > 0, key, "a list of at least one width", list(hidden))
-    check_stack(config, key, hidden)
 
 
 class MLP(nn.Module):

@@ -15,7 +15,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
-from thesis_ml.cli.exit_codes import DONE, FAILURES, WRONG_INPUT_ERRORS, RefusalError, run_command
+from thesis_ml.cli.exit_codes import DONE, FAILURES, WRONG_INPUT_ERRORS, RefusalError, report_exit
 from thesis_ml.cli.reports.help_text import describe_reports, list_reports
 from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ConfigError, ReportError
@@ -110,17 +110,6 @@ def _compose_and_run(cfg: DictConfig) -> None:
         raise RefusalError from error
 
 
-def _check_and_run() -> None:
-    check_command_line(sys.argv[1:])
-    sys.argv[1:] = add_overrides(sys.argv[1:], OUR_HYDRA)
-    try:
-        _compose_and_run()
-    except ConfigCompositionException as error:
-        if (message := _describe_top_key(error)) is not None:
-            raise ConfigError(message) from error
-        raise
-
-
 def _describe_top_key(error: ConfigCompositionException) -> str | None:
     """Return what is wrong with a key at the top, whose neighbours are not those of thesis-train."""
     cause = error.__cause__
@@ -139,4 +128,12 @@ def main() -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(describe_reports(list_configs()))
         sys.exit(DONE)
-    run_command(_check_and_run, go_on=GO_ON)
+    with report_exit(go_on=GO_ON):
+        check_command_line(sys.argv[1:])
+        sys.argv[1:] = add_overrides(sys.argv[1:], OUR_HYDRA)
+        try:
+            _compose_and_run()
+        except ConfigCompositionException as error:
+            if (message := _describe_top_key(error)) is not None:
+                raise ConfigError(message) from error
+            raise

@@ -2,10 +2,9 @@
 
 import copy
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
@@ -15,57 +14,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from thesis_ml.cli.groups import list_groups
 from thesis_ml.cli.hydra_errors import list_leaves
-from thesis_ml.config import choose, hint_nearest, parse_config, require
+from thesis_ml.cli.keys import COMMAND_KEYS, MOVED_KEYS, describe_moved
+from thesis_ml.config import choose, hint_nearest, parse_config
 from thesis_ml.errors import ConfigError
-from thesis_ml.training_loops.loop_keys import (
-    COMMAND_KEYS,
-    LOOP_KEYS,
-    MOVED_KEYS,
-    TABLE_KEYS,
-    describe_moved,
-    is_below,
-    list_read_keys,
-)
+from thesis_ml.limits import require
+from thesis_ml.training_loops.registry import LOOPS, find_readers, is_below
 from thesis_ml.utils.environment import EnvConfig
 
 log = logging.getLogger(__name__)
-
-
-ParseFunction = Callable[[DictConfig], Any]
-"""Returns the typed configuration of a loop; importing it is what costs, so it is imported when it is called."""
-
-
-def _parse_autoencoder(cfg: DictConfig) -> Any:
-    from thesis_ml.training_loops.autoencoder import parse_autoencoder
-
-    return parse_autoencoder(cfg)
-
-
-def _parse_gan(cfg: DictConfig) -> Any:
-    from thesis_ml.training_loops.gan_experiment import parse_gan
-
-    return parse_gan(cfg)
-
-
-def _parse_diffusion(cfg: DictConfig) -> Any:
-    from thesis_ml.training_loops.diffusion_experiment import parse_diffusion
-
-    return parse_diffusion(cfg)
-
-
-def _parse_tables(cfg: DictConfig) -> Any:
-    from thesis_ml.training_loops.simple_mlp import parse_tables
-
-    return parse_tables(cfg)
-
-
-PARSERS: Mapping[str, ParseFunction] = {
-    "ae": _parse_autoencoder,
-    "gan_ae": _parse_gan,
-    "diffusion_ae": _parse_diffusion,
-    "test_mlp": _parse_tables,
-}
-"""How the loops of `LOOP_KEYS` parse their configuration; a loop without an entry reads its own keys."""
 
 
 def check_command_line(arguments: Sequence[str]) -> None:
@@ -89,12 +45,13 @@ def check_command_line(arguments: Sequence[str]) -> None:
             _refuse_no_option(override)
 
 
-def check_job(config: DictConfig, number: int = 0) -> None:
+def check_job(config: DictConfig, number: int = 0, loops: Collection[str] = tuple(LOOPS)) -> None:
     """Refuse a composed configuration that the command or the chosen loop cannot use.
 
     Args:
         config: The configuration of one job, with the node `hydra`.
         number: The number of the job in its sweep.
+        loops: Names that `loop` may have.
 
     Raises:
         ConfigError: A key is not read by the loop, or a key or value is wrong.
@@ -103,16 +60,16 @@ def check_job(config: DictConfig, number: int = 0) -> None:
     with _pretend_to_run(config, number) as cfg:
         start = HydraConfig.get()
         loop = start.runtime.choices.get("loop") or ""
-        choose(loop, _list_loops(), "loop")
+        choose(loop, dict.fromkeys(loops), "loop")
         require(not OmegaConf.is_config(cfg.name), "name", "a text", cfg.name)
         # On the command line it is gone by now: it stands for other arguments.
         require(cfg.resume is None, "resume", "given on the command line, as resume=<run dir>", cfg.resume)
         parse_config(EnvConfig, OmegaConf.to_container(cfg.env, resolve=True), "env")
-        if loop in LOOP_KEYS:
+        if loop in LOOPS:
             refuse_unread(start.overrides.task, loop, cfg)
             if number == 0:
                 _warn_of_unread(cfg, start.runtime.choices)
-            PARSERS[loop](cfg)
+            LOOPS[loop].load().parse(cfg)
 
 
 def refuse_unread(overrides: Sequence[str], loop: str, cfg: DictConfig) -> None:
@@ -121,7 +78,7 @@ def refuse_unread(overrides: Sequence[str], loop: str, cfg: DictConfig) -> None:
     Raises:
         ConfigError: There is such a key.
     """
-    reads = (*COMMAND_KEYS, *list_read_keys(loop, cfg.get("task")))
+    reads = (*COMMAND_KEYS, *LOOPS[loop].list_keys(cfg.get("task")))
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         for key in _list_keys(override):
             if (moved := describe_moved(key)) is not None:
@@ -145,7 +102,7 @@ def refuse_unread(overrides: Sequence[str], loop: str, cfg: DictConfig) -> None:
 
 def _name_readers(key: str) -> str:
     """Return which loops would read a key, for a message."""
-    readers = [f"loop={name}" for name, keys in LOOP_KEYS.items() if is_below(key, keys)]
+    readers = [f"loop={name}" for name in find_readers(key)]
     return f" ({' and '.join(readers)} would)" if readers else ""
 
 
@@ -155,18 +112,11 @@ def _describe_task(cfg: DictConfig) -> str:
 
 def _warn_of_unread(cfg: DictConfig, choices: Mapping[str, str | None]) -> None:
     """Warn of keys in files that no loop reads and that are no chosen group, as a typo in an experiment makes them."""
-    known = (*COMMAND_KEYS, "run_dir", *(key for keys in (*LOOP_KEYS.values(), *TABLE_KEYS.values()) for key in keys))
+    known = (*COMMAND_KEYS, "run_dir", *(key for loop in LOOPS.values() for key in loop.all_keys))
     known += tuple(group.replace("/", ".") for group in choices)
     for key in [str(key) for key in cfg] + [f"phase1.{key}" for key in cfg.get("phase1") or ()]:
         if not any(is_below(key, (name,)) or is_below(name, (key,)) for name in known):
             log.warning("%s: no loop of ours reads this key of the configuration", key)
-
-
-def _list_loops() -> Mapping[str, Any]:
-    # At the top this would be a circle: the module of the command imports this one.
-    from thesis_ml.cli.train import DISPATCH
-
-    return DISPATCH
 
 
 @contextmanager

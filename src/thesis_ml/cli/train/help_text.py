@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -48,10 +48,11 @@ Exit codes: 0 done, 1 failure, 2 wrong input, 85 stopped (start it again), 130 C
 FOLDER_NOTES = ("a run; elsewhere with hydra.run.dir=...", "a sweep, its jobs in 000/, 001/ ...")
 
 
-def register_help_resolver(loops: Sequence[str]) -> None:
-    """Register the resolver that configs/hydra names as the template of --help."""
+def register_loop_resolvers(loops: Collection[str]) -> None:
+    """Register the resolvers of configs/hydra: the names of all loops, added ones too, and the text of --help."""
+    OmegaConf.register_new_resolver("list_loops", lambda: list(loops), replace=True, use_cache=False)
     OmegaConf.register_new_resolver(
-        "describe_command", lambda _root_: describe_command(_root_, loops), replace=True, use_cache=False
+        "describe_command", lambda _root_: describe_command(_root_, list(loops)), replace=True, use_cache=False
     )
 
 

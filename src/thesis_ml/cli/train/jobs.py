@@ -1,20 +1,22 @@
 """One job of thesis-train in its folder."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from thesis_ml.cli.train.guardrails import ParseFunction
 from thesis_ml.cli.train.sweeps import FailureNote
 from thesis_ml.config import choose
 from thesis_ml.errors import ConfigError, DataError
 from thesis_ml.facts.history import as_float
 from thesis_ml.facts.lines import read_result
+from thesis_ml.training_loops.registry import LOOPS
+from thesis_ml.training_loops.start import Finished, decide_start
 from thesis_ml.utils.paths import FACTS_FOLDER, RunFolder, is_run_folder
 
 log = logging.getLogger(__name__)
@@ -22,62 +24,59 @@ log = logging.getLogger(__name__)
 TrainFunction = Callable[[DictConfig], dict[str, Any]]
 
 
-class Loop(NamedTuple):
-    """The chosen loop: how it trains and, for a loop of this package, how it parses its configuration."""
+def run_job(cfg: DictConfig, dispatch: Mapping[str, TrainFunction]) -> float | None:
+    """Run the chosen loop in the folder that Hydra made, and return the number that an optimising sweeper minimises.
 
-    train: TrainFunction
-    parse: ParseFunction | None
-
-
-def run_job(
-    cfg: DictConfig, dispatch: Mapping[str, TrainFunction], parsers: Mapping[str, ParseFunction]
-) -> float | None:
-    """Run the chosen loop in the folder that Hydra made, and return what an optimising sweeper minimises."""
-    hydra_config = HydraConfig.get()
-    name = hydra_config.runtime.choices.get("loop") or ""
-    loop = Loop(choose(name, dispatch, "loop"), parsers.get(name))
+    Whether the folder holds a new, a resumed or a finished run is decided once, under its lock. A loop of a user's own
+    is called with the composed configuration alone.
+    """
+    name = HydraConfig.get().runtime.choices.get("loop") or ""
+    train, loop = choose(name, dispatch, "loop"), LOOPS.get(name)
     if not cfg.logging.save_artifacts:
-        return _take_monitor(loop.train(cfg))
-    return _take_monitor(_run_in_folder(Path(hydra_config.runtime.output_dir), loop, cfg))
+        return _take_monitor(train(cfg))
+    with _open_folder() as folder:
+        if loop is None or train != loop.train:
+            recorded = read_result(folder.path / FACTS_FOLDER)
+            if recorded is None:
+                with _record_start(folder, cfg):
+                    return _take_monitor(train(cfg))
+            result: Mapping[str, Any] = recorded
+        else:
+            settings = loop.load().parse(cfg)
+            start = decide_start(settings)
+            if not isinstance(start, Finished):
+                with _record_start(folder, cfg):
+                    return _take_monitor(loop.load().run(settings, start))
+            result = start.result
+        log.info("%s: this run is finished; nothing is done", folder.path)
+        return _take_monitor(result)
 
 
-def _run_in_folder(path: Path, loop: Loop, cfg: DictConfig) -> Mapping[str, Any]:
-    """Return the result of the run that `path` holds, after training what is left of it."""
-    result = _find_finished(path, loop, cfg)
-    if result is not None:
-        return result
-    with RunFolder(path) as folder:
-        # It may have been finished while this start waited for nothing but its turn.
-        return _find_finished(path, loop, cfg) or _train_in(folder, loop.train, cfg)
+@contextmanager
+def _open_folder() -> Iterator[RunFolder]:
+    """Give the locked folder of the job; after a refusal it is as it was before, or gone if it was new.
+
+    A new folder of a job in a sweep stays, with its error in the facts, so that the table of jobs shows it.
+    """
+    hydra_config = HydraConfig.get()
+    with RunFolder(Path(hydra_config.runtime.output_dir)) as folder:
+        before = folder.remember()
+        try:
+            yield folder
+        except (ConfigError, DataError):
+            if not (before.is_new and hydra_config.mode == RunMode.MULTIRUN):
+                folder.undo(before)
+            raise
 
 
-def _find_finished(path: Path, loop: Loop, cfg: DictConfig) -> Mapping[str, Any] | None:
-    """Return the result of a finished run; refuse a folder whose run is another one than `cfg` asks for."""
-    if not is_run_folder(path):
-        return None
-    if loop.parse is None:
-        result = read_result(path / FACTS_FOLDER)
-    else:
-        from thesis_ml.training_loops.resume import find_finished
-
-        config = loop.parse(cfg)
-        result = find_finished(path, config, config.read_fingerprint())
-    if result is not None:
-        log.info("%s: this run is finished; nothing is done", path)
-    return result
-
-
-def _train_in(folder: RunFolder, train: TrainFunction, cfg: DictConfig) -> dict[str, Any]:
-    start = folder.remember()
-    is_new_job = start.is_new and HydraConfig.get().mode == RunMode.MULTIRUN
-    try:
-        folder.write_hydra(_describe_start(cfg))
-        with folder.open_log(), FailureNote(folder.path / FACTS_FOLDER, keeps_refusals=is_new_job):
-            return train(cfg)
-    except (ConfigError, DataError):
-        if not is_new_job:
-            folder.undo(start)
-        raise
+@contextmanager
+def _record_start(folder: RunFolder, cfg: DictConfig) -> Iterator[None]:
+    """Describe the start in .hydra/, copy all log lines to the folder, and record an error before the first fact."""
+    is_new_job = not is_run_folder(folder.path) and HydraConfig.get().mode == RunMode.MULTIRUN
+    note = FailureNote(folder.path / FACTS_FOLDER, keeps_refusals=is_new_job)
+    folder.write_hydra(_describe_start(cfg))
+    with folder.open_log(), note:
+        yield
 
 
 def _describe_start(cfg: DictConfig) -> dict[str, str]:

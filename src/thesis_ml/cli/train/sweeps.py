@@ -46,15 +46,22 @@ _failures: dict[str, BaseException] = {}
 
 
 class StartChecks(Callback):
-    """Check every job of a start before anything is made, and remember where a sweep goes."""
+    """Check every job of a start before anything is made, and remember where a sweep goes.
+
+    Args:
+        loops: Names that `loop` may have.
+    """
+
+    def __init__(self, loops: Sequence[str]) -> None:
+        self.loops = tuple(loops)
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         with _refuse():
-            check_job(config)
+            check_job(config, loops=self.loops)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         with _refuse():
-            jobs = check_sweep(config)
+            jobs = check_sweep(config, self.loops)
             _refuse_blocked_jobs(Path(config.hydra.sweep.dir), len(jobs))
             _started.append(Sweep(Path(config.hydra.sweep.dir), jobs))
 
@@ -69,7 +76,7 @@ class StartChecks(Callback):
             raise RefusalError from error
 
 
-def check_sweep(config: DictConfig) -> Sequence[str]:
+def check_sweep(config: DictConfig, loops: Sequence[str]) -> Sequence[str]:
     """Compose and check the jobs of a sweep and return what differs between them.
 
     With a sweeper that chooses values as it goes there is one check, with the first value of everything swept.
@@ -89,7 +96,7 @@ def check_sweep(config: DictConfig) -> Sequence[str]:
     swept = describe_differences(jobs)
     for number, job in enumerate(jobs):
         try:
-            check_job(loader.load_sweep_config(config, list(job)), number)
+            check_job(loader.load_sweep_config(config, list(job)), number, loops)
         except (*WRONG_INPUT_ERRORS, ValueError) as error:
             which = f" (job {number} of the sweep: {swept[number]})" if len(jobs) > 1 else ""
             raise ConfigError(f"{describe_error(error)}{which}") from error

@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-from thesis_ml.config import choose, require
+from thesis_ml.config import choose
 from thesis_ml.data.events import StoredEvents
 from thesis_ml.errors import ConfigError
+from thesis_ml.limits import require
 from thesis_ml.metrics.event_quantities import sum_momenta
 from thesis_ml.reports.inference.noise import EventNoise, to_normal
 

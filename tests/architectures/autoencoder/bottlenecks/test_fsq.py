@@ -73,14 +73,6 @@ def test_fsq_is_as_wide_as_it_has_levels() -> None:
     assert config.codebook_sizes == (math.prod((8, 6, 5, 5)),)
 
 
-@pytest.mark.parametrize(
-    ("levels", "message"),
-    [
-        ((), r"^levels: must be a list of at least one number, got \[\]"),
-        ((8, 2), r"^levels\[1\]: must be between 3 and 1048576, got 2"),
-        ((1024, 1025), r"^levels: must be a list whose product is at most 1048576, got \[1024, 1025\]"),
-    ],
-)
-def test_fsq_config_refuses_levels_without_a_meaning(levels: tuple[int, ...], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        FSQBottleneck.Config(levels=levels)
+def test_fsq_config_refuses_more_codes_than_a_codebook_may_have() -> None:
+    with pytest.raises(ConfigError, match=r"^levels: must be a list whose product is at most 1048576"):
+        FSQBottleneck.Config(levels=(1024, 1025))

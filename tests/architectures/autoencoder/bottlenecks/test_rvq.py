@@ -9,7 +9,6 @@ from torch import Tensor
 from thesis_ml.architectures.autoencoder.bottlenecks.codebook import Codebook
 from thesis_ml.architectures.autoencoder.bottlenecks.rvq import RVQBottleneck
 from thesis_ml.architectures.autoencoder.bottlenecks.vq import VQBottleneck
-from thesis_ml.errors import ConfigError
 
 KEYS: dict[str, Any] = {"latent_dim": 8, "codebook_size": 32}
 
@@ -150,9 +149,3 @@ def test_rvq_goes_on_from_its_state_to_the_last_bit() -> None:
 
 def test_rvq_config_counts_the_codes_of_every_stage() -> None:
     assert RVQBottleneck.Config().codebook_sizes == (512, 512, 512, 512)
-
-
-@pytest.mark.parametrize("n_quantizers", [0, 65])
-def test_rvq_config_refuses_a_number_of_stages_without_a_meaning(n_quantizers: int) -> None:
-    with pytest.raises(ConfigError, match=r"^n_quantizers: must be between 1 and 64, got "):
-        RVQBottleneck.Config(n_quantizers=n_quantizers)

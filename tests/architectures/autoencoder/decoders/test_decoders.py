@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from thesis_ml.architectures.autoencoder.base import Decoded
 from thesis_ml.architectures.autoencoder.decoders import DECODERS
 from thesis_ml.data.batch import DataDims, TokenBatch
-from thesis_ml.errors import ConfigError
 from token_batches import find_tokens, reverse_within_events
 
 LATENT_DIM = 3
@@ -148,20 +147,3 @@ def test_decoder_repeats_to_the_last_bit_with_two_threads(
 
     assert runs[0][0].dtype == torch.float32
     assert all(torch.equal(one, other) for one, other in zip(*runs, strict=True))
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        ("deepsets", {"dec_hidden": ()}, r"^dec_hidden: must be a list of at least one width, got \[\]"),
-        ("deepsets", {"context_dim": 16385}, "^context_dim: must be between 1 and 16384, got 16385"),
-        ("gnn", {"dec_hidden": ()}, r"^dec_hidden: must be a list of at least one width, got \[\]"),
-        ("gnn", {"types_beta": -1.0}, r"^types_beta: must be at least 0, got -1\.0"),
-        ("transformer", {"n_heads": 3}, "^n_heads: must be a divisor of hidden_dim, which is 64, got 3"),
-        ("transformer", {"ff_hidden": 0}, "^ff_hidden: must be between 1 and 16384, got 0"),
-        ("transformer", {"globals_hidden": 0}, "^globals_hidden: must be between 1 and 16384, got 0"),
-    ],
-)
-def test_decoder_config_refuses(name: str, options: dict, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        DECODERS[name].Config(**options)

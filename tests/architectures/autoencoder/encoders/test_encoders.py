@@ -9,7 +9,6 @@ from torch import nn
 
 from thesis_ml.architectures.autoencoder.encoders import ENCODERS
 from thesis_ml.data.batch import DataDims, TokenBatch
-from thesis_ml.errors import ConfigError
 from token_batches import find_tokens, join_batches, permute_tokens, reverse_within_events, take_event
 
 LATENT_DIM = 3
@@ -150,24 +149,6 @@ def test_encoder_repeats_to_the_last_bit_with_two_threads(
 
     assert runs[0][0].dtype == torch.float32
     assert all(torch.equal(one, other) for one, other in zip(*runs, strict=True))
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        ("deepsets", {"enc_hidden": ()}, r"^enc_hidden: must be a list of at least one width, got \[\]"),
-        ("deepsets", {"context_dim": 0}, "^context_dim: must be between 1 and 16384, got 0"),
-        ("gnn", {"enc_hidden": ()}, r"^enc_hidden: must be a list of at least one width, got \[\]"),
-        ("gnn", {"n_neighbors": 0}, "^n_neighbors: must be at least 1, got 0"),
-        ("transformer", {"n_heads": 3}, "^n_heads: must be a divisor of hidden_dim, which is 64, got 3"),
-        ("transformer", {"hidden_dim": 0}, "^hidden_dim: must be between 1 and 16384, got 0"),
-        ("transformer", {"n_layers": 0}, "^n_layers: must be between 1 and 100, got 0"),
-        ("transformer", {"dropout": 1.0}, "^dropout: must be between"),
-    ],
-)
-def test_encoder_config_refuses(name: str, options: dict, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        ENCODERS[name].Config(**options)
 
 
 def test_configs_name_the_features_that_they_need_in_physical_units() -> None:

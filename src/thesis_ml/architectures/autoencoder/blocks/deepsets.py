@@ -2,24 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.blocks.pooling import pool_events
 from thesis_ml.architectures.simple.mlp import ACTIVATIONS, MLP, StackConfig
-from thesis_ml.config import LARGEST_WIDTH, require_between
 from thesis_ml.data.batch import spread_over_tokens
+from thesis_ml.limits import Width
 
 
 @dataclass(frozen=True)
 class ContextConfig(StackConfig):
     """What deep sets have beside a stack: the width of the summary of an event."""
 
-    context_dim: int = 64
-
-    def check_context(self) -> None:
-        require_between(self, 1, LARGEST_WIDTH, "context_dim")
+    context_dim: Annotated[Width, "width of the summary of an event"] = 64
 
 
 class DeepSets(nn.Module):

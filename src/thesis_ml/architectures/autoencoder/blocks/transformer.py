@@ -1,6 +1,7 @@
 """A transformer over the tokens of an event: pre-norm blocks without any order of tokens."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
@@ -9,7 +10,7 @@ from torch.nn import functional
 
 from thesis_ml.architectures.autoencoder.blocks.dense_view import DenseView, view_densely
 from thesis_ml.architectures.simple.mlp import ACTIVATIONS, MLP, StackConfig
-from thesis_ml.config import LARGEST_WIDTH, MAX_LAYERS, require, require_between
+from thesis_ml.limits import MAX_LAYERS, Count, Width, between, require
 
 FIRST_GATE = 0.1
 """What every channel of an attention branch counts at first: an untrained block hardly mixes the tokens of an event."""
@@ -17,24 +18,14 @@ FIRST_GATE = 0.1
 
 @dataclass(frozen=True)
 class AttentionConfig(StackConfig):
-    """The sizes of a transformer.
+    """The sizes of a transformer."""
 
-    Args:
-        hidden_dim: Width of the state of a token.
-        n_layers: Blocks of attention and feed-forward layers.
-        n_heads: Heads of the attention, which share the width equally.
-        ff_hidden: Hidden width of the feed-forward layers.
-    """
+    hidden_dim: Annotated[Width, "width of the state of a token"] = 64
+    n_layers: Annotated[int, between(1, MAX_LAYERS), "blocks of attention and feed-forward layers"] = 2
+    n_heads: Annotated[Count, "heads of the attention; a divisor of hidden_dim"] = 4
+    ff_hidden: Annotated[Width, "hidden width of the feed-forward layers"] = 128
 
-    hidden_dim: int = 64
-    n_layers: int = 2
-    n_heads: int = 4
-    ff_hidden: int = 128
-
-    def check_attention(self) -> None:
-        require_between(self, 0.0, 0.99, "dropout")
-        require_between(self, 1, LARGEST_WIDTH, "hidden_dim", "n_heads", "ff_hidden")
-        require_between(self, 1, MAX_LAYERS, "n_layers")
+    def __post_init__(self) -> None:
         fits = self.hidden_dim % self.n_heads == 0
         require(fits, "n_heads", f"a divisor of hidden_dim, which is {self.hidden_dim}", self.n_heads)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from thesis_ml.architectures.autoencoder.base import BottleneckConfig
-from thesis_ml.config import LARGEST_WIDTH, require_at_least, require_between
+from thesis_ml.limits import Share, Weight, Width, between
 
 # Scores searched at a time. 1 MiB of float32 stays in a CPU's cache between addmm and argmin, but addmm slows down
 # below 128 rows; a GPU has no such cache and wants few, large calls.
@@ -29,25 +29,21 @@ _SHORTEST = 1e-6
 
 @dataclass(frozen=True)
 class CodebookConfig(BottleneckConfig):
-    """The keys that quantisers with learned codes share.
+    """The keys that quantisers with learned codes share."""
 
-    Args:
-        latent_dim: Width D of latents.
-        codebook_size: Number K of codes, per quantiser.
-        beta: Weight of the commitment loss, which pulls latents to their codes.
-        ema: Whether codes are moving averages; otherwise they are trained by a codebook loss of weight 1.
-        ema_decay: Share of the average that a step keeps; 1 freezes the average and the usage of the codes.
-        revive_below: A code used less than this share of the mean usage is moved onto a latent; 0 is never.
-        revive_share: The most codes that one step moves, as a share of all; at least one code.
-    """
-
-    latent_dim: int = 32
-    codebook_size: int = 512
-    beta: float = 0.25
-    ema: bool = True
-    ema_decay: float = 0.99
-    revive_below: float = 0.1
-    revive_share: float = 0.02
+    latent_dim: Annotated[Width, "values per token and per code"] = 32
+    codebook_size: Annotated[int, between(1, MOST_CODES), "codes of each codebook"] = 512
+    beta: Annotated[Weight, "weight of the commitment loss, a mean over the codebooks"] = 0.25
+    ema: Annotated[
+        bool, "true: codes are moving averages of their latents | false: codes are trained by a codebook loss"
+    ] = True
+    ema_decay: Annotated[Share, "share of the average kept per step; 1: codes and their usage stay as they are"] = 0.99
+    revive_below: Annotated[Share, "move codes used less than this share of the mean usage onto latents; 0: never"] = (
+        0.1
+    )
+    revive_share: Annotated[
+        Share, "most codes moved per training step and codebook, as a share of all; at least one code"
+    ] = 0.02
 
     @property
     def codebook_sizes(self) -> tuple[int, ...]:
@@ -57,12 +53,6 @@ class CodebookConfig(BottleneckConfig):
     def loss_weights(self) -> Mapping[str, float]:
         weights = {"commit": self.beta}
         return weights if self.ema else {**weights, "codebook": 1.0}
-
-    def check_codebook(self) -> None:
-        require_between(self, 1, LARGEST_WIDTH, "latent_dim")
-        require_between(self, 1, MOST_CODES, "codebook_size")
-        require_at_least(self, 0.0, "beta")
-        require_between(self, 0.0, 1.0, "ema_decay", "revive_below", "revive_share")
 
 
 class Quantised(NamedTuple):

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.base import BottleneckConfig, Latent
 from thesis_ml.architectures.autoencoder.bottlenecks.codebook import MOST_CODES, pass_straight
-from thesis_ml.config import require, require_few
+from thesis_ml.limits import Entries, between, require
 
 # How much further than the outermost level the bounded values reach, relative to half their range.
 _MARGIN = 1e-3
@@ -36,21 +37,14 @@ class FSQBottleneck(nn.Module):
 
     @dataclass(frozen=True)
     class Config(BottleneckConfig):
-        """What a user may set.
-
-        Args:
-            name: The key of this bottleneck.
-            levels: Levels of each value; their number is the width of the latents, their product that of the codes.
-        """
-
         name: str = "fsq"
-        levels: tuple[int, ...] = (8, 8, 8)
+        levels: Annotated[
+            tuple[Annotated[int, between(3, MOST_CODES)], ...],
+            Entries(at_least=1),
+            f"levels of each value of a latent; their product is the number of codes, at most {MOST_CODES}",
+        ] = (8, 8, 8)
 
         def __post_init__(self) -> None:
-            require(len(self.levels) > 0, "levels", "a list of at least one number", list(self.levels))
-            require_few("levels", self.levels)
-            for number, level in enumerate(self.levels):
-                require(3 <= level <= MOST_CODES, f"levels[{number}]", f"between 3 and {MOST_CODES}", level)
             n_codes = math.prod(self.levels)
             require(n_codes <= MOST_CODES, "levels", f"a list whose product is at most {MOST_CODES}", list(self.levels))
 

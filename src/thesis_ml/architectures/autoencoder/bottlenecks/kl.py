@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.base import BottleneckConfig, Latent
-from thesis_ml.config import LARGEST_WIDTH, require_at_least, require_between
+from thesis_ml.limits import Weight, Width
 
 # Keeps exp in the range of float32, far beyond what any training reaches.
 _LOG_VARIANCE_RANGE = (-30.0, 20.0)
@@ -31,23 +32,12 @@ class KLBottleneck(nn.Module):
 
     @dataclass(frozen=True)
     class Config(BottleneckConfig):
-        """What a user may set.
-
-        Args:
-            name: The key of this bottleneck.
-            latent_dim: Width D of latents.
-            beta: Weight of the divergence.
-            beta_warmup_epochs: Epochs over which that weight rises linearly from 0.
-        """
-
         name: str = "kl"
-        latent_dim: int = 32
-        beta: float = 1e-4
-        beta_warmup_epochs: float = 0.0
-
-        def __post_init__(self) -> None:
-            require_between(self, 1, LARGEST_WIDTH, "latent_dim")
-            require_at_least(self, 0.0, "beta", "beta_warmup_epochs")
+        latent_dim: Annotated[Width, "values per token"] = 32
+        beta: Annotated[Weight, "weight of the divergence from a unit Gaussian, in nats per token"] = 1e-4
+        beta_warmup_epochs: Annotated[
+            Weight, "epochs over which that weight rises from 0; an epoch that begins within them cannot be the best"
+        ] = 0.0
 
         @property
         def loss_weights(self) -> Mapping[str, float]:

@@ -1,12 +1,13 @@
 """A linear bottleneck: as narrow as `latent_dim`."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.base import BottleneckConfig, Latent
-from thesis_ml.config import LARGEST_WIDTH, require_between
+from thesis_ml.limits import Width
 
 
 class LinearBottleneck(nn.Module):
@@ -15,10 +16,7 @@ class LinearBottleneck(nn.Module):
     @dataclass(frozen=True)
     class Config(BottleneckConfig):
         name: str = "linear"
-        latent_dim: int = 32
-
-        def __post_init__(self) -> None:
-            require_between(self, 1, LARGEST_WIDTH, "latent_dim")
+        latent_dim: Annotated[Width, "values per token"] = 32
 
     def __init__(self, config: Config) -> None:
         super().__init__()

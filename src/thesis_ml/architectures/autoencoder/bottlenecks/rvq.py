@@ -1,6 +1,7 @@
 """The residual vector quantiser: every codebook quantises what those before it left over."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
@@ -9,9 +10,7 @@ from torch.nn import functional
 
 from thesis_ml.architectures.autoencoder.base import Latent
 from thesis_ml.architectures.autoencoder.bottlenecks.codebook import Codebook, CodebookConfig, Quantised, pass_straight
-from thesis_ml.config import require_between
-
-_MOST_QUANTISERS = 64
+from thesis_ml.limits import between
 
 
 class RVQBottleneck(nn.Module):
@@ -26,19 +25,10 @@ class RVQBottleneck(nn.Module):
 
     @dataclass(frozen=True)
     class Config(CodebookConfig):
-        """What a user may set beside the keys of a codebook.
-
-        Args:
-            name: The key of this bottleneck.
-            n_quantizers: Number Q of codebooks.
-        """
-
         name: str = "rvq"
-        n_quantizers: int = 4
-
-        def __post_init__(self) -> None:
-            self.check_codebook()
-            require_between(self, 1, _MOST_QUANTISERS, "n_quantizers")
+        n_quantizers: Annotated[
+            int, between(1, 64), "codebooks, each of which quantises the remainder of those before it"
+        ] = 4
 
         @property
         def codebook_sizes(self) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """The vector quantiser: each token's latent is replaced by the nearest of K learned codes."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from thesis_ml.architectures.autoencoder.base import Latent
 from thesis_ml.architectures.autoencoder.bottlenecks.codebook import GRADIENTS, Codebook, CodebookConfig
-from thesis_ml.config import require
+from thesis_ml.limits import Count, require
 
 
 class VQBottleneck(nn.Module):
@@ -17,25 +17,21 @@ class VQBottleneck(nn.Module):
 
     @dataclass(frozen=True)
     class Config(CodebookConfig):
-        """What a user may set beside the keys of a codebook.
-
-        Args:
-            name: The key of this bottleneck.
-            distance: What makes a code the nearest: its distance, or the angle to the latent.
-            gradient: How gradients get from codes to latents.
-            code_dim: Width of the codes, if below `latent_dim`; learned projections lead to it and back.
-        """
-
         name: str = "vq"
-        distance: Literal["euclidean", "cosine"] = "euclidean"
-        gradient: Literal["straight_through", "rotation"] = "straight_through"
-        code_dim: int | None = None
+        distance: Annotated[
+            Literal["euclidean", "cosine"], "measure of the nearest code; cosine compares directions alone"
+        ] = "euclidean"
+        gradient: Annotated[Literal["straight_through", "rotation"], "how gradients get from codes to latents"] = (
+            "straight_through"
+        )
+        code_dim: Annotated[
+            Count | None,
+            "width of the codes, below latent_dim, with learned projections to it and back; null: latent_dim",
+        ] = None
 
         def __post_init__(self) -> None:
-            self.check_codebook()
-            if self.code_dim is not None:
-                expected = f"at least 1 and below latent_dim ({self.latent_dim})"
-                require(1 <= self.code_dim < self.latent_dim, "code_dim", expected, self.code_dim)
+            is_narrower = self.code_dim is None or self.code_dim < self.latent_dim
+            require(is_narrower, "code_dim", f"at least 1 and below latent_dim ({self.latent_dim})", self.code_dim)
 
     def __init__(self, config: Config) -> None:
         super().__init__()

@@ -1,14 +1,15 @@
 """A critic that sees every token beside a summary of its event."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import nn
 
 from thesis_ml.architectures.autoencoder.blocks.deepsets import ContextConfig, DeepSets
 from thesis_ml.architectures.autoencoder.critics.base import CriticInputs, Critique, EventHead
-from thesis_ml.architectures.simple.mlp import ActivationName, StackConfig, check_hidden
-from thesis_ml.config import LARGEST_WIDTH, require_between
+from thesis_ml.architectures.simple.mlp import ActivationName
 from thesis_ml.data.batch import DataDims, TokenBatch
+from thesis_ml.limits import HiddenWidths, Width
 
 
 class DeepSetsCritic(nn.Module):
@@ -17,14 +18,10 @@ class DeepSetsCritic(nn.Module):
     @dataclass(frozen=True)
     class Config:
         name: str = "deepsets"
-        hidden: tuple[int, ...] = (64, 64)
-        context_dim: int = 64
+        hidden: Annotated[HiddenWidths, "widths of the hidden layers; the last one sees the event"] = (64, 64)
+        context_dim: Annotated[Width, "width of the summary of an event"] = 64
         activation: ActivationName = "gelu"
-        id_embed_dim: int = 8
-
-        def __post_init__(self) -> None:
-            check_hidden(StackConfig(), "hidden", self.hidden)
-            require_between(self, 1, LARGEST_WIDTH, "context_dim", "id_embed_dim")
+        id_embed_dim: Annotated[Width, "width of the embedding of the object type"] = 8
 
     def __init__(self, config: Config, dims: DataDims) -> None:
         super().__init__()

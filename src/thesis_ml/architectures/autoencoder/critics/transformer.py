@@ -1,14 +1,15 @@
 """A critic in which the tokens of an event attend to each other."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import nn
 
 from thesis_ml.architectures.autoencoder.blocks.transformer import AttentionConfig, Transformer
 from thesis_ml.architectures.autoencoder.critics.base import CriticInputs, Critique, EventHead
 from thesis_ml.architectures.simple.mlp import ActivationName
-from thesis_ml.config import LARGEST_WIDTH, require_between
 from thesis_ml.data.batch import DataDims, TokenBatch
+from thesis_ml.limits import MAX_LAYERS, Count, Width, between
 
 
 class TransformerCritic(nn.Module):
@@ -17,16 +18,15 @@ class TransformerCritic(nn.Module):
     @dataclass(frozen=True)
     class Config:
         name: str = "transformer"
-        hidden_dim: int = 64
-        n_layers: int = 2
-        n_heads: int = 4
-        ff_hidden: int = 128
+        hidden_dim: Annotated[Width, "width of the state of a token"] = 64
+        n_layers: Annotated[int, between(1, MAX_LAYERS), "blocks of attention and feed-forward layers"] = 2
+        n_heads: Annotated[Count, "heads of the attention; a divisor of hidden_dim"] = 4
+        ff_hidden: Annotated[Width, "hidden width of the feed-forward layers"] = 128
         activation: ActivationName = "gelu"
-        id_embed_dim: int = 8
+        id_embed_dim: Annotated[Width, "width of the embedding of the object type"] = 8
 
         def __post_init__(self) -> None:
-            self.attention.check_attention()
-            require_between(self, 1, LARGEST_WIDTH, "id_embed_dim")
+            _ = self.attention  # refuses heads that do not share the width
 
         @property
         def attention(self) -> AttentionConfig:

@@ -1,7 +1,7 @@
 """A decoder that sees a latent beside a summary of those of its event."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from thesis_ml.architectures.autoencoder.base import Decoded
 from thesis_ml.architectures.autoencoder.blocks.deepsets import ContextConfig, DeepSets
 from thesis_ml.architectures.autoencoder.decoders.heads import Heads, HeadsConfig
-from thesis_ml.architectures.simple.mlp import check_hidden
 from thesis_ml.data.batch import DataDims
+from thesis_ml.limits import HiddenWidths
 
 
 class DeepSetsDecoder(nn.Module):
@@ -21,12 +21,7 @@ class DeepSetsDecoder(nn.Module):
     @dataclass(frozen=True)
     class Config(ContextConfig, HeadsConfig):
         name: str = "deepsets"
-        dec_hidden: tuple[int, ...] = (128, 128)
-
-        def __post_init__(self) -> None:
-            check_hidden(self, "dec_hidden", self.dec_hidden)
-            self.check_context()
-            self.check_heads()
+        dec_hidden: Annotated[HiddenWidths, "widths of the hidden layers; the last one sees the event"] = (128, 128)
 
     def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -13,9 +13,9 @@ from thesis_ml.architectures.autoencoder.decoders.heads import Heads, HeadsConfi
 from thesis_ml.architectures.autoencoder.diffusion.predictions import PREDICTIONS, Prediction, PredictionName
 from thesis_ml.architectures.autoencoder.diffusion.samplers import SamplerName
 from thesis_ml.architectures.autoencoder.diffusion.schedules import ScheduleName
-from thesis_ml.architectures.simple.mlp import ACTIVATIONS, MLP, check_hidden, check_stack
-from thesis_ml.config import require_between, require_positive
+from thesis_ml.architectures.simple.mlp import ACTIVATIONS, MLP
 from thesis_ml.data.batch import DataDims
+from thesis_ml.limits import HiddenWidths, Positive, Widths, between
 
 N_FREQUENCIES = 16
 SPREAD_DECAY = 0.95
@@ -35,24 +35,26 @@ class DiffusionDecoder(nn.Module):
     @dataclass(frozen=True)
     class Config(HeadsConfig):
         name: str = "diffusion"
-        dec_hidden: tuple[int, ...] = (128, 128)
-        denoiser_hidden: tuple[int, ...] = (128, 128)
-        shapes_latents: bool = False
-        diffusion_beta: float = 1.0
-        schedule: ScheduleName = "cosine"
-        prediction: PredictionName = "v"
-        min_snr: float | None = 5.0
-        resolution: float = 0.1
-        sampler: SamplerName = "ddim"
-        n_steps: int = 10
-        reports_use: Literal["head", "sample"] = "head"
-
-        def __post_init__(self) -> None:
-            check_stack(self, "dec_hidden", self.dec_hidden)
-            check_hidden(self, "denoiser_hidden", self.denoiser_hidden)
-            self.check_heads()
-            require_positive(self, "diffusion_beta", "min_snr", "resolution")
-            require_between(self, 1, MOST_STEPS, "n_steps")
+        dec_hidden: Annotated[Widths, "widths of the hidden layers of the head"] = (128, 128)
+        denoiser_hidden: Annotated[HiddenWidths, "widths of the hidden layers of the denoiser"] = (128, 128)
+        shapes_latents: Annotated[
+            bool, "let the denoiser's loss shape the latents, which otherwise only the head does"
+        ] = False
+        diffusion_beta: Annotated[Positive, "weight of the denoiser's loss"] = 1.0
+        schedule: Annotated[ScheduleName, "how the noise rises with time"] = "cosine"
+        prediction: Annotated[PredictionName, "target of the denoiser"] = "v"
+        min_snr: Annotated[
+            Positive | None,
+            "the loss at each noise level is weighted by min(signal-to-noise ratio, this); null: all levels alike",
+        ] = 5.0
+        resolution: Annotated[Positive, "smallest spread that samples resolve, in standard deviations of a column"] = (
+            0.1
+        )
+        sampler: Annotated[SamplerName, "ddim (noise only at the start) | ancestral (fresh noise in each step)"] = (
+            "ddim"
+        )
+        n_steps: Annotated[int, between(1, MOST_STEPS), "steps from noise to a sample"] = 10
+        reports_use: Annotated[Literal["head", "sample"], "output of the model that reports use"] = "head"
 
     def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """A decoder that passes messages between the latents of an event."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -10,8 +10,8 @@ from thesis_ml.architectures.autoencoder.base import Decoded
 from thesis_ml.architectures.autoencoder.blocks.gnn import MessagePassing
 from thesis_ml.architectures.autoencoder.blocks.pairs import list_pairs
 from thesis_ml.architectures.autoencoder.decoders.heads import Heads, HeadsConfig
-from thesis_ml.architectures.simple.mlp import check_hidden
 from thesis_ml.data.batch import DataDims
+from thesis_ml.limits import HiddenWidths
 
 
 class GNNDecoder(nn.Module):
@@ -25,11 +25,7 @@ class GNNDecoder(nn.Module):
     @dataclass(frozen=True)
     class Config(HeadsConfig):
         name: str = "gnn"
-        dec_hidden: tuple[int, ...] = (128, 128)
-
-        def __post_init__(self) -> None:
-            check_hidden(self, "dec_hidden", self.dec_hidden)
-            self.check_heads()
+        dec_hidden: Annotated[HiddenWidths, "widths of the message-passing layers"] = (128, 128)
 
     def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:
         super().__init__()

@@ -1,6 +1,7 @@
 """The heads that every decoder ends with: features, object types and the globals of the event."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -8,28 +9,19 @@ from torch import Tensor, nn
 from thesis_ml.architectures.autoencoder.base import Decoded
 from thesis_ml.architectures.autoencoder.blocks.pooling import pool_events
 from thesis_ml.architectures.simple.mlp import MLP, StackConfig
-from thesis_ml.config import LARGEST_WIDTH, require_at_least, require_between
 from thesis_ml.data.batch import DataDims
+from thesis_ml.limits import Weight, Width
 
 
 @dataclass(frozen=True)
 class HeadsConfig(StackConfig):
-    """Which heads a decoder has and how much their loss terms count.
+    """Which heads a decoder has and how much their loss terms count."""
 
-    Args:
-        globals_head: Predict MET and its direction from the tokens of an event.
-        globals_hidden: Hidden width of that head.
-        globals_beta: Weight of the term `rec_globals`; 0 leaves the head out.
-        globals_shape_latents: Let the globals loss reach the latents. The encoder sees the globals, so codes then
-            learn to carry MET instead of their token.
-        types_beta: Weight of the term `rec_types`; 0 leaves the head out.
-    """
-
-    globals_head: bool = True
-    globals_hidden: int = 32
-    globals_beta: float = 1.0
-    globals_shape_latents: bool = False
-    types_beta: float = 1.0
+    globals_head: Annotated[bool, "predict MET and METphi from the tokens"] = True
+    globals_hidden: Annotated[Width, "hidden width of that head"] = 32
+    globals_beta: Annotated[Weight, "weight of rec_globals; 0: not trained"] = 1.0
+    globals_shape_latents: Annotated[bool, "let the globals loss shape the latents (codes then carry MET)"] = False
+    types_beta: Annotated[Weight, "weight of rec_types; 0: not trained"] = 1.0
 
     @property
     def predicts_globals(self) -> bool:
@@ -38,10 +30,6 @@ class HeadsConfig(StackConfig):
     @property
     def predicts_types(self) -> bool:
         return self.types_beta > 0
-
-    def check_heads(self) -> None:
-        require_between(self, 1, LARGEST_WIDTH, "globals_hidden")
-        require_at_least(self, 0, "globals_beta", "types_beta")
 
 
 class Heads(nn.Module):

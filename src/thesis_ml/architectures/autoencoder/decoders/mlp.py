@@ -1,15 +1,16 @@
 """A decoder that looks at one latent at a time."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.base import Decoded
 from thesis_ml.architectures.autoencoder.decoders.heads import Heads, HeadsConfig
-from thesis_ml.architectures.simple.mlp import ACTIVATIONS, MLP, check_stack
+from thesis_ml.architectures.simple.mlp import ACTIVATIONS, MLP
 from thesis_ml.data.batch import DataDims
+from thesis_ml.limits import Widths
 
 
 class MLPDecoder(nn.Module):
@@ -20,11 +21,7 @@ class MLPDecoder(nn.Module):
     @dataclass(frozen=True)
     class Config(HeadsConfig):
         name: str = "mlp"
-        dec_hidden: tuple[int, ...] = (128, 128)
-
-        def __post_init__(self) -> None:
-            check_stack(self, "dec_hidden", self.dec_hidden)
-            self.check_heads()
+        dec_hidden: Annotated[Widths, "widths of the hidden layers"] = (128, 128)
 
     def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:
         super().__init__()

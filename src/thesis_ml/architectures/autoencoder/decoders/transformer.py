@@ -21,10 +21,6 @@ class TransformerDecoder(nn.Module):
     class Config(AttentionConfig, HeadsConfig):
         name: str = "transformer"
 
-        def __post_init__(self) -> None:
-            self.check_attention()
-            self.check_heads()
-
     def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:
         super().__init__()
         self.trunk = Transformer(latent_dim, config)

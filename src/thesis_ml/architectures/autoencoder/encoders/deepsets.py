@@ -1,15 +1,15 @@
 """An encoder that sees a token beside a summary of its event."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.blocks.deepsets import ContextConfig, DeepSets
 from thesis_ml.architectures.autoencoder.encoders.inputs import TokenInputs
-from thesis_ml.architectures.simple.mlp import check_hidden
-from thesis_ml.config import LARGEST_WIDTH, require_between
 from thesis_ml.data.batch import DataDims, TokenBatch
+from thesis_ml.limits import HiddenWidths, Width
 
 
 class DeepSetsEncoder(nn.Module):
@@ -18,13 +18,8 @@ class DeepSetsEncoder(nn.Module):
     @dataclass(frozen=True)
     class Config(ContextConfig):
         name: str = "deepsets"
-        enc_hidden: tuple[int, ...] = (128, 128)
-        id_embed_dim: int = 8
-
-        def __post_init__(self) -> None:
-            check_hidden(self, "enc_hidden", self.enc_hidden)
-            self.check_context()
-            require_between(self, 1, LARGEST_WIDTH, "id_embed_dim")
+        enc_hidden: Annotated[HiddenWidths, "widths of the hidden layers; the last one sees the event"] = (128, 128)
+        id_embed_dim: Annotated[Width, "width of the embedding of the object type"] = 8
 
     def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:
         super().__init__()

@@ -1,6 +1,7 @@
 """An encoder that passes messages between the tokens of an event."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -9,9 +10,9 @@ from thesis_ml.architectures.autoencoder.blocks.gnn import MessagePassing
 from thesis_ml.architectures.autoencoder.blocks.pairs import Pairs, keep_nearest, list_pairs, measure_distances
 from thesis_ml.architectures.autoencoder.encoders.inputs import TokenInputs
 from thesis_ml.architectures.autoencoder.kinematics import decode_tokens
-from thesis_ml.architectures.simple.mlp import StackConfig, check_hidden
-from thesis_ml.config import LARGEST_WIDTH, require_at_least, require_between
+from thesis_ml.architectures.simple.mlp import StackConfig
 from thesis_ml.data.batch import DataDims, TokenBatch
+from thesis_ml.limits import Count, HiddenWidths, Width
 
 
 class GNNEncoder(nn.Module):
@@ -23,14 +24,11 @@ class GNNEncoder(nn.Module):
     @dataclass(frozen=True)
     class Config(StackConfig):
         name: str = "gnn"
-        enc_hidden: tuple[int, ...] = (128, 128)
-        id_embed_dim: int = 8
-        n_neighbors: int | None = None
-
-        def __post_init__(self) -> None:
-            check_hidden(self, "enc_hidden", self.enc_hidden)
-            require_between(self, 1, LARGEST_WIDTH, "id_embed_dim")
-            require_at_least(self, 1, "n_neighbors")
+        enc_hidden: Annotated[HiddenWidths, "widths of the message-passing layers"] = (128, 128)
+        id_embed_dim: Annotated[Width, "width of the embedding of the object type"] = 8
+        n_neighbors: Annotated[
+            Count | None, "tokens that send to each one, the nearest in (eta, phi); null: all others of the event"
+        ] = None
 
         @property
         def needed_features(self) -> tuple[str, ...]:

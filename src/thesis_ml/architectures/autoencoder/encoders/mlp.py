@@ -1,14 +1,15 @@
 """An encoder that looks at one token at a time, with the globals of its event."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.encoders.inputs import TokenInputs
-from thesis_ml.architectures.simple.mlp import MLP, StackConfig, check_stack
-from thesis_ml.config import LARGEST_WIDTH, require_between
+from thesis_ml.architectures.simple.mlp import MLP, StackConfig
 from thesis_ml.data.batch import DataDims, TokenBatch
+from thesis_ml.limits import Width, Widths
 
 
 class MLPEncoder(nn.Module):
@@ -17,12 +18,8 @@ class MLPEncoder(nn.Module):
     @dataclass(frozen=True)
     class Config(StackConfig):
         name: str = "mlp"
-        enc_hidden: tuple[int, ...] = (128, 128)
-        id_embed_dim: int = 8
-
-        def __post_init__(self) -> None:
-            check_stack(self, "enc_hidden", self.enc_hidden)
-            require_between(self, 1, LARGEST_WIDTH, "id_embed_dim")
+        enc_hidden: Annotated[Widths, "widths of the hidden layers"] = (128, 128)
+        id_embed_dim: Annotated[Width, "width of the embedding of the object type"] = 8
 
     def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:
         super().__init__()

@@ -1,6 +1,7 @@
 """An encoder in which the tokens of an event attend to each other."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -8,8 +9,8 @@ from torch import Tensor, nn
 from thesis_ml.architectures.autoencoder.blocks.pair_bias import PAIR_FEATURES, PairBias
 from thesis_ml.architectures.autoencoder.blocks.transformer import AttentionConfig, Transformer
 from thesis_ml.architectures.autoencoder.encoders.inputs import TokenInputs
-from thesis_ml.config import LARGEST_WIDTH, require_between
 from thesis_ml.data.batch import DataDims, TokenBatch
+from thesis_ml.limits import Width
 
 
 class TransformerEncoder(nn.Module):
@@ -18,12 +19,10 @@ class TransformerEncoder(nn.Module):
     @dataclass(frozen=True)
     class Config(AttentionConfig):
         name: str = "transformer"
-        id_embed_dim: int = 8
-        pair_bias: bool = False
-
-        def __post_init__(self) -> None:
-            self.check_attention()
-            require_between(self, 1, LARGEST_WIDTH, "id_embed_dim")
+        id_embed_dim: Annotated[Width, "width of the embedding of the object type"] = 8
+        pair_bias: Annotated[bool, "bias from ln kT, ln z, ln Delta R, ln m^2 of each pair; needs E, pt, eta, phi"] = (
+            False
+        )
 
         @property
         def needed_features(self) -> tuple[str, ...]:

@@ -30,9 +30,6 @@ class ChamferLoss(nn.Module):
     class Config(FeatureLossConfig):
         name: str = "chamfer"
 
-        def __post_init__(self) -> None:
-            self.check_weights()
-
     def __init__(self, config: Config, dims: DataDims) -> None:
         super().__init__()
         self.columns = FeatureColumns(config, dims)

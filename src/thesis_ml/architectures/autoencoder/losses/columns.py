@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.kinematics import require_features
-from thesis_ml.config import hint_nearest, require
+from thesis_ml.config import hint_nearest
 from thesis_ml.data.batch import DataDims, spread_over_tokens, sum_over_events, wrap_differences
 from thesis_ml.errors import ConfigError
+from thesis_ml.limits import above, between, require
 
 LARGEST_WEIGHT = 1e6
 """Only ratios of the weights count; a sum of huge ones would overflow and leave no loss at all."""
@@ -21,32 +22,26 @@ LARGEST_POWER = 4.0
 
 @dataclass(frozen=True)
 class FeatureLossConfig:
-    """How much features and tokens count; the `Config` of every loss on features may derive from it.
+    """How much features and tokens count; the `Config` of every loss on features derives from it."""
 
-    Args:
-        weights: Weight of each physical feature; those left out weigh 1.
-        energy_weights: `pt`: a token weighs as its pT^energy_power within its event, 1 on average; `none`: all alike.
-        energy_power: That power.
-    """
+    weights: Annotated[
+        Mapping[str, Annotated[float, between(0, LARGEST_WEIGHT)]] | None,
+        "weight per feature, such as {pt: 2.0}; null or left out: 1",
+    ] = None
+    energy_weights: Annotated[
+        Literal["none", "pt"], "none: tokens weigh alike | pt: as their pT^energy_power in the event, 1 on average"
+    ] = "none"
+    energy_power: Annotated[float, above(0, LARGEST_POWER), "that power; only 1 with energy_weights none"] = 1.0
 
-    weights: Mapping[str, float] | None = None
-    energy_weights: Literal["none", "pt"] = "none"
-    energy_power: float = 1.0
+    def __post_init__(self) -> None:
+        if self.energy_weights == "none":
+            expected = "1 while energy_weights is none, as nothing reads it then (energy_weights=pt does)"
+            require(self.energy_power == 1, "energy_power", expected, self.energy_power)
 
     @property
     def needed_features(self) -> tuple[str, ...]:
         """Physical features without which this loss cannot be."""
         return ("pt",) if self.energy_weights == "pt" else ()
-
-    def check_weights(self) -> None:
-        """Refuse weights that are negative or huge, and a power that nothing would use."""
-        for feature, weight in (self.weights or {}).items():
-            require(0 <= weight <= LARGEST_WEIGHT, f"weights.{feature}", f"between 0 and {LARGEST_WEIGHT:g}", weight)
-        expected = f"above 0 and at most {LARGEST_POWER:g}"
-        require(0 < self.energy_power <= LARGEST_POWER, "energy_power", expected, self.energy_power)
-        if self.energy_weights == "none":
-            expected = "1 while energy_weights is none, as nothing reads it then (energy_weights=pt does)"
-            require(self.energy_power == 1, "energy_power", expected, self.energy_power)
 
 
 class FeatureColumns(nn.Module):

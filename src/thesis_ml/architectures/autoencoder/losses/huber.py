@@ -1,6 +1,7 @@
 """The Huber loss."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
@@ -8,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from thesis_ml.architectures.autoencoder.losses.columns import FeatureColumns, FeatureLossConfig
-from thesis_ml.config import require_positive
 from thesis_ml.data.batch import DataDims
+from thesis_ml.limits import Positive
 
 
 class HuberLoss(nn.Module):
@@ -23,11 +24,7 @@ class HuberLoss(nn.Module):
     @dataclass(frozen=True)
     class Config(FeatureLossConfig):
         name: str = "huber"
-        delta: float = 1.0
-
-        def __post_init__(self) -> None:
-            self.check_weights()
-            require_positive(self, "delta")
+        delta: Annotated[Positive, "where the loss turns linear, in standard deviations"] = 1.0
 
     def __init__(self, config: Config, dims: DataDims) -> None:
         super().__init__()

@@ -18,9 +18,6 @@ class MSELoss(nn.Module):
     class Config(FeatureLossConfig):
         name: str = "mse"
 
-        def __post_init__(self) -> None:
-            self.check_weights()
-
     def __init__(self, config: Config, dims: DataDims) -> None:
         super().__init__()
         self.columns = FeatureColumns(config, dims)

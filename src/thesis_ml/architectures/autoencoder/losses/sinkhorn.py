@@ -1,6 +1,7 @@
 """Optimal transport, blurred by entropy, between the true and the reconstructed tokens of an event."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -8,8 +9,8 @@ from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.blocks.dense_view import view_densely
 from thesis_ml.architectures.autoencoder.losses.columns import FeatureColumns, FeatureLossConfig
-from thesis_ml.config import require, require_between
 from thesis_ml.data.batch import DataDims, spread_over_tokens
+from thesis_ml.limits import between
 
 COARSEST = 2.0
 """The mean squared difference of two standardised numbers: where the blur starts from."""
@@ -37,13 +38,14 @@ class SinkhornLoss(nn.Module):
     @dataclass(frozen=True)
     class Config(FeatureLossConfig):
         name: str = "sinkhorn"
-        epsilon: float = 0.1
-        n_iterations: int = 20
-
-        def __post_init__(self) -> None:
-            self.check_weights()
-            require(1e-4 <= self.epsilon <= COARSEST, "epsilon", f"between 1e-4 and {COARSEST:g}", self.epsilon)
-            require_between(self, 1, 1000, "n_iterations")
+        epsilon: Annotated[
+            float,
+            between(1e-4, COARSEST),
+            "blur, as a mean squared difference in standard deviations; a smaller one needs more steps",
+        ] = 0.1
+        n_iterations: Annotated[
+            int, between(1, 1000), "steps towards the plan of transport; the first half lowers the blur to epsilon"
+        ] = 20
 
         @property
         def needed_features(self) -> tuple[str, ...]:

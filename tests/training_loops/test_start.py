@@ -13,7 +13,7 @@ from thesis_ml.errors import ConfigError, RunInterrupted
 from thesis_ml.facts.readers import read_events, read_scalars, read_state
 from thesis_ml.facts.recorder import record_failed_start
 from thesis_ml.training_loops.autoencoder import AutoencoderTask, train
-from thesis_ml.training_loops.resume import list_changes
+from thesis_ml.training_loops.start import list_changes
 from thesis_ml.utils.checkpoints import load_checkpoint, save_checkpoint
 
 SMALL = (

@@ -8,7 +8,7 @@ import yaml
 
 from thesis_ml.config import parse_config
 from thesis_ml.errors import ConfigError
-from thesis_ml.training_loops.trainer import TrainerConfig
+from thesis_ml.training_loops.settings import TrainerConfig
 from thesis_ml.utils.paths import find_configs
 
 NAN, INF = float("nan"), float("inf")

@@ -12,7 +12,7 @@ from thesis_ml.data.tokens import TokenData
 from thesis_ml.facts.lines import load_history, read_events
 from thesis_ml.monitoring.families.recon import MATCHED, draw_recon
 from thesis_ml.training_loops.autoencoder import AutoencoderTask, train
-from thesis_ml.training_loops.matching import match_step
+from thesis_ml.training_loops.evaluation import match_step
 from thesis_ml.training_loops.tally import EpochTally
 from thesis_ml.training_loops.task import StepResult
 from token_batches import reverse_within_events

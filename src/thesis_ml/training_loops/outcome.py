@@ -1,0 +1,95 @@
+"""The outcome of a run: its best weights on the validation and test splits, their cost in bits, and the result."""
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from thesis_ml.facts.recorder import FactsRecorder
+from thesis_ml.facts.schema import EpochFacts, Metrics
+from thesis_ml.training_loops.arrays import RunArrays
+from thesis_ml.training_loops.best import BestEpoch
+from thesis_ml.training_loops.checkpoint import ModelState
+from thesis_ml.training_loops.compression import describe_collapsed_codebook, measure_codes, measure_rounding
+from thesis_ml.training_loops.evaluation import Evaluator
+from thesis_ml.training_loops.recording import warn
+from thesis_ml.training_loops.settings import RunSettings, TrainerConfig
+
+log = logging.getLogger(__name__)
+
+
+def record_outcome(
+    evaluator: Evaluator, best_epoch: BestEpoch, losses: Mapping[str, float], recorder: FactsRecorder
+) -> dict[str, Any]:
+    """Evaluate the best weights on val and test, record the result and return it.
+
+    Args:
+        evaluator: Of the task.
+        best_epoch: The weights that the run ends with.
+        losses: Loss of the last epoch by split.
+        recorder: Where all of it goes.
+    """
+    settings, best = best_epoch.settings, best_epoch.model
+    assert best is not None, "a run has an epoch after its warm-up"
+    evaluator.task.model.load_state_dict(best.weights)
+    arrays = RunArrays(evaluator.data)
+    arrays.add_split("val", evaluator.evaluate("val", best.epoch, is_final=True))
+    recorder.save_arrays(arrays.to_dict())
+    recorder.record_train_end(best.epoch)
+    test = evaluator.evaluate("test", best.epoch, is_final=True)
+    arrays.add_split("test", test)
+    codes = arrays.to_dict().get("test_codes")
+    numbers = {**test.numbers, **_measure_compression(evaluator, test.numbers, codes)}
+    result = _build_result(settings, best, losses, numbers)
+    recorder.save_arrays(arrays.to_dict())
+    codec = evaluator.task.codec
+    collapse = describe_collapsed_codebook(codec.codebook_sizes if codec else (), codes)
+    warn(recorder, [] if collapse is None else [collapse], epoch=best.epoch)
+    recorder.record_test(best.epoch, numbers, result)
+    shown = describe_main_number(numbers, settings.trainer.monitor)
+    log.info("test: loss %.5g, %s (weights of epoch %d)", numbers["loss"], shown, best.epoch + 1)
+    return result
+
+
+def _build_result(
+    settings: RunSettings, best: ModelState, losses: Mapping[str, float], test: Metrics
+) -> dict[str, Any]:
+    return {
+        "best_monitor": best.metrics[settings.trainer.monitor],
+        "best_val_loss": best.metrics["loss"],
+        "best_epoch": best.epoch,
+        "final_train_loss": losses["train"],
+        "final_val_loss": losses["val"],
+        "test_loss": test["loss"],
+        "rec_mse": test.get("rec_mse"),
+        "run_dir": None if settings.run_dir is None else str(settings.run_dir),
+    }
+
+
+def _measure_compression(evaluator: Evaluator, test: Mapping[str, float], codes: Any) -> dict[str, float]:
+    """Return the cost of a token in bits; nothing of a task that compresses none."""
+    codec = evaluator.task.codec
+    if codec is None:
+        return {}
+    if codec.codebook_sizes:
+        return measure_codes(codec.codebook_sizes, codes)
+    with evaluator.autocast():
+        batch_size, matches = evaluator.trainer.batch_size, evaluator.task.matching == "event"
+        split, dims = evaluator.splits["test"], evaluator.data.dims
+        numbers = measure_rounding(codec, split, dims, batch_size, matches=matches)
+    return {**numbers, "kl_bits": test["kl"] / math.log(2)} if "kl" in test else numbers
+
+
+def describe_main_number(numbers: Metrics, monitor: str) -> str:
+    """Return `rec_mse` of a split or, of a task that reconstructs nothing, the monitored number."""
+    name = "rec_mse" if "rec_mse" in numbers else monitor
+    return f"{name} {numbers[name]:.5g}"
+
+
+def describe_epoch(facts: EpochFacts, trainer: TrainerConfig) -> str:
+    """Return one line on an epoch for the terminal and the log."""
+    train, val = facts.metrics["train"], facts.metrics["val"]
+    return (
+        f"epoch {facts.epoch + 1}/{trainer.epochs}: loss {train['loss']:.5g} (train) {val['loss']:.5g} (val), "
+        f"{describe_main_number(val, trainer.monitor)}, {facts.throughput:.0f} events/s, {facts.epoch_time_s:.1f} s"
+    )
