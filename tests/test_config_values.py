@@ -1,77 +1,46 @@
-"""Every key of every yaml refuses what is out of range or of the wrong type, in full, before data is read."""
+"""Every key refuses a value out of range or of another type, in full, before data is read.
+
+The wrong values follow from the field of a key: its type, its limits, its choices and whether it may be null. Only what
+several keys must satisfy together, and keys without a field, are written down here.
+"""
 
 import re
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, get_args, get_origin
 
 import pytest
-import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from thesis_ml.cli.hydra_errors import list_leaves
+from reference_page import load_reference
 from thesis_ml.cli.train.guardrails import check_job
 from thesis_ml.errors import ConfigError
+from thesis_ml.limits import Entries, Range, Text
+from thesis_ml.training_loops.registry import find_owner
 from thesis_ml.utils.paths import find_configs
 
-WHOLE = ("2.5", "true", "nan", "inf", "abc", "[1]", "1e3", "10000000000000000000")
-"""What is no whole number, or none that a machine has."""
-REAL = ("nan", "inf", "-inf", "true", "abc", "[1]", "1e39")
-"""What is no number, or none of 32 bits."""
-SWITCH = ("1", "0", "maybe", "null", "[true]")
-TEXT = ("5", "true", "null", "[a]")
+REFERENCE = load_reference()
 
-COUNT = ("0", "-1", *WHOLE)
-WIDTH = (*COUNT, "16385", "null")
-WIDTHS = ("8", "null", *(f"[8,{value}]" for value in (*COUNT, "16385")))
-SHARE = ("-0.1", "1.1", *REAL)
-NAMES = ("abc", *TEXT)
-
-TRAINER: Mapping[str, tuple[str, ...]] = {
-    "epochs": (*COUNT, "null"),
-    "batch_size": (*COUNT, "null"),
-    "lr": ("0", "-1e-3", *REAL, "null"),
-    "weight_decay": ("-0.1", *REAL, "null"),
-    "grad_clip": ("0", "-1", *REAL),
-    "seed": ("-1", *WHOLE, "null"),
-    "device": ("tpu", "cuda:0", *TEXT),
-    "precision": ("fp16", "32", *TEXT),
-    "n_threads": (*COUNT, "1025"),
-    "schedule": NAMES,
-    "warmup_epochs": ("-1", "10", *REAL, "null"),
-    "early_stopping": COUNT,
-    "accumulate": (*COUNT, "null"),
-    "average_decay": SHARE,
-    "monitor": ("abc", "5", "true", "[a]", "codebook"),
-    "compile": SWITCH,
-    "checkpoint_every_s": ("0", "-1", *REAL, "null"),
-    "max_time_s": ("0", "-1", *REAL),
+OF_TYPE: Mapping[type, tuple[str, ...]] = {
+    int: ("2.5", "true", "nan", "inf", "abc", "[1]", "1e3", "10000000000000000000"),
+    float: ("nan", "inf", "-inf", "true", "abc", "[1]", "1e39"),
+    bool: ("1", "0", "maybe", "[true]"),
+    str: ("5", "true", "[a]"),
 }
-WRONG: Mapping[str, tuple[str, ...]] = {
-    "env.data_root": ("''", *TEXT),
-    "env.output_root": ("'  '", *TEXT),
-    "env.user": ("5", "true", "[a]"),
-    "data.name": ("' '", *TEXT),
-    "data.path": ("''", "5", "true", "[a.h5]"),
-    "data.datasets.x_train": ("''", "X_val", *TEXT),
-    "data.datasets.x_val": ("'/'", "X_test", *TEXT),
-    "data.datasets.x_test": ("''", "X_train", *TEXT),
-    "data.n_tokens": COUNT,
-    "data.limit_events": COUNT,
-    "data.encoding": NAMES,
-    "data.features": ("[]", "[pt,pt]", "[pt,charge]", "pt", "null"),
-    "data.phi": NAMES,
-    "data.order": NAMES,
-    "data.train_classes": ("[]", "[1,1]", "[-1]", "[1.5]", "[true]", "1"),
-    "data.num_workers": ("1", "-1", *WHOLE, "null"),
-    "logging.save_artifacts": SWITCH,
-    "logging.make_plots": SWITCH,
-    "logging.show_plots": SWITCH,
-    "logging.fig_format": NAMES,
-    "logging.dpi": ("0", "29", "1201", *WHOLE, "null"),
+"""Values of another type, or beyond what a machine has."""
+
+TOGETHER: Mapping[str, tuple[str, ...]] = {
+    "data.datasets.x_train": ("X_val", "'/'"),
+    "data.datasets.x_val": ("X_test",),
+    "data.num_workers": ("1", "-1"),
+    "general.trainer.num_workers": ("1", "-1"),
+    "general.trainer.warmup_epochs": ("10",),
+    "general.trainer.monitor": ("abc", "codebook"),
+    "general.events.background_classes": ("[1]",),
+    "data.synthetic.resonance.width_gev": ("101",),
+    "logging.moments": ("[on_epoch_start]", "on_test_end"),
     "logging.file_naming": (
         "''",
         "losses",
@@ -83,157 +52,111 @@ WRONG: Mapping[str, tuple[str, ...]] = {
         "'{family:.1}'",
         "'{family}{epoch:999999999999d}'",
         f"'{'x' * 200}{{family}}'",
-        "5",
     ),
-    "logging.moments": ("[on_epoch_start]", "on_test_end", "null", "[5]"),
-    **{
-        f"logging.families.{name}": SWITCH
-        for name in ("losses", "metrics", "recon", "codebook", "latency", "adversarial", "diffusion")
-    },
-    "logging.tracker": NAMES,
-    "phase1.encoder.enc_hidden": WIDTHS,
-    "phase1.encoder.dropout": ("-0.1", "1", "0.995", *REAL, "null"),
-    "phase1.encoder.activation": NAMES,
-    "phase1.encoder.id_embed_dim": WIDTH,
-    "phase1.encoder.context_dim": WIDTH,
-    "phase1.encoder.n_neighbors": COUNT,
-    "phase1.encoder.pair_bias": SWITCH,
-    **{f"phase1.{part}.{key}": WIDTH for part in ("encoder", "decoder") for key in ("hidden_dim", "ff_hidden")},
-    **{f"phase1.{part}.n_layers": (*COUNT, "101", "null") for part in ("encoder", "decoder")},
-    **{f"phase1.{part}.n_heads": ("3", "128", *COUNT, "null") for part in ("encoder", "decoder")},
-    "phase1.decoder.context_dim": WIDTH,
-    "phase1.decoder.dec_hidden": WIDTHS,
-    "phase1.decoder.dropout": ("-0.1", "1", *REAL, "null"),
-    "phase1.decoder.activation": NAMES,
-    "phase1.decoder.globals_head": SWITCH,
-    "phase1.decoder.globals_hidden": WIDTH,
-    "phase1.decoder.globals_beta": ("-1", *REAL, "null"),
-    "phase1.decoder.globals_shape_latents": SWITCH,
-    "phase1.decoder.types_beta": ("-1", *REAL, "null"),
-    "phase1.decoder.denoiser_hidden": ("[]", *WIDTHS),
-    "phase1.decoder.shapes_latents": SWITCH,
-    "phase1.decoder.diffusion_beta": ("0", "-1", *REAL, "null"),
-    "phase1.decoder.schedule": NAMES,
-    "phase1.decoder.prediction": NAMES,
-    "phase1.decoder.min_snr": ("0", "-1", *REAL),
-    "phase1.decoder.resolution": ("0", "-1", *REAL, "null"),
-    "phase1.decoder.sampler": NAMES,
-    "phase1.decoder.n_steps": (*COUNT, "1001", "null"),
-    "phase1.decoder.reports_use": NAMES,
-    "phase1.latent_space.latent_dim": WIDTH,
-    "phase1.latent_space.codebook_size": (*COUNT, "1048577", "null"),
-    "phase1.latent_space.beta": ("-0.1", *REAL, "null"),
-    "phase1.latent_space.beta_warmup_epochs": ("-1", "10", "9.5", *REAL, "null"),
-    "phase1.latent_space.levels": ("[]", "[8,2]", "[1024,1025]", "[8,8.5]", "[true]", "8", "null"),
-    "phase1.latent_space.n_quantizers": (*COUNT, "65", "null"),
-    "phase1.latent_space.distance": NAMES,
-    "phase1.latent_space.gradient": NAMES,
-    "phase1.latent_space.code_dim": (*COUNT, "32", "33"),
-    "phase1.latent_space.ema": SWITCH,
-    "phase1.latent_space.ema_decay": (*SHARE, "null"),
-    "phase1.latent_space.revive_below": (*SHARE, "null"),
-    "phase1.latent_space.revive_share": (*SHARE, "null"),
-    "phase1.loss.weights": ("{pt:-1}", "{pt:nan}", "{pt:2e6}", "{charge:1}", "{E:0,pt:0,eta:0,phi:0}", "[1]", "1"),
-    "phase1.loss.energy_weights": ("E", *NAMES),
-    "phase1.loss.energy_power": ("0", "2", "-1", "4.1", *REAL, "null"),
-    "phase1.loss.epsilon": ("0", "3", "1e-5", *REAL, "null"),
-    "phase1.loss.n_iterations": (*COUNT, "1001", "null"),
-    "phase1.loss.delta": ("0", "-1", *REAL, "null"),
-    **{f"phase1.trainer.{key}": values for key, values in TRAINER.items()},
-    "phase1.trainer.adversarial_loss": NAMES,
-    "phase1.trainer.adversarial_weight": ("-0.1", *REAL, "null"),
-    "phase1.trainer.adversarial_start": ("-1", *WHOLE, "null"),
-    "phase1.trainer.adaptive_weight": SWITCH,
-    "phase1.trainer.feature_matching": ("-1", *REAL, "null"),
-    "phase1.trainer.critic_lr": ("0", "-1e-3", *REAL, "null"),
-    "phase1.trainer.critic_steps": (*COUNT, "101", "null"),
-    "phase1.trainer.gradient_penalty": ("-1", *REAL, "null"),
-    "phase1.critic.hidden": ("[]", *WIDTHS),
-    **{f"phase1.critic.{key}": WIDTH for key in ("context_dim", "id_embed_dim", "hidden_dim", "ff_hidden")},
-    "phase1.critic.n_layers": (*COUNT, "101", "null"),
-    "phase1.critic.n_heads": ("3", "128", *COUNT, "null"),
-    "phase1.critic.activation": NAMES,
-    "phase1.trainer.sample_every": (*COUNT, "null"),
-    "resume": ("[1]", "{a:1}", "outputs/runs/x"),
+    "phase1.decoder.n_heads": ("3", "128"),
+    "phase1.encoder.n_heads": ("3", "128"),
+    "phase1.critic.n_heads": ("3", "128"),
+    "phase1.latent_space.beta_warmup_epochs": ("10", "9.5"),
+    "phase1.latent_space.code_dim": ("32", "33"),
+    "phase1.latent_space.levels": ("[1024,1025]",),
+    "phase1.loss.energy_power": ("2",),
+    "phase1.loss.weights": ("{charge:1}", "{E:0,pt:0,eta:0,phi:0}", "[1]", "1"),
+    "phase1.trainer.monitor": ("abc", "codebook"),
+    "phase1.trainer.warmup_epochs": ("10",),
+}
+"""Values that another key forbids, or that a rule of their own refuses."""
+
+FILLED = ("general.trainer.monitor",)
+"""Keys that the loop fills where they are null."""
+
+WITHOUT_FIELD: Mapping[str, tuple[str, ...]] = {
     "name": ("[1]", "{a:1}"),
-    **{f"data.synthetic.{name}": (*COUNT, "10000001", "null") for name in ("n_train", "n_val", "n_test")},
-    "data.synthetic.seed": ("-1", *WHOLE, "null"),
-    "data.synthetic.signal_fraction": (*SHARE, "null"),
-    "data.synthetic.inject": NAMES,
-    "data.synthetic.inject_fraction": (*SHARE, "null"),
-    "data.synthetic.resonance.mass_gev": ("149", "5001", *REAL, "null"),
-    "data.synthetic.resonance.width_gev": ("0", "101", *REAL, "null"),
-    "task": NAMES,
-    "general.model.hidden": WIDTHS,
-    "general.model.dropout": ("-0.1", "1", *REAL, "null"),
-    "general.model.activation": NAMES,
-    **{f"general.table.{name}": (*COUNT, "10000001", "null") for name in ("n_train", "n_val", "n_test")},
-    "general.table.n_columns": ("2", "1001", *WHOLE, "null"),
-    "general.table.noise": ("-0.1", *REAL, "null"),
-    "general.table.seed": ("-1", *WHOLE, "null"),
-    "general.events.representation": NAMES,
-    "general.events.n_tokens": COUNT,
-    "general.events.signal_classes": ("[]", "[1.5]", "[true]", "1", "null"),
-    "general.events.background_classes": ("[1]", "[1.5]", "1"),
-    **{f"general.trainer.{key}": values for key, values in TRAINER.items()},
-    "general.trainer.num_workers": ("1", "-1", *WHOLE, "null"),
+    "resume": ("[1]", "{a:1}", "outputs/runs/x"),
 }
-CONTEXT_KEYS: Mapping[str, tuple[str, ...]] = {
-    "deepsets": ("context_dim",),
-    "gnn": ("n_neighbors",),
-    "transformer": ("hidden_dim", "n_layers", "n_heads", "ff_hidden", "pair_bias"),
-}
-"""Keys that one family of encoders, or of encoders and decoders, has."""
-DENOISER_KEYS = (
-    "denoiser_hidden",
-    "shapes_latents",
-    "diffusion_beta",
-    "schedule",
-    "prediction",
-    "min_snr",
-    "resolution",
-    "sampler",
-    "n_steps",
-    "reports_use",
-)
-"""Keys that only the decoder of the loop `diffusion_ae` has."""
 
-ADVERSARIAL_KEYS = ("adversarial", "adaptive_weight", "feature_matching", "critic_", "gradient_penalty")
-ATTENTION_KEYS = ("hidden_dim", "n_layers", "n_heads", "ff_hidden")
 
-STARTS: Mapping[str, tuple[str, ...]] = {
-    "": ("env=stoomboot", "phase1/loss=huber"),
-    **{
-        f"phase1.{part}.{key}": (f"phase1/{part}={name}",)
-        for part in ("encoder", "decoder")
-        for name, keys in CONTEXT_KEYS.items()
-        for key in keys
-    },
-    **{f"phase1.decoder.{key}": ("loop=diffusion_ae",) for key in DENOISER_KEYS},
-    "phase1.trainer.sample_every": ("loop=diffusion_ae",),
-    "phase1.loss.epsilon": ("phase1/loss=sinkhorn",),
-    "phase1.loss.n_iterations": ("phase1/loss=sinkhorn",),
-    "data.synthetic": ("data=synthetic",),
-    "phase1.latent_space.levels": ("phase1/latent_space=fsq",),
-    "phase1.latent_space.n_quantizers": ("phase1/latent_space=rvq",),
-    "phase1.latent_space.beta_warmup_epochs": ("phase1/latent_space=kl",),
-    **{f"phase1.trainer.{key}": ("loop=gan_ae",) for key in ADVERSARIAL_KEYS},
-    "phase1.critic": ("loop=gan_ae",),
-    **{f"phase1.critic.{key}": ("loop=gan_ae", "phase1/critic=transformer") for key in ATTENTION_KEYS},
-    "task": ("loop=test_mlp",),
-    "general": ("loop=test_mlp",),
-}
-"""By the start of a key: options that have all keys of their groups."""
-NOT_VALUES = ("run_dir",)
+def list_wrong(key: Any) -> list[str]:
+    """Return wrong values of a key as a user would type them."""
+    kind = REFERENCE.unwrap(key.kind)
+    marks = list(REFERENCE.list_marks(key.kind))
+    wrong = [*TOGETHER.get(key.name, ())]
+    if choices := REFERENCE.list_choices(key.kind):
+        wrong += OF_TYPE[bool] if kind is bool else ("abc", *(value for value in OF_TYPE[str] if value not in choices))
+    elif get_origin(kind) is tuple:
+        wrong += list_wrong_lists(key.kind, marks)
+    elif get_origin(kind) is not None:
+        wrong += [f"{{pt:{value}}}" for value in list_out_of_range(REFERENCE.list_marks(get_args(kind)[1]))]
+    else:
+        wrong += [*list_out_of_range(marks), *OF_TYPE[kind]]
+    may_be_null = REFERENCE.is_optional(key.kind) or key.name in FILLED
+    return [*wrong, *(() if may_be_null else ("null",))]
+
+
+def list_wrong_lists(kind: Any, marks: list[Any]) -> Iterator[str]:
+    """Yield what is no list, lists of a wrong length, and lists with a wrong entry."""
+    yield "8"
+    limits = next((mark for mark in marks if isinstance(mark, Entries)), Entries())
+    entry = REFERENCE.find_entry(kind)
+    if limits.at_least > 0:
+        yield "[]"
+    if limits.are_distinct:
+        yield "[pt,pt]" if REFERENCE.list_choices(entry) else "[1,1]"
+    inner = REFERENCE.unwrap(entry)
+    values = ("charge", "5") if REFERENCE.list_choices(entry) else (*list_out_of_range(REFERENCE.list_marks(entry)),)
+    yield from (f"[{value}]" for value in (*values, *OF_TYPE.get(inner, ())[:3]))
+
+
+def list_out_of_range(marks: Any) -> Iterator[str]:
+    """Yield values just outside the limits."""
+    for mark in marks:
+        if isinstance(mark, Text):
+            yield "'  '"
+        if isinstance(mark, Range):
+            step = 1 if isinstance(mark.low, int) else 0.01
+            yield f"{mark.low if mark.excludes_low else mark.low - step:g}"
+            yield f"{mark.low - 1:g}"
+            if mark.high is not None:
+                yield str(mark.high + (1 if isinstance(mark.high, int) else 0.01 * mark.high))
+
+
+def list_cases() -> dict[str, tuple[tuple[str, ...], str, list[str]]]:
+    """Return by a name of its own: the options that compose a key, the key, and its wrong values."""
+    cases: dict[str, tuple[tuple[str, ...], str, list[str]]] = {
+        name: ((), name, list(values)) for name, values in WITHOUT_FIELD.items()
+    }
+    for option, kind in REFERENCE.list_options().items():
+        for key in REFERENCE.list_option_keys(option, kind):
+            if key.name.endswith(".name") and key.name != "data.name":
+                continue
+            options = list_choosing(option, key.name)
+            cases[f"{key.name} ({' '.join(options)})"] = (options, key.name, list_wrong(key))
+    for key in REFERENCE.list_table_keys():
+        cases[key.name] = (("loop=test_mlp",), key.name, list_wrong(key))
+    return cases
+
+
+def list_choosing(option: str, key: str) -> tuple[str, ...]:
+    """Return the overrides that choose an option and the loop that reads it."""
+    group, _, name = option.rpartition("/")
+    loop = find_owner(group, name)
+    chosen = () if not group or option in PLAIN else (f"{group}={name}",)
+    chosen = ("data=synthetic",) if key.startswith("data.synthetic") else chosen
+    chosen = ("env=stoomboot",) if key.startswith("env.") else chosen
+    return (*((f"loop={loop}",) if loop else ()), *chosen)
+
+
+PLAIN = ("phase1/encoder/mlp", "phase1/decoder/mlp", "phase1/latent_space/vq", "phase1/loss/mse", "phase1/trainer/ae")
+"""Options that train.yaml composes anyway."""
+
+CASES = list_cases()
 
 
 @pytest.fixture(scope="module")
-def compose_for() -> Callable[[str], DictConfig]:
-    """Return the configuration that reads a key, composed once: that takes longer than all checks of a key together."""
+def compose_for() -> Callable[[tuple[str, ...]], DictConfig]:
+    """Return the configuration with some options, composed once: that takes longer than all checks of a key together."""
     known: dict[tuple[str, ...], DictConfig] = {}
 
-    def find(key: str) -> DictConfig:
-        options = STARTS[max((start for start in STARTS if key.startswith(start)), key=len)]
+    def find(options: tuple[str, ...]) -> DictConfig:
         if options not in known:
             GlobalHydra.instance().clear()
             with initialize_config_dir(str(find_configs()), version_base="1.3"):
@@ -251,13 +174,14 @@ def set_value(composed: DictConfig, key: str, text: str) -> DictConfig:
 
 
 @pytest.mark.parametrize("n_values", [2, pytest.param(None, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("key", list(WRONG))
+@pytest.mark.parametrize("case", list(CASES))
 def test_key_refuses_values_out_of_range_or_of_another_type(
-    key: str, n_values: int | None, compose_for: Callable[[str], DictConfig]
+    case: str, n_values: int | None, compose_for: Callable[[tuple[str, ...]], DictConfig]
 ) -> None:
-    for text in WRONG[key][:n_values]:
+    options, key, wrong = CASES[case]
+    for text in wrong[:n_values]:
         with pytest.raises(ConfigError) as caught:
-            check_job(set_value(compose_for(key), key, text))
+            check_job(set_value(compose_for(options), key, text))
 
         # Two data sets of one name are found at the group, whichever key made them equal.
         message = str(caught.value)
@@ -265,30 +189,11 @@ def test_key_refuses_values_out_of_range_or_of_another_type(
         assert re.search(r"must be|expected|available|allowed", message), message
 
 
-def list_yaml_keys() -> set[str]:
-    """Return the full key of every value in the yaml files of the groups that a loop reads."""
-    keys = {*list_leaves(read("train.yaml")), *list_leaves(read("loop/test_mlp.yaml"))}
-    for group in ("env", "data", "logging", "general/trainer", *(f"phase1/{part}" for part in LOOP_PARTS)):
-        for path in (find_configs() / group).glob("*.yaml"):
-            prefix = group.replace("/", ".")
-            keys |= set(list_leaves(read(path.relative_to(find_configs()).as_posix()), prefix))
-    return {key for key in keys if key.rpartition(".")[2] not in ("name", "defaults") or key in ("name", "data.name")}
-
-
-LOOP_PARTS = ("encoder", "decoder", "latent_space", "loss", "critic", "trainer")
-
-
-def read(name: str) -> Any:
-    return yaml.safe_load((Path(find_configs()) / name).read_text(encoding="utf-8"))
-
-
-def test_every_key_of_every_yaml_has_wrong_values_here() -> None:
-    assert list_yaml_keys() - set(WRONG) - {"defaults", *NOT_VALUES} == set()
-
-
-@pytest.mark.parametrize("start", list(STARTS))
-def test_values_that_stand_in_the_files_are_right(start: str, compose_for: Callable[[str], DictConfig]) -> None:
-    check_job(compose_for(start))
+@pytest.mark.parametrize("options", sorted({options for options, _, _ in CASES.values()}), ids=" ".join)
+def test_values_that_stand_in_the_files_are_right(
+    options: tuple[str, ...], compose_for: Callable[[tuple[str, ...]], DictConfig]
+) -> None:
+    check_job(compose_for(options))
 
 
 @pytest.mark.parametrize(

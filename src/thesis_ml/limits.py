@@ -83,6 +83,8 @@ class Entries:
         require(is_distinct, key, "a list without duplicates", list(value))
 
     def __str__(self) -> str:
+        if self.are_distinct:
+            return ""
         return f"{self.at_least} to {self.at_most} of them" if self.at_least else f"at most {self.at_most}"
 
 

@@ -11,7 +11,7 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ConfigTypeError, OmegaConfBaseException
 
-from thesis_ml.cli.groups import list_groups
+from thesis_ml.cli.groups import list_bases, list_groups
 from thesis_ml.cli.keys import MOVED_KEYS, describe_moved
 from thesis_ml.config import hint_nearest
 from thesis_ml.training_loops.registry import find_owner, find_readers
@@ -103,8 +103,8 @@ def _hint_option(parent: str, key: str) -> str:
 
 
 def _has_key(group: str, option: str, key: str) -> bool:
-    content = OmegaConf.load(find_configs() / group / f"{option}.yaml")
-    return isinstance(content, DictConfig) and key in content
+    contents = [OmegaConf.load(path) for path in list_bases(group, option)]
+    return any(isinstance(content, DictConfig) and key in content for content in contents)
 
 
 def _name_loop(group: str, option: str) -> str:

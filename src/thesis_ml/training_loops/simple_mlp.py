@@ -104,7 +104,9 @@ class TableSettings(RunSettings):
 
 
 @dataclass(frozen=True)
-class _TaskChoice:
+class TaskChoice:
+    """The key `task`."""
+
     task: Annotated[
         TaskName, "regression | binary (tables of a known function) | labels (an event's class from `data`)"
     ]
@@ -188,7 +190,7 @@ def parse(cfg: DictConfig) -> TableSettings:
         ConfigError: A key or value is wrong, or the monitored number does not exist.
     """
     plain = to_plain_config(cfg)
-    task = parse_config(_TaskChoice, {"task": plain.get("task")}, "").task
+    task = parse_config(TaskChoice, {"task": plain.get("task")}, "").task
     launch = parse_launch(plain, TABLE_LOOP)
     data = parse_config(DataConfig, plain.get("data"), "data")
     general = parse_config(GeneralConfig, _fill_monitor(plain.get("general"), task), "general")

@@ -3,14 +3,13 @@
 import re
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 
 import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from thesis_ml.cli.groups import list_groups
+from thesis_ml.cli.groups import list_bases, list_groups
 from thesis_ml.utils.paths import RUNS_FOLDER, SWEEPS_FOLDER, find_configs
 
 WIDTH = 100
@@ -103,11 +102,12 @@ def describe_keys(config: DictConfig, choices: Mapping[str, str | None]) -> list
 
 def find_comment(key: str, choices: Mapping[str, str | None]) -> str:
     """Return the comment on `key` in the yaml file of the chosen option of its group, or nothing."""
-    group, _, name = key.rpartition(".")
-    option = choices.get(group.replace(".", "/"))
-    path = find_configs() / (f"{group.replace('.', '/')}/{option}.yaml" if group else "train.yaml")
-    match = re.search(rf"^\s*{name}:.*?\s# (.*)$", _read_text(path), re.MULTILINE)
-    return match[1].strip() if match else ""
+    parent, _, name = key.rpartition(".")
+    group = parent.replace(".", "/")
+    paths = list_bases(group, choices.get(group) or "") if group else [find_configs() / "train.yaml"]
+    texts = [path.read_text(encoding="utf-8") for path in paths]
+    found = [match for text in texts if (match := re.search(rf"^\s*{name}:.*?\s# (.*)$", text, re.MULTILINE))]
+    return found[0][1].strip() if found else ""
 
 
 def _find_value(values: object, key: str) -> list[object]:
@@ -121,7 +121,3 @@ def _find_value(values: object, key: str) -> list[object]:
 
 def _format_value(value: object) -> str:
     return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n...\n").strip()
-
-
-def _read_text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
