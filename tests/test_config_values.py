@@ -153,7 +153,7 @@ CASES = list_cases()
 
 @pytest.fixture(scope="module")
 def compose_for() -> Callable[[tuple[str, ...]], DictConfig]:
-    """Return the configuration with some options, composed once: that takes longer than all checks of a key together."""
+    """Return the configuration with some options, composed once, which takes longer than all checks of a key."""
     known: dict[tuple[str, ...], DictConfig] = {}
 
     def find(options: tuple[str, ...]) -> DictConfig:
