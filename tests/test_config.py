@@ -185,3 +185,14 @@ def test_to_plain_is_read_back_by_parse_config() -> None:
 def test_parse_config_refuses_whole_numbers_beyond_the_machine(value: int) -> None:
     with pytest.raises(ConfigError, match=r"phase1\.trainer\.epochs: must be below 2\^63"):
         parse_config(TrainerConfig, {"epochs": value}, "phase1.trainer")
+
+
+def test_parse_config_knows_what_a_user_means_by_gpu() -> None:
+    with pytest.raises(ConfigError, match=r"unknown value 'gpu'; .*; did you mean 'cuda'\?$"):
+        parse_config(TrainerConfig, {"device": "gpu"}, "phase1.trainer")
+
+
+@pytest.mark.parametrize(("value", "typed"), [(float("nan"), "nan"), (True, "true"), (5, "5")])
+def test_parse_config_says_how_a_number_is_given_as_a_text(value: Any, typed: str) -> None:
+    with pytest.raises(ConfigError, match=rf"""expected a text, got .*quote it twice: top\.name='"{typed}"'$"""):
+        parse(name=value)

@@ -110,6 +110,49 @@ def test_direction_of_every_package_is_known() -> None:
     assert packages - {"__init__"} <= set(ALLOWED)
 
 
+def name_module(path: str) -> str:
+    """Return the dotted name of a module from its path below src."""
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def list_arrows(modules: dict[str, ast.Module]) -> dict[str, set[str]]:
+    """Return which other modules each of our modules imports, anywhere in it; a package stands for its __init__."""
+    arrows = {}
+    for name, tree in modules.items():
+        named = list_imported(ast.walk(tree))
+        found = {full if full in modules else full.rpartition(".")[0] for full in named}
+        arrows[name] = {full for full in found if full in modules and full != name}
+    return arrows
+
+
+def find_circle(arrows: dict[str, set[str]]) -> list[str]:
+    """Return the modules of a circle of imports, nothing where there is none."""
+    open_modules = {name: set(targets) for name, targets in arrows.items()}
+    while leaves := [name for name, targets in open_modules.items() if not targets]:
+        for name in leaves:
+            del open_modules[name]
+        for targets in open_modules.values():
+            targets.difference_update(leaves)
+    return sorted(open_modules)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    modules = {name_module(name): parse(SOURCE / name) for name in NAMES}
+
+    assert find_circle(list_arrows(modules)) == []
+
+
+def test_find_circle_sees_a_late_import() -> None:
+    late = "def f():\n    from thesis_ml.cli import b\n"
+    modules = {"thesis_ml.cli.a": ast.parse(late), "thesis_ml.cli.b": ast.parse("import thesis_ml.cli.a")}
+    modules["thesis_ml.cli.c"] = ast.parse("from thesis_ml.cli.a import x")
+
+    circle = find_circle(list_arrows(modules))
+
+    assert {"thesis_ml.cli.a", "thesis_ml.cli.b"} <= set(circle)
+    assert find_circle(list_arrows({**modules, "thesis_ml.cli.a": ast.parse("import os")})) == []
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("hydra_plugins")])
 def test_plugin_imports_little_of_the_package(name: str) -> None:
     inner = {full for full in list_imported(ast.walk(parse(SOURCE / name))) if full.split(".")[0] == PACKAGE}

@@ -20,6 +20,8 @@ from thesis_ml.errors import ConfigError
 
 T = TypeVar("T")
 
+SYNONYMS = {"gpu": "cuda"}
+"""Names that users type, and ours."""
 LARGEST_FLOAT = 3.4e38
 """Beyond it a 32-bit number is infinite."""
 
@@ -38,7 +40,9 @@ def choose(name: str, choices: Mapping[str, T], where: str) -> T:
 
 def hint_nearest(name: str, choices: Iterable[str]) -> str:
     """Return `; did you mean ...?` for the entry of `choices` that resembles `name`, or nothing."""
-    near = difflib.get_close_matches(str(name), list(choices), n=1)
+    choices = list(choices)
+    known = SYNONYMS.get(str(name))
+    near = [known] if known in choices else difflib.get_close_matches(str(name), choices, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
@@ -187,7 +191,15 @@ def _parse_scalar(kind: type, value: Any, where: str) -> Any:
         return _refuse_beyond_float32(float(value), where)
     if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
-    raise ConfigError(f"{where}: expected {names[kind]}, got {value!r}")
+    raise ConfigError(f"{where}: expected {names[kind]}, got {value!r}{_hint_quotes(kind, value, where)}")
+
+
+def _hint_quotes(kind: type, value: Any, where: str) -> str:
+    """Return how a value that yaml takes for a number or a truth value is given as a text."""
+    if kind is not str or not isinstance(value, bool | int | float):
+        return ""
+    typed = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"; to give it as a text quote it twice: {where}='\"{typed}\"'"
 
 
 def _refuse_beyond_float32(value: float, where: str) -> float:

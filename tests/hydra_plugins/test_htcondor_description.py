@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hydra_plugins.htcondor_launcher._description import Place, describe_jobs, quote_argument, write_line
-from hydra_plugins.htcondor_launcher.launcher import HTCondorConfig
+from hydra_plugins.htcondor_launcher._options import HTCondorConfig
 from thesis_ml.errors import ConfigError
 
 NASTY = [

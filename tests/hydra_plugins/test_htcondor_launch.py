@@ -17,7 +17,7 @@ from hydra_plugins.htcondor_launcher._launch import (
     import_htcondor,
     read_last_lines,
 )
-from hydra_plugins.htcondor_launcher.launcher import HTCondorConfig
+from hydra_plugins.htcondor_launcher._options import HTCondorConfig
 from thesis_ml.errors import ConfigError
 from thesis_ml.utils.paths import find_configs
 

@@ -12,8 +12,8 @@ WILD = {"score_real": 612.0, "score_fake": -1e4, "critic_accuracy": 1.0, "critic
 @pytest.mark.parametrize(
     ("numbers", "kind", "named"),
     [
-        (BLIND, "collapsed in epoch 3", ("0.1234", "0.1231", "0.501")),
-        (WILD, "diverged in epoch 3", ("612", "-1e+04", "0")),
+        (BLIND, "collapsed in epoch 4", ("0.1234", "0.1231", "0.501")),
+        (WILD, "diverged in epoch 4", ("612", "-1e+04", "0")),
     ],
 )
 def test_watch_says_what_went_wrong_with_the_numbers_and_only_once(

@@ -278,8 +278,8 @@ def test_advice_names_the_rate_of_the_critic_where_its_numbers_alone_are_bad(
 @pytest.mark.parametrize(
     ("overrides", "n_epochs", "moved"),
     [
-        (("phase1.trainer.adversarial_start=3", "phase1.trainer.epochs=6"), 2, ("epoch 1 on", "epoch 3 on")),
-        (("phase1.trainer.epochs=2",), 1, ("epoch 0 on", "epoch 1 on")),
+        (("phase1.trainer.adversarial_start=3", "phase1.trainer.epochs=6"), 2, ("epoch 2 on", "epoch 4 on")),
+        (("phase1.trainer.epochs=2",), 1, ("epoch 1 on", "epoch 2 on")),
         (("phase1.trainer.epochs=6",), 2, None),
         (("phase1.trainer.epochs=2", WATCHING), 1, None),
     ],
@@ -306,7 +306,7 @@ def test_extension_that_moves_the_start_of_the_critic_warns(
     warnings = [fact["text"] for fact in facts if fact["moment"] == "on_warning" and "trainer" in fact["text"]]
     table = read_scalars(tmp_path / "run/facts").query("split == 'train'")
     assert len(warnings) == n_warnings
-    assert "adversarial_start: the critic had a say from epoch 1 on" in warnings[-1]
+    assert "lets the critic act from epoch 2 on in a run of" in warnings[-1]
     assert table.metric_adversarial_weight.notna().tolist() == [False, True, False, True, True]
 
 
@@ -347,7 +347,7 @@ def test_trouble_with_the_critic_is_recorded_once(train_with: Trained, tmp_path:
 
     warnings = [fact for fact in read_events(tmp_path / "run/facts") if fact["moment"] == "on_warning"]
     troubles = [fact for fact in warnings if fact["text"].startswith("critic: ")]
-    assert [fact["text"].startswith(f"critic: collapsed in epoch {fact['epoch']}: ") for fact in troubles] == [True]
+    assert [fact["text"].startswith(f"critic: collapsed in epoch {fact['epoch'] + 1}: ") for fact in troubles] == [True]
 
 
 @pytest.mark.parametrize(

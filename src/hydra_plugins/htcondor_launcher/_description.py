@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra_plugins.htcondor_launcher.launcher import HTCondorConfig
+from hydra_plugins.htcondor_launcher._options import HTCondorConfig
 from thesis_ml.errors import ConfigError
 from thesis_ml.utils.paths import LAUNCHER_FOLDER
 

@@ -24,9 +24,9 @@ from hydra_plugins.htcondor_launcher._description import (
     describe_report,
     write_line,
 )
+from hydra_plugins.htcondor_launcher._options import HTCondorConfig
 from hydra_plugins.htcondor_launcher._progress import SweepProgress
 from hydra_plugins.htcondor_launcher._states import DONE, JobState, advance, count_states, give_up, list_stuck
-from hydra_plugins.htcondor_launcher.launcher import HTCondorConfig
 from thesis_ml.errors import ConfigError, FactsError, TrainingError
 from thesis_ml.facts.lines import read_result, read_state
 from thesis_ml.utils.overrides import quote_value

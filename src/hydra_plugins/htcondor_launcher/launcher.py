@@ -4,7 +4,6 @@ Every start of a Hydra command imports this module, so that what launching needs
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -13,52 +12,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-
-@dataclass
-class HTCondorConfig:
-    """The keys below hydra.launcher.
-
-    Args:
-        cpus: Cores per job.
-        memory_mib: Memory per job.
-        disk_mib: Scratch space per job.
-        gpus: GPUs per job.
-        gpu_memory_mib: Least memory of each GPU.
-        category: JobCategory of Stoomboot, which decides how long a job may run; None: not set.
-        use_os: UseOS of Stoomboot; None: not set.
-        accounting: Accounting group; None: none.
-        max_jobs: Most jobs of the sweep in the queue at a time; None: no limit.
-        max_idle: Most of them that wait there for a machine; None: no limit.
-        max_starts: A job that was started more often is held.
-        extra: More lines of the description, by command, such as {requirements: ...}.
-        environment: Variables that jobs get from this shell, beside those they need; a star stands for any letters.
-        poll_s: Seconds between two looks at the jobs.
-        on_stop: Whether Ctrl-C takes the jobs that are left out of the queue: remove or leave.
-        detach: Return as soon as the jobs are submitted; they live on without this command.
-        report: Configuration of thesis-report that is run when a detached sweep is over; None: none.
-        dry_run: Print the description, submit nothing.
-    """
-
-    _target_: str = "hydra_plugins.htcondor_launcher.launcher.HTCondorLauncher"
-    cpus: int = 1
-    memory_mib: int = 4096
-    disk_mib: int = 2048
-    gpus: int = 0
-    gpu_memory_mib: int = 4000
-    category: str | None = "short"
-    use_os: str | None = "el9"
-    accounting: str | None = None
-    max_jobs: int | None = None
-    max_idle: int | None = 50
-    max_starts: int = 20
-    extra: dict[str, str] = field(default_factory=dict)
-    environment: list[str] = field(default_factory=list)
-    poll_s: float = 2.0
-    on_stop: str = "remove"
-    detach: bool = False
-    report: str | None = None
-    dry_run: bool = False
-
+from hydra_plugins.htcondor_launcher._options import HTCondorConfig
 
 ConfigStore.instance().store(group="hydra/launcher", name="htcondor", node=HTCondorConfig, provider="thesis_ml")
 

@@ -65,7 +65,9 @@ def _describe_missing_file(error: MissingConfigException) -> str:
     group, _, option = str(error.missing_cfg_file).rpartition("/")
     if error.options is None:
         available = sorted(path.stem for path in find_configs().glob("*.yaml"))
-        return f"--config-name: unknown name {option!r}; available: {', '.join(available)}"
+        named = re.match(r"In '(?P<file>[^']*)'", str(error))
+        where = f"{named['file']}.yaml: defaults" if named else "--config-name"
+        return f"{where}: unknown name {option!r}; available: {', '.join(available)}{hint_nearest(option, available)}"
     # Hydra's own configuration is an option of the group `hydra` by accident.
     options = [name for name in error.options if (group, name) != ("hydra", "config")]
     return f"{group}: unknown option {option!r}; available: {', '.join(options)}{hint_nearest(option, options)}"

@@ -68,9 +68,9 @@ def describe_collapse(epoch: int, val: Mapping[str, float]) -> str | None:
     if epoch + 1 < LEAST_EPOCHS or not is_blind:
         return None
     return (
-        f"critic: collapsed in epoch {epoch}: it scores events {real:.4g} and reconstructions {fake:.4g}, accuracy "
-        f"{accuracy:.3f} (val), so it teaches nothing; unless they are that good, raise phase1.trainer.critic_lr or "
-        "critic_steps"
+        f"critic: collapsed in epoch {epoch + 1}: it scores events {real:.4g} and reconstructions {fake:.4g}, accuracy "
+        f"{accuracy:.3f} (val), so its gradient is no help; unless reconstructions are that good, raise "
+        "phase1.trainer.critic_lr or critic_steps"
     )
 
 
@@ -86,7 +86,7 @@ def describe_divergence(
         "raise phase1.trainer.gradient_penalty" if has_penalty else f"use phase1.trainer.adversarial_loss={PENALISED}"
     )
     return (
-        f"critic: diverged in epoch {epoch}: it scores events {val['score_real']:.4g} and reconstructions "
+        f"critic: diverged in epoch {epoch + 1}: it scores events {val['score_real']:.4g} and reconstructions "
         f"{val['score_fake']:.4g} (val), critic loss {train['critic_loss']:.4g} (train); lower "
         f"phase1.trainer.critic_lr, or {other}"
     )

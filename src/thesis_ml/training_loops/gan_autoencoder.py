@@ -108,9 +108,9 @@ class GanSettings(AutoencoderSettings):
         if before == now or self.trainer.adversarial_weight == 0:
             return None
         return (
-            f"{self.trainer_key}.adversarial_start: the critic had a say from epoch {before} on (counted from 0), as "
-            f"{self.trainer.adversarial_start} means for {n_epochs} epochs, and has from epoch {now} on for "
-            f"{self.trainer.epochs}: epochs before {now} no longer count as best; for a critic that begins once, "
+            f"{self.trainer_key}.adversarial_start: {self.trainer.adversarial_start} lets the critic act from "
+            f"epoch {before + 1} on in a run of {n_epochs} epochs, and from epoch {now + 1} on in one of "
+            f"{self.trainer.epochs}; epochs before {now + 1} no longer count as best; for a critic that begins once, "
             "start another run"
         )
 
