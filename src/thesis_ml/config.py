@@ -5,7 +5,7 @@ comments of the yaml files, `--help` and docs/reference/keys.md are made from th
 
     epochs: Annotated[int, at_least(1), "passes over the training split"] = 10
 
-What several keys must satisfy together is checked in `__post_init__` with `require`.
+Conditions on several keys are checked in `__post_init__` with `require`.
 """
 
 import dataclasses
@@ -116,7 +116,7 @@ def to_plain(config: Any) -> Any:
 
 
 def _hint_slash(value: object, where: str) -> str:
-    """Return how an option of a group is chosen, for whoever set the group like a key."""
+    """Return how an option of a group is chosen, for a user who set the group like a key."""
     return (
         f"; an option of a group is chosen with a slash: {where.replace('.', '/')}={value}"
         if isinstance(value, str)
@@ -203,7 +203,7 @@ def _hint_quotes(kind: type, value: Any, where: str) -> str:
 
 
 def _refuse_beyond_float32(value: float, where: str) -> float:
-    """Let nan and infinity pass: the range of the key refuses them with what would be right."""
+    """Let nan and infinity pass: the limits of the key refuse them with the right range."""
     if math.isfinite(value) and abs(value) > LARGEST_FLOAT:
         raise ConfigError(f"{where}: must be below {LARGEST_FLOAT} in size, got {value!r}")
     return value

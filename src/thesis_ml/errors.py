@@ -18,7 +18,7 @@ class UnusableRunError(FactsError):
 
     Args:
         state: damaged, foreign or empty.
-        reason: What is wrong with it, in words.
+        reason: The fault in words.
     """
 
     def __init__(self, state: str, reason: str) -> None:
@@ -32,17 +32,17 @@ class ReportError(Exception):
 
 
 class TrainingError(Exception):
-    """A training that cannot go on, such as a loss that is not finite."""
+    """A training that cannot continue, because a loss is not finite for example."""
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """A run that a signal or its time limit stopped where it can go on later.
+    """A run that a signal or its time limit stopped where it can be resumed.
 
-    It is a KeyboardInterrupt, so that whoever runs jobs in turn stops at it as at Ctrl-C.
+    It is a KeyboardInterrupt, so that a loop over jobs stops at it as at Ctrl-C.
 
     Args:
         reason: The signal or the key of the limit.
-        exit_code: What the process leaves with.
+        exit_code: That of the process.
     """
 
     def __init__(self, reason: str, exit_code: int) -> None:

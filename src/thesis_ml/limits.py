@@ -9,7 +9,7 @@ from thesis_ml.errors import ConfigError
 LARGEST_WIDTH = 16_384
 """Of a layer; one between two of this width takes 1 GiB. More is a typing error rather than a wish."""
 MAX_LAYERS = 100
-"""Of a stack; what it costs to refuse a longer one grows with its length."""
+"""Of a stack; the cost of refusing a longer one grows with its length."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Range:
 
     @property
     def expected(self) -> str:
-        """What an error message says the value must be."""
+        """The right values, for an error message."""
         low = f"{'above' if self.excludes_low else 'at least'} {_show(self.low)}"
         if self.high is None:
             return low
@@ -90,7 +90,7 @@ class Entries:
 
 @dataclass(frozen=True)
 class Text:
-    """A text that may not be blank; `expected` says in an error message what it must be."""
+    """A text that may not be blank; `expected` names the right text in an error message."""
 
     expected: str
 

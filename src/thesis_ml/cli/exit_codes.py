@@ -1,4 +1,4 @@
-"""How a command ends: the exit code, and one line instead of a traceback for what the user can mend."""
+"""The end of a command: its exit code, and one line instead of a traceback for errors that the user can mend."""
 
 import gc
 import os
@@ -20,7 +20,7 @@ DONE, FAILED, WRONG_INPUT = 0, 1, 2
 COLLECT_AFTER = (200_000, 20, 100)
 """Thresholds of the garbage collector: with Python's own, importing torch sets it off hundreds of times, a sixth of the
 time of a start."""
-GO_ON = "go on with resume=<run folder>, or the same command in the same folder"
+GO_ON = "resume with resume=<run folder>, or the same command in the same folder"
 
 WRONG_INPUT_ERRORS = (ConfigError, DataError, ReportError, HydraException, OmegaConfBaseException, YAMLError)
 FAILURES = (TrainingError, FactsError)
@@ -77,7 +77,7 @@ def _report_stop(stop: KeyboardInterrupt, go_on: str) -> int:
 
 
 def _say(line: str) -> None:
-    """Print the last line of a stop; the terminal may be what has gone."""
+    """Print the last line of a stop; the terminal itself may have gone."""
     try:
         print(line, file=sys.stderr, flush=True)
         sys.stdout.flush()

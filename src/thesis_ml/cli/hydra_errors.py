@@ -1,4 +1,4 @@
-"""Turn what Hydra and OmegaConf say of a wrong command line into one message: full key, what is allowed, what is near.
+"""Turn errors of Hydra and OmegaConf into one message: the full key, the allowed values, the nearest name.
 
 Nothing is composed again for it: the errors hold the part of the configuration in which a key was not found.
 """
@@ -17,7 +17,7 @@ from thesis_ml.config import hint_nearest
 from thesis_ml.training_loops.registry import find_owner, find_readers
 from thesis_ml.utils.paths import find_configs
 
-QUOTE_HINT = "write key=value, a list as key=[1,2], and quote what holds spaces or commas twice: 'key=\"a, b\"'"
+QUOTE_HINT = "write key=value, a list as key=[1,2], and quote a text with spaces or commas twice: 'key=\"a, b\"'"
 
 
 def describe_error(error: BaseException) -> str:
@@ -131,7 +131,7 @@ def _describe_value(error: OmegaConfBaseException) -> str:
 
 
 def _describe_other_kind(error: ConfigTypeError) -> str:
-    """Say what a key holds that was given a list instead of keys, or keys instead of a list."""
+    """Return the error of a key that was given a list instead of keys, or keys instead of a list."""
     holds, key = error.parent_node, error.full_key
     if isinstance(holds, DictConfig):
         names = sorted(str(name) for name in holds)

@@ -9,7 +9,7 @@ from thesis_ml.training_loops.task import RunData
 
 
 class RunArrays:
-    """What figures need beyond numbers per epoch, split by split; its size does not grow with the data.
+    """The arrays of the figures, split by split; their size does not grow with the data.
 
     All splits share their bins: those of the features come from the training split, those of the residuals from the
     split that is added first.

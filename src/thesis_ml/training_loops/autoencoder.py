@@ -71,7 +71,7 @@ class AutoencoderSettings(RunSettings):
         return fingerprint_data(self.data)
 
     def to_plain(self) -> dict[str, Any]:
-        """Return what describes the run, without where it is written, as plain JSON values."""
+        """Return the description of the run, without its folder, as plain JSON values."""
         groups = {"data": self.data, "phase1": self.phase1, "logging": self.logging}
         plain: dict[str, Any] = {"loop": self.loop, **{name: to_plain(group) for name, group in groups.items()}}
         plain["phase1"]["trainer"] = to_plain(self.trainer)

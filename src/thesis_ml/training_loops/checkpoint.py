@@ -22,12 +22,12 @@ from thesis_ml.utils.paths import FACTS_FOLDER, LAST_CHECKPOINT, PREVIOUS_CHECKP
 from thesis_ml.utils.seed import read_random_states, set_random_states
 
 DOES_NOT_FIT = (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError)
-"""What restoring raises on the state of another model or another program."""
+"""Errors of restoring the state of another model or another program."""
 
 
 @dataclass(frozen=True)
 class ModelState:
-    """The weights of the evaluated model after an epoch, and what they reach on the validation split."""
+    """The weights of the evaluated model after an epoch, with their numbers on the validation split."""
 
     epoch: int
     metrics: Mapping[str, float]

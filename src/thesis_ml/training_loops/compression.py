@@ -1,4 +1,4 @@
-"""What a token costs in bits once it is compressed, with the weights that a run ends with."""
+"""The cost of a compressed token in bits, with the final weights of a run."""
 
 import math
 from typing import NamedTuple
@@ -22,7 +22,7 @@ LARGEST_LOSS = 1.01
 
 
 class EncodedBatch(NamedTuple):
-    """What a bottleneck lets through of one batch, and what its features are."""
+    """The latents of one batch and its features."""
 
     values: Float[Tensor, "P D"]
     features: Float[Tensor, "P F"]
@@ -32,7 +32,7 @@ class EncodedBatch(NamedTuple):
 def measure_codes(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) -> dict[str, float]:
     """Return the bits that the code of a token takes, and how many its use needs.
 
-    `entropy_bits` sums the entropies of the quantisers: what an ideal code for each of them reaches.
+    `entropy_bits` is the sum of the entropies of the quantisers, which an ideal code for each of them reaches.
 
     Args:
         codebook_sizes: Codes of each quantiser.
@@ -78,7 +78,7 @@ def measure_rounding(
 
     Args:
         codec: The model, in evaluation mode.
-        split: The events; extremes of others would cut off what lies beyond them.
+        split: The events; the extremes of others would cut off latents beyond them.
         dims: The columns of the features.
         batch_size: Events per batch.
         matches: Whether `rec_mse` is that of the tokens matched within each event.

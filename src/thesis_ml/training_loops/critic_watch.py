@@ -1,4 +1,4 @@
-"""What a loop with a critic remembers of it beside weights: which random numbers were used, and what was reported."""
+"""The state of a critic beside its weights: the count of its random generators, and the warnings already given."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ PENALISED = "wgan_gp"
 
 
 class CriticWatch(nn.Module):
-    """Seed what a critic draws, and look whether it collapses or diverges; all of it goes into checkpoints.
+    """Seed the random numbers of a critic and warn when it collapses or diverges; its state goes into checkpoints.
 
     Args:
         seed: Of the run.
-        adversarial_loss: What the critic is trained on, which decides what helps it.
+        adversarial_loss: The loss of the critic, which decides the advice.
     """
 
     def __init__(self, seed: int, adversarial_loss: str) -> None:
@@ -37,7 +37,7 @@ class CriticWatch(nn.Module):
         return torch.Generator().manual_seed((self.seed * 1_000_003 + self.n_drawn) % 2**63)
 
     def find_troubles(self, epoch: int, train: Mapping[str, float], val: Mapping[str, float]) -> Sequence[str]:
-        """Return what the user should know of the critic, each kind of trouble once.
+        """Return the warnings on the critic, each kind once in a run.
 
         Args:
             epoch: The number of the epoch that is over.
@@ -53,16 +53,16 @@ class CriticWatch(nn.Module):
         return list(news.values())
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return what the next step depends on beside tensors."""
+        """Return the plain values that the next step depends on."""
         return {"n_drawn": self.n_drawn, "reported": list(self.reported)}
 
     def set_extra_state(self, state: Any) -> None:
-        """Go on with what `get_extra_state` gave."""
+        """Take up the state that `get_extra_state` gave."""
         self.n_drawn, self.reported = int(state["n_drawn"]), tuple(str(kind) for kind in state["reported"])
 
 
 def describe_collapse(epoch: int, val: Mapping[str, float]) -> str | None:
-    """Return a message when the critic scores events and reconstructions alike, so that it teaches nothing."""
+    """Return a message when the critic scores events and reconstructions alike, so that its gradient is no help."""
     real, fake, accuracy = val["score_real"], val["score_fake"], val["critic_accuracy"]
     is_blind = abs(real - fake) < SMALLEST_GAP and abs(accuracy - 0.5) < LEAST_ADVANTAGE
     if epoch + 1 < LEAST_EPOCHS or not is_blind:

@@ -1,4 +1,4 @@
-"""The loop `diffusion_ae`: an autoencoder whose decoder also learns to draw samples of what a latent leaves open."""
+"""The loop `diffusion_ae`: an autoencoder whose decoder also learns to draw samples for a latent."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -26,10 +26,10 @@ from thesis_ml.training_loops.start import Start
 from thesis_ml.training_loops.task import ApplyGradients, EpochSums, SplitMeasurement, StepResult
 
 TERM = "diffusion"
-"""What the denoiser adds to the loss."""
+"""The name of the loss term of the denoiser."""
 
 TRAINING, EVALUATION, SAMPLES = range(3)
-"""What random numbers are for: each has a stream of its own."""
+"""Uses of random numbers; each has a stream of its own."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class DiffusionTrainerConfig(TrainerConfig):
 
 
 class DiffusionTask:
-    """Reconstruct tokens as the loop `ae` does, and denoise what the reconstruction is off by."""
+    """Reconstruct tokens as the loop `ae` does, and denoise the residuals of the reconstruction."""
 
     term_names = (*AutoencoderTask.term_names, TERM)
     epoch_metric_names = AutoencoderTask.epoch_metric_names

@@ -115,7 +115,7 @@ class GanSettings(AutoencoderSettings):
         )
 
     def to_plain(self) -> dict[str, Any]:
-        """Return what describes the run, without where it was written, as plain JSON values."""
+        """Return the description of the run, without its folder, as plain JSON values."""
         plain = super().to_plain()
         plain["phase1"]["critic"] = to_plain(self.critic)
         return plain
@@ -124,8 +124,8 @@ class GanSettings(AutoencoderSettings):
 class GanTask:
     """Reconstruct tokens so that a critic of whole events cannot tell; the critic learns on the same batches.
 
-    `loss` holds the terms of the autoencoder alone: what a critic says is worth depends on the critic, so it ranks
-    nothing. With weight 0 the critic only watches, and the autoencoder is that of the loop `ae` to the last bit.
+    `loss` holds the terms of the autoencoder alone: the adversarial term depends on the critic, so it ranks nothing.
+    With weight 0 the critic only watches, and the autoencoder is that of the loop `ae` to the last bit.
     """
 
     term_names = AutoencoderTask.term_names
@@ -140,7 +140,7 @@ class GanTask:
         self.matching = self.autoencoder.matching
         self.trainer = settings.trainer
         self.game = GAMES[settings.trainer.adversarial_loss]
-        # Weights of its own seed: the autoencoder goes on with the random numbers that it has in the loop `ae`.
+        # Weights of its own seed: the autoencoder draws the same random numbers as in the loop `ae`.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.trainer.seed)
             self.critic: nn.Module = CRITICS[settings.critic.name](settings.critic, data.dims)
@@ -178,11 +178,11 @@ class GanTask:
         return self.autoencoder.finish_epoch(sums)
 
     def find_troubles(self, epoch: int, train: Mapping[str, float], val: Mapping[str, float]) -> Sequence[str]:
-        """Return what went wrong with the critic, each kind once in a run."""
+        """Return the warnings on the critic, each kind once in a run."""
         return self.watch.find_troubles(epoch, train, val)
 
     def advise(self, bad: Collection[str]) -> str | None:
-        """Return what keeps numbers of the critic finite; of a gradient that has no name it may be either's."""
+        """Return the advice for numbers of the critic that are not finite, or for a gradient that may be of either."""
         if not bad:
             return "lower phase1.trainer.lr or phase1.trainer.critic_lr, or look at the data"
         if not OF_CRITIC.issuperset(bad):
@@ -191,7 +191,7 @@ class GanTask:
         return f"lower phase1.trainer.critic_lr{' or phase1.trainer.gradient_penalty' if penalised else ''}"
 
     def _judge(self, batch: TokenBatch, features: Float[Tensor, "P F"]) -> tuple[Critique, Critique]:
-        """Return what the critic makes of events and of their reconstructions."""
+        """Return the scores and states that the critic gives events and their reconstructions."""
         both: Critique = self.critic(pair_events(batch, features))
         real, fake = (
             Critique(*parts) for parts in zip(both.scores.tensor_split(2), both.states.tensor_split(2), strict=True)
@@ -217,7 +217,7 @@ class GanTask:
         return metrics
 
     def _measure(self, batch: TokenBatch, real: Critique, fake: Critique) -> dict[str, Tensor]:
-        """Return what is recorded of the critic's view of events and of their reconstructions."""
+        """Return the recorded numbers of the critic."""
         ahead = real.scores - fake.scores
         values = {
             "critic_loss": self.game.critic(real.scores, fake.scores),
@@ -230,7 +230,7 @@ class GanTask:
         return {name: mean_over_events(value.detach(), batch) for name, value in values.items()}
 
     def _oppose(self, batch: TokenBatch, step: StepResult) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Return what is added to the loss of the autoencoder, of which only the gradient means anything."""
+        """Return the addition to the loss of the autoencoder; only its gradient has a meaning."""
         assert step.features is not None
         features = step.features.detach().requires_grad_()
         real, fake = self._judge(batch, features)

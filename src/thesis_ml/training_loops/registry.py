@@ -31,7 +31,7 @@ class Loop:
     """One loop.
 
     Args:
-        name: What `loop=` chooses.
+        name: The value of `loop=`.
         module: Has `train(cfg)`, `parse(cfg)`, which returns its settings, and `run(settings, start)`.
         reads: Keys that it reads; a key stands for all that lies below it.
         reads_by_task: Keys that one of its tasks reads besides.
@@ -45,7 +45,7 @@ class Loop:
     own_options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def load(self) -> ModuleType:
-        """Return its module; importing it is what costs."""
+        """Return its module, which imports torch."""
         return import_module(f"thesis_ml.training_loops.{self.module}")
 
     def train(self, cfg: DictConfig) -> dict[str, Any]:

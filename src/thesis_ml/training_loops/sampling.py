@@ -1,4 +1,4 @@
-"""What a run measures of the samples of a diffusion autoencoder, over the events of a split."""
+"""Errors and coverage of the samples of a diffusion autoencoder, over the events of a split."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -99,7 +99,7 @@ class SampleMeter:
 
     @torch.no_grad()
     def measure_times(self, split: TokenSplit) -> np.ndarray:
-        """Return the mean squared error of what the denoiser predicts, by time; nan where a bin is empty."""
+        """Return the mean squared error of the denoiser by time; nan where a bin is empty."""
         sums, counts = torch.zeros(2, N_TIME_BINS, dtype=torch.float64)
         for batch, output in self._iterate(split):
             found = self.model.measure_denoising(output, batch, self.seed)
@@ -143,7 +143,7 @@ def measure_subset(meter: SampleMeter, split: TokenSplit) -> SplitMeasurement:
 
 
 def measure_fully(meter: SampleMeter, split: TokenSplit) -> SplitMeasurement:
-    """Return the errors of samples of all events, and what the figure shows; coverage is that of the first events."""
+    """Return the errors of samples of all events and the arrays of the figure; coverage is that of the first events."""
     first = take_first(split)
     ranks = meter.count_ranks(first)
     coverage = {COVERAGE_PREFIX + feature: measure_coverage(counts) for feature, counts in ranks.items()}

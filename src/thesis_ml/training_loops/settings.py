@@ -1,4 +1,4 @@
-"""What every loop knows of its run: how it is trained, what it writes, where, and how it was started."""
+"""The settings that every loop has: the trainer, the logging, the folder, and how the run was started."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from thesis_ml.monitoring.trackers import refuse_missing_packages
 
 @dataclass(frozen=True)
 class TrainerConfig:
-    """How a loop is trained: what every loop reads below its trainer."""
+    """The options of a training that every loop has."""
 
     name: str = "ae"
     epochs: Annotated[Count, "passes over the training split"] = 10
@@ -49,14 +49,14 @@ class TrainerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings(ABC):
-    """What the engine, the facts and the checkpoints know of a run; the settings of every loop derive from it.
+    """The settings of a run that engine, facts and checkpoints use; those of every loop derive from them.
 
     Args:
         loop: Name of the loop.
         trainer: How it is trained.
-        logging: What is written and drawn.
+        logging: Files and figures.
         run_dir: Folder of the run; None: nothing is written.
-        overrides: What the user typed.
+        overrides: The overrides that the user typed.
         job_id: Number of the job in its sweep, blank for a single run.
     """
 
@@ -82,7 +82,7 @@ class RunSettings(ABC):
         return 0
 
     def describe_extension(self, n_epochs: int) -> str | None:
-        """Return what changes beside the learning rate for a run that was started with `n_epochs` epochs, if anything.
+        """Return the consequence for a run that was started with `n_epochs` epochs, beside that of the learning rate.
 
         The text begins with the key that the change comes from.
         """
@@ -94,7 +94,7 @@ class RunSettings(ABC):
 
     @abstractmethod
     def to_plain(self) -> dict[str, Any]:
-        """Return what describes the run, without where it is written, as plain JSON values."""
+        """Return the description of the run, without its folder, as plain JSON values."""
 
 
 class Launch(TypedDict):
@@ -108,7 +108,7 @@ class Launch(TypedDict):
 
 
 def parse_launch(plain: Mapping[str, Any], loop: str) -> Launch:
-    """Return what a run writes, where, and how it was started.
+    """Return the settings that do not depend on the loop.
 
     Args:
         plain: The composed configuration.

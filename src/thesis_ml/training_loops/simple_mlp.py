@@ -36,7 +36,7 @@ from thesis_ml.training_loops.task import ApplyGradients, EpochSums, EventScores
 TaskName = Literal["regression", "binary", "labels"]
 
 MONITORS = {"regression": "mse", "binary": "auroc", "labels": "auroc"}
-"""What chooses the best epoch unless the user says."""
+"""The number that chooses the best epoch unless the user names another, by task."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class TableSettings(RunSettings):
     """Everything that the loop `test_mlp` knows of its run.
 
     Args:
-        task: What is learned.
+        task: The target.
         data: The events, for the task `labels`.
         general: Model, training and tables.
     """
@@ -96,7 +96,7 @@ class TableSettings(RunSettings):
         return hash_known_tables(self.task, self.general.table)
 
     def to_plain(self) -> dict[str, Any]:
-        """Return what describes the run, without where it is written and what its task does not read."""
+        """Return the description of the run, without its folder and the keys that its task does not read."""
         general = to_plain(self.general)
         del general["table" if self.task == "labels" else "events"]
         plain = {"loop": self.loop, "task": self.task, "general": general, "logging": to_plain(self.logging)}
@@ -113,7 +113,7 @@ class TaskChoice:
 
 
 class TableNumbers(NamedTuple):
-    """The names of what a task on tables records."""
+    """The names of the numbers of a task on tables."""
 
     term_names: Sequence[str]
     metric_names: Sequence[str] = ()

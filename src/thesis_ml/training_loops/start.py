@@ -50,7 +50,7 @@ class Resume:
 
 @dataclass(frozen=True)
 class Finished:
-    """The folder holds this run, complete; `result` is what it returned."""
+    """The folder holds this run, complete, with its result."""
 
     result: Mapping[str, Any]
 
@@ -94,7 +94,7 @@ def _refuse_other_run(
     settings: RunSettings,
     fingerprint: str,
 ) -> None:
-    remedy = "a run goes on with the configuration it was started with; choose another hydra.run.dir"
+    remedy = "a run resumes with the configuration it was started with; choose another hydra.run.dir"
     changes = list(list_changes(stored, to_json(settings.to_plain())) if stored else ())
     if changes:
         named = ", ".join(
@@ -142,7 +142,7 @@ def _is_free(key: str) -> bool:
 
 
 def _describe_extension(stored: Mapping[str, Any], settings: RunSettings) -> tuple[str, ...]:
-    """Return what another number of epochs changes: the schedule, unless it is constant, and what the loop says."""
+    """Return the consequences of another number of epochs: the schedule, unless constant, and those of the loop."""
     before = _count_asked_epochs(stored)
     now = settings.trainer.epochs
     if before in (0, now):

@@ -86,7 +86,7 @@ class EpochTally:
         return averages
 
     def finish(self) -> dict[str, float]:
-        """Return all numbers of the epoch: averages, `loss` and what the task makes of sums and counts."""
+        """Return all numbers of the epoch: averages, `loss` and the epoch metrics of the task."""
         averages = self.averages()
         terms = {name: averages[name] for name in self.task.term_names if name in averages}
         return {**averages, **self.task.finish_epoch(EpochSums(terms, self.counts, self._join_scores()))}

@@ -17,7 +17,7 @@ from thesis_ml.facts.schema import Matching
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one step of a task gives; everything stays on the device.
+    """The result of one step of a task; everything stays on the device.
 
     Args:
         loss: The objective of this batch, which the gradients come from.
@@ -47,7 +47,7 @@ class EventScores(NamedTuple):
 
 @dataclass(frozen=True)
 class EpochSums:
-    """What the engine summed over an epoch: unweighted terms, averaged exactly, and counts.
+    """Sums over an epoch: unweighted terms, averaged exactly, and counts.
 
     Args:
         terms: Averages of the terms.
@@ -90,7 +90,7 @@ class TokenCodec(Protocol):
 
 @runtime_checkable
 class NamedNumbers(Protocol):
-    """A task, or its class, as far as it names what it records.
+    """A task, or its class, as far as it names its numbers.
 
     Args:
         term_names: Terms of the objective that a step may return.
@@ -110,16 +110,16 @@ class NamedNumbers(Protocol):
 
 @runtime_checkable
 class Task(NamedNumbers, Protocol):
-    """One kind of training: models, optimisers, and what a step is.
+    """One kind of training: models, optimisers, and one step.
 
     Args:
-        model: The module that best_val.pt holds; its `reconstruct` is what reports use.
-        codec: What compresses tokens, whose cost in bits the engine measures; None where nothing does.
+        model: The module that best_val.pt holds; its `reconstruct` is used by reports.
+        codec: The model that compresses tokens, whose cost in bits the engine measures; None where none does.
         modules: Every module with state, by name; `model` among them.
         optimizers: Every optimiser, by name; that of `model` first.
         per_event_names: Terms and metrics that average over events; all others average over tokens.
         plot_families: Families of figures that suit this task.
-        matching: What `rec_mse` and residuals compare a reconstructed token with: `tokens`, the token it came from, or
+        matching: The true token that a reconstructed one is compared with: `tokens`, the one it came from, or
             `event`, its counterpart in the matching of the event that costs least.
     """
 
@@ -149,7 +149,7 @@ class Task(NamedNumbers, Protocol):
     def eval_step(self, batch: TokenBatch) -> StepResult: ...
 
     def finish_epoch(self, sums: EpochSums) -> dict[str, float]:
-        """Return `loss` and the epoch metrics from what was summed over an epoch."""
+        """Return `loss` and the epoch metrics from the sums over an epoch."""
         ...
 
 
@@ -158,11 +158,11 @@ class WatchfulTask(Protocol):
     """A task that looks at its numbers after each epoch."""
 
     def find_troubles(self, epoch: int, train: Mapping[str, float], val: Mapping[str, float]) -> Sequence[str]:
-        """Return what the user should know after epoch `epoch`, each kind of trouble once in a run."""
+        """Return the warnings on epoch `epoch`, counted from 0, each kind once in a run."""
         ...
 
     def advise(self, bad: Collection[str]) -> str | None:
-        """Return what keeps the numbers called `bad` finite, where the usual advice would mislead.
+        """Return the advice for numbers that are not finite, where the usual one would mislead.
 
         Args:
             bad: Terms and metrics that are not finite; none when only a gradient is not.
@@ -172,7 +172,7 @@ class WatchfulTask(Protocol):
 
 @dataclass(frozen=True)
 class SplitMeasurement:
-    """What a task measures of a split beside its steps: numbers to record, and arrays for figures by name."""
+    """Measurements of a split beside the steps: numbers to record, and arrays for figures by name."""
 
     numbers: Mapping[str, float] = field(default_factory=dict)
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -180,12 +180,12 @@ class SplitMeasurement:
 
 @runtime_checkable
 class MeasuresSplits(Protocol):
-    """A task that measures what the steps of an evaluation cannot give, such as several answers to each event."""
+    """A task with measurements that the steps of an evaluation cannot give, such as several samples of each event."""
 
     def measure_split(
         self, name: str, split: TokenSplit, *, epoch: int | None, check_stops: Callable[[], None]
     ) -> SplitMeasurement:
-        """Return what is measured once all steps of an evaluation are done; its numbers are among `metric_names`.
+        """Return the measurements after all steps of an evaluation; their names are among `metric_names`.
 
         Args:
             name: Of the split.
@@ -212,7 +212,7 @@ class ColumnEncoding(Protocol):
 
 @runtime_checkable
 class RunData(Protocol):
-    """Three splits of events, and what is recorded of them."""
+    """Three splits of events, and their data sheet."""
 
     @property
     def train(self) -> TokenSplit: ...

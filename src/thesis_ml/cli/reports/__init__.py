@@ -111,7 +111,7 @@ def _compose_and_run(cfg: DictConfig) -> None:
 
 
 def _describe_top_key(error: ConfigCompositionException) -> str | None:
-    """Return what is wrong with a key at the top, whose neighbours are not those of thesis-train."""
+    """Return the error of a key at the top, whose neighbours are not those of thesis-train."""
     cause = error.__cause__
     if not isinstance(cause, ConfigAttributeError | ConfigKeyError) or not isinstance(cause.parent_node, DictConfig):
         return None

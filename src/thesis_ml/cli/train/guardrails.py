@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 
 
 def check_command_line(arguments: Sequence[str]) -> None:
-    """Refuse what Hydra itself answers with a ValueError.
+    """Refuse arguments that Hydra itself answers with a ValueError.
 
     Raises:
-        ConfigError: Flags exclude each other, or a group is given what is no name.
+        ConfigError: Flags exclude each other, or a group is given something else than a name.
         HydraException: An override cannot be read.
     """
     flags = get_args_parser().parse_args(arguments)
@@ -73,7 +73,7 @@ def check_job(config: DictConfig, number: int = 0, loops: Collection[str] = tupl
 
 
 def refuse_unread(overrides: Sequence[str], loop: str, cfg: DictConfig) -> None:
-    """Refuse what the user overrode and nothing of `loop` reads; what is merely composed may be for other loops.
+    """Refuse an override of a key that `loop` does not read; keys that are merely composed may be for other loops.
 
     Raises:
         ConfigError: There is such a key.
@@ -143,12 +143,12 @@ def _list_parents(group: str) -> list[str]:
 
 def _refuse_no_option(override: Override) -> None:
     group = override.key_or_group
-    # A pattern finds names of options, and what is deleted has no value.
+    # A pattern finds names of options, and a deleted group has no value.
     if override.value_type is ValueType.GLOB_CHOICE_SWEEP or override.is_delete():
         return
     values = override.sweep_iterator() if override.is_discrete_sweep() else [override.value()]
     for value in values:
-        # A mapping is merged into the group, and an experiment is the one group that may be left out.
+        # A mapping is merged into the group, and an experiment is the one group that may be null.
         if isinstance(value, bool | int | float) or (value is None and group != "phase1/experiment"):
             options = ", ".join(list_groups().get(group, ()))
             remedy = f"available: {options}" if options else f"set one of its keys, as in {group}.key=value"

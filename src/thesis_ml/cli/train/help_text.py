@@ -25,7 +25,7 @@ COMMON_KEYS = (
     "logging.save_artifacts",
     "name",
 )
-"""The ten keys that are set most often; one that the chosen groups do not have is left out."""
+"""The ten keys that are set most often; --help skips those that the chosen groups do not have."""
 
 TEMPLATE = """\
 Train a model on collider events, or many in a sweep. Every option is a key of the configuration.
@@ -36,7 +36,7 @@ Train a model on collider events, or many in a sweep. Every option is a key of t
 Groups (group=option; * is chosen now)
 {groups}
 
-Keys set most often (key=value; what they are now)
+Keys set most often (key=value; the values now)
 {keys}
 
 Output
@@ -72,7 +72,7 @@ def describe_command(config: DictConfig, loops: Sequence[str]) -> str:
 
 
 def align_columns(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Return indented lines of two columns, the second one shortened to what fits on the screen."""
+    """Return indented lines of two columns, the second one shortened to fit on the screen."""
     width = max(len(left) for left, _ in rows)
     room = max(WIDTH - width - 4, 20)
     return [f"  {left:<{width}}  {textwrap.shorten(right, room, placeholder=' ...')}".rstrip() for left, right in rows]

@@ -80,7 +80,7 @@ def _record_start(folder: RunFolder, cfg: DictConfig) -> Iterator[None]:
 
 
 def _describe_start(cfg: DictConfig) -> dict[str, str]:
-    """Return the texts of .hydra/: the composed config, Hydra's own, and what the user typed."""
+    """Return the texts of .hydra/: the composed config, Hydra's own, and the user's overrides."""
     hydra_config = HydraConfig.get()
     return {
         # First, because without it a run cannot be resumed by name.

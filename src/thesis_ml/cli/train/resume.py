@@ -1,4 +1,4 @@
-"""`resume=<run dir>`: the arguments of a run that goes on are those it was started with, then the user's own."""
+"""`resume=<run dir>`: a resumed run has the arguments that it was started with, then the user's own."""
 
 import re
 from pathlib import Path
@@ -13,11 +13,11 @@ RESUME = "resume="
 MAX_OVERRIDES_BYTES = 2**20
 SWEEP_FLAGS = ("--multirun", "-m")
 OUR_HYDRA = ("hydra=run_single", "hydra=experiment")
-"""What may stand among the overrides of a run, and says nothing about it."""
+"""Overrides of a run that do not describe it."""
 
 
 def expand_resume(arguments: list[str]) -> list[str]:
-    """Return the arguments of Hydra with `resume=<run dir>` replaced by what it stands for.
+    """Return the arguments of Hydra with `resume=<run dir>` replaced by the arguments that it stands for.
 
     Raises:
         ConfigError: There is no such run, its stored overrides cannot be read, or a sweep is asked for.
@@ -27,7 +27,7 @@ def expand_resume(arguments: list[str]) -> list[str]:
     if text in ("", "null"):
         return arguments
     if any(flag in arguments for flag in SWEEP_FLAGS):
-        raise ConfigError("resume: goes on with one run; for a sweep give its folder as hydra.sweep.dir")
+        raise ConfigError("resume: resumes one run; for a sweep give its folder as hydra.sweep.dir")
     try:
         run_dir = Path(_unquote(text)).expanduser()
     except RuntimeError as error:
@@ -36,7 +36,7 @@ def expand_resume(arguments: list[str]) -> list[str]:
         raise ConfigError(f"resume: {str(run_dir)!r} holds no run; give a folder such as outputs/runs/run_...")
     own = [argument for argument in arguments if argument not in chosen]
     if any(_find_key(argument) == "hydra.run.dir" for argument in own):
-        raise ConfigError("resume: goes on in the folder of the run; leave out hydra.run.dir")
+        raise ConfigError("resume: resumes in the folder of the run; remove hydra.run.dir")
     own_keys = {_find_key(argument) for argument in own}
     stored = [override for override in read_overrides(run_dir) if _find_key(override) not in own_keys]
     # An experiment among the stored overrides would make a sweep of it.
@@ -44,10 +44,10 @@ def expand_resume(arguments: list[str]) -> list[str]:
 
 
 def read_overrides(run_dir: Path) -> list[str]:
-    """Return what the user typed when the run was started.
+    """Return the overrides that the run was started with.
 
     Raises:
-        ConfigError: The file is not a list of overrides, or one of them would choose what Hydra runs.
+        ConfigError: The file is not a list of overrides, or one of them would choose code for Hydra to run.
     """
     path = run_dir / HYDRA_FOLDER / "overrides.yaml"
     if not path.is_file():

@@ -34,7 +34,7 @@ EXPERIMENT_GROUP = "phase1/experiment"
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep that was started: its folder, and what was swept in each job, none when that is not known in advance."""
+    """A sweep that was started: its folder, and the swept values of each job, none when they are not known before."""
 
     folder: Path
     jobs: Sequence[str]
@@ -42,7 +42,7 @@ class Sweep:
 
 _started: list[Sweep] = []
 _failures: dict[str, BaseException] = {}
-"""What every job of this process that failed raised, by the name of its folder."""
+"""The errors of the failed jobs of this process, by the name of their folder."""
 
 
 class StartChecks(Callback):
@@ -77,7 +77,7 @@ class StartChecks(Callback):
 
 
 def check_sweep(config: DictConfig, loops: Sequence[str]) -> Sequence[str]:
-    """Compose and check the jobs of a sweep and return what differs between them.
+    """Compose and check the jobs of a sweep and return the differences between them.
 
     With a sweeper that chooses values as it goes there is one check, with the first value of everything swept.
 
@@ -110,7 +110,7 @@ def describe_differences(jobs: Sequence[Sequence[str]]) -> list[str]:
 
 
 def print_job_table() -> int:
-    """Print what became of every job of the sweep that just ended and return how many failed."""
+    """Print the outcome of every job of the sweep that just ended and return how many failed."""
     if not _started:
         return 0
     sweep = _started.pop()
@@ -145,7 +145,7 @@ class Row:
 
     @property
     def has_failed(self) -> bool:
-        # A user's own loop may record no facts; what it raised is recorded for it.
+        # A user's own loop may record no facts; its error is recorded for it.
         return self.state not in ("complete", "empty", "not started")
 
 
