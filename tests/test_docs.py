@@ -140,6 +140,16 @@ def read_defaults(page: str, prefix: str) -> dict[str, str]:
     return defaults
 
 
+def read_settings(file: str) -> dict[str, Any]:
+    """Return the keys of a file in configs/, with those of the files beside it that it starts from."""
+    settings: dict[str, Any] = {}
+    own = yaml.safe_load(read(f"configs/{file}"))
+    for base in own.pop("defaults", []):
+        if isinstance(base, str) and base != "_self_":
+            settings |= read_settings(f"{Path(file).parent.as_posix()}/{base}.yaml")
+    return settings | own
+
+
 def list_values(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
     """Return the values of nested settings by full key, written as on a page."""
     values = {}
@@ -218,7 +228,7 @@ def test_table_of_results_stands_below_its_command(page: str) -> None:
 @pytest.mark.parametrize(("page", "place"), KEY_TABLES.items())
 def test_table_of_keys_has_the_defaults_of_the_configuration(page: str, place: tuple[str, str | None]) -> None:
     prefix, file = place
-    settings = asdict(HTCondorConfig()) if file is None else yaml.safe_load(read(f"configs/{file}"))
+    settings = asdict(HTCondorConfig()) if file is None else read_settings(file)
     values, defaults = list_values(settings), read_defaults(page, prefix)
 
     assert len(defaults) > 5

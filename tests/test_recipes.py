@@ -20,6 +20,7 @@ RECIPES = (
     "docs/how-to/add-a-bottleneck.md",
     "docs/how-to/add-a-loss.md",
     "docs/how-to/add-a-loop.md",
+    "docs/how-to/add-a-metric.md",
     "docs/how-to/add-a-plot-family.md",
 )
 """The pages that are followed; tests/reports/test_guide.py follows that of a report."""
@@ -171,7 +172,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for recipe in read_recipes():
         follow(recipe, copy)
     insert(copy / "configs/logging/default.yaml", r"^families:.*?\n", "  speed: true # true | false\n", is_after=True)
-    insert(find_file(copy, "training_loops/autoencoder.py"), r"plot_families = \(", '"speed", ', is_after=True)
+    insert(find_file(copy, "training_loops/autoencoder.py"), r"plot_families\b[^=]*= \(", '"speed", ', is_after=True)
     return copy
 
 
@@ -216,6 +217,19 @@ def test_loop_of_the_recipes_records_facts_and_resumes(followed: Path) -> None:
         "on_resume",
     ]
     assert read_result(run / "facts")["rec_mse"] > 0
+
+
+def test_metric_of_the_recipes_is_recorded_and_may_be_monitored(followed: Path) -> None:
+    keys = ("loop=my_metric", *FEW, "phase1.trainer.monitor=mean_abs_error", "hydra.run.dir=metric")
+
+    done = train_in_copy(followed, *keys)
+
+    (epoch,) = [fact for fact in read_events(followed.parent / "metric/facts") if fact["moment"] == "on_epoch_end"]
+    assert done.returncode == 0, done.stderr
+    # An epoch line has nine digits.
+    best = read_result(followed.parent / "metric/facts")["best_monitor"]
+    assert best == pytest.approx(epoch["metrics"]["val"]["mean_abs_error"], rel=1e-8)
+    assert epoch["metrics"]["train"]["mean_abs_error"] > 0
 
 
 def test_code_of_the_recipes_passes_the_checks_of_the_repository(followed: Path) -> None:
