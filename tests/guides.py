@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted(path.name for path in ROOT.glob("*.md"))
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
+"""The pages at the root and in docs/, by their paths from the root."""
 
 FENCE = re.compile(r"^\s*```(?P<language>\w*)\s*$")
 COMMENT = re.compile(r"^\s*<!-- (?P<text>.*) -->\s*$")
@@ -19,7 +20,7 @@ class Block:
     """One fenced block of a page.
 
     Args:
-        page: File name of the page.
+        page: Path of the page from the root.
         line: Number of the line that opens it.
         language: The word behind the fence.
         comment: Text of the comment on the line before, blank when there is none.

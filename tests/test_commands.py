@@ -22,8 +22,8 @@ LANGUAGES = {"bash", "python", "yaml", "text"}
 NOT_RUN = re.compile(r"not run: *(?P<reason>.*)")
 EXITS_WITH = re.compile(r"exits with (?P<code>\d+)\b")
 
-ON_THE_POOL = "HPC_GUIDE.md"
-"""A page that tests/hpc/test_guide.py runs, because its commands need an HTCondor pool."""
+ON_THE_POOL = ("HPC_GUIDE.md", "docs/how-to/mend-a-job.md", "docs/how-to/run-the-test-pool.md")
+"""The pages that tests/hpc/test_guide.py runs, because their commands need an HTCondor pool."""
 
 NEEDS_INTERPRETER = "hydra/launcher=joblib"
 """Workers of joblib end with the interpreter that started them, and a process forked from a warm one never ends it."""
@@ -199,11 +199,11 @@ def list_small_overrides(arguments: list[str]) -> list[str]:
     if ANSWERED_BY_HYDRA & set(arguments):
         return []
     given = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
-    is_autoencoder, is_labels = given.get("loop", "ae") == "ae", given.get("task") == "labels"
-    small = [FEW_EVENTS] if is_autoencoder or is_labels else []
+    loop = given.get("loop", "ae")
+    small = [FEW_EVENTS] if loop != "test_mlp" or given.get("task") == "labels" else []
     if arguments and not any("logging" in argument for argument in arguments):
         small.append(NO_FIGURES)  # a plain start shows that figures are drawn, and others what they say of them
-    if is_autoencoder:
+    if loop == "ae":
         small += [text for (group, option), text in SMALL_BY_OPTION.items() if given.get(group, option) == option]
     return [text for text in small if text.partition("=")[0] not in given]
 
@@ -224,7 +224,7 @@ def find_gap_in_ci(words: list[str]) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", sorted({block.page for block in SHELL_BLOCKS} - {ON_THE_POOL}))
+@pytest.mark.parametrize("page", sorted({block.page for block in filter(is_run, SHELL_BLOCKS)}.difference(ON_THE_POOL)))
 def test_commands_of_a_page_work(page: str, tmp_path: Path) -> None:
     run_blocks([block for block in SHELL_BLOCKS if block.page == page], tmp_path)
 
@@ -296,6 +296,7 @@ def test_blocks_are_read_with_what_stands_before_them() -> None:
         ("data.limit_events=50 phase1/encoder=gnn", [NO_FIGURES, "phase1.decoder.dec_hidden=[16]"]),
         ("phase1/encoder=gnn,mlp logging.dpi=50", [FEW_EVENTS, "phase1.decoder.dec_hidden=[16]"]),
         ("loop=test_mlp task=labels", [FEW_EVENTS, NO_FIGURES]),
+        ("loop=diffusion_ae", [FEW_EVENTS, NO_FIGURES]),
         ("loop=test_mlp", [NO_FIGURES]),
         ("--cfg job", []),
     ],

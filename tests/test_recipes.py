@@ -9,16 +9,26 @@ from typing import NamedTuple
 
 import pytest
 
-from guides import Block, copy_checkout, read_blocks, split_blocks
+from guides import ROOT, Block, copy_checkout, read_blocks, split_blocks
 from thesis_ml.facts.readers import read_events, read_result
 
 pytestmark = pytest.mark.slow
 
-GUIDE = "TRAINING_GUIDE.md"
+RECIPES = (
+    "docs/how-to/add-an-encoder.md",
+    "docs/how-to/add-a-decoder.md",
+    "docs/how-to/add-a-bottleneck.md",
+    "docs/how-to/add-a-loss.md",
+    "docs/how-to/add-a-loop.md",
+    "docs/how-to/add-a-metric.md",
+    "docs/how-to/add-a-plot-family.md",
+)
+"""The pages that are followed; tests/reports/test_guide.py follows that of a report."""
+
 DISPATCH_FILE = "cli/train/__init__.py"
 NAMED_PATH = re.compile(r"`((?:src|configs)/[\w/.]+\.(?:py|yaml))`")
-ADDITION = re.compile(r"[Aa]dd `(?P<line>[^`]+)` to `(?P<owner>\w+)`(?: in `(?P<file>[\w/.]+)`)?")
-IMPORT = re.compile(r"Import it in `(?P<file>[\w/.]+)`")
+ADDITION = re.compile(r"[Aa]dd\s`(?P<line>[^`]+)`\sto\s`(?P<owner>\w+)`(?:\sin\s`(?P<file>[\w/.]+)`)?")
+IMPORT = re.compile(r"Import\sit\sin\s`(?P<file>[\w/.]+)`")
 
 FEW = ("data.limit_events=300", "phase1.trainer.epochs=1")
 
@@ -62,9 +72,9 @@ class Addition(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """What one section of the guide tells to do: files to write, code for files that exist, lines to add."""
+    """What a page tells to do: files to write, code for files that exist, lines to add."""
 
-    section: str
+    page: str
     written: dict[str, str]
     inserted: dict[str, str]
     added: list[Addition]
@@ -75,24 +85,21 @@ class Recipe(NamedTuple):
         return path.removeprefix("src/").removesuffix(".py").replace("/", ".")
 
 
-def read_recipes() -> dict[str, Recipe]:
-    """Return the recipes of the guide by their headings."""
-    text = (Path(__file__).parents[1] / GUIDE).read_text(encoding="utf-8")
-    prose = {part.partition("\n")[0]: part for part in re.split(r"^###? ", text, flags=re.MULTILINE)}
-    blocks = [block for block in read_blocks(GUIDE) if find_path(block)]
-    return {name: read_recipe(prose[name], blocks) for name in dict.fromkeys(block.section for block in blocks)}
+def read_recipes() -> list[Recipe]:
+    """Return the recipes of the pages."""
+    return [read_recipe(page) for page in RECIPES]
 
 
-def read_recipe(prose: str, blocks: list[Block]) -> Recipe:
-    section = prose.partition("\n")[0]
-    codes = {find_path(block): block.code for block in blocks if block.section == section}
+def read_recipe(page: str) -> Recipe:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    codes = {path: block.code for block in read_blocks(page) if (path := find_path(block))}
     inserted = {path: code for path, code in codes.items() if path.endswith(DISPATCH_FILE)}
     written = {path: code for path, code in codes.items() if path not in inserted}
-    imported = IMPORT.search(prose)
+    imported = IMPORT.search(text)
     default = imported["file"] if imported else DISPATCH_FILE
     # A line for "the tasks" names no file, so it is added by hand below.
-    added = [Addition(found["line"], found["owner"], found["file"] or default) for found in ADDITION.finditer(prose)]
-    return Recipe(section, written, inserted, [one for one in added if one.owner != "plot_families"])
+    added = [Addition(found["line"], found["owner"], found["file"] or default) for found in ADDITION.finditer(text)]
+    return Recipe(page, written, inserted, [one for one in added if one.owner != "plot_families"])
 
 
 def find_path(block: Block) -> str:
@@ -109,8 +116,8 @@ def find_file(copy: Path, end: str) -> Path:
 
 def follow(recipe: Recipe, copy: Path) -> None:
     for path, code in recipe.written.items():
-        assert not (copy / path).exists(), f"{recipe.section}: {path} exists already"
-        assert (copy / path).parent.is_dir(), f"{recipe.section}: there is no folder for {path}"
+        assert not (copy / path).exists(), f"{recipe.page}: {path} exists already"
+        assert (copy / path).parent.is_dir(), f"{recipe.page}: there is no folder for {path}"
         (copy / path).write_text(code, encoding="utf-8")
     for path, code in recipe.inserted.items():
         insert(copy / path, r"^DISPATCH\b", f"{code}\n\n")
@@ -158,34 +165,26 @@ def train_in_copy(copy: Path, *arguments: str) -> subprocess.CompletedProcess[st
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the tree in which every recipe of the guide was followed."""
-    copy = tmp_path_factory.mktemp("guide") / "copy"
+    """A copy of the tree in which every recipe was followed."""
+    copy = tmp_path_factory.mktemp("recipes") / "copy"
     copy.mkdir()
     copy_checkout(copy, "src", "configs", "tests", "pyproject.toml", ".gitignore")
-    recipes = read_recipes()
-    for recipe in recipes.values():
+    for recipe in read_recipes():
         follow(recipe, copy)
     insert(copy / "configs/logging/default.yaml", r"^families:.*?\n", "  speed: true # true | false\n", is_after=True)
-    insert(find_file(copy, "training_loops/autoencoder.py"), r"plot_families = \(", '"speed", ', is_after=True)
+    insert(find_file(copy, "training_loops/autoencoder.py"), r"plot_families\b[^=]*= \(", '"speed", ', is_after=True)
     return copy
 
 
-def test_guide_has_a_recipe_for_each_kind_of_component() -> None:
+def test_recipes_write_code_and_name_where_it_is_registered() -> None:
     recipes = read_recipes()
 
-    assert list(recipes) == [
-        "An encoder",
-        "A decoder",
-        "A bottleneck",
-        "A loss on features",
-        "A task and a loop",
-        "A plot family",
-    ]
-    owners = {addition.owner for recipe in recipes.values() for addition in recipe.added}
+    assert all(recipe.module for recipe in recipes)
+    owners = {addition.owner for recipe in recipes for addition in recipe.added}
     assert owners == {"ENCODERS", "DECODERS", "BOTTLENECKS", "LOSSES", "DISPATCH", "FAMILIES", "FamilySwitches"}
 
 
-def test_components_of_the_guide_train_with_ours_and_with_each_other(followed: Path) -> None:
+def test_components_of_the_recipes_train_with_ours_and_with_each_other(followed: Path) -> None:
     swept = (
         "phase1/encoder=mlp,my_encoder",
         "phase1/latent_space=linear,my_bottleneck",
@@ -203,7 +202,7 @@ def test_components_of_the_guide_train_with_ours_and_with_each_other(followed: P
     assert "my_encoder" in (jobs[-1] / ".hydra/config.yaml").read_text(encoding="utf-8")
 
 
-def test_loop_of_the_guide_records_facts_and_goes_on(followed: Path) -> None:
+def test_loop_of_the_recipes_records_facts_and_resumes(followed: Path) -> None:
     run = followed.parent / "loop"
     command = ("loop=my_loop", "data.limit_events=300", "phase1.trainer.epochs=2", f"hydra.run.dir={run}")
 
@@ -220,8 +219,21 @@ def test_loop_of_the_guide_records_facts_and_goes_on(followed: Path) -> None:
     assert read_result(run / "facts")["rec_mse"] > 0
 
 
-def test_code_of_the_guide_passes_the_checks_of_the_repository(followed: Path) -> None:
-    written = [path for recipe in read_recipes().values() for path in recipe.written if path.endswith(".py")]
+def test_metric_of_the_recipes_is_recorded_and_may_be_monitored(followed: Path) -> None:
+    keys = ("loop=my_metric", *FEW, "phase1.trainer.monitor=mean_abs_error", "hydra.run.dir=metric")
+
+    done = train_in_copy(followed, *keys)
+
+    (epoch,) = [fact for fact in read_events(followed.parent / "metric/facts") if fact["moment"] == "on_epoch_end"]
+    assert done.returncode == 0, done.stderr
+    # An epoch line has nine digits.
+    best = read_result(followed.parent / "metric/facts")["best_monitor"]
+    assert best == pytest.approx(epoch["metrics"]["val"]["mean_abs_error"], rel=1e-8)
+    assert epoch["metrics"]["train"]["mean_abs_error"] > 0
+
+
+def test_code_of_the_recipes_passes_the_checks_of_the_repository(followed: Path) -> None:
+    written = [path for recipe in read_recipes() for path in recipe.written if path.endswith(".py")]
     suites = ("test_phase1_assembly.py", "test_configs.py", "test_imports.py", "test_repeatable_ops.py")
 
     checks = [

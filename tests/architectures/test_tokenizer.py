@@ -544,7 +544,7 @@ def test_models_without_heads_leave_types_and_met_open(make_tokenizer, events) -
     assert isinstance(tokenizer.encode(events), Tokens)
 
 
-@pytest.mark.parametrize("page", ["README.md", "TRAINING_GUIDE.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/use-a-tokenizer.md"])
 def test_python_of_the_pages_encodes_and_decodes(
     page: str, finished_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -162,10 +162,10 @@ def test_optimal_auroc_is_that_of_the_likelihood_ratio_on_events(events: StoredE
     assert measured.value == pytest.approx(optimal.value, abs=4 * measured.error)
 
 
-def test_optimal_auroc_is_the_one_that_the_guide_states() -> None:
-    guide = (Path(__file__).resolve().parents[2] / "TRAINING_GUIDE.md").read_text(encoding="utf-8")
+def test_optimal_auroc_is_the_one_that_the_reference_states() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/reference/synthetic-events.md").read_text(encoding="utf-8")
 
-    assert f"{compute_optimal_auroc().value:.4f}" in guide
+    assert f"{compute_optimal_auroc().value:.4f}" in page
 
 
 @pytest.mark.parametrize("column", ["kinematics", "lengths"])

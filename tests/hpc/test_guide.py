@@ -1,4 +1,4 @@
-"""Every command of HPC_GUIDE.md works as it stands there, in order, on a real pool."""
+"""Every command of the pages about HTCondor works as it stands there, in order, on a real pool."""
 
 import re
 from pathlib import Path
@@ -7,15 +7,14 @@ import pytest
 
 from condor_jobs import run_tool, wait_for, write_environment
 from guides import copy_checkout, read_blocks, split_commands
-from test_commands import find_exit_code, is_run, run_command
+from test_commands import ON_THE_POOL, find_exit_code, is_run, run_command
 
-PAGE = "HPC_GUIDE.md"
-BLOCKS = [block for block in read_blocks(PAGE) if block.language == "bash"]
+BLOCKS = [block for page in ON_THE_POOL for block in read_blocks(page) if block.language == "bash"]
 
 
 @pytest.mark.condor
 @pytest.mark.usefixtures("pool")
-def test_commands_of_the_guide_work(tmp_path: Path) -> None:
+def test_commands_of_the_pages_work(tmp_path: Path) -> None:
     """Jobs of submit files get an environment that ends at once: real trainings have tests of their own."""
     environment = write_environment(tmp_path / "environment", "")
     checkout = copy_checkout(tmp_path / "checkout")
@@ -26,7 +25,7 @@ def test_commands_of_the_guide_work(tmp_path: Path) -> None:
             outcome = run_command(re.sub(r"^condor_submit\b", f"condor_submit {paths}", command), checkout)
             assert outcome.exit_code == find_exit_code(block), f"{block.place}: {command}\n{outcome.output}"
 
-    # Nothing of the page may be left to disturb other tests; a GPU job waits for its turn.
+    # Nothing of the pages may be left to disturb other tests; a GPU job waits for its turn.
     wait_for(lambda: not run_tool("condor_q", "-af", "ClusterId").split())
 
 

@@ -1,4 +1,4 @@
-"""The report that the guide works out is written from its text, found by name, and runs."""
+"""The report that a how-to page works out is written from its text, found by name, and runs."""
 
 import os
 import re
@@ -11,13 +11,13 @@ import pytest
 
 from guides import copy_checkout, read_blocks
 
-GUIDE = "REPORTS_GUIDE.md"
+GUIDE, RECIPE = "REPORTS_GUIDE.md", "docs/how-to/add-a-report.md"
 NAMED_PATH = re.compile(r"`((?:src|configs)/[\w/.]+\.(?:py|yaml))`")
 
 
 def read_recipe() -> dict[str, str]:
-    """Return the files that the guide writes, by path."""
-    blocks = [block for block in read_blocks(GUIDE) if block.section == "A report of your own"]
+    """Return the files that the recipe writes, by path."""
+    blocks = read_blocks(RECIPE)
     return {NAMED_PATH.findall(block.before)[-1]: block.code for block in blocks if NAMED_PATH.search(block.before)}
 
 
@@ -35,7 +35,7 @@ def run_report(cfg: DictConfig) -> None:
 
 
 @pytest.mark.slow
-def test_report_of_the_guide_is_found_and_runs(trained_sweep: Path, tmp_path: Path) -> None:
+def test_report_of_the_recipe_is_found_and_runs(trained_sweep: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()
     copy_checkout(copy, "src", "configs", "pyproject.toml")

@@ -37,7 +37,7 @@ class RunArrays:
             self._arrays[TYPE_NAMES] = np.array(self._type_names)
 
     def to_dict(self) -> dict[str, np.ndarray]:
-        """Return all arrays by the names that FACTS_SYSTEM.md lists."""
+        """Return all arrays by the names that docs/reference/facts.md lists."""
         return dict(self._arrays)
 
     def _find_edges(self, feature: str, kind: str, values: np.ndarray) -> np.ndarray:
