@@ -69,7 +69,6 @@ WRITTEN = {"None": "null", "True": "true", "False": "false"}
 NO_COMMAND = "No script of the repository prints this table"
 
 KEY_TABLES = {
-    "docs/reference/trainer.md": ("phase1.trainer", "phase1/trainer/ae.yaml"),
     "docs/reference/gan_ae.md": ("phase1.trainer", "phase1/trainer/adversarial.yaml"),
     "docs/reference/diffusion_ae.md": ("phase1.decoder", "phase1/decoder/diffusion.yaml"),
     "docs/reference/inference.md": ("", "report/compare_runs.yaml"),
