@@ -269,3 +269,38 @@ def test_raw_loop_trains_with_keys_of_its_own(text: str, arguments: list[str], n
     assert re.findall(r"my_key \+ 1 is \d", done.stdout) == [f"my_key + 1 is {4 + job}" for job in range(n_printed)]
     assert list(tmp_path.glob("outputs/**/.hydra/overrides.yaml"))
     assert list(tmp_path.glob("outputs/**/facts")) == []
+
+
+def test_a_key_of_the_trainer_is_one_field_and_one_line_of_yaml(tmp_path: Path) -> None:
+    field, line = (block.code.strip() for block in read_blocks("docs/how-to/add-a-key.md") if block.language != "bash")
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    copy_checkout(copy, "src", "configs", "docs", "tests", "pyproject.toml", "REPORTS_GUIDE.md")
+    settings, yaml_file = copy / "src/thesis_ml/training_loops/settings.py", copy / "configs/phase1/trainer/ae.yaml"
+    insert(settings, r"(?<=^class TrainerConfig:)[^@]*?(?=\n    def __post_init__)", f"    {field}\n", is_after=True)
+    yaml_file.write_text(yaml_file.read_text(encoding="utf-8") + f"{line}\n", encoding="utf-8")
+
+    written = subprocess.run(
+        [sys.executable, "docs/make_reference.py"],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert written.returncode == 0, written.stderr
+    assert f"{line} # seconds without a better monitor" in yaml_file.read_text(encoding="utf-8")
+    keys = {"ae": "phase1", "gan_ae": "phase1", "diffusion_ae": "phase1", "test_mlp": "general"}
+    for loop, group in keys.items():
+        key = f"{group}.trainer.patience_s"
+        assert f"`{key}`" in (copy / "docs/reference/keys.md").read_text(encoding="utf-8")
+        wrong = train_in_copy(copy, f"loop={loop}", f"{key}=0")
+        assert (wrong.returncode, wrong.stderr) == (2, f"error: {key}: must be above 0, got 0.0\n")
+        shown = train_in_copy(copy, f"loop={loop}", f"{key}=60", "--cfg", "job")
+        assert "patience_s: 60" in shown.stdout, shown.stderr
+    tests = run_in_copy(
+        copy, "pytest", "-n", "0", "tests/test_config_values.py", "-k", "patience_s", "-m", "slow or not slow"
+    )
+    assert tests.returncode == 0, tests.stdout
+    assert "8 passed" in tests.stdout
