@@ -19,7 +19,7 @@ from _workload import configure, load_data, take_events
 from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECKS
 from thesis_ml.architectures.autoencoder.decoders import DECODERS
 from thesis_ml.architectures.autoencoder.encoders import ENCODERS
-from thesis_ml.architectures.build import DENOISER, build_model
+from thesis_ml.architectures.build import build_model
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import TokenSplit, iterate_batches
 from thesis_ml.data.tokens import TokenData
@@ -31,7 +31,7 @@ REFERENCE = ("phase1/encoder=mlp", "phase1/latent_space=none", "phase1/decoder=m
 GROUPS = {
     "encoder": ENCODERS,
     "latent_space": BOTTLENECKS,
-    "decoder": [name for name in DECODERS if name != DENOISER],
+    "decoder": [name for name in DECODERS if name != "diffusion"],
 }
 """The denoiser belongs to a loop of its own, which `loops.py` times."""
 

@@ -33,6 +33,14 @@ class Outer:
     inner: Inner = field(default_factory=Inner)
 
 
+class OuterPart:
+    Config = Outer
+
+
+class InnerPart:
+    Config = Inner
+
+
 def parse(**values: Any) -> Outer:
     return parse_config(Outer, {"size": 1, **values}, "top")
 
@@ -139,7 +147,7 @@ def test_parse_config_needs_no_prefix_at_the_top() -> None:
 
 
 def test_parse_choice_builds_the_class_of_that_name() -> None:
-    parsed = parse_choice({"outer": Outer}, {"name": "outer", "size": 2}, "group")
+    parsed = parse_choice({"outer": OuterPart}, {"name": "outer", "size": 2}, "group")
 
     assert parsed == Outer(size=2)
 
@@ -148,18 +156,18 @@ def test_parse_choice_says_how_an_option_is_chosen() -> None:
     with pytest.raises(
         ConfigError, match=r"^group: expected a group .*; available: inner, outer; .* slash: group=outer$"
     ):
-        parse_choice({"outer": Outer, "inner": Inner}, "outer", "group")
+        parse_choice({"outer": OuterPart, "inner": InnerPart}, "outer", "group")
 
 
 @pytest.mark.parametrize("values", [None, {}, {"name": None}, {"name": 3}])
 def test_parse_choice_lists_the_names_when_none_is_given(values: Any) -> None:
     with pytest.raises(ConfigError, match=r"^group\.name: missing; available: inner, outer$"):
-        parse_choice({"outer": Outer, "inner": Inner}, values, "group")
+        parse_choice({"outer": OuterPart, "inner": InnerPart}, values, "group")
 
 
 def test_parse_choice_names_the_nearest_choice() -> None:
     with pytest.raises(ConfigError, match=r"^group\.name: unknown name 'outr'; available: outer; did you mean 'outer'"):
-        parse_choice({"outer": Outer}, {"name": "outr"}, "group")
+        parse_choice({"outer": OuterPart}, {"name": "outr"}, "group")
 
 
 def test_choose_returns_the_entry() -> None:

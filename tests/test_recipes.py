@@ -126,7 +126,7 @@ def follow(recipe: Recipe, copy: Path) -> None:
 
 
 def add(recipe: Recipe, addition: Addition, file: Path) -> None:
-    """Add a line to a dict, with the import and the type that it needs, or a field to a dataclass."""
+    """Add a line to a dict, with the import that it needs, or a field to a dataclass."""
     if not addition.line.startswith('"'):
         insert(file, rf'(?<=^class {addition.owner}:\n)    """.*?"""\n\n', f"    {addition.line}\n", is_after=True)
         return
@@ -134,7 +134,6 @@ def add(recipe: Recipe, addition: Addition, file: Path) -> None:
     kind = addition.line.split(": ")[1]
     if kind.isidentifier() and not kind.startswith("_"):
         insert(file, r"^from thesis_ml", f"from {recipe.module} import {kind}\n")
-        insert(file, rf"(?<=^{addition.owner}: Mapping\[)[^=]*?(?=,?\s*\] = )", f" | type[{kind}]", is_after=True)
 
 
 def insert(file: Path, pattern: str, text: str, *, is_after: bool = False) -> None:

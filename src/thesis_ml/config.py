@@ -14,16 +14,26 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from thesis_ml.errors import ConfigError
 
 T = TypeVar("T")
+ConfigT = TypeVar("ConfigT", covariant=True)
 
 SYNONYMS = {"gpu": "cuda"}
 """Names that users type, and ours."""
 LARGEST_FLOAT = 3.4e38
 """Beyond it a 32-bit number is infinite."""
+
+
+class Component(Protocol[ConfigT]):
+    """A class that is built from an instance of its dataclass `Config`."""
+
+    @property
+    def Config(self) -> type[ConfigT]:  # noqa: N802  # a class inside the class
+        """The dataclass of its keys."""
+        ...
 
 
 def choose(name: str, choices: Mapping[str, T], where: str) -> T:
@@ -89,19 +99,20 @@ def read_annotations(kind: type) -> dict[str, Any]:
     return found
 
 
-def parse_choice(kinds: Mapping[str, type[T]], values: Any, where: str) -> T:
-    """Build the dataclass that `values["name"]` chooses among `kinds`.
+def parse_choice(components: Mapping[str, type[Component[ConfigT]]], values: Any, where: str) -> ConfigT:
+    """Return the `Config` of the component that `values["name"]` chooses.
 
     Raises:
         ConfigError: The name is missing or unknown, or a value does not fit the chosen dataclass.
     """
-    available = ", ".join(sorted(kinds))
+    available = ", ".join(sorted(components))
     if not isinstance(values, Mapping | None):
         hint = _hint_slash(values, where)
         raise ConfigError(f"{where}: expected a group of keys, got {values!r}; available: {available}{hint}")
     if values is None or not isinstance(values.get("name"), str):
         raise ConfigError(f"{where}.name: missing; available: {available}")
-    return parse_config(choose(values["name"], kinds, f"{where}.name"), values, where)
+    kind: type[ConfigT] = choose(values["name"], components, f"{where}.name").Config  # type: ignore[assignment]  # no property
+    return parse_config(kind, values, where)
 
 
 def to_plain(config: Any) -> Any:

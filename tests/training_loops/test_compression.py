@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from thesis_ml.architectures.autoencoder.base import Decoded, Latent
+from thesis_ml.architectures.autoencoder.base import DecoderOutput, Latent
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import select_events
 from thesis_ml.data.tokens import TokenData
@@ -46,9 +46,9 @@ class ShiftingCodec:
         self.n_encoded += batch.n_events
         return Latent(batch.features)
 
-    def decode(self, values: Tensor, lengths: Tensor) -> Decoded:
+    def decode(self, values: Tensor, lengths: Tensor) -> DecoderOutput:
         self.n_decoded += lengths.shape[0]
-        return Decoded(values + self.error, None, None)
+        return DecoderOutput(values + self.error, None, None)
 
 
 def find_bits_by_trying(data: TokenData, error: float) -> int:
@@ -80,7 +80,9 @@ def test_rounding_is_not_measured_where_sixteen_bits_do_not_do(event_data: Token
 
 def test_rounding_takes_one_bit_where_latents_do_not_matter(event_data: TokenData) -> None:
     codec = ShiftingCodec(0.1)
-    codec.decode = lambda values, lengths: Decoded(torch.zeros(len(values), event_data.dims.n_features), None, None)
+    codec.decode = lambda values, lengths: DecoderOutput(
+        torch.zeros(len(values), event_data.dims.n_features), None, None
+    )
 
     numbers = measure_rounding(codec, event_data.test, event_data.dims, batch_size=64)
 
@@ -98,11 +100,11 @@ def test_rounding_costs_a_bounded_number_of_events(event_data: TokenData, monkey
 
 
 def test_rounding_compares_matched_tokens_where_the_run_does(event_data: TokenData) -> None:
-    def shift_places(values: Tensor, lengths: Tensor) -> Decoded:
+    def shift_places(values: Tensor, lengths: Tensor) -> DecoderOutput:
         places = torch.cat(
             [torch.arange(part.shape[0]).roll(1) + start for part, start in split_places(values, lengths)]
         )
-        return Decoded(values.index_select(0, places) + 0.01, None, None)
+        return DecoderOutput(values.index_select(0, places) + 0.01, None, None)
 
     expected = measure_rounding(ShiftingCodec(0.01), event_data.test, event_data.dims, batch_size=64)
     codec = ShiftingCodec(0.01)

@@ -6,27 +6,31 @@ from typing import Any, Literal
 
 from torch import nn
 
-from thesis_ml.architectures.autoencoder.base import Autoencoder
+from thesis_ml.architectures.autoencoder.base import (
+    Autoencoder,
+    BottleneckConfig,
+    ComponentConfig,
+    DecoderConfig,
+    FeatureLossConfig,
+)
 from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECKS
 from thesis_ml.architectures.autoencoder.decoders import DECODERS
+from thesis_ml.architectures.autoencoder.decoders.diffusion import DiffusionDecoder
 from thesis_ml.architectures.autoencoder.diffusion.model import DiffusionAutoencoder
 from thesis_ml.architectures.autoencoder.encoders import ENCODERS
 from thesis_ml.architectures.autoencoder.losses import LOSSES
 from thesis_ml.config import parse_choice
 from thesis_ml.data.batch import DataDims
 
-DENOISER = "diffusion"
-"""The decoder whose model draws samples."""
-
 
 @dataclass(frozen=True)
 class ModelConfig:
     """The parsed configuration of every component; `name` in each says which class it belongs to."""
 
-    encoder: Any
-    decoder: Any
-    latent_space: Any
-    loss: Any
+    encoder: ComponentConfig
+    decoder: DecoderConfig
+    latent_space: BottleneckConfig
+    loss: FeatureLossConfig
 
 
 def parse_model(values: Mapping[str, Any], where: str) -> ModelConfig:
@@ -35,13 +39,12 @@ def parse_model(values: Mapping[str, Any], where: str) -> ModelConfig:
     Raises:
         ConfigError: A component is unknown, or one of its keys or values is wrong.
     """
-    groups = {"encoder": ENCODERS, "decoder": DECODERS, "latent_space": BOTTLENECKS, "loss": LOSSES}
-    return ModelConfig(**{group: _parse_component(kinds, values, where, group) for group, kinds in groups.items()})
-
-
-def _parse_component(kinds: Mapping[str, Any], values: Mapping[str, Any], where: str, group: str) -> Any:
-    configs = {name: kind.Config for name, kind in kinds.items()}
-    return parse_choice(configs, values.get(group), f"{where}.{group}")
+    return ModelConfig(
+        encoder=parse_choice(ENCODERS, values.get("encoder"), f"{where}.encoder"),
+        decoder=parse_choice(DECODERS, values.get("decoder"), f"{where}.decoder"),
+        latent_space=parse_choice(BOTTLENECKS, values.get("latent_space"), f"{where}.latent_space"),
+        loss=parse_choice(LOSSES, values.get("loss"), f"{where}.loss"),
+    )
 
 
 def build_model(config: ModelConfig, dims: DataDims) -> Autoencoder:
@@ -50,17 +53,19 @@ def build_model(config: ModelConfig, dims: DataDims) -> Autoencoder:
     encoder = ENCODERS[config.encoder.name](config.encoder, dims, latent_dim)
     bottleneck = BOTTLENECKS[config.latent_space.name](config.latent_space)
     decoder = DECODERS[config.decoder.name](config.decoder, dims, latent_dim)
-    kind = DiffusionAutoencoder if config.decoder.name == DENOISER else Autoencoder
+    kind = DiffusionAutoencoder if isinstance(decoder, DiffusionDecoder) else Autoencoder
     return kind(encoder, bottleneck, decoder)
 
 
 def build_loss(config: ModelConfig, dims: DataDims) -> nn.Module:
     """Return the loss on features: from predicted and true ones [P F] and lengths [B] to a value per token [P]."""
-    return LOSSES[config.loss.name](config.loss, dims)
+    loss = LOSSES[config.loss.name](config.loss, dims)
+    assert isinstance(loss, nn.Module)
+    return loss
 
 
 def choose_matching(config: ModelConfig) -> Literal["tokens", "event"]:
-    """Return what a reconstructed token is compared with: the token it came from, or its best match in the event."""
+    """Return whether a reconstructed token is compared with its own token or with its best match in the event."""
     return "event" if LOSSES[config.loss.name].is_set_loss else "tokens"
 
 

@@ -1,4 +1,4 @@
-"""Rebuild a model from its checkpoint alone; a checkpoint may come from anybody."""
+"""Rebuild a model from its checkpoint alone; the file is checked, because anybody may have written it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ MOST_TOKENS = 100_000
 
 @dataclass(frozen=True)
 class RestoredModel:
-    """A trained model with all that its input and output mean.
+    """A trained model with the meaning of its input and output.
 
     Args:
         model: The model with its best weights, in evaluation mode, on the CPU.
@@ -38,7 +38,7 @@ class RestoredModel:
         data: The options of its data; the path in it is where the data was then.
         loop: The loop that trained it.
         seed: The seed of that run.
-        metrics: What its weights reach on the validation split.
+        metrics: The numbers of its weights on the validation split.
     """
 
     model: Autoencoder

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from thesis_ml.architectures.autoencoder.base import Decoded
+from thesis_ml.architectures.autoencoder.base import DecoderOutput
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.events import StoredEvents, cut_events
@@ -316,7 +316,7 @@ class Tokenizer:
         return latent.values.float().cpu().numpy(), codes
 
     @torch.no_grad()
-    def _decode_batch(self, values: Float[NDArray[Any], "P D"], lengths: Int[NDArray[Any], " B"]) -> Decoded:
+    def _decode_batch(self, values: Float[NDArray[Any], "P D"], lengths: Int[NDArray[Any], " B"]) -> DecoderOutput:
         def send(array: NDArray[Any]) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
@@ -324,7 +324,7 @@ class Tokenizer:
             return None if tensor is None else tensor.float().cpu()
 
         decoded = self._model.decode(send(values.astype(np.float32, copy=False)), send(lengths))
-        return Decoded(decoded.features.float().cpu(), fetch(decoded.type_logits), fetch(decoded.globals))
+        return DecoderOutput(decoded.features.float().cpu(), fetch(decoded.type_logits), fetch(decoded.globals))
 
     @torch.no_grad()
     def _embed(self, codes: Int[NDArray[Any], "P Q"]) -> Float[NDArray[Any], "P D"]:
@@ -333,7 +333,7 @@ class Tokenizer:
         values: NDArray[Any] = embedded.float().cpu().numpy()
         return values
 
-    def _join(self, parts: list[Decoded], lengths: Int[NDArray[Any], " N"]) -> PhysicalEvents:
+    def _join(self, parts: list[DecoderOutput], lengths: Int[NDArray[Any], " N"]) -> PhysicalEvents:
         normalizer = self.restored.normalizer
         physical = normalizer.decode_features(torch.cat([part.features for part in parts])).double().numpy()
         types = [part.type_logits.argmax(dim=1) for part in parts if part.type_logits is not None]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from thesis_ml.architectures.autoencoder.base import Autoencoder, BottleneckConfig, Reconstruction
+from thesis_ml.architectures.autoencoder.base import Autoencoder, Reconstruction
 from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECK_TERMS
-from thesis_ml.architectures.autoencoder.kinematics import require_features
 from thesis_ml.architectures.autoencoder.losses.globals_loss import globals_loss
 from thesis_ml.architectures.build import (
     ModelConfig,
@@ -24,7 +23,7 @@ from thesis_ml.architectures.build import (
     describe_copying,
     parse_model,
 )
-from thesis_ml.architectures.combinations import refuse_combinations, refuse_other_decoders
+from thesis_ml.architectures.combinations import refuse_combinations
 from thesis_ml.config import parse_config, to_plain
 from thesis_ml.data.batch import TokenBatch, mean_over_events, mean_over_tokens
 from thesis_ml.data.config import DataConfig
@@ -63,8 +62,7 @@ class AutoencoderSettings(RunSettings):
     @property
     def n_warmup_epochs(self) -> int:
         """Epochs that begin before the losses of the bottleneck have their final weights."""
-        traits: BottleneckConfig = self.phase1.latent_space
-        return math.ceil(traits.warmup_epochs)
+        return math.ceil(self.phase1.latent_space.warmup_epochs)
 
     def read_fingerprint(self) -> str:
         """Return the fingerprint of the data, without loading it."""
@@ -123,7 +121,7 @@ class AutoencoderTask:
 
     def weigh_terms(self, progress: float) -> Mapping[str, float]:
         """Return the weight of each term after `progress` epochs, a part of one included."""
-        return {**self.weights, **self.model.traits.weigh_losses(progress)}
+        return {**self.weights, **self.model.bottleneck.config.weigh_losses(progress)}
 
     def measure(self, output: Reconstruction, batch: TokenBatch) -> Mapping[str, Float[Tensor, ""]]:
         """Return further metrics of a reconstruction, averaged over the batch; none here."""
@@ -186,9 +184,7 @@ def parse(
         raise ConfigError(f"phase1: expected a group of keys, got {phase1!r}")
     data = parse_config(DataConfig, plain.get("data"), "data")
     model = parse_model(phase1, "phase1")
-    check_needed_features(model, data)
-    refuse_combinations(model, data)
-    refuse_other_decoders(model, denoises=loop == DIFFUSION_LOOP)
+    refuse_combinations(model, data, denoises=loop == DIFFUSION_LOOP)
     _refuse_other_trainers(phase1.get("trainer"), trainer_kind)
     trainer = parse_config(trainer_kind, phase1.get("trainer"), "phase1.trainer")
     settings = AutoencoderSettings(data=data, phase1=model, trainer=trainer, **launch)
@@ -196,17 +192,6 @@ def parse(
     names = _list_measured(settings, list_metric_names(task, data.features))
     check_monitor(settings, [*names, *more_names])
     return settings
-
-
-def check_needed_features(model: ModelConfig, data: DataConfig) -> None:
-    """Refuse data without a feature that a component reads in physical units: `needed_features` of its Config.
-
-    Raises:
-        ConfigError: A needed feature is missing in `data.features`.
-    """
-    for group in fields(model):
-        needed = getattr(getattr(model, group.name), "needed_features", ())
-        require_features(data.features, needed, f"phase1.{group.name}")
 
 
 def _refuse_other_trainers(values: Any, kind: type[TrainerConfig]) -> None:

@@ -62,7 +62,7 @@ class DiffusionTask:
         self.optimizers: Mapping[str, Optimizer] = self.reconstruction.optimizers
         self.weights: Mapping[str, float] = {
             **self.reconstruction.weights,
-            TERM: settings.phase1.decoder.diffusion_beta,
+            TERM: model.decoder.config.diffusion_beta,
         }
         coverage = tuple(COVERAGE_PREFIX + feature for feature in data.normalizer.features)
         self.metric_names = (*AutoencoderTask.metric_names, SAMPLE_ERROR, MEAN_ERROR, *coverage)

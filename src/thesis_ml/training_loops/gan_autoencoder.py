@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from thesis_ml.architectures.autoencoder.base import Autoencoder
+from thesis_ml.architectures.autoencoder.base import Autoencoder, ComponentConfig
 from thesis_ml.architectures.autoencoder.critics import CRITICS
 from thesis_ml.architectures.autoencoder.critics.base import Critique, pair_events
 from thesis_ml.architectures.autoencoder.losses.adversarial import (
@@ -94,7 +94,7 @@ class GanSettings(AutoencoderSettings):
     """
 
     trainer: AdversarialTrainerConfig
-    critic: Any
+    critic: ComponentConfig
 
     @property
     def n_warmup_epochs(self) -> int:
@@ -143,7 +143,8 @@ class GanTask:
         # Weights of its own seed: the autoencoder draws the same random numbers as in the loop `ae`.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.trainer.seed)
-            self.critic: nn.Module = CRITICS[settings.critic.name](settings.critic, data.dims)
+            self.critic = CRITICS[settings.critic.name](settings.critic, data.dims)
+        assert isinstance(self.critic, nn.Module)
         self.watch = CriticWatch(settings.trainer.seed, settings.trainer.adversarial_loss)
         self.critic_optimizer = build_adamw(
             self.critic, lr=settings.trainer.critic_lr, weight_decay=settings.trainer.weight_decay
@@ -192,7 +193,7 @@ class GanTask:
 
     def _judge(self, batch: TokenBatch, features: Float[Tensor, "P F"]) -> tuple[Critique, Critique]:
         """Return the scores and states that the critic gives events and their reconstructions."""
-        both: Critique = self.critic(pair_events(batch, features))
+        both = self.critic(pair_events(batch, features))
         real, fake = (
             Critique(*parts) for parts in zip(both.scores.tensor_split(2), both.states.tensor_split(2), strict=True)
         )
@@ -246,7 +247,7 @@ class GanTask:
     def _compare_gradients(self, step: StepResult, direction: Float[Tensor, "P F"]) -> dict[str, Tensor]:
         """Return the norms of both gradients by the last layer, and the weight of the adversarial term."""
         assert step.features is not None
-        last = self.model.get_parameter("decoder.heads.features.weight")
+        last = self.model.decoder.last_layer.weight
         (towards,) = torch.autograd.grad(step.terms["rec_tokens"], last, retain_graph=True)
         (against,) = torch.autograd.grad(step.features, last, direction, retain_graph=True)
         norms = towards.norm(), against.norm()
@@ -263,8 +264,7 @@ def parse(cfg: DictConfig) -> GanSettings:
         ConfigError: A key or value is wrong, or the monitored number does not exist.
     """
     base = autoencoder.parse(cfg, loop=GAN_LOOP, trainer_kind=AdversarialTrainerConfig, more_names=JUDGED)
-    kinds = {name: kind.Config for name, kind in CRITICS.items()}
-    critic: Any = parse_choice(kinds, to_plain_config(cfg)["phase1"].get("critic"), "phase1.critic")
+    critic = parse_choice(CRITICS, to_plain_config(cfg)["phase1"].get("critic"), "phase1.critic")
     return GanSettings(**vars(base), critic=critic)
 
 

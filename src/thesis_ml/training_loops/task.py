@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from thesis_ml.architectures.autoencoder.base import Decoded, Latent
+from thesis_ml.architectures.autoencoder.base import DecoderOutput, Latent
 from thesis_ml.data.batch import DataDims, TokenBatch
 from thesis_ml.data.splits import TokenSplit
 from thesis_ml.facts.schema import Matching
@@ -85,7 +85,7 @@ class TokenCodec(Protocol):
 
     def encode(self, batch: TokenBatch) -> Latent: ...
 
-    def decode(self, values: Float[Tensor, "P D"], lengths: Int[Tensor, " B"]) -> Decoded: ...
+    def decode(self, values: Float[Tensor, "P D"], lengths: Int[Tensor, " B"]) -> DecoderOutput: ...
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""The one supervised reference: a dense stack that tells signal from background by a table of columns."""
+"""The supervised reference: a dense stack that separates signal from background by the columns of a table."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,12 +58,12 @@ class Table:
 
 @dataclass(frozen=True)
 class FittedClassifier:
-    """A trained classifier and what it makes of the validation table.
+    """A trained classifier and its scores of the validation table.
 
     Args:
         model: Scores other tables with the same columns.
         scores: Log-odds of every validation event to be signal, after the last epoch. The validation table chose
-            nothing, so that what is measured on it is not flattered.
+            nothing, so that numbers measured on it are unbiased.
         auroc: AUROC of the validation table after each epoch.
     """
 
@@ -92,7 +92,7 @@ class TableModel(nn.Module):
 def build_table_model(training: Float[Tensor, "N C"], config: TableModelConfig) -> TableModel:
     """Return a model with fresh weights from torch's global random state that standardises by a training table."""
     model = TableModel(training.shape[1], config).to(training.device)
-    # numpy sums in one order, whatever the number of threads
+    # numpy sums in one order for any number of threads
     values = training.double().cpu().numpy()
     mean, spread = values.mean(axis=0), values.std(axis=0)
     is_constant = spread <= 1e-6 * np.maximum(1.0, np.abs(mean))
@@ -112,8 +112,8 @@ def fit_classifier(train: Table, val: Table, config: ClassifierConfig | None = N
     The same seed gives the same scores, and no random state outside is used or changed.
 
     Args:
-        train: What is learned from; needs both classes.
-        val: What is scored after every epoch.
+        train: The table to learn from; needs both classes.
+        val: The table to score after every epoch.
         config: The options; None takes the defaults.
 
     Raises:

@@ -22,7 +22,7 @@ ACTIVATIONS: Mapping[str, type[nn.Module]] = {
 
 @dataclass(frozen=True)
 class StackConfig:
-    """What all dense stacks share."""
+    """The keys that all dense stacks share."""
 
     dropout: Annotated[float, between(0, 0.99), "share of the values that every hidden layer drops"] = 0.0
     activation: ActivationName = "gelu"

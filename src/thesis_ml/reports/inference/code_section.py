@@ -2,17 +2,15 @@
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from numpy.typing import NDArray
-from torch import Tensor
 
-from thesis_ml.architectures.autoencoder.decoders import DECODERS
 from thesis_ml.architectures.restore import RestoredModel
 from thesis_ml.metrics.codebook import summarise_code_usage
 from thesis_ml.reports.comparison import Cell, Spread
@@ -194,13 +192,11 @@ def decode_codes(restored: RestoredModel) -> CodePlaces | None:
     """Return what the decoder makes of each code alone; None where a code alone means nothing."""
     sizes = restored.config.latent_space.codebook_sizes
     features = restored.normalizer.features
-    # A user's own decoder that does not say so is taken for one that looks at the whole event.
-    is_token_wise: bool = getattr(DECODERS[restored.config.decoder.name], "is_token_wise", False)
+    is_token_wise = restored.config.decoder.is_token_wise
     if len(sizes) != 1 or sizes[0] > MOST_DECODED or not is_token_wise or not set(MAPPED) <= set(features):
         return None
     codes = torch.arange(sizes[0])
-    embed = cast("Callable[[Tensor], Tensor]", restored.model.bottleneck.embed_codes)
-    values = embed(codes[:, None])
+    values = restored.model.embed_codes(codes[:, None])
     decoded = restored.model.decode(values, torch.ones_like(codes))
     physical = restored.normalizer.decode_features(decoded.features).double().numpy()
     types = None if decoded.type_logits is None else decoded.type_logits.argmax(dim=1).numpy()

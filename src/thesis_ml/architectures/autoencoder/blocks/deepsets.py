@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from thesis_ml.architectures.autoencoder.blocks.pooling import pool_events
 from thesis_ml.architectures.simple.mlp import ACTIVATIONS, MLP, StackConfig
-from thesis_ml.data.batch import spread_over_tokens
+from thesis_ml.data.batch import spread_over_tokens, sum_over_events
 from thesis_ml.limits import Width
 
 
 @dataclass(frozen=True)
 class ContextConfig(StackConfig):
-    """What deep sets have beside a stack: the width of the summary of an event."""
+    """The keys of deep sets: those of a stack, and the width of the summary of an event."""
 
     context_dim: Annotated[Width, "width of the summary of an event"] = 64
 
@@ -46,3 +46,10 @@ class DeepSets(nn.Module):
         context = self.context(self.summarise(pool_events(states, lengths)))
         hidden: Tensor = self.finish(self.own(states) + spread_over_tokens(context, lengths))
         return hidden
+
+
+def pool_events(hidden: Float[Tensor, "P H"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B H+1"]:
+    """Return the mean over the tokens of every event and ln(1 + N): a mean alone forgets how many there were."""
+    n_tokens = lengths.to(torch.float32).unsqueeze(1)
+    mean = sum_over_events(hidden.float(), lengths) / n_tokens.clamp(min=1)
+    return torch.cat((mean, torch.log1p(n_tokens)), dim=1)

@@ -8,11 +8,12 @@ from torch import Tensor
 
 
 class DenseView(NamedTuple):
-    """Where each token stands in a tensor [B T ...]; T is the longest event of this batch, at least 1.
+    """The places of tokens in a tensor [B T ...]; T is the longest event of this batch, at least 1.
 
     Args:
         slots: Place of each token in [B * T].
-        is_token: Which places hold a token; an event without any counts its first place, so that no softmax is empty.
+        is_token: Whether a place holds a token; an event without any counts its first place, so that
+            no softmax is empty.
     """
 
     slots: Int[Tensor, " P"]

@@ -1,4 +1,4 @@
-"""A graph network: dense layers each of which also sees messages from the other tokens of the event."""
+"""A graph network: dense layers that also see messages from the other tokens of the event."""
 
 import itertools
 from collections.abc import Sequence

@@ -9,17 +9,17 @@ from torch import Tensor, nn
 from thesis_ml.architectures.autoencoder.blocks.dense_view import view_densely
 from thesis_ml.architectures.autoencoder.blocks.pairs import (
     Pairs,
+    decode_tokens,
     list_pairs,
     measure_distances,
     subtract_pairs,
 )
-from thesis_ml.architectures.autoencoder.kinematics import decode_tokens
 from thesis_ml.architectures.simple.mlp import MLP, StackConfig
 from thesis_ml.data.batch import DataDims
 from thesis_ml.data.normalizer import wrap_angle
 
 PAIR_FEATURES = ("E", "pt", "eta", "phi")
-"""What the bias needs of a token."""
+"""The features that the bias needs."""
 
 PAIR_HIDDEN = 32
 
@@ -27,10 +27,10 @@ LEAST_DELTA_R = 1e-3
 LEAST_KT_GEV = 1e-2
 LEAST_Z = 1e-4
 LEAST_MASS2_GEV2 = 1e-2
-"""What lies below counts as this in the logarithms: a token is at no distance from itself, nor does a detector tell."""
+"""Lower limits in the logarithms: the distance of a token to itself is 0, and a detector resolves no less."""
 
 TYPICAL = {"ln_kt": (4.0, 1.5), "ln_z": (-1.2, 0.8), "ln_delta_r": (0.5, 1.0), "ln_m2": (9.0, 2.0)}
-"""Mean and spread of pairs of jets of a collider: fixed, so that the inputs are of order one whatever the batch."""
+"""Mean and spread of pairs of jets of a collider: fixed, so that the inputs are of order one in every batch."""
 
 
 class PairBias(nn.Module):

@@ -1,16 +1,18 @@
 """The pairs of tokens within events, as lists of indices: M pairs of all events back to back, none with padding."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from thesis_ml.data.batch import DataDims
 from thesis_ml.data.normalizer import wrap_angle
 
 
 class Pairs(NamedTuple):
-    """Ordered pairs of tokens of one event: who receives and who sends, sorted by receiver."""
+    """Ordered pairs of tokens of one event: receivers and senders, sorted by receiver."""
 
     receivers: Int[Tensor, " M"]
     senders: Int[Tensor, " M"]
@@ -22,6 +24,13 @@ class Pairs(NamedTuple):
     def keep(self, is_kept: Tensor) -> "Pairs":
         """Return the pairs that a mask [M] keeps."""
         return Pairs(self.receivers.masked_select(is_kept), self.senders.masked_select(is_kept))
+
+
+def decode_tokens(features: Float[Tensor, "P F"], dims: DataDims) -> Mapping[str, Float[Tensor, " P"]]:
+    """Return the physical features of encoded tokens by name, in GeV and radian; gradients pass through."""
+    assert dims.normalizer is not None, "tokens have a normaliser, tables do not"
+    values = dims.normalizer.decode_features(features)
+    return dict(zip(dims.normalizer.features, values.unbind(1), strict=True))
 
 
 def list_pairs(lengths: Int[Tensor, " B"]) -> Pairs:

@@ -13,7 +13,7 @@ from thesis_ml.architectures.simple.mlp import ACTIVATIONS, MLP, StackConfig
 from thesis_ml.limits import MAX_LAYERS, Count, Width, between, require
 
 FIRST_GATE = 0.1
-"""What every channel of an attention branch counts at first: an untrained block hardly mixes the tokens of an event."""
+"""Initial weight of every channel of an attention branch: an untrained block hardly mixes the tokens of an event."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class AttentionConfig(StackConfig):
 
 
 class AttentionBlock(nn.Module):
-    """Add to every token what the others of its event say, then what a dense stack makes of it.
+    """Add to every token the attention to the others of its event, then the output of a dense stack.
 
     Both branches see normalised states (pre-norm, arXiv:2002.04745); the first is scaled channel by channel
     (LayerScale, arXiv:2103.17239, eq. 2).

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from thesis_ml.architectures.autoencoder.base import Bottleneck
 from thesis_ml.architectures.autoencoder.bottlenecks.fsq import FSQBottleneck
 from thesis_ml.architectures.autoencoder.bottlenecks.identity import IdentityBottleneck
 from thesis_ml.architectures.autoencoder.bottlenecks.kl import KLBottleneck
@@ -9,15 +10,7 @@ from thesis_ml.architectures.autoencoder.bottlenecks.linear import LinearBottlen
 from thesis_ml.architectures.autoencoder.bottlenecks.rvq import RVQBottleneck
 from thesis_ml.architectures.autoencoder.bottlenecks.vq import VQBottleneck
 
-BOTTLENECKS: Mapping[
-    str,
-    type[IdentityBottleneck]
-    | type[LinearBottleneck]
-    | type[KLBottleneck]
-    | type[VQBottleneck]
-    | type[RVQBottleneck]
-    | type[FSQBottleneck],
-] = {
+BOTTLENECKS: Mapping[str, type[Bottleneck]] = {
     "none": IdentityBottleneck,
     "linear": LinearBottleneck,
     "kl": KLBottleneck,

@@ -1,4 +1,4 @@
-"""What vector quantisers share: a codebook that follows the latents it quantises, and ways past it for gradients."""
+"""The codebook of vector quantisers, which follows the latents that it quantises, and gradients past it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -55,12 +55,12 @@ class CodebookConfig(BottleneckConfig):
         return weights if self.ema else {**weights, "codebook": 1.0}
 
 
-class Quantised(NamedTuple):
-    """What a codebook makes of latents.
+class CodebookOutput(NamedTuple):
+    """The codes of latents and the losses of their distances.
 
     Args:
-        latents: The latents as they were compared: float32, of unit length where only their direction counts.
-        values: The code of each, through which no gradient reaches the latents.
+        latents: The latents in the form that is compared: float32, of unit length where only their direction counts.
+        values: The code of each; no gradient passes through it to the latents.
         codes: Its number, from 0.
         losses: The commitment loss of each and, without moving averages, the codebook loss.
         counts: How often each code was chosen.
@@ -125,13 +125,13 @@ class Codebook(nn.Module):
         return self.config.codebook_size
 
     def read_codes(self) -> Float[Tensor, "K D"]:
-        """Return the codes as latents are compared with them."""
+        """Return the codes in the form that latents are compared with."""
         if not self.is_spherical:
             return self.codebook
-        # Of trained codes the backward pass needs them as they are now, before any is revived.
+        # The backward pass needs trained codes from before any is revived.
         return functional.normalize(self.codebook if self.config.ema else self.codebook.clone(), dim=1)
 
-    def forward(self, latents: Float[Tensor, "P D"]) -> Quantised:
+    def forward(self, latents: Float[Tensor, "P D"]) -> CodebookOutput:
         """Quantise `latents`; in training mode the codes then follow them.
 
         Losses are squared distances between latents and codes, averaged over the D values of a token.
@@ -150,15 +150,15 @@ class Codebook(nn.Module):
             losses["codebook"] = _square_distances(values, exact.detach())
         counts = torch.bincount(codes, minlength=self.n_codes)
         if adapts:
-            # A mean of unit vectors is shorter than one; it is the mean that follows the latents.
+            # A mean of unit vectors is shorter than one; the mean itself follows the latents.
             means = functional.embedding(codes, self.codebook) if self.is_spherical else values
             self._follow_latents(codes, counts, (exact - means).detach())
             self._revive_codes(exact.detach())
-        return Quantised(exact, values, codes, losses, counts)
+        return CodebookOutput(exact, values, codes, losses, counts)
 
     @torch.no_grad()
     def _place_codes(self, latents: Float[Tensor, "P D"]) -> None:
-        """Move codes that no latent was given to yet onto distinct latents that are no code yet.
+        """Move the codes without a place onto distinct latents that are no code yet.
 
         Events are shuffled, so that an even selection is a random sample. While latents are fewer than codes, the
         others wait beside the ones that have a place.
@@ -221,7 +221,7 @@ def find_nearest_codes(
 ) -> Int[Tensor, " P"]:
     """Return the index of the code nearest to each latent, the first one of equally near ones.
 
-    The squared distance is |z|^2 + 2 (|e|^2 / 2 - z e), of which |z|^2 is the same for all codes.
+    The squared distance is |z|^2 + 2 (|e|^2 / 2 - z e), where |z|^2 is the same for all codes.
 
     Args:
         latents: Float32 latents.
@@ -269,7 +269,7 @@ def select_evenly(rows: Float[Tensor, "P D"], n_wanted: int) -> Float[Tensor, "Q
 
 def _jitter_copies(rows: Float[Tensor, "P D"], n_copies: int) -> Float[Tensor, "Q D"]:
     """Return `n_copies` of `rows` in turn, each moved a little but not beyond the range of the rows."""
-    # A generator of its own: the same numbers in every run, whatever else draws from the global one.
+    # Its own generator gives the same numbers in every run, however many are drawn from the global one.
     noise = torch.randn(n_copies, rows.shape[1], generator=torch.Generator().manual_seed(0)).to(rows.device)
     copies = rows.index_select(0, torch.arange(n_copies, device=rows.device) % rows.shape[0])
     moved = copies + _JITTER * rows.std(dim=0, correction=0) * noise
@@ -277,12 +277,12 @@ def _jitter_copies(rows: Float[Tensor, "P D"], n_copies: int) -> Float[Tensor, "
 
 
 def pass_straight(latents: Float[Tensor, "P D"], codes: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
-    """Return `codes` to the last bit; their gradients go to the latents as they are."""
+    """Return `codes` to the last bit; their gradients go unchanged to the latents."""
     return codes.detach() + (latents - latents.detach())
 
 
 def rotate_gradients(latents: Float[Tensor, "P D"], codes: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
-    """Return `codes` to the last bit; their gradients go to the latents as if these had been turned and stretched.
+    """Return `codes` to the last bit; their gradients go to the latents as if those had been turned and stretched.
 
     With u = z / |z|, v = q / |q| and w = (u + v) / |u + v|, all held constant, the code is
 
@@ -306,7 +306,7 @@ GRADIENTS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "straight_through": pass_straight,
     "rotation": rotate_gradients,
 }
-"""How a gradient passes a codebook that has none: by name, from latents and their codes to the codes."""
+"""The ways of a gradient past a codebook by name: functions from latents and their codes to the codes."""
 
 
 def _forget_placement(module: Codebook, _: object) -> None:

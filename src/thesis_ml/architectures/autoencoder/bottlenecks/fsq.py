@@ -74,7 +74,7 @@ class FSQBottleneck(nn.Module):
         shift = torch.atanh(self.half_shift / self.half_range)
         bounded = torch.tanh(latents.float() + shift) * self.half_range - self.half_shift
         rounded = bounded.detach().round()
-        # What is not a number has a code too, so that the loss is what tells of it.
+        # NaN gets a code too, so that the loss reports it instead of an index error.
         codes = ((rounded.nan_to_num().long() + self.half_levels) * self.strides).sum(dim=1)
         counts = torch.bincount(codes, minlength=self.config.codebook_sizes[0])
         values = pass_straight(bounded, rounded) / self.half_levels

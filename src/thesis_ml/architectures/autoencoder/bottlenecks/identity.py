@@ -1,4 +1,4 @@
-"""The bottleneck that is none."""
+"""The bottleneck without any restriction but its width."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,7 +11,7 @@ from thesis_ml.limits import Width
 
 
 class IdentityBottleneck(nn.Module):
-    """Let the `latent_dim` values of every token's latent through as they are."""
+    """Pass the `latent_dim` values of every token's latent on unchanged."""
 
     @dataclass(frozen=True)
     class Config(BottleneckConfig):

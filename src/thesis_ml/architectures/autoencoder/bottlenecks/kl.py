@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from thesis_ml.architectures.autoencoder.base import BottleneckConfig, Latent
 from thesis_ml.limits import Weight, Width
 
-# Keeps exp in the range of float32, far beyond what any training reaches.
+# Keeps exp in the range of float32, far beyond the values of any training.
 _LOG_VARIANCE_RANGE = (-30.0, 20.0)
 
 

@@ -1,4 +1,4 @@
-"""The residual vector quantiser: every codebook quantises what those before it left over."""
+"""The residual vector quantiser: every codebook quantises the remainder of those before it."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,15 +9,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from thesis_ml.architectures.autoencoder.base import Latent
-from thesis_ml.architectures.autoencoder.bottlenecks.codebook import Codebook, CodebookConfig, Quantised, pass_straight
+from thesis_ml.architectures.autoencoder.bottlenecks.codebook import (
+    Codebook,
+    CodebookConfig,
+    CodebookOutput,
+    pass_straight,
+)
 from thesis_ml.limits import between
 
 
 class RVQBottleneck(nn.Module):
     """Replace the latent of every token by a sum of codes, one from each of Q codebooks.
 
-    The first codebook quantises the latent, each further one the difference that is left. Every stage places, moves
-    and revives its codes by the differences that it sees. Losses are means over the stages.
+    The first codebook quantises the latent, each further one the remaining difference. Every stage places, moves
+    and revives its codes by its own input. Losses are means over the stages.
 
     Source:
         Zeghidour et al., "SoundStream", arXiv:2107.03312, section III-C.
@@ -40,12 +45,12 @@ class RVQBottleneck(nn.Module):
         self.quantisers = nn.ModuleList(Codebook(config, config.latent_dim) for _ in range(config.n_quantizers))
 
     def forward(self, latents: Float[Tensor, "P D"]) -> Latent:
-        """Quantise `latents`; in training mode the codes of every stage then follow what it saw."""
+        """Quantise `latents`; in training mode the codes of every stage then follow its input."""
         exact = latents.float()
         left, total = exact, torch.zeros_like(exact.detach())
-        stages: list[Quantised] = []
+        stages: list[CodebookOutput] = []
         for quantiser in self.quantisers:
-            found: Quantised = quantiser(left)
+            found: CodebookOutput = quantiser(left)
             stages.append(found)
             left = left - found.values.detach()
             total = total + found.values.detach()

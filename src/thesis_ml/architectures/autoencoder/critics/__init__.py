@@ -5,10 +5,11 @@ None has dropout: a score is a function of the event, and a critic draws no rand
 
 from collections.abc import Mapping
 
+from thesis_ml.architectures.autoencoder.critics.base import Critic
 from thesis_ml.architectures.autoencoder.critics.deepsets import DeepSetsCritic
 from thesis_ml.architectures.autoencoder.critics.transformer import TransformerCritic
 
-CRITICS: Mapping[str, type[DeepSetsCritic] | type[TransformerCritic]] = {
+CRITICS: Mapping[str, type[Critic]] = {
     "deepsets": DeepSetsCritic,
     "transformer": TransformerCritic,
 }

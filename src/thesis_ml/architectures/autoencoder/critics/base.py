@@ -1,15 +1,18 @@
-"""What critics share: what they see of a token, and what they make of an event."""
+"""The parts that critics share: their input for each token, and the head that scores an event."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from thesis_ml.architectures.autoencoder.blocks.pooling import pool_events
+from thesis_ml.architectures.autoencoder.base import ComponentConfig
+from thesis_ml.architectures.autoencoder.blocks.deepsets import pool_events
 from thesis_ml.architectures.autoencoder.encoders.inputs import TokenInputs
 from thesis_ml.architectures.simple.mlp import ACTIVATIONS, ActivationName
+from thesis_ml.config import Component
 from thesis_ml.data.batch import DataDims, TokenBatch, sum_over_events, wrap_differences
 from thesis_ml.data.normalizer import UNIT_VECTOR_SCALE
 
@@ -17,28 +20,39 @@ SMALLEST_SQUARE = 1e-12
 """Added to a squared length, so that the gradient of the length is finite at 0."""
 
 SHORTEST_DIRECTION = 0.5
-"""Shorter vectors (cos phi, sin phi) are not made longer than twice what they are: their gradient would explode."""
+"""Vectors (cos phi, sin phi) below this length are only doubled: scaled to unit length, their gradient explodes."""
 
 
 @dataclass(frozen=True)
 class Critique:
-    """What a critic makes of events.
+    """The output of a critic.
 
     Args:
-        scores: One number per event, larger for what looks real.
-        states: What the scores come from, for feature matching.
+        scores: One number per event, larger for events that look real.
+        states: The hidden states behind the scores, for feature matching.
     """
 
     scores: Float[Tensor, " B"]
     states: Float[Tensor, "B H"]
 
 
+@runtime_checkable
+class Critic(Component[ComponentConfig], Protocol):
+    """Scores whole events."""
+
+    def __init__(self, config: ComponentConfig, dims: DataDims) -> None: ...
+
+    def forward(self, batch: TokenBatch) -> Critique: ...
+
+    def __call__(self, batch: TokenBatch) -> Critique: ...
+
+
 class CriticInputs(nn.Module):
-    """Join what an encoder sees of a token: features, embedded true type, globals; angles as they are decoded.
+    """Join features, embedded true type and globals for every token, with directions scaled to unit length.
 
     Types and globals are those of the data, for real and reconstructed events alike. Predicted types would give the
-    reconstruction away by being soft, and chosen ones have no gradient; as they are, they only say which features to
-    expect. The length of (cos phi, sin phi) would give it away too, though no decoded event depends on it.
+    reconstruction away, because they are soft, and chosen types have no gradient. The length of (cos phi, sin phi)
+    would give it away too, though no decoded event depends on it.
     """
 
     def __init__(self, dims: DataDims, id_embed_dim: int) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from torch import nn
 
+from thesis_ml.architectures.autoencoder.base import ComponentConfig
 from thesis_ml.architectures.autoencoder.blocks.deepsets import ContextConfig, DeepSets
 from thesis_ml.architectures.autoencoder.critics.base import CriticInputs, Critique, EventHead
 from thesis_ml.architectures.simple.mlp import ActivationName
@@ -16,7 +17,7 @@ class DeepSetsCritic(nn.Module):
     """Score events by deep sets and the mean over their tokens."""
 
     @dataclass(frozen=True)
-    class Config:
+    class Config(ComponentConfig):
         name: str = "deepsets"
         hidden: Annotated[HiddenWidths, "widths of the hidden layers; the last one sees the event"] = (64, 64)
         context_dim: Annotated[Width, "width of the summary of an event"] = 64

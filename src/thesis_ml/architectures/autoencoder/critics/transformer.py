@@ -5,6 +5,7 @@ from typing import Annotated
 
 from torch import nn
 
+from thesis_ml.architectures.autoencoder.base import ComponentConfig
 from thesis_ml.architectures.autoencoder.blocks.transformer import AttentionConfig, Transformer
 from thesis_ml.architectures.autoencoder.critics.base import CriticInputs, Critique, EventHead
 from thesis_ml.architectures.simple.mlp import ActivationName
@@ -16,7 +17,7 @@ class TransformerCritic(nn.Module):
     """Score events by self-attention and the mean over their tokens."""
 
     @dataclass(frozen=True)
-    class Config:
+    class Config(ComponentConfig):
         name: str = "transformer"
         hidden_dim: Annotated[Width, "width of the state of a token"] = 64
         n_layers: Annotated[int, between(1, MAX_LAYERS), "blocks of attention and feed-forward layers"] = 2

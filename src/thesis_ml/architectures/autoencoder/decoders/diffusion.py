@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from thesis_ml.architectures.autoencoder.base import Decoded
-from thesis_ml.architectures.autoencoder.decoders.heads import Heads, HeadsConfig
+from thesis_ml.architectures.autoencoder.base import DecoderConfig, DecoderOutput
+from thesis_ml.architectures.autoencoder.decoders.heads import Heads
 from thesis_ml.architectures.autoencoder.diffusion.predictions import PREDICTIONS, Prediction, PredictionName
 from thesis_ml.architectures.autoencoder.diffusion.samplers import SamplerName
 from thesis_ml.architectures.autoencoder.diffusion.schedules import ScheduleName
@@ -29,11 +29,11 @@ class DiffusionDecoder(nn.Module):
     Called like any other decoder it gives the answer of the head. The denoiser looks at one token and its latent.
     """
 
-    is_token_wise: ClassVar[bool] = True
     spread_squared: Tensor
 
     @dataclass(frozen=True)
-    class Config(HeadsConfig):
+    class Config(DecoderConfig):
+        is_token_wise: ClassVar[bool] = True
         name: str = "diffusion"
         dec_hidden: Annotated[Widths, "widths of the hidden layers of the head"] = (128, 128)
         denoiser_hidden: Annotated[HiddenWidths, "widths of the hidden layers of the denoiser"] = (128, 128)
@@ -70,17 +70,21 @@ class DiffusionDecoder(nn.Module):
         self.register_buffer("spread_squared", torch.ones(dims.n_features))
 
     @property
+    def last_layer(self) -> nn.Linear:
+        return self.heads.features
+
+    @property
     def prediction(self) -> Prediction:
-        """What the denoiser predicts."""
+        """The target of the denoiser."""
         return PREDICTIONS[self.config.prediction]
 
     @property
     def spread(self) -> Float[Tensor, " F"]:
-        """How far the head is off, column by column, but at least the resolution: the unit of what is diffused."""
+        """RMS of the residuals of the head by column, but at least the resolution: the unit of the diffusion."""
         return self.spread_squared.sqrt().clamp(min=self.config.resolution)
 
-    def forward(self, latents: Float[Tensor, "P D"], lengths: Int[Tensor, " B"]) -> Decoded:
-        decoded: Decoded = self.heads(self.trunk(latents), lengths)
+    def forward(self, latents: Float[Tensor, "P D"], lengths: Int[Tensor, " B"]) -> DecoderOutput:
+        decoded: DecoderOutput = self.heads(self.trunk(latents), lengths)
         return decoded
 
     @torch.no_grad()
@@ -90,9 +94,9 @@ class DiffusionDecoder(nn.Module):
             self.spread_squared.lerp_(residuals.square().mean(dim=0), 1 - SPREAD_DECAY)
 
     def condition(self, latents: Float[Tensor, "P D"]) -> Float[Tensor, "P H"]:
-        """Return what the denoiser is told of the latents, the same in every step."""
-        told: Tensor = self.see_latent(latents if self.config.shapes_latents else latents.detach())
-        return told
+        """Return the input of the denoiser that comes from the latents, the same in every step."""
+        condition: Tensor = self.see_latent(latents if self.config.shapes_latents else latents.detach())
+        return condition
 
     def predict(
         self, noisy: Float[Tensor, "P F"], time: Float[Tensor, " #P"], condition: Float[Tensor, "P H"]

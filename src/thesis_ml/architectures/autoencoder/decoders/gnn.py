@@ -1,15 +1,15 @@
 """A decoder that passes messages between the latents of an event."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from thesis_ml.architectures.autoencoder.base import Decoded
+from thesis_ml.architectures.autoencoder.base import DecoderConfig, DecoderOutput
 from thesis_ml.architectures.autoencoder.blocks.gnn import MessagePassing
 from thesis_ml.architectures.autoencoder.blocks.pairs import list_pairs
-from thesis_ml.architectures.autoencoder.decoders.heads import Heads, HeadsConfig
+from thesis_ml.architectures.autoencoder.decoders.heads import Heads
 from thesis_ml.data.batch import DataDims
 from thesis_ml.limits import HiddenWidths
 
@@ -20,10 +20,8 @@ class GNNDecoder(nn.Module):
     It has no angles to find the nearest ones by: it does not see the tokens that it is to predict.
     """
 
-    is_token_wise: ClassVar[bool] = False
-
     @dataclass(frozen=True)
-    class Config(HeadsConfig):
+    class Config(DecoderConfig):
         name: str = "gnn"
         dec_hidden: Annotated[HiddenWidths, "widths of the message-passing layers"] = (128, 128)
 
@@ -32,7 +30,11 @@ class GNNDecoder(nn.Module):
         self.trunk = MessagePassing(latent_dim, config.dec_hidden, config)
         self.heads = Heads(config.dec_hidden[-1], config, dims)
 
-    def forward(self, latents: Float[Tensor, "P D"], lengths: Int[Tensor, " B"]) -> Decoded:
+    @property
+    def last_layer(self) -> nn.Linear:
+        return self.heads.features
+
+    def forward(self, latents: Float[Tensor, "P D"], lengths: Int[Tensor, " B"]) -> DecoderOutput:
         hidden = self.trunk(latents, list_pairs(lengths).without_self())
-        decoded: Decoded = self.heads(hidden, lengths)
+        decoded: DecoderOutput = self.heads(hidden, lengths)
         return decoded

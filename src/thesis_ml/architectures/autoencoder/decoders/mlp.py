@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from thesis_ml.architectures.autoencoder.base import Decoded
-from thesis_ml.architectures.autoencoder.decoders.heads import Heads, HeadsConfig
+from thesis_ml.architectures.autoencoder.base import DecoderConfig, DecoderOutput
+from thesis_ml.architectures.autoencoder.decoders.heads import Heads
 from thesis_ml.architectures.simple.mlp import ACTIVATIONS, MLP
 from thesis_ml.data.batch import DataDims
 from thesis_ml.limits import Widths
@@ -16,10 +16,9 @@ from thesis_ml.limits import Widths
 class MLPDecoder(nn.Module):
     """Map the latent of every token back to its features and type, and those of an event to its globals."""
 
-    is_token_wise: ClassVar[bool] = True
-
     @dataclass(frozen=True)
-    class Config(HeadsConfig):
+    class Config(DecoderConfig):
+        is_token_wise: ClassVar[bool] = True
         name: str = "mlp"
         dec_hidden: Annotated[Widths, "widths of the hidden layers"] = (128, 128)
 
@@ -29,6 +28,10 @@ class MLPDecoder(nn.Module):
         self.trunk = nn.Sequential(MLP(latent_dim, hidden, width, config), ACTIVATIONS[config.activation]())
         self.heads = Heads(width, config, dims)
 
-    def forward(self, latents: Float[Tensor, "P D"], lengths: Int[Tensor, " B"]) -> Decoded:
-        decoded: Decoded = self.heads(self.trunk(latents), lengths)
+    @property
+    def last_layer(self) -> nn.Linear:
+        return self.heads.features
+
+    def forward(self, latents: Float[Tensor, "P D"], lengths: Int[Tensor, " B"]) -> DecoderOutput:
+        decoded: DecoderOutput = self.heads(self.trunk(latents), lengths)
         return decoded

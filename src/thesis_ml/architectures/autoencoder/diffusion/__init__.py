@@ -1,1 +1,1 @@
-"""What the diffusion autoencoder is made of beside its networks: noise, schedules, predictions, samplers, the model."""
+"""The diffusion autoencoder without its networks: noise, schedules, predictions, samplers and the model."""

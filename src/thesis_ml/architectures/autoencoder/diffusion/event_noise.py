@@ -29,7 +29,7 @@ def draw_normal(
         index: Rows of the events in their file.
         lengths: Tokens of each event.
         n_columns: Numbers of a token, F.
-        seed: What `derive_seed` gives.
+        seed: A result of `derive_seed`.
     """
     bits = _hash_columns(index, lengths, n_columns, seed)
     radius = torch.sqrt(-2 * torch.log(_to_uniform(bits)))
@@ -55,7 +55,7 @@ def _hash_columns(
 
 
 def _mix(bits: Int[Tensor, "*N"]) -> Int[Tensor, "*N"]:
-    """Return bits of which each depends on all that were given.
+    """Return bits that each depend on all the given ones.
 
     Source: SplitMix64, Steele, Lea and Flood, OOPSLA 2014; products are modulo 2^64.
     """

@@ -1,8 +1,8 @@
-"""An autoencoder whose decoder can also draw reconstructions: many of one latent, which spread as the truth may."""
+"""An autoencoder that can also draw samples: many reconstructions of one latent, as widely spread as the truth."""
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -11,22 +11,22 @@ from torch import Tensor
 from thesis_ml.architectures.autoencoder.base import Autoencoder, Reconstruction
 from thesis_ml.architectures.autoencoder.decoders.diffusion import DiffusionDecoder
 from thesis_ml.architectures.autoencoder.diffusion.event_noise import derive_seed, draw_normal, draw_uniform
-from thesis_ml.architectures.autoencoder.diffusion.predictions import Denoised, weigh_errors
+from thesis_ml.architectures.autoencoder.diffusion.predictions import Decomposition, weigh_errors
 from thesis_ml.architectures.autoencoder.diffusion.samplers import Sampler, iterate_samples
 from thesis_ml.architectures.autoencoder.diffusion.schedules import NoiseLevel, read_level
 from thesis_ml.data.batch import TokenBatch
 
 NOISE, TIME, SAMPLE = range(3)
-"""What random numbers are for: each has a stream of its own."""
+"""The uses of random numbers; each has a stream of its own."""
 
 
-class Denoising(NamedTuple):
-    """How the denoiser does on each token.
+class DenoiserErrors(NamedTuple):
+    """The errors of the denoiser on each token.
 
     Args:
         time: Between 0 and 1.
-        squares: Mean square of the error of what it predicts, in units of the spread.
-        losses: The same, weighed for training.
+        squares: Mean square of the error of its prediction, in units of the spread.
+        losses: The same, weighted for training.
     """
 
     time: Float[Tensor, " P"]
@@ -37,32 +37,29 @@ class Denoising(NamedTuple):
 class DiffusionAutoencoder(Autoencoder):
     """Reconstruct by the head of the decoder, and draw samples around that by its denoiser.
 
-    What is diffused is the residual of the head, in units of its spread: noise then begins around the head's answer
-    and as wide as its error, whatever the bottleneck lets through.
+    The residual of the head is diffused, in units of its spread. So noise begins around the answer of the head and is
+    as wide as its error, for any bottleneck.
 
     Source: Preechakul et al., arXiv:2111.15640 (a denoiser that knows the latent); Lee et al., arXiv:2106.06406 (noise
         whose mean and variance come from the condition).
     """
 
-    @property
-    def denoising(self) -> DiffusionDecoder:
-        """The decoder, with its denoiser."""
-        return cast("DiffusionDecoder", self.decoder)
+    decoder: DiffusionDecoder
 
     @property
     def draws_samples(self) -> bool:
         """Whether reports see samples, as `reports_use` says."""
-        return self.denoising.config.reports_use == "sample"
+        return self.decoder.config.reports_use == "sample"
 
-    def measure_denoising(self, output: Reconstruction, batch: TokenBatch, seed: int) -> Denoising:
-        """Return how well the denoiser does on each token at a random time.
+    def measure_denoising(self, output: Reconstruction, batch: TokenBatch, seed: int) -> DenoiserErrors:
+        """Return the errors of the denoiser on each token at a random time.
 
         Args:
-            output: What this model makes of the batch.
+            output: The reconstruction of the batch by this model.
             batch: The events.
             seed: Of time and noise, which are otherwise functions of an event's row.
         """
-        decoder, config = self.denoising, self.denoising.config
+        decoder, config = self.decoder, self.decoder.config
         residual = (batch.features - output.features.detach()).float()
         if self.training:
             decoder.track_spread(residual)
@@ -74,14 +71,14 @@ class DiffusionAutoencoder(Autoencoder):
         predicted = decoder.predict(level.mix(clean, noise), time, decoder.condition(output.latent.values))
         errors = predicted - prediction.make_target(clean, noise, level)
         losses = weigh_errors(errors, prediction, level=level, most_snr=config.min_snr)
-        return Denoising(time, errors.square().mean(dim=1), losses)
+        return DenoiserErrors(time, errors.square().mean(dim=1), losses)
 
     def draw_sample(self, output: Reconstruction, batch: TokenBatch, seed: int) -> Float[Tensor, "P F"]:
-        """Return features drawn from what the latent leaves open; the same for an event in any batch.
+        """Return features drawn from the distribution given the latent; the same for an event in any batch.
 
         Args:
-            output: What this model makes of the batch.
-            batch: The events; only their lengths and rows are looked at.
+            output: The reconstruction of the batch by this model.
+            batch: The events; only their lengths and rows are used.
             seed: Another one gives another sample.
         """
         *_, last = self.iterate_sample(output, batch, seed)
@@ -90,20 +87,20 @@ class DiffusionAutoencoder(Autoencoder):
     def iterate_sample(
         self, output: Reconstruction, batch: TokenBatch, seed: int, *, n_steps: int | None = None, scale: float = 1.0
     ) -> Iterator[Float[Tensor, "P F"]]:
-        """Yield the noise around the head's features, and what it is after each step.
+        """Yield the noise around the features of the head, then the features after each step.
 
         Args:
-            output: What this model makes of the batch.
-            batch: The events; only their lengths and rows are looked at.
+            output: The reconstruction of the batch by this model.
+            batch: The events; only their lengths and rows are used.
             seed: Another one gives another sample.
             n_steps: Evaluations of the denoiser; None: as configured.
             scale: Of the noise that sampling starts from; 0 gives one answer, which is no sample.
         """
-        decoder, config = self.denoising, self.denoising.config
+        decoder, config = self.decoder, self.decoder.config
         condition = decoder.condition(output.latent.values)
         sampler = Sampler(config.sampler, config.schedule, n_steps or config.n_steps)
 
-        def denoise(noisy: Tensor, time: Tensor, level: NoiseLevel) -> Denoised:
+        def denoise(noisy: Tensor, time: Tensor, level: NoiseLevel) -> Decomposition:
             return decoder.prediction.read(decoder.predict(noisy, time, condition), noisy, level)
 
         def draw_noise(number: int) -> Tensor:
@@ -115,7 +112,7 @@ class DiffusionAutoencoder(Autoencoder):
             yield output.features + decoder.spread * values
 
     def reconstruct(self, batch: TokenBatch, generator: torch.Generator) -> Reconstruction:
-        """Return what reports see of `batch`: the head's answer, or one sample, as `reports_use` says.
+        """Return the reconstruction that reports use: the answer of the head, or one sample, as `reports_use` says.
 
         Args:
             batch: The events.

@@ -1,4 +1,4 @@
-"""What a denoiser may predict, how that turns into clean values and noise, and what its error weighs."""
+"""The targets of a denoiser: how clean values and noise follow from a prediction, and the weight of its error."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
@@ -11,8 +11,8 @@ from thesis_ml.architectures.autoencoder.diffusion.schedules import NoiseLevel
 PredictionName = Literal["v", "epsilon"]
 
 
-class Denoised(NamedTuple):
-    """What noisy values are taken to be made of."""
+class Decomposition(NamedTuple):
+    """The clean values and the noise that noisy values consist of, by a prediction."""
 
     clean: Float[Tensor, "P F"]
     noise: Float[Tensor, "P F"]
@@ -20,16 +20,16 @@ class Denoised(NamedTuple):
 
 @runtime_checkable
 class Prediction(Protocol):
-    """One way to say what noisy values are made of."""
+    """A target that gives the clean values and the noise of noisy values."""
 
     def make_target(
         self, clean: Float[Tensor, "P F"], noise: Float[Tensor, "P F"], level: NoiseLevel
     ) -> Float[Tensor, "P F"]:
-        """Return what is to be predicted."""
+        """Return the target."""
         ...
 
-    def read(self, predicted: Float[Tensor, "P F"], noisy: Float[Tensor, "P F"], level: NoiseLevel) -> Denoised:
-        """Return what a prediction says of the noisy values."""
+    def read(self, predicted: Float[Tensor, "P F"], noisy: Float[Tensor, "P F"], level: NoiseLevel) -> Decomposition:
+        """Return the clean values and the noise that a prediction gives."""
         ...
 
     def weigh(self, level: NoiseLevel, most_snr: float) -> Float[Tensor, "#P 1"]:
@@ -51,8 +51,8 @@ class VPrediction:
     ) -> Float[Tensor, "P F"]:
         return level.signal * noise - level.noise * clean
 
-    def read(self, predicted: Float[Tensor, "P F"], noisy: Float[Tensor, "P F"], level: NoiseLevel) -> Denoised:
-        return Denoised(
+    def read(self, predicted: Float[Tensor, "P F"], noisy: Float[Tensor, "P F"], level: NoiseLevel) -> Decomposition:
+        return Decomposition(
             clean=level.signal * noisy - level.noise * predicted,
             noise=level.noise * noisy + level.signal * predicted,
         )
@@ -69,8 +69,8 @@ class EpsilonPrediction:
     ) -> Float[Tensor, "P F"]:
         return noise
 
-    def read(self, predicted: Float[Tensor, "P F"], noisy: Float[Tensor, "P F"], level: NoiseLevel) -> Denoised:
-        return Denoised(clean=(noisy - level.noise * predicted) / level.signal, noise=predicted)
+    def read(self, predicted: Float[Tensor, "P F"], noisy: Float[Tensor, "P F"], level: NoiseLevel) -> Decomposition:
+        return Decomposition(clean=(noisy - level.noise * predicted) / level.signal, noise=predicted)
 
     def weigh(self, level: NoiseLevel, most_snr: float) -> Float[Tensor, "#P 1"]:
         return level.snr.clamp(max=most_snr) / level.snr
@@ -82,6 +82,6 @@ PREDICTIONS: Mapping[PredictionName, Prediction] = {"v": VPrediction(), "epsilon
 def weigh_errors(
     errors: Float[Tensor, "P F"], prediction: Prediction, *, level: NoiseLevel, most_snr: float | None
 ) -> Float[Tensor, " P"]:
-    """Return the mean square of the errors of each token's prediction, weighed where `most_snr` is given."""
+    """Return the mean square of the errors of each token's prediction, weighted where `most_snr` is given."""
     squares = errors.square().mean(dim=1)
     return squares if most_snr is None else squares * prediction.weigh(level, most_snr)[:, 0]

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from thesis_ml.architectures.autoencoder.diffusion.predictions import Denoised
+from thesis_ml.architectures.autoencoder.diffusion.predictions import Decomposition
 from thesis_ml.architectures.autoencoder.diffusion.schedules import NoiseLevel, ScheduleName, read_level
 
 SamplerName = Literal["ddim", "ancestral"]
@@ -15,15 +15,15 @@ SamplerName = Literal["ddim", "ancestral"]
 SHARES_OF_NOISE: Mapping[SamplerName, float] = {"ddim": 0.0, "ancestral": 1.0}
 """The factor eta of Song, Meng and Ermon, arXiv:2010.02502, eq. 16; 1 is the sampler of arXiv:2006.11239."""
 
-Denoise = Callable[[Tensor, Tensor, NoiseLevel], Denoised]
-"""From noisy values [P F], their time [1] and level to what they are made of."""
+Denoise = Callable[[Tensor, Tensor, NoiseLevel], Decomposition]
+"""From noisy values [P F], their time [1] and level to clean values and noise."""
 
 DrawNoise = Callable[[int], Tensor]
-"""The noise [P F] of step number n; 0 is what sampling starts from."""
+"""The noise [P F] of step number n; sampling starts from that of step 0."""
 
 
 class Sampler(NamedTuple):
-    """How noise is turned into values.
+    """A way from noise to values.
 
     Args:
         name: ddim | ancestral.
@@ -37,7 +37,7 @@ class Sampler(NamedTuple):
 
 
 def iterate_samples(sampler: Sampler, denoise: Denoise, draw_noise: DrawNoise) -> Iterator[Float[Tensor, "P F"]]:
-    """Yield the noise that sampling starts from, and what it is after each of the n steps."""
+    """Yield the noise that sampling starts from, then the values after each of the n steps."""
     values = draw_noise(0)
     yield values
     for number in range(sampler.n_steps):
@@ -53,7 +53,7 @@ def iterate_samples(sampler: Sampler, denoise: Denoise, draw_noise: DrawNoise) -
 
 
 def _step(
-    found: Denoised, level: NoiseLevel, following: NoiseLevel, eta: float, draw: Callable[[], Tensor]
+    found: Decomposition, level: NoiseLevel, following: NoiseLevel, eta: float, draw: Callable[[], Tensor]
 ) -> Float[Tensor, "P F"]:
     """Source: arXiv:2010.02502, eq. 12."""
     if eta == 0:

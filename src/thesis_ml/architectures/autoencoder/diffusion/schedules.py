@@ -1,4 +1,4 @@
-"""How much of the signal is left, and how much noise there is, at each time from 0 (data) to 1 (noise)."""
+"""The shares of signal and noise at each time from 0 (data) to 1 (noise)."""
 
 import math
 from collections.abc import Callable, Mapping

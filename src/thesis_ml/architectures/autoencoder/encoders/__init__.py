@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
+from thesis_ml.architectures.autoencoder.base import Encoder
 from thesis_ml.architectures.autoencoder.encoders.deepsets import DeepSetsEncoder
 from thesis_ml.architectures.autoencoder.encoders.gnn import GNNEncoder
 from thesis_ml.architectures.autoencoder.encoders.mlp import MLPEncoder
 from thesis_ml.architectures.autoencoder.encoders.transformer import TransformerEncoder
 
-ENCODERS: Mapping[str, type[DeepSetsEncoder] | type[GNNEncoder] | type[MLPEncoder] | type[TransformerEncoder]] = {
+ENCODERS: Mapping[str, type[Encoder]] = {
     "mlp": MLPEncoder,
     "deepsets": DeepSetsEncoder,
     "gnn": GNNEncoder,

@@ -6,6 +6,7 @@ from typing import Annotated
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from thesis_ml.architectures.autoencoder.base import ComponentConfig
 from thesis_ml.architectures.autoencoder.blocks.deepsets import ContextConfig, DeepSets
 from thesis_ml.architectures.autoencoder.encoders.inputs import TokenInputs
 from thesis_ml.data.batch import DataDims, TokenBatch
@@ -16,7 +17,7 @@ class DeepSetsEncoder(nn.Module):
     """Map every token to its latent, with the mean over the tokens of its event as context."""
 
     @dataclass(frozen=True)
-    class Config(ContextConfig):
+    class Config(ComponentConfig, ContextConfig):
         name: str = "deepsets"
         enc_hidden: Annotated[HiddenWidths, "widths of the hidden layers; the last one sees the event"] = (128, 128)
         id_embed_dim: Annotated[Width, "width of the embedding of the object type"] = 8

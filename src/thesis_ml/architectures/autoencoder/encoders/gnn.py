@@ -6,10 +6,16 @@ from typing import Annotated
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from thesis_ml.architectures.autoencoder.base import ComponentConfig
 from thesis_ml.architectures.autoencoder.blocks.gnn import MessagePassing
-from thesis_ml.architectures.autoencoder.blocks.pairs import Pairs, keep_nearest, list_pairs, measure_distances
+from thesis_ml.architectures.autoencoder.blocks.pairs import (
+    Pairs,
+    decode_tokens,
+    keep_nearest,
+    list_pairs,
+    measure_distances,
+)
 from thesis_ml.architectures.autoencoder.encoders.inputs import TokenInputs
-from thesis_ml.architectures.autoencoder.kinematics import decode_tokens
 from thesis_ml.architectures.simple.mlp import StackConfig
 from thesis_ml.data.batch import DataDims, TokenBatch
 from thesis_ml.limits import Count, HiddenWidths, Width
@@ -22,7 +28,7 @@ class GNNEncoder(nn.Module):
     """
 
     @dataclass(frozen=True)
-    class Config(StackConfig):
+    class Config(ComponentConfig, StackConfig):
         name: str = "gnn"
         enc_hidden: Annotated[HiddenWidths, "widths of the message-passing layers"] = (128, 128)
         id_embed_dim: Annotated[Width, "width of the embedding of the object type"] = 8
@@ -32,7 +38,6 @@ class GNNEncoder(nn.Module):
 
         @property
         def needed_features(self) -> tuple[str, ...]:
-            """The features of the data that this encoder needs in physical units."""
             return () if self.n_neighbors is None else ("eta", "phi")
 
     def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:

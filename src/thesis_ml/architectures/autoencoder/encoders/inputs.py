@@ -1,4 +1,4 @@
-"""What every encoder sees of a token."""
+"""The input of every encoder for each token."""
 
 import torch
 from jaxtyping import Float

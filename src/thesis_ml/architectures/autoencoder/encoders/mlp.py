@@ -6,6 +6,7 @@ from typing import Annotated
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from thesis_ml.architectures.autoencoder.base import ComponentConfig
 from thesis_ml.architectures.autoencoder.encoders.inputs import TokenInputs
 from thesis_ml.architectures.simple.mlp import MLP, StackConfig
 from thesis_ml.data.batch import DataDims, TokenBatch
@@ -16,7 +17,7 @@ class MLPEncoder(nn.Module):
     """Map features, object type and globals of every token to its latent, one token at a time."""
 
     @dataclass(frozen=True)
-    class Config(StackConfig):
+    class Config(ComponentConfig, StackConfig):
         name: str = "mlp"
         enc_hidden: Annotated[Widths, "widths of the hidden layers"] = (128, 128)
         id_embed_dim: Annotated[Width, "width of the embedding of the object type"] = 8

@@ -6,6 +6,7 @@ from typing import Annotated
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from thesis_ml.architectures.autoencoder.base import ComponentConfig
 from thesis_ml.architectures.autoencoder.blocks.pair_bias import PAIR_FEATURES, PairBias
 from thesis_ml.architectures.autoencoder.blocks.transformer import AttentionConfig, Transformer
 from thesis_ml.architectures.autoencoder.encoders.inputs import TokenInputs
@@ -17,7 +18,7 @@ class TransformerEncoder(nn.Module):
     """Map every token to its latent by self-attention, with an optional bias from the physics of each pair."""
 
     @dataclass(frozen=True)
-    class Config(AttentionConfig):
+    class Config(ComponentConfig, AttentionConfig):
         name: str = "transformer"
         id_embed_dim: Annotated[Width, "width of the embedding of the object type"] = 8
         pair_bias: Annotated[bool, "bias from ln kT, ln z, ln Delta R, ln m^2 of each pair; needs E, pt, eta, phi"] = (
@@ -26,7 +27,6 @@ class TransformerEncoder(nn.Module):
 
         @property
         def needed_features(self) -> tuple[str, ...]:
-            """The features of the data that this encoder needs in physical units."""
             return PAIR_FEATURES if self.pair_bias else ()
 
     def __init__(self, config: Config, dims: DataDims, latent_dim: int) -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
+from thesis_ml.architectures.autoencoder.base import FeatureLoss
 from thesis_ml.architectures.autoencoder.losses.chamfer import ChamferLoss
 from thesis_ml.architectures.autoencoder.losses.huber import HuberLoss
 from thesis_ml.architectures.autoencoder.losses.mse import MSELoss
 from thesis_ml.architectures.autoencoder.losses.sinkhorn import SinkhornLoss
 
-LOSSES: Mapping[str, type[MSELoss] | type[HuberLoss] | type[ChamferLoss] | type[SinkhornLoss]] = {
+LOSSES: Mapping[str, type[FeatureLoss]] = {
     "mse": MSELoss,
     "huber": HuberLoss,
     "chamfer": ChamferLoss,

@@ -1,15 +1,15 @@
-"""What a critic and its opponent minimise: one value per event from the scores of real and reconstructed events."""
+"""The losses of a critic and of its opponent: one value per event from the scores of real and reconstructed events."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from thesis_ml.architectures.autoencoder.critics.base import norm_per_event
+from thesis_ml.architectures.autoencoder.critics.base import Critique, norm_per_event
 from thesis_ml.data.batch import TokenBatch, spread_over_tokens
 
 LARGEST_BALANCE = 1e4
@@ -72,7 +72,11 @@ GAMES: Mapping[str, Game] = {
 
 
 def penalise_slope(
-    critic: nn.Module, batch: TokenBatch, *, features: Float[Tensor, "P F"], generator: torch.Generator
+    critic: Callable[[TokenBatch], Critique],
+    batch: TokenBatch,
+    *,
+    features: Float[Tensor, "P F"],
+    generator: torch.Generator,
 ) -> Float[Tensor, " B"]:
     """Return (|dD/dx| - 1)^2 of every event at a random place between it and its reconstruction; 0 without tokens.
 
@@ -88,7 +92,7 @@ def penalise_slope(
 
 
 def match_states(real: Float[Tensor, "B H"], fake: Float[Tensor, "B H"]) -> Float[Tensor, " B"]:
-    """Return how far the critic's states of events and of their reconstructions are apart: the mean square.
+    """Return the mean squared difference of the critic's states of events and of their reconstructions.
 
     Source: Larsen et al., arXiv:1512.09300, eq. 7, for a Gaussian of unit width.
     """

@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from thesis_ml.architectures.autoencoder.base import FeatureLossConfig
 from thesis_ml.architectures.autoencoder.blocks.dense_view import view_densely
-from thesis_ml.architectures.autoencoder.losses.columns import FeatureColumns, FeatureLossConfig
+from thesis_ml.architectures.autoencoder.losses.columns import FeatureColumns
 from thesis_ml.data.batch import DataDims, spread_over_tokens
 
 FAR = 1e30

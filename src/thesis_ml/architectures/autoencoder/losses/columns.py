@@ -1,51 +1,15 @@
-"""What all losses on token features share: weights of features and of tokens, and angles that wrap."""
-
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Literal
+"""The parts that all losses on features share: weights of features and of tokens, and differences of angles."""
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from thesis_ml.architectures.autoencoder.kinematics import require_features
-from thesis_ml.config import hint_nearest
+from thesis_ml.architectures.autoencoder.base import FeatureLossConfig
 from thesis_ml.data.batch import DataDims, spread_over_tokens, sum_over_events, wrap_differences
-from thesis_ml.errors import ConfigError
-from thesis_ml.limits import above, between, require
-
-LARGEST_WEIGHT = 1e6
-"""Only ratios of the weights count; a sum of huge ones would overflow and leave no loss at all."""
-LARGEST_POWER = 4.0
-"""(10 TeV / 10 MeV)^4 still fits into 32 bits."""
-
-
-@dataclass(frozen=True)
-class FeatureLossConfig:
-    """How much features and tokens count; the `Config` of every loss on features derives from it."""
-
-    weights: Annotated[
-        Mapping[str, Annotated[float, between(0, LARGEST_WEIGHT)]] | None,
-        "weight per feature, such as {pt: 2.0}; null or left out: 1",
-    ] = None
-    energy_weights: Annotated[
-        Literal["none", "pt"], "none: tokens weigh alike | pt: as their pT^energy_power in the event, 1 on average"
-    ] = "none"
-    energy_power: Annotated[float, above(0, LARGEST_POWER), "that power; only 1 with energy_weights none"] = 1.0
-
-    def __post_init__(self) -> None:
-        if self.energy_weights == "none":
-            expected = "1 while energy_weights is none, as nothing reads it then (energy_weights=pt does)"
-            require(self.energy_power == 1, "energy_power", expected, self.energy_power)
-
-    @property
-    def needed_features(self) -> tuple[str, ...]:
-        """Physical features without which this loss cannot be."""
-        return ("pt",) if self.energy_weights == "pt" else ()
 
 
 class FeatureColumns(nn.Module):
-    """Take differences of encoded features, and weigh what a loss makes of them over columns and tokens.
+    """Take differences of encoded features, and average their penalties over columns and tokens with weights.
 
     Args:
         config: The weights.
@@ -61,13 +25,8 @@ class FeatureColumns(nn.Module):
         super().__init__()
         weights = config.weights or {}
         features = [dims.feature_of(column) for column in dims.columns]
-        for feature in weights:
-            if feature not in features:
-                available = ", ".join(dict.fromkeys(features)) + hint_nearest(feature, features)
-                raise ConfigError(f"phase1.loss.weights: unknown feature {feature!r}; available: {available}")
-        require_features(features, config.needed_features, "phase1.loss")
+        config.check_features(list(dict.fromkeys(features)), "phase1.loss")
         columns = torch.tensor([weights.get(feature, 1.0) for feature in features])
-        require(bool(columns.sum() > 0), "phase1.loss.weights", "above 0 for at least one feature", weights)
         self.register_buffer("column_weights", columns / columns.sum())
         self.dims = dims
         self.pt_column: int | None = None
@@ -100,7 +59,7 @@ class FeatureColumns(nn.Module):
         return self._average(wrapped.square()).view(differences.shape[1:])
 
     def rate_energy(self, features: Float[Tensor, "*N F"]) -> Float[Tensor, "*N"]:
-        """Return the logarithm of what tokens weigh, up to a constant."""
+        """Return the logarithm of the weights of tokens, up to a constant."""
         if self.pt_column is None:
             return torch.zeros_like(features[..., 0])
         return self.pt_slope * features[..., self.pt_column]

@@ -1,4 +1,4 @@
-"""The loss on what belongs to a whole event: MET and its direction."""
+"""The loss on the globals of an event: MET and its direction."""
 
 import torch
 from jaxtyping import Float

@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from thesis_ml.architectures.autoencoder.losses.columns import FeatureColumns, FeatureLossConfig
+from thesis_ml.architectures.autoencoder.base import FeatureLossConfig
+from thesis_ml.architectures.autoencoder.losses.columns import FeatureColumns
 from thesis_ml.data.batch import DataDims
 from thesis_ml.limits import Positive
 

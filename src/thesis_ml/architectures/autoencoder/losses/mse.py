@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from thesis_ml.architectures.autoencoder.losses.columns import FeatureColumns, FeatureLossConfig
+from thesis_ml.architectures.autoencoder.base import FeatureLossConfig
+from thesis_ml.architectures.autoencoder.losses.columns import FeatureColumns
 from thesis_ml.data.batch import DataDims
 
 

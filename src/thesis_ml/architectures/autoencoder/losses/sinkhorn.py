@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from thesis_ml.architectures.autoencoder.base import FeatureLossConfig
 from thesis_ml.architectures.autoencoder.blocks.dense_view import view_densely
-from thesis_ml.architectures.autoencoder.losses.columns import FeatureColumns, FeatureLossConfig
+from thesis_ml.architectures.autoencoder.losses.columns import FeatureColumns
 from thesis_ml.data.batch import DataDims, spread_over_tokens
 from thesis_ml.limits import between
 
@@ -16,19 +17,19 @@ COARSEST = 2.0
 """The mean squared difference of two standardised numbers: where the blur starts from."""
 
 NEGLIGIBLE = -80.0
-"""e^-80 beside 1 is nothing to 32 bits, and what is smaller would make the exponential a hundred times slower."""
+"""e^-80 does not change 1 in 32 bits, and smaller exponents make the exponential a hundred times slower."""
 
 
 class SinkhornLoss(nn.Module):
     """Move the reconstructed tokens of an event onto the true ones at the least squared distance.
 
     The ground cost is the squared distance in the columns as encoded: ln pT and eta in standard deviations, phi as a
-    point of the circle (or wrapped, where it is one column), and whatever else the data holds, each with its weight. So
-    the loss of a perfect matching is the squared error. Tokens weigh alike, or as their share of the event's pT^power.
+    point of the circle (or wrapped, where it is one column), and the other columns, each with its weight. So the loss
+    of a perfect matching is the squared error. Tokens weigh alike, or as their share of the event's pT^power.
 
-    The blur `epsilon` is that of the Sinkhorn divergence, which takes off what either set costs against itself: it is 0
-    where the sets are equal, and its gradient moves single tokens exactly where they are farther apart than the blur.
-    The potentials are found without a gradient; one last step gives that of the optimum (envelope theorem).
+    The blur `epsilon` is that of the Sinkhorn divergence, which subtracts the cost of either set against itself. It is
+    0 where the sets are equal, and its gradient moves single tokens exactly where they are farther apart than the blur.
+    The potentials are found without a gradient; one last step gives the gradient of the optimum (envelope theorem).
 
     Source: Feydy et al., arXiv:1810.08278, eq. 3 and algorithm 1 (symmetric, in the logarithm).
     """
@@ -62,7 +63,7 @@ class SinkhornLoss(nn.Module):
         view = view_densely(lengths)
         found, wanted = view.pad(predicted), view.pad(true)
         found_log, wanted_log = (self._share(tokens, view.is_token) for tokens in (found, wanted))
-        # Only rows carry a gradient, and only those that were found: the true ones are as they are.
+        # Only rows carry a gradient, and only those of reconstructed tokens.
         crossed = self.columns.measure_distances(found, wanted)
         own = self.columns.measure_distances(found, found.detach())
         with torch.no_grad():
