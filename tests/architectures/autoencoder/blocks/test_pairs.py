@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from thesis_ml.architectures.autoencoder.blocks.pairs import Pairs, keep_nearest, list_pairs, measure_distances
+from thesis_ml.architectures.autoencoder.blocks.pairs import (
+    Pairs,
+    decode_tokens,
+    keep_nearest,
+    list_pairs,
+    measure_distances,
+)
+from thesis_ml.data.batch import DataDims
 
 
 def as_set(pairs: Pairs) -> set[tuple[int, int]]:
@@ -58,3 +65,13 @@ def test_of_equal_distances_the_first_counts() -> None:
     nearest = keep_nearest(pairs, torch.zeros(12), 1)
 
     assert as_set(nearest) == {(0, 1), (1, 0), (2, 0), (3, 0)}
+
+
+def test_decode_tokens_inverts_the_encoding_by_name(dims: DataDims) -> None:
+    physical = torch.tensor([[60.0, 50.0, 0.5, 3.1], [2000.0, 31.0, -2.0, -0.2]], dtype=torch.float64)
+    assert dims.normalizer is not None
+
+    values = decode_tokens(dims.normalizer.encode_features(physical), dims)
+
+    assert list(values) == ["E", "pt", "eta", "phi"]
+    torch.testing.assert_close(torch.stack(list(values.values()), dim=1).double(), physical, rtol=1e-5, atol=1e-5)

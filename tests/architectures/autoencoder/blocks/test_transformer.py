@@ -16,21 +16,6 @@ def draw_tokens(width: int) -> torch.Tensor:
     return torch.randn(6, width, generator=torch.Generator().manual_seed(0))
 
 
-def test_dense_view_pads_with_zeros_and_gives_the_tokens_back() -> None:
-    tokens, view = draw_tokens(2), view_densely(LENGTHS)
-
-    padded = view.pad(tokens)
-
-    assert padded.shape == (4, 3, 2)
-    assert torch.equal(padded[2], tokens[2:5])
-    assert not padded[0, 2].any() and not padded[1].any() and not padded[3, 1:].any()
-    assert torch.equal(view.unpad(padded), tokens)
-
-
-def test_an_event_without_tokens_still_has_a_place_to_attend_to() -> None:
-    assert view_densely(LENGTHS).is_token.sum(dim=1).tolist() == [2, 1, 3, 1]
-
-
 @pytest.mark.parametrize("has_bias", [False, True])
 def test_block_attends_within_events_only(has_bias: bool) -> None:
     torch.manual_seed(0)

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from vector_quantize_pytorch import FSQ
 
 from thesis_ml.architectures.autoencoder.bottlenecks.fsq import FSQBottleneck
 from thesis_ml.errors import ConfigError
@@ -76,3 +77,27 @@ def test_fsq_is_as_wide_as_it_has_levels() -> None:
 def test_fsq_config_refuses_more_codes_than_a_codebook_may_have() -> None:
     with pytest.raises(ConfigError, match=r"^levels: must be a list whose product is at most 1048576"):
         FSQBottleneck.Config(levels=(1024, 1025))
+
+
+@pytest.mark.parametrize("levels", [(8, 8, 8), (3, 4, 5, 6, 7), (8, 6, 5)])
+def test_fsq_equals_vector_quantize_pytorch(levels: tuple[int, ...]) -> None:
+    fsq, reference = make_fsq(*levels), FSQ(list(levels))
+    latents = make_latents(5000, len(levels))
+
+    latent = fsq(latents)
+    values, codes = reference(latents[None])
+
+    assert torch.equal(latent.codes[:, 0], codes[0].long())
+    torch.testing.assert_close(latent.values, values[0], rtol=0, atol=1e-6)
+    every = torch.arange(fsq.config.codebook_sizes[0])
+    torch.testing.assert_close(fsq.embed_codes(every[:, None]), reference.indices_to_codes(every), rtol=0, atol=1e-6)
+
+
+def test_fsq_gradient_equals_that_of_vector_quantize_pytorch() -> None:
+    fsq, reference, slope = FSQBottleneck(FSQBottleneck.Config()), FSQ([8, 8, 8]), make_latents(300, 3, seed=1)
+    ours, theirs = (make_latents(300, 3).requires_grad_() for _ in range(2))
+
+    (fsq(ours).values * slope).sum().backward()
+    (reference(theirs[None])[0][0] * slope).sum().backward()
+
+    torch.testing.assert_close(ours.grad, theirs.grad)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from vector_quantize_pytorch import ResidualVQ
 
 from thesis_ml.architectures.autoencoder.bottlenecks.codebook import Codebook
 from thesis_ml.architectures.autoencoder.bottlenecks.rvq import RVQBottleneck
@@ -149,3 +150,17 @@ def test_rvq_goes_on_from_its_state_to_the_last_bit() -> None:
 
 def test_rvq_config_counts_the_codes_of_every_stage() -> None:
     assert RVQBottleneck.Config().codebook_sizes == (512, 512, 512, 512)
+
+
+def test_rvq_equals_vector_quantize_pytorch() -> None:
+    rvq = make_rvq(10, n_quantizers=4).eval()
+    reference = ResidualVQ(dim=8, codebook_size=32, num_quantizers=4).eval()
+    for layer, stage in zip(reference.layers, rvq.quantisers, strict=True):
+        layer._codebook.embed.copy_(stage.codebook[None])
+    latents = make_latents(2000, seed=99)
+
+    latent = rvq(latents)
+    values, codes, _ = reference(latents[None])
+
+    assert torch.equal(latent.codes, codes[0])
+    torch.testing.assert_close(latent.values, values[0], rtol=1e-5, atol=1e-6)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from thesis_ml.architectures.autoencoder.base import Decoded
+from thesis_ml.architectures.autoencoder.base import DecoderOutput
 from thesis_ml.architectures.autoencoder.decoders import DECODERS
 from thesis_ml.data.batch import DataDims, TokenBatch
 from token_batches import find_tokens, reverse_within_events
@@ -45,7 +45,7 @@ def list_parameters(decoder: nn.Module) -> dict[str, nn.Parameter]:
     return {name: value for name, value in decoder.named_parameters() if not name.startswith(("see_", "denoiser"))}
 
 
-def add_up(decoded: Decoded) -> Tensor:
+def add_up(decoded: DecoderOutput) -> Tensor:
     return decoded.features.square().sum() + decoded.type_logits.square().sum() + decoded.globals.square().sum()
 
 
@@ -107,8 +107,16 @@ def test_context_decoders_alone_let_a_latent_change_its_neighbours(
 
     changed = (before.features != after.features).any(dim=1).nonzero().flatten().tolist()
     event = list(range(token_batch.n_tokens)[find_tokens(token_batch, EVENT)])
-    assert changed == ([TOKEN] if DECODERS[name].is_token_wise else event)
+    assert changed == ([TOKEN] if DECODERS[name].Config.is_token_wise else event)
     assert (before.globals != after.globals).any(dim=1).nonzero().flatten().tolist() == [EVENT]
+
+
+def test_last_layer_gives_the_features(decoder: nn.Module, latents: Tensor, token_batch: TokenBatch) -> None:
+    torch.nn.init.zeros_(decoder.last_layer.weight)
+
+    features = decoder(latents, token_batch.lengths).features
+
+    assert torch.equal(features, decoder.last_layer.bias.expand_as(features))
 
 
 @pytest.mark.parametrize("n_events", [0, 1, 3])

@@ -1,11 +1,10 @@
-"""The heads of a decoder: which there are, what they pool and what their losses may shape."""
-
-import math
+"""The heads of a decoder: which of them exist, and which losses shape the latents."""
 
 import pytest
 import torch
 
-from thesis_ml.architectures.autoencoder.decoders.heads import Heads, HeadsConfig, pool_events
+from thesis_ml.architectures.autoencoder.base import DecoderConfig
+from thesis_ml.architectures.autoencoder.decoders.heads import Heads
 from thesis_ml.data.batch import DataDims
 
 LENGTHS = torch.tensor([2, 0, 1])
@@ -29,7 +28,7 @@ def make_hidden() -> torch.Tensor:
 def test_heads_that_are_not_trained_are_left_out(
     dims: DataDims, options: dict, has_types: bool, has_globals: bool
 ) -> None:
-    heads = Heads(WIDTH, HeadsConfig(**options), dims)
+    heads = Heads(WIDTH, DecoderConfig(name="mlp", **options), dims)
 
     decoded = heads(make_hidden(), LENGTHS)
 
@@ -42,7 +41,7 @@ def test_heads_that_are_not_trained_are_left_out(
 @pytest.mark.parametrize("shapes_latents", [False, True])
 def test_globals_reach_the_latents_only_where_asked_for(dims: DataDims, shapes_latents: bool) -> None:
     hidden = make_hidden()
-    heads = Heads(WIDTH, HeadsConfig(globals_shape_latents=shapes_latents), dims)
+    heads = Heads(WIDTH, DecoderConfig(name="mlp", globals_shape_latents=shapes_latents), dims)
     decoded = heads(hidden, LENGTHS)
 
     (gradient,) = torch.autograd.grad(decoded.globals.sum(), hidden, allow_unused=True, retain_graph=True)
@@ -52,30 +51,8 @@ def test_globals_reach_the_latents_only_where_asked_for(dims: DataDims, shapes_l
 
 def test_features_and_types_reach_the_latents(dims: DataDims) -> None:
     hidden = make_hidden()
-    decoded = Heads(WIDTH, HeadsConfig(), dims)(hidden, LENGTHS)
+    decoded = Heads(WIDTH, DecoderConfig(name="mlp"), dims)(hidden, LENGTHS)
 
     for prediction in (decoded.features, decoded.type_logits):
         (gradient,) = torch.autograd.grad(prediction.sum(), hidden)
         assert (gradient != 0).any(dim=1).all()
-
-
-def test_pool_is_the_mean_of_an_event_and_how_many_tokens_it_has() -> None:
-    hidden = torch.tensor([[1.0, 2.0], [3.0, 6.0], [5.0, 7.0]])
-
-    pooled = pool_events(hidden, LENGTHS)
-
-    expected = [[2.0, 4.0, math.log(3)], [0.0, 0.0, 0.0], [5.0, 7.0, math.log(2)]]
-    torch.testing.assert_close(pooled, torch.tensor(expected))
-
-
-def test_pool_of_events_without_tokens_gives_gradients_without_nan() -> None:
-    hidden = make_hidden()
-
-    pool_events(hidden, torch.tensor([0, 3, 0])).sum().backward()
-
-    assert hidden.grad is not None
-    assert hidden.grad.isfinite().all()
-
-
-def test_pool_takes_a_batch_without_any_token() -> None:
-    assert torch.equal(pool_events(torch.zeros(0, 2), torch.tensor([0, 0])), torch.zeros(2, 3))

@@ -56,7 +56,7 @@ def test_samples_differ_between_seeds_and_are_spread_around_the_head(
 
     assert torch.equal(first, again)
     assert (first - other).abs().min() > 0
-    assert (first - output.features).abs().max() < 8 * model.denoising.spread.max()
+    assert (first - output.features).abs().max() < 8 * model.decoder.spread.max()
 
 
 @torch.no_grad()
@@ -101,13 +101,13 @@ def test_spread_follows_the_residuals_in_training_only_and_stays_above_the_resol
     output = replace(model(many_events), features=many_events.features + torch.tensor([0.01, 0.7, 0.01, 2.0, 0.01]))
 
     model.measure_denoising(output, many_events, 0)
-    untouched = model.denoising.spread
+    untouched = model.decoder.spread
     model.train()
     for _ in range(200):
         model.measure_denoising(output, many_events, 0)
 
     assert untouched.tolist() == [1.0] * 5
-    assert model.denoising.spread.tolist() == pytest.approx([0.5, 0.7, 0.5, 2.0, 0.5], rel=0.01)
+    assert model.decoder.spread.tolist() == pytest.approx([0.5, 0.7, 0.5, 2.0, 0.5], rel=0.01)
 
 
 @pytest.mark.parametrize("lengths", [[0, 0], []])
@@ -119,4 +119,4 @@ def test_events_without_tokens_are_survived(dims: DataDims, lengths: list[int]) 
 
     assert model.measure_denoising(output, batch, 0).losses.shape == (0,)
     assert model.draw_sample(output, batch, 0).shape == (0, dims.n_features)
-    assert model.denoising.spread.tolist() == [1.0] * dims.n_features
+    assert model.decoder.spread.tolist() == [1.0] * dims.n_features

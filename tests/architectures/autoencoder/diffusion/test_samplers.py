@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from thesis_ml.architectures.autoencoder.diffusion.predictions import Denoised
+from thesis_ml.architectures.autoencoder.diffusion.predictions import Decomposition
 from thesis_ml.architectures.autoencoder.diffusion.samplers import SHARES_OF_NOISE, Sampler, iterate_samples
 from thesis_ml.architectures.autoencoder.diffusion.schedules import SCHEDULES, NoiseLevel
 
@@ -21,8 +21,8 @@ def draw(n_tokens: int, number: int) -> Tensor:
 def test_perfect_denoiser_is_followed_to_the_clean_values(name: str, schedule: str, n_steps: int) -> None:
     clean = draw(50, 99)
 
-    def denoise(noisy: Tensor, time: Tensor, level: NoiseLevel) -> Denoised:
-        return Denoised(clean, (noisy - level.signal * clean) / level.noise)
+    def denoise(noisy: Tensor, time: Tensor, level: NoiseLevel) -> Decomposition:
+        return Decomposition(clean, (noisy - level.signal * clean) / level.noise)
 
     *_, found = iterate_samples(Sampler(name, schedule, n_steps), denoise, lambda number: draw(50, number))
 
@@ -33,10 +33,10 @@ def test_perfect_denoiser_is_followed_to_the_clean_values(name: str, schedule: s
 def test_exact_denoiser_of_a_gaussian_gives_its_mean_and_spread(name: str) -> None:
     mean, spread = 0.7, 0.5
 
-    def denoise(noisy: Tensor, time: Tensor, level: NoiseLevel) -> Denoised:
+    def denoise(noisy: Tensor, time: Tensor, level: NoiseLevel) -> Decomposition:
         gain = level.signal * spread**2 / ((level.signal * spread).square() + level.noise.square())
         clean = mean + gain * (noisy - level.signal * mean)
-        return Denoised(clean, (noisy - level.signal * clean) / level.noise)
+        return Decomposition(clean, (noisy - level.signal * clean) / level.noise)
 
     *_, found = iterate_samples(Sampler(name, "cosine", 100), denoise, lambda number: draw(20_000, number))
 
@@ -53,7 +53,9 @@ def test_only_the_ancestral_sampler_draws_noise_on_the_way() -> None:
             numbers.append(number)
             return draw(5, number)
 
-        steps = list(iterate_samples(Sampler(name, "cosine", 4), lambda noisy, *_: Denoised(noisy, noisy), draw_noise))
+        steps = list(
+            iterate_samples(Sampler(name, "cosine", 4), lambda noisy, *_: Decomposition(noisy, noisy), draw_noise)
+        )
         assert len(steps) == 5
 
     assert drawn == {"ddim": [0], "ancestral": [0, 1, 2, 3]}

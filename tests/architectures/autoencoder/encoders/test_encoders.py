@@ -152,33 +152,8 @@ def test_encoder_repeats_to_the_last_bit_with_two_threads(
 
 
 def test_configs_name_the_features_that_they_need_in_physical_units() -> None:
-    needed = {
-        case: getattr(ENCODERS[name].Config(**options), "needed_features", ())
-        for case, (name, options) in OPTIONS.items()
-    }
+    needed = {case: ENCODERS[name].Config(**options).needed_features for case, (name, options) in OPTIONS.items()}
 
     assert needed["gnn, 2 nearest"] == ("eta", "phi")
     assert needed["transformer, pair bias"] == ("E", "pt", "eta", "phi")
     assert not any(needed[name] for name in ENCODERS)
-
-
-def test_nearest_neighbours_alone_send_messages(dims: DataDims) -> None:
-    assert dims.normalizer is not None
-    phi = torch.tensor([3.1, -3.1, 2.0, -2.0])
-    tokens = torch.stack((torch.full((4,), 60.0), torch.full((4,), 50.0), torch.zeros(4), phi), dim=1)
-    batch = TokenBatch(
-        features=dims.normalizer.encode_features(tokens),
-        types=torch.zeros(4, dtype=torch.long),
-        lengths=torch.tensor([4]),
-        globals=torch.zeros(1, dims.n_globals),
-        labels=torch.zeros(1, dtype=torch.long),
-        weights=torch.ones(1),
-        index=torch.zeros(1, dtype=torch.long),
-    )
-    config = ENCODERS["gnn"].Config(enc_hidden=(16,), n_neighbors=1)
-    encoder = ENCODERS["gnn"](config, dims, LATENT_DIM)
-
-    changed = find_changed(encoder, batch, batch._replace(types=torch.tensor([0, 1, 0, 0])))
-
-    # Across pi, 0 and 1 are nearest to each other; 1 is also the nearest of 3.
-    assert changed == [0, 1, 3]

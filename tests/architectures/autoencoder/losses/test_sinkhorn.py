@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from scipy.optimize import linear_sum_assignment
-from torch import Tensor
 
-from thesis_ml.architectures.autoencoder.losses.chamfer import ChamferLoss
+from exact_transport import make_events, measure_exact
 from thesis_ml.architectures.autoencoder.losses.sinkhorn import SinkhornLoss, list_blurs
 from thesis_ml.data.batch import DataDims
 from thesis_ml.errors import ConfigError
@@ -18,21 +16,6 @@ def make_loss(dims: DataDims, **options: Any) -> SinkhornLoss:
     return SinkhornLoss(SinkhornLoss.Config(**options), dims)
 
 
-def measure_exact(predicted: Tensor, true: Tensor) -> float:
-    """Return the cost of the cheapest assignment of one event, per token."""
-    costs = torch.cdist(true.double(), predicted.double()).square().numpy() / true.shape[1]
-    return float(costs[linear_sum_assignment(costs)].mean())
-
-
-def make_events() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return true and predicted tokens of 60 events of 1 to 7 tokens, their lengths, and the exact cost of each."""
-    generator = torch.Generator().manual_seed(5)
-    lengths = torch.randint(1, 8, (60,), generator=generator)
-    true, found = (torch.randn(int(lengths.sum()), 5, generator=generator) for _ in range(2))
-    pairs = zip(found.split(lengths.tolist()), true.split(lengths.tolist()), strict=True)
-    return true, found, lengths, torch.tensor([measure_exact(*pair) for pair in pairs])
-
-
 @pytest.mark.parametrize(("epsilon", "tolerance"), [(0.01, 0.01), (0.1, 0.06)])
 def test_sinkhorn_of_small_events_is_close_to_exact_transport(dims: DataDims, epsilon: float, tolerance: float) -> None:
     true, found, lengths, exact = make_events()
@@ -40,15 +23,6 @@ def test_sinkhorn_of_small_events_is_close_to_exact_transport(dims: DataDims, ep
     values = make_loss(dims, epsilon=epsilon, n_iterations=500)(found, true, lengths)
 
     torch.testing.assert_close(values[lengths.cumsum(0) - 1], exact, rtol=tolerance, atol=tolerance)
-
-
-def test_chamfer_is_at_most_exact_transport(dims: DataDims) -> None:
-    """Several tokens may share one counterpart."""
-    true, found, lengths, exact = make_events()
-
-    values = ChamferLoss(ChamferLoss.Config(), dims)(found, true, lengths)
-
-    assert (values[lengths.cumsum(0) - 1] <= exact + 1e-5).all()
 
 
 def test_default_is_within_three_hundredths_of_exact_transport(dims: DataDims) -> None:
