@@ -111,7 +111,12 @@ def parse_choice(components: Mapping[str, type[Component[ConfigT]]], values: Any
         raise ConfigError(f"{where}: expected a group of keys, got {values!r}; available: {available}{hint}")
     if values is None or not isinstance(values.get("name"), str):
         raise ConfigError(f"{where}.name: missing; available: {available}")
-    kind: type[ConfigT] = choose(values["name"], components, f"{where}.name").Config  # type: ignore[assignment]  # no property
+    try:
+        component = choose(values["name"], components, f"{where}.name")
+    except ConfigError as error:
+        remedy = "beside its yaml file a component needs its class in the dict of its package (docs/how-to)"
+        raise ConfigError(f"{error}; {remedy}") from None
+    kind: type[ConfigT] = component.Config  # type: ignore[assignment]  # a class inside the class, no property
     return parse_config(kind, values, where)
 
 
