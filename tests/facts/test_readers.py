@@ -9,7 +9,7 @@ import pytest
 
 from facts.conftest import MakeEpoch, OpenRun, WriteRun
 from thesis_ml.errors import FactsError
-from thesis_ml.facts import lines, readers
+from thesis_ml.facts import readers
 from thesis_ml.facts.schema import EVENTS_FILE, SCALARS_FILE
 
 
@@ -43,12 +43,11 @@ def test_read_events_names_a_damaged_line(tmp_path: Path, damage: str) -> None:
         readers.read_events(tmp_path)
 
 
-def test_read_events_refuses_a_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 100)
+def test_read_events_refuses_a_line_without_end(tmp_path: Path) -> None:
     write_lines(tmp_path, '{"moment": "on_start", "text": "' + "x" * 200 + '"}')
 
     with pytest.raises(FactsError, match="line 1: damaged"):
-        readers.read_events(tmp_path)
+        readers.read_events(tmp_path, max_line_bytes=100)
 
 
 def test_read_events_of_random_bytes_is_an_error_of_ours(tmp_path: Path) -> None:
@@ -132,16 +131,15 @@ def test_load_history_gives_what_the_figures_were_drawn_from(
     assert np.array_equal(found.arrays["codes"], seen.arrays["codes"])
 
 
-def test_read_arrays_refuses_code_and_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_arrays_refuses_code_and_bombs(tmp_path: Path) -> None:
     np.savez(tmp_path / "arrays.npz", codes=np.array([{}], dtype=object))
     with pytest.raises(FactsError, match="damaged"):
         readers.read_arrays(tmp_path)
 
     with zipfile.ZipFile(tmp_path / "arrays.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("codes.npy", b"\0" * 10_000)
-    monkeypatch.setattr(lines, "MAX_ARRAYS_BYTES", 1000)
     with pytest.raises(FactsError, match="unpacks to 10000 bytes"):
-        readers.read_arrays(tmp_path)
+        readers.read_arrays(tmp_path, max_bytes=1000)
 
 
 def test_read_arrays_names_a_damaged_file(tmp_path: Path) -> None:

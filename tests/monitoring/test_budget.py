@@ -21,7 +21,7 @@ class Clock:
 @pytest.mark.parametrize(("epoch_s", "figure_s"), [(2.0, 0.06), (10.0, 0.06), (1.0, 0.5), (120.0, 0.3)])
 def test_figures_of_epochs_stay_within_their_share(epoch_s: float, figure_s: float) -> None:
     clock = Clock()
-    budget = DrawingBudget(("losses", "recon"), clock)
+    budget = DrawingBudget(("losses", "recon"), clock=clock)
     n_drawn, shares = 0, []
 
     for epoch in range(500):
@@ -43,7 +43,7 @@ def test_figures_of_epochs_stay_within_their_share(epoch_s: float, figure_s: flo
 
 def test_figures_that_become_slower_stay_within_their_share() -> None:
     clock = Clock()
-    budget = DrawingBudget(("losses",), clock)
+    budget = DrawingBudget(("losses",), clock=clock)
     figure_s = 0.2
 
     for epoch in range(2000):
@@ -59,7 +59,7 @@ def test_figures_that_become_slower_stay_within_their_share() -> None:
 
 def test_figures_of_one_epoch_are_drawn_all_or_none() -> None:
     clock = Clock()
-    budget = DrawingBudget(("losses", "recon"), clock)
+    budget = DrawingBudget(("losses", "recon"), clock=clock)
     clock.now_s += 2 * (IMPORT_S + CAUTION * NEW_FIGURE_S) / DRAWING_SHARE
 
     assert budget.allows(1)
@@ -71,7 +71,7 @@ def test_figures_of_one_epoch_are_drawn_all_or_none() -> None:
 
 def test_time_of_a_figure_that_failed_counts() -> None:
     clock = Clock()
-    budget = DrawingBudget(("losses",), clock)
+    budget = DrawingBudget(("losses",), clock=clock)
 
     with pytest.raises(ZeroDivisionError), budget.measure("losses"):
         clock.now_s += 3.0
@@ -83,7 +83,7 @@ def test_time_of_a_figure_that_failed_counts() -> None:
 def test_first_figure_waits_until_the_import_of_matplotlib_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, figure.__name__)
     clock = Clock()
-    budget = DrawingBudget(("losses",), clock)
+    budget = DrawingBudget(("losses",), clock=clock)
 
     clock.now_s += 0.99 * (IMPORT_S + CAUTION * NEW_FIGURE_S) / DRAWING_SHARE
     assert not budget.allows(1)

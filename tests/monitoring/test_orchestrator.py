@@ -1,18 +1,20 @@
 """When figures are drawn, where they go, and that one failing family leaves the others alone."""
 
 import math
+import random
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from monitoring.histories import make_history
 from thesis_ml.config import parse_config
 from thesis_ml.errors import ConfigError
 from thesis_ml.facts.recorder import open_recorder
 from thesis_ml.facts.schema import EpochFacts, RunMeta
-from thesis_ml.monitoring import budget
 from thesis_ml.monitoring.config import FamilySwitches, LoggingConfig
 from thesis_ml.monitoring.families import FAMILIES
 from thesis_ml.monitoring.orchestrator import build_monitoring
@@ -110,8 +112,8 @@ def test_family_that_raises_does_not_stop_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(FAMILIES, "losses", "math:fsum")  # raises on a history
-    monkeypatch.setattr(budget, "DRAWING_SHARE", math.inf)
-    drawers = build_monitoring(LoggingConfig(moments=("on_epoch_end",)), ("losses", "metrics"), tmp_path / "figures")
+    config = LoggingConfig(moments=("on_epoch_end",))
+    drawers = build_monitoring(config, ("losses", "metrics"), tmp_path / "figures", drawing_share=math.inf)
     epoch = EpochFacts(
         epoch=0,
         step=1,
@@ -148,17 +150,27 @@ def test_figures_that_an_epoch_has_no_time_for_are_drawn_when_training_ends(
 
 
 def test_figures_that_were_drawn_in_time_are_not_drawn_again_when_training_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(budget, "DRAWING_SHARE", math.inf)
-    (drawer,) = build_monitoring(
-        LoggingConfig(moments=("on_epoch_end",), file_naming="{family}_{moment}"), ("losses",), tmp_path
-    )
+    config = LoggingConfig(moments=("on_epoch_end",), file_naming="{family}_{moment}")
+    (drawer,) = build_monitoring(config, ("losses",), tmp_path, drawing_share=math.inf)
 
     for moment in ("on_epoch_end", "on_train_end"):
         drawer.notify(moment, make_history())
 
     assert list_names(tmp_path) == ["losses_on_epoch_end.png"]
+
+
+def test_figures_leave_the_random_numbers_of_a_training_alone(tmp_path: Path) -> None:
+    def read_states() -> tuple[list[int], bytes, object]:
+        return torch.get_rng_state().tolist(), np.random.get_state()[1].tobytes(), random.getstate()
+
+    before = read_states()
+    for drawer in build_monitoring(LoggingConfig(), tuple(FAMILIES), tmp_path):
+        drawer.notify("on_test_end", make_history())
+
+    assert list_names(tmp_path) == sorted(f"{family}.png" for family in FAMILIES)
+    assert read_states() == before
 
 
 def test_orchestrator_imports_no_matplotlib_before_the_first_figure() -> None:

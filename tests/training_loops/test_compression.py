@@ -14,7 +14,6 @@ from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import select_events
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.facts.readers import read_arrays, read_events, read_scalars
-from thesis_ml.training_loops import compression
 from thesis_ml.training_loops.autoencoder import train
 from thesis_ml.training_loops.compression import (
     describe_collapsed_codebook,
@@ -89,11 +88,10 @@ def test_rounding_takes_one_bit_where_latents_do_not_matter(event_data: TokenDat
     assert numbers == {"bits_per_token": event_data.dims.n_features}
 
 
-def test_rounding_costs_a_bounded_number_of_events(event_data: TokenData, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compression, "MOST_EVENTS", 100)
+def test_rounding_costs_a_bounded_number_of_events(event_data: TokenData) -> None:
     codec = ShiftingCodec(0.1)
 
-    measure_rounding(codec, event_data.train, event_data.dims, batch_size=64)
+    measure_rounding(codec, event_data.train, event_data.dims, batch_size=64, most_events=100)
 
     assert 0 < codec.n_encoded <= 100
     assert codec.n_decoded <= 6 * 100

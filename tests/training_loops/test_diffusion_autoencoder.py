@@ -12,13 +12,13 @@ from thesis_ml.architectures.autoencoder.diffusion.model import DiffusionAutoenc
 from thesis_ml.architectures.build import build_model
 from thesis_ml.architectures.restore import restore_model
 from thesis_ml.data.batch import TokenBatch
-from thesis_ml.data.splits import TokenSplit, iterate_batches
+from thesis_ml.data.splits import TokenSplit, count_batches, iterate_batches
 from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.facts.readers import load_history, read_arrays, read_scalars
-from thesis_ml.training_loops import diffusion_autoencoder, sampling
+from thesis_ml.training_loops import diffusion_autoencoder
 from thesis_ml.training_loops.autoencoder import train as train_plain
 from thesis_ml.training_loops.diffusion_autoencoder import DiffusionTask, train
-from thesis_ml.training_loops.sampling import SampleMeter, take_first
+from thesis_ml.training_loops.sampling import SampleMeter, measure_fully, measure_subset, take_first
 from thesis_ml.training_loops.tally import EpochTally
 
 SMALL = (
@@ -124,11 +124,8 @@ def test_loss_of_an_epoch_is_the_weighted_sum_of_its_terms(task: DiffusionTask, 
     assert tally.finish()["loss"] == pytest.approx(step.loss.item(), rel=1e-6)
 
 
-def test_samples_are_measured_when_they_are_due(
-    task: DiffusionTask, events: TokenData, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_samples_are_measured_when_they_are_due(task: DiffusionTask, events: TokenData) -> None:
     stops = []
-    monkeypatch.setattr(sampling, "SUBSET_EVENTS", 40)
 
     def measure(name: str, epoch: int | None) -> set[str]:
         measured = task.measure_split(name, events.val, epoch=epoch, check_stops=lambda: stops.append(name))
@@ -138,9 +135,23 @@ def test_samples_are_measured_when_they_are_due(
     assert measure("val", 3) == measure("val", 5) == measure("val", None) == set()
     assert stops == []
     assert measure("val", 4) == errors
-    assert len(stops) == 2
+    assert len(stops) == count_batches(events.val, 32)
     assert measure("test", None) == errors | {f"coverage68_{feature}" for feature in FEATURES}
-    assert take_first(events.val).n_events == 40
+
+
+def test_few_events_stand_for_a_split_while_training_and_for_its_ranks(task: DiffusionTask, events: TokenData) -> None:
+    stops = []
+    meter = SampleMeter(task.model, events.normalizer, 32, seed=1, check_stops=lambda: stops.append(""))
+
+    during = measure_subset(meter, events.val, n_events=40)
+    n_during = len(stops)
+    at_the_end = measure_fully(meter, events.val, n_events=40)
+
+    first = take_first(events.val, 40)
+    assert n_during == 2
+    assert during.numbers == meter.measure_errors(first)
+    assert at_the_end.arrays["ranks_eta"].sum() == first.n_tokens
+    assert at_the_end.numbers["rec_mse_sample"] == meter.measure_errors(events.val)["rec_mse_sample"]
 
 
 def test_head_is_trained_as_the_loop_ae_trains_it(compose_cfg) -> None:

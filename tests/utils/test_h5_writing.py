@@ -4,6 +4,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -35,6 +36,14 @@ for n_bytes in map(int, sys.argv[2:]):
     del file, packed, plain, check
     gc.collect()
 """
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C raise in this process: a script that starts the tests with `&` makes them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_full_disk_is_one_error_wherever_it_comes(tmp_path: Path) -> None:
@@ -84,6 +93,16 @@ def test_signal_waits_until_nothing_can_break(tmp_path: Path) -> None:
 def test_signal_after_the_last_check_is_not_lost(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), open_for_writing(tmp_path / "a.h5"):
         signal.raise_signal(signal.SIGINT)
+
+
+def test_signal_that_the_process_ignores_ends_no_writing(tmp_path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    with open_for_writing(tmp_path / "a.h5") as (_, check):
+        signal.raise_signal(signal.SIGINT)
+        check()
+
+    assert (tmp_path / "a.h5").exists()
 
 
 def test_file_that_cannot_be_replaced_stays(tmp_path: Path) -> None:

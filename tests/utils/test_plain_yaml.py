@@ -25,6 +25,11 @@ def test_plain_values_are_read(tmp_path: Path) -> None:
         ("[" * 500_000, "nested deeper than 50"),
         ("x" * (2**20 + 1), "larger than"),
         ("a: b: c", "mapping values"),
+        ("!!bool x", "x"),
+        ("!!int ''", "index"),
+        ("!!timestamp x", "groupdict"),
+        ("2001-99-99", "month"),
+        ("\x00", "x00"),
     ],
 )
 def test_anything_else_is_refused(text: str, reason: str, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from thesis_ml.utils import training_progress_shower
 from thesis_ml.utils.training_progress_shower import ProgressShower
 
 
@@ -66,11 +65,10 @@ def test_terminal_bar_reads_the_loss_rarely() -> None:
     assert 1 <= loss.n_reads <= 5
 
 
-def test_terminal_bar_is_updated_again_after_its_refresh_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_progress_shower, "REFRESH_S", 0.0)
+def test_terminal_bar_is_updated_again_after_its_refresh_time() -> None:
     loss = CountedLoss()
 
-    run_epochs(ProgressShower(Terminal()), loss, n_epochs=1, n_steps=20)
+    run_epochs(ProgressShower(Terminal(), refresh_s=0.0), loss, n_epochs=1, n_steps=20)
 
     assert loss.n_reads == 20
 

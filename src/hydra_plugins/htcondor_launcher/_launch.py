@@ -31,6 +31,7 @@ from thesis_ml.errors import ConfigError, FactsError, TrainingError
 from thesis_ml.facts.lines import read_result, read_state
 from thesis_ml.utils.overrides import quote_value
 from thesis_ml.utils.paths import FACTS_FOLDER, REPORT_CONFIGS, find_configs
+from thesis_ml.utils.texts import make_printable
 
 log = logging.getLogger(__name__)
 
@@ -264,7 +265,7 @@ def read_last_lines(path: Path) -> list[str]:
             text = stream.read(MAX_TAIL_BYTES).decode(errors="replace")
     except OSError:
         return []
-    lines = ["".join(letter if letter.isprintable() else "?" for letter in line) for line in text.splitlines()]
+    lines = map(make_printable, text.splitlines())
     return [line for line in lines if line.strip()][-N_LAST_LINES:]
 
 

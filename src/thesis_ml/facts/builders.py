@@ -222,13 +222,16 @@ def to_json(value: Any) -> Any:
     Raises:
         FactsError: It holds something that is not data, such as a tensor.
     """
-    value = to_plain(value)
+    return _make_strict(to_plain(value))
+
+
+def _make_strict(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: to_json(entry) for name, entry in value.items()}
+        return {name: _make_strict(entry) for name, entry in value.items()}
     if isinstance(value, list):
-        return [to_json(entry) for entry in value]
+        return [_make_strict(entry) for entry in value]
     if isinstance(value, np.ndarray | np.generic):
-        return to_json(value.tolist())
+        return _make_strict(value.tolist())
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Path):

@@ -70,16 +70,16 @@ class RunState:
     n_epochs: int = 0
 
 
-def read_events(folder: Path) -> list[dict[str, Any]]:
+def read_events(folder: Path, max_line_bytes: int = MAX_LINE_BYTES) -> list[dict[str, Any]]:
     """Return all lines of `events.jsonl`; a last line that was cut off is left out, a missing file is empty.
 
     Raises:
         FactsError: The file cannot be read, or a line other than the last is damaged.
     """
-    return list(iterate_events(folder))
+    return list(iterate_events(folder, max_line_bytes))
 
 
-def iterate_events(folder: Path) -> Iterator[dict[str, Any]]:
+def iterate_events(folder: Path, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[dict[str, Any]]:
     """Yield the lines of `events.jsonl` one at a time, as `read_events` does."""
     path = folder / EVENTS_FILE
     # A pipe of that name would block the reader for ever.
@@ -88,26 +88,26 @@ def iterate_events(folder: Path) -> Iterator[dict[str, Any]]:
     try:
         with path.open("rb") as stream:
             number = 0
-            while line := stream.readline(MAX_LINE_BYTES + 1):
+            while line := stream.readline(max_line_bytes + 1):
                 number += 1
                 try:
-                    yield parse_line(line)
+                    yield parse_line(line, max_line_bytes)
                 except ValueError as error:
-                    if not line.endswith(b"\n") and len(line) <= MAX_LINE_BYTES:
+                    if not line.endswith(b"\n") and len(line) <= max_line_bytes:
                         return
                     raise FactsError(f"{path}, line {number}: damaged ({error}); remove that line") from None
     except OSError as error:
         raise FactsError(f"{path}: cannot be read ({error}); check the folder") from error
 
 
-def parse_line(line: bytes) -> dict[str, Any]:
+def parse_line(line: bytes, max_bytes: int = MAX_LINE_BYTES) -> dict[str, Any]:
     """Return the JSON object of one line.
 
     Raises:
         ValueError: The line is no JSON object with a moment, or is too long.
     """
-    if len(line) > MAX_LINE_BYTES:
-        raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
+    if len(line) > max_bytes:
+        raise ValueError(f"longer than {max_bytes} bytes")
     try:
         fact = DECODER.decode(line.decode("utf-8", "surrogatepass"))
     except RecursionError:
@@ -249,14 +249,14 @@ class StateWatch:
         return replace(state, name="silent", reason=reason)
 
 
-def read_arrays(folder: Path) -> dict[str, np.ndarray]:
+def read_arrays(folder: Path, max_bytes: int = MAX_ARRAYS_BYTES) -> dict[str, np.ndarray]:
     """Return the arrays of `arrays.npz`, none when the file does not exist.
 
     Raises:
         FactsError: The file is damaged, too large, or holds Python objects.
     """
     path = folder / ARRAYS_FILE
-    if not has_arrays(folder):
+    if not has_arrays(folder, max_bytes):
         return {}
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -265,7 +265,7 @@ def read_arrays(folder: Path) -> dict[str, np.ndarray]:
         raise FactsError(f"{path}: damaged ({error}); remove it") from error
 
 
-def has_arrays(folder: Path) -> bool:
+def has_arrays(folder: Path, max_bytes: int = MAX_ARRAYS_BYTES) -> bool:
     """Say whether there are arrays, from the directory of their file alone.
 
     Raises:
@@ -279,8 +279,8 @@ def has_arrays(folder: Path) -> bool:
             size = sum(member.file_size for member in archive.infolist())
     except UNREADABLE_ARRAYS as error:
         raise FactsError(f"{path}: damaged ({error}); remove it") from error
-    if size > MAX_ARRAYS_BYTES:
-        raise FactsError(f"{path}: unpacks to {size} bytes; at most {MAX_ARRAYS_BYTES} are read")
+    if size > max_bytes:
+        raise FactsError(f"{path}: unpacks to {size} bytes; at most {max_bytes} are read")
     return True
 
 

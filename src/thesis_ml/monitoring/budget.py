@@ -27,11 +27,15 @@ class DrawingBudget:
 
     Args:
         families: The families that share the budget.
+        share: Largest share of the run's time so far that the figures may take.
         clock: Seconds since any moment.
     """
 
-    def __init__(self, families: Sequence[str], clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, families: Sequence[str], share: float = DRAWING_SHARE, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         self.spent_s = 0.0
+        self._share = share
         self._clock = clock
         self._start_s = clock()
         self._costs_s = dict.fromkeys(families, NEW_FIGURE_S)
@@ -49,7 +53,7 @@ class DrawingBudget:
             log.info(
                 "figures of every epoch would take more than %g%% of the run's time so far: they are drawn when there "
                 "is time for them, at the latest when training ends",
-                100 * DRAWING_SHARE,
+                100 * self._share,
             )
         return self._is_allowed
 
@@ -69,7 +73,7 @@ class DrawingBudget:
 
     def _fits(self) -> bool:
         expected_s = CAUTION * sum(self._costs_s.values()) + (IMPORT_S if _needs_import() else 0.0)
-        return self.spent_s + expected_s <= DRAWING_SHARE * (self._clock() - self._start_s)
+        return self.spent_s + expected_s <= self._share * (self._clock() - self._start_s)
 
 
 def _needs_import() -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from thesis_ml.config import choose
 from thesis_ml.facts.schema import EPOCH_FIELDS, LOSS, History
-from thesis_ml.monitoring.budget import DrawingBudget
+from thesis_ml.monitoring.budget import DRAWING_SHARE, DrawingBudget
 from thesis_ml.monitoring.config import DRAWING_MOMENTS, LoggingConfig, name_figure
 from thesis_ml.monitoring.families import FAMILIES
 from thesis_ml.monitoring.trackers import TRACKERS, TrackedRun, Tracker
@@ -111,19 +111,22 @@ class TrackerFeed:
             self._tracker.log_test(epoch, _drop_unmeasured({f"test/{name}": v for name, v in history.test.items()}))
 
 
-def build_monitoring(config: LoggingConfig, families: Sequence[str], folder: Path) -> list[FigureDrawer]:
+def build_monitoring(
+    config: LoggingConfig, families: Sequence[str], folder: Path, drawing_share: float = DRAWING_SHARE
+) -> list[FigureDrawer]:
     """Return a drawer for every family that the loop has and the user left switched on.
 
     Args:
         config: What to draw, when and how.
         families: The families that the loop has numbers for.
         folder: Where the figures go; made when the first one is saved.
+        drawing_share: Largest share of the run's time so far that the figures of its epochs may take.
 
     Raises:
         ConfigError: The loop names a family that does not exist.
     """
     chosen = [family for family in families if getattr(config.families, family, True)]
-    budget = DrawingBudget(chosen)
+    budget = DrawingBudget(chosen, drawing_share)
     drawers = [FigureDrawer(family, config, folder, budget) for family in chosen]
     return drawers if config.make_plots and config.save_artifacts else []
 

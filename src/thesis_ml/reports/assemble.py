@@ -20,6 +20,7 @@ from thesis_ml.reports.utils.verdict import compare_in, judge
 from thesis_ml.reports.writing import find_root, write_report
 from thesis_ml.utils.paths import REPORTS_FOLDER, check_place
 from thesis_ml.utils.progress import show_progress
+from thesis_ml.utils.texts import make_printable
 
 
 def build_comparison(config: ReportConfig) -> Comparison:
@@ -121,11 +122,6 @@ def describe_comparison(comparison: Comparison, sections: Sequence[Section] = ()
     ordered = sorted(sections, key=lambda section: section.name != SCORED)
     lines += [f"- {sentence}" for section in ordered for sentence in section.sentences]
     return "\n".join(map(make_printable, lines))
-
-
-def make_printable(line: str) -> str:
-    """Return a line without what would move the cursor or change the colour of a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def choose_threshold(config: ThresholdsConfig, runs: Sequence[RunFacts]) -> Threshold | None:

@@ -3,24 +3,21 @@
 import contextlib
 import json
 import logging
-import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from thesis_ml.errors import ConfigError
-from thesis_ml.facts.builders import read_git_state, read_versions
+from thesis_ml.facts.builders import read_git_state, read_versions, to_json
 from thesis_ml.facts.runs import RunFacts
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.monitoring.io_utils import save_figure
-from thesis_ml.reports.comparison import Comparison, Spread
+from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.config import ReportConfig
 from thesis_ml.reports.inference.result import InferenceResult
 from thesis_ml.reports.plots import DrawnFigure
@@ -161,14 +158,14 @@ def build_summary(comparison: Comparison, config: ReportConfig) -> dict[str, Any
             "column": verdict.column,
             "banners": list(verdict.banners),
             "sentences": list(verdict.sentences),
-            "tests": [_make_json(asdict(test)) for test in verdict.tests],
+            "tests": [to_json(test) for test in verdict.tests],
         },
         "groups": [
             {
                 "label": group.label,
                 "values": dict(group.values),
                 "runs": [run.name for run in group.runs],
-                "numbers": {name: _make_json(_describe_spread(one)) for name, one in group.numbers.items()},
+                "numbers": to_json(group.numbers),
             }
             for group in comparison.groups
         ],
@@ -246,7 +243,7 @@ def _write_inference(
             for section in inference.sections
         },
     }
-    _write_text(folder / SUMMARY_FILE, f"{json.dumps(_make_json(summary), indent=1, allow_nan=False)}\n")
+    _write_text(folder / SUMMARY_FILE, f"{json.dumps(to_json(summary), indent=1, allow_nan=False)}\n")
     _save_figures(folder / FIGURES_FOLDER, [figure for section in sections for figure in section.figures], config)
     for section in inference.sections:
         for table in section.tables:
@@ -291,21 +288,6 @@ def _find_way(run: Path, report: Path) -> str:
 def _write_text(path: Path, text: str) -> None:
     # Half a character of two, as JSON may hold, has no place in UTF-8.
     path.write_text(text, encoding="utf-8", errors="replace", newline="\n")
-
-
-def _describe_spread(spread: Spread) -> dict[str, Any]:
-    return {"mean": spread.mean, "sd": spread.sd, "n": spread.n}
-
-
-def _make_json(value: Any) -> Any:
-    """Return plain values that strict JSON can hold: null for what is no finite number."""
-    if isinstance(value, Mapping):
-        return {str(key): _make_json(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_make_json(entry) for entry in value]
-    if isinstance(value, np.generic):
-        return _make_json(value.item())
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _as_text(value: Any) -> str | None:

@@ -67,11 +67,17 @@ def describe_collapsed_codebook(codebook_sizes: tuple[int, ...], counts: np.ndar
 
 @torch.no_grad()
 def measure_rounding(
-    codec: TokenCodec, split: TokenSplit, dims: DataDims, batch_size: int, *, matches: bool = False
+    codec: TokenCodec,
+    split: TokenSplit,
+    dims: DataDims,
+    batch_size: int,
+    *,
+    matches: bool = False,
+    most_events: int = MOST_EVENTS,
 ) -> dict[str, float]:
     """Return the bits of a token whose latent values are rounded until that begins to cost.
 
-    `bits_per_token` is D b with the fewest bits b for which the `rec_mse` of the first `MOST_EVENTS` events of the
+    `bits_per_token` is D b with the fewest bits b for which the `rec_mse` of the first `most_events` events of the
     split grows by no more than 1%, when each value is replaced by the middle of one of 2^b equal cells between its
     extremes in those events. That takes one pass of the encoder over them and at most six of the decoder, because b
     is found by bisection. Nothing when 16 bits do not do.
@@ -82,8 +88,9 @@ def measure_rounding(
         dims: The columns of the features.
         batch_size: Events per batch.
         matches: Whether `rec_mse` is that of the tokens matched within each event.
+        most_events: Events that the latents are taken from.
     """
-    batches = encode_events(codec, split, batch_size)
+    batches = encode_events(codec, split, batch_size, most_events)
     if not batches:
         return {}
     values = torch.cat([batch.values for batch in batches])
@@ -103,9 +110,9 @@ def measure_rounding(
     return {"bits_per_token": float(enough * values.shape[1])}
 
 
-def encode_events(codec: TokenCodec, split: TokenSplit, batch_size: int) -> list[EncodedBatch]:
-    """Return the latents of the first `MOST_EVENTS` events, batch by batch; none of batches without tokens."""
-    first = torch.arange(min(MOST_EVENTS, split.n_events), device=split.index.device)
+def encode_events(codec: TokenCodec, split: TokenSplit, batch_size: int, most_events: int) -> list[EncodedBatch]:
+    """Return the latents of the first `most_events` events, batch by batch; none of batches without tokens."""
+    first = torch.arange(min(most_events, split.n_events), device=split.index.device)
     batches = iterate_batches(select_events(split, first), batch_size, generator=None)
     return [_encode(codec, batch) for batch in batches if batch.n_tokens > 0]
 

@@ -137,14 +137,14 @@ class SampleMeter:
             self.check_stops()
 
 
-def measure_subset(meter: SampleMeter, split: TokenSplit) -> SplitMeasurement:
+def measure_subset(meter: SampleMeter, split: TokenSplit, n_events: int = SUBSET_EVENTS) -> SplitMeasurement:
     """Return the errors of samples of the first events."""
-    return SplitMeasurement(meter.measure_errors(take_first(split)))
+    return SplitMeasurement(meter.measure_errors(take_first(split, n_events)))
 
 
-def measure_fully(meter: SampleMeter, split: TokenSplit) -> SplitMeasurement:
-    """Return the errors of samples of all events and the arrays of the figure; coverage is that of the first events."""
-    first = take_first(split)
+def measure_fully(meter: SampleMeter, split: TokenSplit, n_events: int = SUBSET_EVENTS) -> SplitMeasurement:
+    """Return the errors of samples of all events, and the arrays of the figure; coverage is that of the first events."""
+    first = take_first(split, n_events)
     ranks = meter.count_ranks(first)
     coverage = {COVERAGE_PREFIX + feature: measure_coverage(counts) for feature, counts in ranks.items()}
     arrays = {DENOISING: meter.measure_times(split), **meter.trace_event(first)}
@@ -153,6 +153,6 @@ def measure_fully(meter: SampleMeter, split: TokenSplit) -> SplitMeasurement:
     return SplitMeasurement(meter.measure_errors(split) | (coverage if has_tokens else {}), arrays)
 
 
-def take_first(split: TokenSplit) -> TokenSplit:
+def take_first(split: TokenSplit, n_events: int) -> TokenSplit:
     """Return the first events of a split, which are the same at every epoch."""
-    return select_events(split, torch.arange(min(SUBSET_EVENTS, split.n_events), device=split.index.device))
+    return select_events(split, torch.arange(min(n_events, split.n_events), device=split.index.device))

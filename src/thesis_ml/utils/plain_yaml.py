@@ -27,7 +27,8 @@ def read_plain_yaml(path: Path) -> Any:
     try:
         _refuse_unfolding(data)
         return yaml.load(data, Loader=LOADER)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError, OverflowError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError, RecursionError) as error:
+        # Values that claim to be numbers, times or truth values and are none make yaml raise nearly anything.
         raise ValueError(" ".join(str(error).split())[:200]) from None
 
 

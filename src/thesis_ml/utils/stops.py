@@ -40,14 +40,21 @@ class StopRequests:
     Args:
         max_time_s: Seconds from the start of the process after which the run should have stopped; None: no limit.
         limit_key: The key that sets them, which is then the reason of the stop.
+        clock: Seconds since the start of the process; None: the real ones.
     """
 
-    def __init__(self, max_time_s: float | None = None, limit_key: str = "max_time_s") -> None:
+    def __init__(
+        self,
+        max_time_s: float | None = None,
+        limit_key: str = "max_time_s",
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         self.max_time_s = max_time_s
         self.limit_key = limit_key
+        self._clock = clock or _read_age_s
         self._requested: str | None = None
         self._before: Mapping[str, Any] = {}
-        self._last_check_s = time.monotonic()
+        self._last_check_s = self._clock()
         self._longest_s = 0.0
 
     def check(self) -> None:
@@ -58,14 +65,14 @@ class StopRequests:
         """
         if self._requested is not None:
             raise RunInterrupted(self._requested, _EXIT_CODES[self._requested])
-        now_s = time.monotonic()
+        now_s = self._clock()
         self._longest_s = max(self._longest_s, now_s - self._last_check_s)
         self._last_check_s = now_s
-        if self.max_time_s is not None and now_s - STARTED_S + self._longest_s >= self.max_time_s:
+        if self.max_time_s is not None and now_s + self._longest_s >= self.max_time_s:
             raise RunInterrupted(self.limit_key, EXIT_RESUMABLE)
 
     def __enter__(self) -> Self:
-        self._last_check_s = time.monotonic()
+        self._last_check_s = self._clock()
         self._before = _install(self._take_note)
         return self
 
@@ -138,6 +145,10 @@ def hold_signals() -> Iterator[Callable[[], None]]:
         _restore(before)
         if held:
             signal.raise_signal(held[0])
+
+
+def _read_age_s() -> float:
+    return time.monotonic() - STARTED_S
 
 
 def _install(handler: Any, names: list[str] | None = None) -> Mapping[str, Any]:

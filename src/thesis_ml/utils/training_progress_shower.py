@@ -20,12 +20,14 @@ class ProgressShower:
 
     Args:
         stream: Where the bar goes, standard error by default; a stream that is no terminal gets no bar.
+        refresh_s: Least time between two updates of the bar.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, refresh_s: float = REFRESH_S) -> None:
         self._stream = stream or sys.stderr
         self._has_terminal = self._stream.isatty()
         self._bar: tqdm[Never] | None = None
+        self._refresh_s = refresh_s
         self._next_update_s = 0.0
         self._epoch_start_s = 0.0
         self._n_new_steps = 0
@@ -51,7 +53,7 @@ class ProgressShower:
         now_s = time.perf_counter()
         if now_s < self._next_update_s:
             return
-        self._next_update_s = now_s + REFRESH_S
+        self._next_update_s = now_s + self._refresh_s
         rate = self._n_events / max(now_s - self._epoch_start_s, 1e-9)
         self._bar.set_postfix_str(f"loss {loss():.4g}, {rate:.0f} events/s", refresh=False)
         self._draw_steps()

@@ -3,14 +3,12 @@
 import re
 from pathlib import Path
 
-import yaml
-
 from thesis_ml.errors import ConfigError
 from thesis_ml.utils.overrides import quote_value
 from thesis_ml.utils.paths import HYDRA_FOLDER, is_run_folder
+from thesis_ml.utils.plain_yaml import read_plain_yaml
 
 RESUME = "resume="
-MAX_OVERRIDES_BYTES = 2**20
 SWEEP_FLAGS = ("--multirun", "-m")
 OUR_HYDRA = ("hydra=run_single", "hydra=experiment")
 """Overrides of a run that do not describe it."""
@@ -53,12 +51,8 @@ def read_overrides(run_dir: Path) -> list[str]:
     if not path.is_file():
         raise ConfigError(f"{path}: does not exist; start with hydra.run.dir and the overrides of the run")
     try:
-        with path.open(encoding="utf-8") as stream:
-            text = stream.read(MAX_OVERRIDES_BYTES + 1)
-        if len(text) > MAX_OVERRIDES_BYTES:
-            raise ConfigError(f"{path}: has more than {MAX_OVERRIDES_BYTES} characters; expected a list of overrides")
-        overrides = yaml.safe_load(text)
-    except (OSError, ValueError, LookupError, AttributeError, yaml.YAMLError, RecursionError) as error:
+        overrides = read_plain_yaml(path)
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}); start with hydra.run.dir and the overrides") from None
     if not isinstance(overrides, list) or not all(isinstance(entry, str) for entry in overrides):
         raise ConfigError(f"{path}: is no list of overrides; start with hydra.run.dir and the overrides")

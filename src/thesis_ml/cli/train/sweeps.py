@@ -24,6 +24,7 @@ from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.lines import read_result, read_state
 from thesis_ml.facts.recorder import record_failed_start
 from thesis_ml.utils.paths import FACTS_FOLDER
+from thesis_ml.utils.texts import make_printable
 
 UNEXPECTED = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 """Errors of our own making: Hydra would turn them into warnings and train."""
@@ -127,11 +128,6 @@ def print_job_table() -> int:
     for row in rows:
         print(make_printable(f"  {row.name}  {row.state:<12} {row.swept:<{width}}  {row.outcome}".rstrip()))
     return sum(row.has_failed for row in rows)
-
-
-def make_printable(text: str) -> str:
-    """Return a text from a run folder with everything that a terminal would act on, or cannot show, replaced."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 @dataclass(frozen=True)
