@@ -143,7 +143,7 @@ def measure_subset(meter: SampleMeter, split: TokenSplit, n_events: int = SUBSET
 
 
 def measure_fully(meter: SampleMeter, split: TokenSplit, n_events: int = SUBSET_EVENTS) -> SplitMeasurement:
-    """Return the errors of samples of all events and the arrays of the figure, with the coverage of the first events."""
+    """Return the errors of samples of all events, coverage of the first ones, and the arrays of the figure."""
     first = take_first(split, n_events)
     ranks = meter.count_ranks(first)
     coverage = {COVERAGE_PREFIX + feature: measure_coverage(counts) for feature, counts in ranks.items()}
