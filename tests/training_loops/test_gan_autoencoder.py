@@ -76,7 +76,7 @@ def step_with(compose_cfg):
     def take(progress: float, *overrides: str):
         config = parse_gan(compose_cfg(*SMALL, *overrides))
         autoencoder.set_all_seeds(config.trainer.seed)
-        data = autoencoder.load_tokens(config.data, config.trainer.batch_size)
+        data = autoencoder.load_tokens(config.data)
         task = GanTask(autoencoder.build_model(config.phase1, data.dims), data, config)
         batch = next(iterate_batches(data.train, 64, generator=None))
         steps = Steps(progress, batch)

@@ -89,7 +89,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     config = parse_diffusion(cfg)
     choose_device(config.trainer.device, f"{config.trainer_key}.device")  # refused before data is read
     set_all_seeds(config.trainer.seed)
-    data = load_tokens(config.data, config.trainer.batch_size)
+    data = load_tokens(config.data)
     model = build_model(config.phase1, data.dims)
     assert isinstance(model, DiffusionAutoencoder)
     return run_training(DiffusionTask(model, data, config), data, config)

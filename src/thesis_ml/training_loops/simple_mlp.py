@@ -90,7 +90,7 @@ def load_tables(config: TableExperiment) -> TableData:
         DataError: The events cannot be read, or lack one of the classes.
     """
     if config.task == "labels":
-        return build_label_tables(load_tokens(config.data, config.trainer.batch_size), config.general.events)
+        return build_label_tables(load_tokens(config.data), config.general.events)
     return build_known_tables(config.task, config.general.table)
 
 

@@ -29,6 +29,5 @@ def require_features(available: Sequence[str], needed: Sequence[str], where: str
 
 def decode_tokens(features: Float[Tensor, "P F"], dims: DataDims) -> Mapping[str, Float[Tensor, " P"]]:
     """Return the physical features of encoded tokens by name, in GeV and radian; gradients pass through."""
-    assert dims.normalizer is not None, "tokens have a normaliser, tables do not"
     values = dims.normalizer.decode_features(features)
     return dict(zip(dims.normalizer.features, values.unbind(1), strict=True))

@@ -1,7 +1,6 @@
 """What holds for every critic: the score of an event depends on all of that event and on nothing else."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from thesis_ml.architectures.autoencoder.critics.base import norm_per_event, nor
 from thesis_ml.config import to_plain
 from thesis_ml.data.batch import DataDims, TokenBatch
 from thesis_ml.utils.paths import find_configs
-from token_batches import draw_batch, join_batches, permute_tokens, reverse_within_events, take_event
+from token_batches import draw_batch, join_batches, permute_tokens, replace_columns, reverse_within_events, take_event
 
 EVENT, TOKEN = 2, 5
 """An event of 6 tokens, and the place in the batch of one of them."""
@@ -113,9 +112,10 @@ def test_angles_on_the_circle_stay_and_short_vectors_stay_short(dims: DataDims) 
 
 
 def test_an_angle_of_one_column_is_wrapped(dims: DataDims) -> None:
-    wrapped = replace(dims, columns=("log_pt", "phi"), angle_columns=(1,), angle_period=2.0)
+    wrapped = replace_columns(dims, "log_pt", "phi")
+    turn = wrapped.angle_period
 
-    normalised = normalise_angles(torch.tensor([[5.0, 0.5], [5.0, 2.5], [5.0, -1.25]]), wrapped)
+    normalised = normalise_angles(torch.tensor([[5.0, 0.5], [5.0, turn + 0.5], [5.0, 0.75 - turn]]), wrapped)
 
     torch.testing.assert_close(normalised, torch.tensor([[5.0, 0.5], [5.0, 0.5], [5.0, 0.75]]))
 

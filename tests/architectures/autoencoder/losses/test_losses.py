@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from thesis_ml.architectures.autoencoder.losses.globals_loss import globals_loss
 from thesis_ml.architectures.autoencoder.losses.huber import HuberLoss
 from thesis_ml.data.batch import DataDims
 from thesis_ml.errors import ConfigError
+from token_batches import replace_columns
 
 PERIOD = 2 * math.sqrt(3)
 TRUE = torch.zeros(1, 5)
@@ -25,7 +25,7 @@ ONE = torch.tensor([1])
 
 @pytest.fixture
 def wrapped_dims(dims: DataDims) -> DataDims:
-    return replace(dims, columns=("log_pt", "eta", "phi"), angle_columns=(2,), angle_period=PERIOD)
+    return replace_columns(dims, "log_pt", "eta", "phi")
 
 
 def make_loss(name: str, dims: DataDims, weights: Mapping[str, float] | None = None, **options: Any) -> nn.Module:
@@ -171,10 +171,10 @@ def test_energy_weights_are_those_of_pt_and_average_to_one_in_an_event(dims: Dat
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_energy_weights_need_pt(dims: DataDims, name: str) -> None:
-    columns = ("eta", "cos_phi", "sin_phi")
+    without = replace_columns(dims, "eta", "cos_phi", "sin_phi")
 
     with pytest.raises(ConfigError, match=r"^phase1\.loss: needs pt.*, which data\.features leaves out"):
-        make_loss(name, replace(dims, columns=columns), energy_weights="pt")
+        make_loss(name, without, energy_weights="pt")
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))

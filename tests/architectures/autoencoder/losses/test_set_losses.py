@@ -1,7 +1,6 @@
 """What every loss that compares whole events keeps."""
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.losses import LOSSES
 from thesis_ml.data.batch import DataDims, TokenBatch
-from token_batches import find_tokens, reverse_within_events, take_event
+from token_batches import find_tokens, replace_columns, reverse_within_events, take_event
 
 SET_LOSSES = [name for name in sorted(LOSSES) if LOSSES[name].is_set_loss]
 ENERGY = {"energy_weights": "pt", "energy_power": 2.0}
@@ -157,7 +156,7 @@ def test_descending_the_loss_moves_tokens_onto_the_true_ones(dims: DataDims, nam
 @pytest.mark.parametrize("n_turns", [-1, 2])
 def test_full_turns_of_a_wrapped_phi_cost_nothing_in_a_set(dims: DataDims, name: str, n_turns: int) -> None:
     period = 2 * math.sqrt(3)
-    wrapped = replace(dims, columns=("log_pt", "eta", "phi"), angle_columns=(2,), angle_period=period)
+    wrapped = replace_columns(dims, "log_pt", "eta", "phi")
     true = torch.tensor([[0.3, -0.2, 1.4], [-1.0, 0.5, -1.6]])
     turned = true + torch.tensor([0, 0, n_turns * period])
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from thesis_ml.architectures.autoencoder.kinematics import require_features
 from thesis_ml.config import hint_nearest, require
 from thesis_ml.data.batch import DataDims, spread_over_tokens, sum_over_events, wrap_differences
+from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.errors import ConfigError
 
 LARGEST_WEIGHT = 1e6
@@ -65,7 +66,8 @@ class FeatureColumns(nn.Module):
     def __init__(self, config: FeatureLossConfig, dims: DataDims) -> None:
         super().__init__()
         weights = config.weights or {}
-        features = [dims.feature_of(column) for column in dims.columns]
+        assert isinstance(dims.normalizer, Normalizer), "tokens have one, tables do not"
+        features = [column.feature for column in dims.normalizer.feature_statistics]
         for feature in weights:
             if feature not in features:
                 available = ", ".join(dict.fromkeys(features)) + hint_nearest(feature, features)
@@ -78,7 +80,6 @@ class FeatureColumns(nn.Module):
         self.pt_column: int | None = None
         self.pt_slope = 0.0
         if config.energy_weights == "pt":
-            assert dims.normalizer is not None, "tokens have a normaliser, tables do not"
             self.pt_column = dims.columns.index("log_pt")
             self.pt_slope = config.energy_power * dims.normalizer.feature_statistics[self.pt_column].scale
 
