@@ -48,7 +48,7 @@ def train_in(
 
 def load_data(config: AutoencoderSettings) -> TokenData:
     """Return the data of a configuration."""
-    return load_tokens(config.data, config.trainer.batch_size)
+    return load_tokens(config.data)
 
 
 def take_events(split: TokenSplit, n_events: int) -> TokenSplit:

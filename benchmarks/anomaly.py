@@ -20,8 +20,7 @@ import torch
 from _workload import train_in
 from thesis_ml.architectures.restore import restore_model
 from thesis_ml.data.config import DataConfig
-from thesis_ml.data.events import StoredEvents, keep_events
-from thesis_ml.data.h5_loader import StoredFile
+from thesis_ml.data.events import Events, EventSplits, keep_events
 from thesis_ml.data.tokens import load_events
 from thesis_ml.reports.inference.corruptions import CorruptionPlan
 from thesis_ml.reports.inference.nulls import NULLS, NullPlan, is_symmetric
@@ -89,7 +88,7 @@ def train_run(name: str, folder: Path, *, is_quick: bool) -> Path:
     return folder / BEST_CHECKPOINT
 
 
-def score_split(stored: StoredFile, checkpoints: Mapping[str, Path]) -> ScoredSplit:
+def score_split(stored: EventSplits, checkpoints: Mapping[str, Path]) -> ScoredSplit:
     """Return the scores of the test split, fitted to three quarters of the ttbar events of the training split."""
     background, aside = divide(keep_label(stored.splits["train"], TTBAR))
     scorers: dict[str, Scorer] = {TRIVIAL: TrivialScorer(background, stored.type_names)}
@@ -118,12 +117,12 @@ def score_split(stored: StoredFile, checkpoints: Mapping[str, Path]) -> ScoredSp
     )
 
 
-def keep_label(events: StoredEvents, label: int) -> StoredEvents:
+def keep_label(events: Events, label: int) -> Events:
     """Return the events of one class."""
     return keep_events(events, events.labels == label)
 
 
-def divide(events: StoredEvents) -> tuple[StoredEvents, StoredEvents]:
+def divide(events: Events) -> tuple[Events, Events]:
     """Return the first three quarters of some events, and the rest."""
     is_first = np.arange(events.n_events) < 0.75 * events.n_events
     return keep_events(events, is_first), keep_events(events, ~is_first)

@@ -217,7 +217,7 @@ def parse_arguments() -> argparse.Namespace:
 def measure_table(arguments: argparse.Namespace, folder: Path) -> dict[str, list[dict[str, float]]]:
     """Train every run, print every row and return their numbers."""
     n_events, n_epochs = (500, 1) if arguments.quick else (None, arguments.epochs)
-    split = load_tokens(DataConfig(limit_events=n_events), BATCH_EVENTS).test
+    split = load_tokens(DataConfig(limit_events=n_events)).test
     limit = "null" if n_events is None else n_events
     keys = (f"data.limit_events={limit}", f"phase1.decoder.types_beta={TYPES_BETA}", *arguments.keys)
     print(f"| setting | {' | '.join(heading for heading, _ in COLUMNS.values())} |\n|{' --- |' * (len(COLUMNS) + 1)}")

@@ -19,9 +19,10 @@ from _timing import Row, Timing, judge, parse_quick, print_header, print_row, ru
 from _workload import configure, load_data
 from thesis_ml.architectures.build import build_model
 from thesis_ml.architectures.restore import RestoredModel
-from thesis_ml.data.events import StoredEvents, take_first
+from thesis_ml.data.encode import encode_events
+from thesis_ml.data.events import Events, join_events, take_first
 from thesis_ml.data.splits import iterate_batches
-from thesis_ml.data.tokens import TokenData, encode_events, load_events
+from thesis_ml.data.tokens import TokenData, load_events
 from thesis_ml.reports.inference.closure import ClosureTally
 from thesis_ml.reports.inference.corruptions import CORRUPTIONS, DEFAULT_STRENGTHS, CorruptionPlan, corrupt
 from thesis_ml.reports.inference.run import stream_events
@@ -60,7 +61,6 @@ def make_models(data: TokenData, configs: list[AutoencoderSettings]) -> dict[str
             model=model.eval(),
             config=config.phase1,
             dims=data.dims,
-            normalizer=data.normalizer,
             train_classes=None,
             dataset_fingerprint=data.fingerprint,
             code_version=None,
@@ -75,7 +75,7 @@ def list_variants() -> list[Variant]:
     return [Variant(name, CorruptionPlan(name, sorted(DEFAULT_STRENGTHS[name])[1], 0)) for name in CORRUPTIONS]
 
 
-def build_plan(models: dict[str, RestoredModel], background: StoredEvents, type_names: tuple[str, ...]) -> StreamPlan:
+def build_plan(models: dict[str, RestoredModel], background: Events, type_names: tuple[str, ...]) -> StreamPlan:
     """Return what the events are sent through, densities fitted."""
     scorers = {TRIVIAL: TrivialScorer(background, type_names)}
     for name, restored in models.items():
@@ -97,7 +97,7 @@ def start_tallies(models: dict[str, RestoredModel]) -> dict[str, ClosureTally]:
     }
 
 
-def encode_variants(events: StoredEvents, plan: StreamPlan, data: TokenData) -> list[list]:
+def encode_variants(events: Events, plan: StreamPlan, data: TokenData) -> list[list]:
     """Return the batches of the events as they are and of every corruption, encoded."""
     changed = [
         events if variant.plan is None else corrupt(events, variant.plan, type_names=plan.type_names, pool=plan.pool)
@@ -142,13 +142,12 @@ class PeakMemory:
         return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * 4096 / 2**20
 
 
-def repeat_events(events: StoredEvents, times: int) -> StoredEvents:
+def repeat_events(events: Events, times: int) -> Events:
     """Return the events `times` times over, each with a row of its own."""
-    repeated = {name: np.concatenate([getattr(events, name)] * times) for name in events.__dataclass_fields__}
-    return replace(StoredEvents(**repeated), index=np.arange(times * events.n_events))
+    return replace(join_events([events] * times), index=np.arange(times * events.n_events))
 
 
-def measure_memory(events: StoredEvents, plan: StreamPlan, models: dict[str, RestoredModel]) -> tuple[float, float]:
+def measure_memory(events: Events, plan: StreamPlan, models: dict[str, RestoredModel]) -> tuple[float, float]:
     """Return the peak in MiB, and that of it which is one number per event, score, variant and quantity."""
     tallies = start_tallies(models)
     with PeakMemory() as peak:
@@ -162,7 +161,7 @@ def measure_memory(events: StoredEvents, plan: StreamPlan, models: dict[str, Res
 
 
 def time_passes(
-    events: StoredEvents, plan: StreamPlan, models: dict[str, RestoredModel], batches: list[list]
+    events: Events, plan: StreamPlan, models: dict[str, RestoredModel], batches: list[list]
 ) -> list[Callable[[], float]]:
     """Return the clocks of the bare passes and of ours."""
     return [
@@ -201,7 +200,7 @@ def main() -> int:
     return judge(rows, is_quick=is_quick)
 
 
-def report_memory(events: StoredEvents, plan: StreamPlan, models: dict[str, RestoredModel]) -> Row:
+def report_memory(events: Events, plan: StreamPlan, models: dict[str, RestoredModel]) -> Row:
     """Print the peak memory at one and ten times the events, and return the growth of what is no result.
 
     A model of each kind and two corruptions tell as much as all of them: whatever else is kept is kept for each.

@@ -102,7 +102,7 @@ def reconstruct(split: TokenSplit, restored: RestoredModel) -> TokenSplit:
 
 def build_table(real: TokenSplit, fake: TokenSplit, data: TokenData) -> Table:
     """Return real (1) and reconstructed (0) events side by side."""
-    parts = [flatten_events(split, data.dims, data.normalizer, data.dims.max_tokens).values for split in (real, fake)]
+    parts = [flatten_events(split, data.dims, data.dims.max_tokens).values for split in (real, fake)]
     return Table(torch.cat(parts), torch.tensor([1, 0]).repeat_interleave(real.n_events))
 
 
@@ -114,7 +114,7 @@ def measure_looks(restored: RestoredModel, data: TokenData) -> dict[str, float]:
     lengths = data.test.lengths.numpy()
     true, rec = (data.normalizer.decode_features(split.features).numpy() for split in (data.test, fakes["test"]))
     values = {name: (rec[:, place], true[:, place]) for place, name in enumerate(FEATURES)}
-    values["ht"] = (compute_ht(rec, lengths), compute_ht(true, lengths))
+    values["ht"] = tuple(compute_ht({"pt": pt}, lengths) for pt in values["pt"])
     for name, pair in values.items():
         closure = measure_closure(*pair, np.random.default_rng(0), 5)
         numbers |= {f"w1_{name}": closure.distance, f"floor_{name}": closure.floor}
@@ -156,7 +156,7 @@ def print_setting(name: str, table: Mapping[str, Sequence[Mapping[str, float]]])
 def compare_quality(arguments: argparse.Namespace, folder: Path) -> list[str]:
     """Train every run, print the tables and return which required numbers are missed."""
     n_epochs, n_events = (2, 500) if arguments.quick else (N_EPOCHS, None)
-    data = load_tokens(DataConfig(limit_events=n_events), 128)
+    data = load_tokens(DataConfig(limit_events=n_events))
     limit = f"data.limit_events={'null' if n_events is None else n_events}"
     common = (f"phase1.trainer.epochs={n_epochs}", limit, "phase1.decoder.types_beta=0")
     distances = " | ".join(f"W1 {name}{f' [{unit}]' if unit else ''}" for name, unit in UNITS.items())

@@ -116,7 +116,7 @@ def list_limits(floor: float) -> list[Limit]:
 
 def measure_kmeans(n_codes: int, n_events: int | None) -> float:
     """Return the mean squared error of K-means, fitted on the training split and scored on the test split."""
-    data = load_tokens(DataConfig(limit_events=n_events), 128)
+    data = load_tokens(DataConfig(limit_events=n_events))
     train_tokens, test_tokens = data.train.features.numpy(), data.test.features.numpy()
     centres = KMeans(n_codes, n_init=1, random_state=0).fit(train_tokens)
     return float(((centres.cluster_centers_[centres.predict(test_tokens)] - test_tokens) ** 2).mean())

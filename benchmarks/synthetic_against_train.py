@@ -12,7 +12,7 @@ import torch
 
 from _timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
 from _workload import BareLoop, configure, load_data
-from thesis_ml.data.synthetic import make_table
+from thesis_ml.data.synthetic import make_events
 
 REQUIRED = {"rows of the layout": 10.0, "rows to standardised splits": 5.0}
 N_ROUNDS = 7
@@ -31,7 +31,7 @@ def main() -> int:
     loop.train_epoch()
     clocks = [
         lambda: time_once(loop.train_epoch) / n_trained,
-        lambda: time_once(lambda: make_table(synthetic, "train", n_trained)) / n_trained,
+        lambda: time_once(lambda: make_events(synthetic, "train", n_trained)) / n_trained,
         lambda: time_once(lambda: load_data(config)) / n_loaded,
     ]
     rounds = run_rounds(clocks, 1 if is_quick else N_ROUNDS)

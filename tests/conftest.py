@@ -19,7 +19,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # An int passes for a float, as in every type checker.
 SHAPE_CHECKS = install_import_hook(
-    ["thesis_ml.architectures", "thesis_ml.data", "thesis_ml.metrics", "thesis_ml.training_loops"],
+    [
+        "thesis_ml.architectures",
+        "thesis_ml.data",
+        "thesis_ml.metrics",
+        "thesis_ml.tokenizer",
+        "thesis_ml.training_loops",
+    ],
     "shape_checker.check",
 )
 
@@ -27,25 +33,27 @@ SHAPE_CHECKS = install_import_hook(
 @pytest.fixture
 def dims():
     """The sizes of the sample's default features."""
+    import numpy as np
     import torch
 
     from thesis_ml.data.batch import DataDims
     from thesis_ml.data.config import DataConfig
+    from thesis_ml.data.events import Events
     from thesis_ml.data.normalizer import fit_normalizer
 
     generator = torch.Generator().manual_seed(3)
     spread = torch.randn(1000, 4, generator=generator, dtype=torch.float64)
     pt, eta, phi = 50 * torch.exp(0.6 * spread[:, 0]), 1.2 * spread[:, 1], 2 * torch.atan(spread[:, 2])
-    tokens = torch.stack((pt * torch.cosh(eta) + spread[:, 3].abs(), pt, eta, phi), dim=1)
-    met = torch.stack((40 * torch.exp(0.7 * spread[:, 3]), phi), dim=1)
-    normalizer = fit_normalizer(tokens, met, DataConfig())
-    return DataDims(
-        columns=normalizer.columns,
-        global_columns=normalizer.global_columns,
-        type_names=("jet", "b-jet", "e-", "e+", "mu-", "mu+", "photon"),
-        max_tokens=6,
-        normalizer=normalizer,
+    features = {"E": pt * torch.cosh(eta) + spread[:, 3].abs(), "pt": pt, "eta": eta, "phi": phi}
+    globals_ = {"met": 40 * torch.exp(0.7 * spread[:, 3]), "met_phi": phi}
+    events = Events.without_labels(
+        features={name: values.numpy() for name, values in features.items()},
+        ids=np.ones(1000, dtype=np.int64),
+        lengths=np.ones(1000, dtype=np.int64),
+        globals_={name: values.numpy() for name, values in globals_.items()},
     )
+    names = ("jet", "b-jet", "e-", "e+", "mu-", "mu+", "photon")
+    return DataDims(fit_normalizer(events, DataConfig()), names, max_tokens=6)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 import resource
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +12,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from thesis_ml.data.events import Events
 from thesis_ml.data.tokens import SAMPLE_PATH
 
 UNIT_NAMES = {"mev": "MeV", "gev": "GeV", "ln_mev": "ln(MeV)"}
 TABLES = {"train": "X_train", "val": "X_val", "test": "X_test"}
-
-
-@dataclass(frozen=True)
-class Events:
-    """Ragged events: the tokens of all events back to back, energies in GeV.
-
-    Args:
-        ids: Object ids from 1.
-        kinematics_gev: E, pT, eta, phi of each token.
-        lengths: Tokens per event.
-        met_gev: MET and METphi of each event.
-        labels: Class of each event.
-    """
-
-    ids: NDArray[np.int64]
-    kinematics_gev: NDArray[np.float64]
-    lengths: NDArray[np.int64]
-    met_gev: NDArray[np.float64]
-    labels: NDArray[np.int64]
-
-    @property
-    def n_events(self) -> int:
-        return len(self.lengths)
 
 
 def random_events(n_events: int, seed: int, max_tokens: int = 8, min_tokens: int = 0) -> Events:
@@ -51,13 +29,10 @@ def random_events(n_events: int, seed: int, max_tokens: int = 8, min_tokens: int
     mass = generator.uniform(0, 0.2, size=n_tokens) * pt
     energy = np.hypot(pt * np.cosh(eta), mass)
     phi, met_phi = generator.uniform(-3.14, 3.14, size=n_tokens), generator.uniform(-3.14, 3.14, size=n_events)
-    return Events(
-        ids=generator.integers(1, 8, size=n_tokens),
-        kinematics_gev=np.stack([energy, pt, eta, phi], axis=1),
-        lengths=lengths,
-        met_gev=np.stack([generator.exponential(40, size=n_events), met_phi], axis=1),
-        labels=generator.integers(0, 2, size=n_events),
-    )
+    ids = generator.integers(1, 8, size=n_tokens)
+    met = {"met": generator.exponential(40, size=n_events), "met_phi": met_phi}
+    events = Events.without_labels({"E": energy, "pt": pt, "eta": eta, "phi": phi}, ids, lengths, met)
+    return replace(events, labels=generator.integers(0, 2, size=n_events))
 
 
 def random_splits(n_events: int = 60, seed: int = 0, max_tokens: int = 8, min_tokens: int = 0) -> dict[str, Events]:
@@ -75,15 +50,11 @@ def sample_events(split: str = "train", n_events: int = 200) -> Events:
         rows = file[f"X_{split}"][:n_events].astype(np.float64)
         labels = file[f"Y_{split}"][:n_events]
     is_token = rows[:, :18] > 0
-    kinematics = rows[:, 20:].reshape(-1, 18, 4)[is_token]
-    met = rows[:, 18:20]
-    return Events(
-        ids=rows[:, :18][is_token].astype(np.int64),
-        kinematics_gev=kinematics / [1000, 1000, 1, 1],
-        lengths=is_token.sum(axis=1),
-        met_gev=met / [1000, 1],
-        labels=labels,
-    )
+    energy, pt, eta, phi = rows[:, 20:].reshape(-1, 18, 4)[is_token].T
+    met = {"met": rows[:, 18] / 1000, "met_phi": rows[:, 19]}
+    features = {"E": energy / 1000, "pt": pt / 1000, "eta": eta, "phi": phi}
+    ids = rows[:, :18][is_token].astype(np.int64)
+    return replace(Events.without_labels(features, ids, is_token.sum(axis=1), met), labels=labels)
 
 
 def sample_splits(n_events: int = 200) -> dict[str, Events]:
@@ -91,20 +62,14 @@ def sample_splits(n_events: int = 200) -> dict[str, Events]:
     return {split: sample_events(split, n_events) for split in TABLES}
 
 
-def join_events(*parts: Events) -> Events:
-    """Return the events of all parts, one part after the other."""
-    names = [field.name for field in fields(Events)]
-    return Events(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
-
-
 def make_table(events: Events, n_slots: int = 18, encoding: str = "mev") -> NDArray[np.float32]:
     """Return the rows of 2 + 5 `n_slots` columns that store `events`."""
     is_token = np.arange(n_slots) < events.lengths[:, None]
     ids, kinematics = np.zeros((events.n_events, n_slots)), np.zeros((events.n_events, n_slots, 4))
     ids[is_token] = events.ids
-    energies, angles = events.kinematics_gev[:, :2], events.kinematics_gev[:, 2:]
-    kinematics[is_token] = np.concatenate([_encode_energy(energies, encoding), angles], axis=1)
-    met = np.stack([_encode_energy(events.met_gev[:, 0], encoding), events.met_gev[:, 1]], axis=1)
+    energies = [_encode_energy(events.features[name], encoding) for name in ("E", "pt")]
+    kinematics[is_token] = np.stack([*energies, events.features["eta"], events.features["phi"]], axis=1)
+    met = np.stack([_encode_energy(events.globals["met"], encoding), events.globals["met_phi"]], axis=1)
     return np.concatenate([ids, met, kinematics.reshape(events.n_events, -1)], axis=1).astype(np.float32)
 
 

@@ -48,7 +48,7 @@ class Trained(NamedTuple):
 
 @pytest.fixture(scope="module")
 def few_events() -> TokenData:
-    return load_tokens(DataConfig(limit_events=N_EVENTS, synthetic=SyntheticConfig()), N_EVENTS)
+    return load_tokens(DataConfig(limit_events=N_EVENTS, synthetic=SyntheticConfig()))
 
 
 @pytest.fixture

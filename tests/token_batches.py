@@ -1,9 +1,12 @@
 """Batches of events taken apart and put together again, for tests of components."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from thesis_ml.data.batch import DataDims, TokenBatch
+from thesis_ml.data.normalizer import ANGLE_SCALE, Column, Normalizer
 
 
 def find_tokens(batch: TokenBatch, event: int) -> slice:
@@ -32,6 +35,13 @@ def reverse_within_events(batch: TokenBatch) -> Tensor:
 def join_batches(first: TokenBatch, second: TokenBatch) -> TokenBatch:
     """Return the events of two batches in one."""
     return TokenBatch(*(torch.cat(parts) for parts in zip(first[:7], second[:7], strict=True)))
+
+
+def replace_columns(dims: DataDims, *columns: str) -> DataDims:
+    """Return the sizes of data whose tokens have other encoded columns, standardised already but for angles."""
+    statistics = tuple(Column(name, 0.0, ANGLE_SCALE if name == "phi" else 1.0) for name in columns)
+    features = tuple(dict.fromkeys(column.feature for column in statistics))
+    return replace(dims, normalizer=Normalizer(features, statistics, dims.normalizer.global_statistics))
 
 
 def draw_batch(lengths: Tensor, dims: DataDims, seed: int) -> TokenBatch:

@@ -22,7 +22,7 @@ from thesis_ml.utils.checkpoints import load_checkpoint
 
 def test_a_restored_model_reconstructs_as_it_did(finished_run) -> None:
     restored = restore_model(finished_run.path / "model.pt")
-    data = load_tokens(DataConfig(limit_events=300, synthetic=SyntheticConfig()), 300)
+    data = load_tokens(DataConfig(limit_events=300, synthetic=SyntheticConfig()))
     (batch,) = iterate_batches(data.test, 300, generator=None)
 
     with torch.no_grad():
@@ -71,7 +71,7 @@ def change(content: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("dims.type_names", ["a"] * 10**6, "type_names"),
         ("dims.type_names", "jet", "does not describe a model"),
         ("dims.max_tokens", 10**12, "max_tokens"),
-        ("dims.angle_columns", [0], "angle columns"),
+        ("dims.angle_columns", [0], "dims: angle_columns are"),
         ("dims.surprise", 1, "does not describe a model"),
         ("dims", None, "dims: is NoneType; expected a mapping"),
         ("model", {}, "is missing; the config differs"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_files import Events, random_splits, write_tokens_file
+from data_files import random_splits, write_tokens_file
 from thesis_ml.data.config import DataConfig, Feature
 from thesis_ml.data.event_tables import (
     Representation,
@@ -16,6 +16,7 @@ from thesis_ml.data.event_tables import (
     pool_events,
     spread_into_slots,
 )
+from thesis_ml.data.events import Events
 from thesis_ml.data.splits import TokenSplit, select_events
 from thesis_ml.data.tokens import TokenData, load_tokens
 
@@ -24,11 +25,11 @@ ALL_FEATURES: tuple[Feature, ...] = ("E", "pt", "eta", "phi")
 
 
 def load(path: Path, features: tuple[Feature, ...] = ALL_FEATURES) -> TokenData:
-    return load_tokens(DataConfig(path=str(path), features=features), batch_size=8)
+    return load_tokens(DataConfig(path=str(path), features=features))
 
 
 def build(representation: Representation, data: TokenData, split: TokenSplit | None = None) -> torch.Tensor:
-    return build_event_table(representation, split or data.test, data.dims, data.normalizer).values
+    return build_event_table(representation, split or data.test, data.dims).values
 
 
 @pytest.fixture
@@ -40,19 +41,18 @@ def data(tmp_path: Path) -> TokenData:
 @pytest.fixture
 def known_data(tmp_path: Path) -> TokenData:
     """One event of two jets back to back and a muon, and one without tokens, in each split."""
-    kinematics = [[60.0, 50.0, 0.0, 0.0], [40.0, 30.0, 0.0, math.pi], [20.0, 20.0, 0.0, math.pi / 2]]
-    events = Events(
+    features = {"E": [60.0, 40.0, 20.0], "pt": [50.0, 30.0, 20.0], "eta": [0.0] * 3, "phi": [0.0, math.pi, math.pi / 2]}
+    events = Events.without_labels(
+        features={name: np.array(values) for name, values in features.items()},
         ids=np.array([1, 2, 6]),
-        kinematics_gev=np.array(kinematics),
         lengths=np.array([3, 0]),
-        met_gev=np.array([[30.0, 1.0], [5.0, -1.0]]),
-        labels=np.array([0, 1]),
+        globals_={"met": np.array([30.0, 5.0]), "met_phi": np.array([1.0, -1.0])},
     )
     return load(write_tokens_file(tmp_path / "events.h5", dict.fromkeys(("train", "val", "test"), events)))
 
 
 def test_pooled_table_holds_known_sums(known_data: TokenData) -> None:
-    table = pool_events(known_data.test, known_data.dims, known_data.normalizer)
+    table = pool_events(known_data.test, known_data.dims)
     row = dict(zip(table.columns, table.values[0].tolist(), strict=True))
 
     assert (row["n_tokens"], row["n_jet"], row["n_b-jet"], row["n_mu+"], row["n_photon"]) == (3, 1, 1, 1, 0)
@@ -76,7 +76,7 @@ def test_pooled_table_holds_known_sums(known_data: TokenData) -> None:
 
 
 def test_pooled_row_of_an_event_without_tokens_is_zero_but_for_its_globals(known_data: TokenData) -> None:
-    table = pool_events(known_data.test, known_data.dims, known_data.normalizer)
+    table = pool_events(known_data.test, known_data.dims)
 
     assert table.values[1, :-3].tolist() == [0.0] * (len(table.columns) - 3)
     assert torch.equal(table.values[1, -3:], known_data.test.globals[1])
@@ -84,7 +84,7 @@ def test_pooled_row_of_an_event_without_tokens_is_zero_but_for_its_globals(known
 
 def test_flattened_row_is_the_tokens_by_falling_pt_then_the_globals(data: TokenData) -> None:
     split, n_columns = data.test, data.dims.n_features + data.dims.n_types
-    table = flatten_events(split, data.dims, data.normalizer, n_tokens=3)
+    table = flatten_events(split, data.dims, n_tokens=3)
     assert len(table.columns) == table.values.shape[1] == 3 * n_columns + 3
     for event in range(split.n_events):
         tokens = slice(int(split.offsets[event]), int(split.offsets[event + 1]))
@@ -100,7 +100,7 @@ def test_flattened_row_is_the_tokens_by_falling_pt_then_the_globals(data: TokenD
 
 
 def test_flattened_table_takes_the_largest_event_by_default(data: TokenData) -> None:
-    table = build_event_table("flattened", data.test, data.dims, data.normalizer)
+    table = build_event_table("flattened", data.test, data.dims)
 
     assert table.columns[-4] == f"is_photon_{data.dims.max_tokens}"
 
@@ -147,7 +147,7 @@ def test_tables_do_with_the_features_that_tokens_have(
 ) -> None:
     data = load(write_tokens_file(tmp_path / "events.h5"), features)
 
-    table = build_event_table(representation, data.test, data.dims, data.normalizer)
+    table = build_event_table(representation, data.test, data.dims)
 
     assert table.values.isfinite().all()
     assert table.values.shape == (data.test.n_events, len(table.columns))
@@ -158,7 +158,7 @@ def test_tables_do_with_the_features_that_tokens_have(
 
 def test_columns_have_names_of_their_own(data: TokenData) -> None:
     for representation in TABLES:
-        columns = build_event_table(representation, data.test, data.dims, data.normalizer).columns
+        columns = build_event_table(representation, data.test, data.dims).columns
 
         assert len(set(columns)) == len(columns)
 

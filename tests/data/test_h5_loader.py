@@ -36,17 +36,26 @@ def data_path(tmp_path: Path) -> Path:
 BAD_VALUES: dict[str, tuple[Edit, str]] = {
     "nan": (set_value(FIRST, np.nan), "NaN or infinity"),
     "infinity": (set_value(18, np.inf), "NaN or infinity"),
-    "id negative": (set_value(0, -1), "id is negative"),
+    "id negative": (set_value(0, -1), "id is unknown"),
     "id unknown": (set_value(0, 8), "id is unknown"),
     "id huge": (set_value(0, 1e30), "id is unknown"),
     "id not whole": (set_value(0, 1.5), "id is not whole"),
-    "pt negative": (set_value(FIRST + 1, -1), "pT is negative"),
-    "E negative": (set_value(FIRST, -1), "E is negative"),
-    "MET negative": (set_value(18, -1), "MET is negative"),
+    "pt negative": (
+        set_value(FIRST + 1, -1),
+        "pt is -0.001; expected 0 to .* GeV, read as mev according to attribute energy_unit",
+    ),
+    "E negative": (
+        set_value(FIRST, -1),
+        "E is -0.001; expected 0 to .* GeV, read as mev according to attribute energy_unit",
+    ),
+    "MET negative": (
+        set_value(18, -1),
+        "met is -0.001; expected 0 to .* GeV, read as mev according to attribute energy_unit",
+    ),
     "token after padding": (set_value(SLOT, 1), "follows padding"),
     "value in padding": (set_value(FIRST + 4 * SLOT + 2, 0.5), "padding slot"),
-    "phi in degrees": (set_value(FIRST + 3, 90), "radian"),
-    "METphi in degrees": (set_value(19, 90), "radian"),
+    "phi in degrees": (set_value(FIRST + 3, 90), "phi is 90; expected -6.3 to 6.3 rad"),
+    "METphi in degrees": (set_value(19, 90), "met_phi is 90; expected -6.3 to 6.3 rad"),
 }
 
 
@@ -240,6 +249,7 @@ def test_read_file_gives_energies_in_gev(tmp_path: Path) -> None:
 
     events = read_file(write_tokens_file(tmp_path / "events.h5", splits), DataConfig()).splits["test"]
 
-    assert np.allclose(events.kinematics, splits["test"].kinematics_gev, rtol=1e-6)
-    assert np.allclose(events.met, splits["test"].met_gev, rtol=1e-6)
+    for name, values in splits["test"].features.items():
+        assert np.allclose(events.features[name], values, rtol=1e-6)
+    assert np.allclose(events.met, splits["test"].met, rtol=1e-6)
     assert events.ids.tolist() == splits["test"].ids.tolist()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from thesis_ml.data.batch import DataDims, wrap_differences
 from thesis_ml.data.config import DataConfig
+from thesis_ml.data.events import Events
 from thesis_ml.data.normalizer import Normalizer, fit_normalizer, wrap_angle
 from thesis_ml.errors import DataError
 
@@ -32,15 +33,17 @@ def make_tokens(n_tokens: int = 500, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(np.stack(columns, axis=1))
 
 
-def make_globals(n_events: int = 100) -> torch.Tensor:
+def make_events(tokens: torch.Tensor, features: tuple[str, ...] = ALL_FEATURES, n_events: int = 100) -> Events:
+    """Return events of these tokens, of which the first has all."""
     generator = np.random.default_rng(1)
-    return torch.from_numpy(np.stack([generator.exponential(40, n_events), generator.uniform(-3, 3, n_events)], axis=1))
+    met = {"met": generator.exponential(40, n_events), "met_phi": generator.uniform(-3, 3, n_events)}
+    lengths = np.array([len(tokens)] + [0] * (n_events - 1))
+    columns = dict(zip(features, tokens.numpy().T, strict=True))
+    return Events.without_labels(columns, np.ones(len(tokens), dtype=np.int64), lengths, met)
 
 
 def fit(phi: str = "cos_sin", features: tuple[str, ...] = ALL_FEATURES) -> Normalizer:
-    chosen = [ALL_FEATURES.index(feature) for feature in features]
-    config = DataConfig(features=features, phi=phi)
-    return fit_normalizer(make_tokens()[:, chosen], make_globals(), config)
+    return fit_normalizer(make_events(make_tokens()), DataConfig(features=features, phi=phi))
 
 
 @pytest.mark.parametrize("phi", ["cos_sin", "wrapped"])
@@ -118,7 +121,7 @@ def test_missing_energy_of_zero_is_finite() -> None:
 def test_constant_column_gets_scale_1() -> None:
     tokens = torch.tensor([[5.0], [5.0]], dtype=torch.float64)
 
-    normalizer = fit_normalizer(tokens, make_globals(), DataConfig(features=("mass",)))
+    normalizer = fit_normalizer(make_events(tokens, ("mass",)), DataConfig(features=("mass",)))
 
     assert normalizer.feature_statistics[0].scale == 1
     assert normalizer.encode_features(tokens).abs().max() == 0
@@ -126,8 +129,7 @@ def test_constant_column_gets_scale_1() -> None:
 
 def test_wrapped_phi_differences_are_angles() -> None:
     normalizer = fit("wrapped", ("pt", "phi"))
-    angles = normalizer.angle_columns
-    dims = DataDims(normalizer.columns, normalizer.global_columns, ("jet",), 1, angles, normalizer.angle_period)
+    dims = DataDims(normalizer, ("jet",), max_tokens=1)
     below, above = torch.tensor([[9.0, math.pi - 0.1]]), torch.tensor([[50.0, -math.pi + 0.1]])
 
     differences = normalizer.encode_features(above) - normalizer.encode_features(below)

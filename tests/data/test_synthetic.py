@@ -11,16 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_files import limit_file_size
+from stored_events import assert_same_events, stack_features
 from thesis_ml.config import parse_config
 from thesis_ml.data.config import DataConfig, ResonanceConfig, SyntheticConfig
-from thesis_ml.data.events import StoredEvents
+from thesis_ml.data.events import Events, take_first
 from thesis_ml.data.h5_loader import read_file
 from thesis_ml.data.synthetic import (
     MET_RESOLUTION,
     N_BLOCK,
-    build_stored_file,
     hash_generator,
-    make_table,
+    make_events,
+    make_splits,
     write_synthetic_file,
 )
 from thesis_ml.data.synthetic_truth import CLASSES, compute_optimal_auroc, compute_optimal_scores
@@ -41,24 +42,25 @@ PARAMETERS = {
 }
 
 
-def make_events(config: SyntheticConfig = CONFIG, split: str = "train") -> StoredEvents:
-    return build_stored_file(DataConfig(synthetic=config)).splits[split]
+def make_checked(config: SyntheticConfig = CONFIG, split: str = "train") -> Events:
+    """Return events that passed the checks."""
+    return make_splits(DataConfig(synthetic=config)).splits[split]
 
 
 @pytest.fixture(scope="module")
-def events() -> StoredEvents:
+def events() -> Events:
     """Twenty thousand events of both classes."""
-    return make_events()
+    return make_checked()
 
 
-def count(events: StoredEvents, *kinds: int) -> np.ndarray:
+def count(events: Events, *kinds: int) -> np.ndarray:
     """Return how many objects of some ids each event has."""
     return np.bincount(events.token_events[np.isin(events.ids, kinds)], minlength=events.n_events)
 
 
-def sum_transverse(events: StoredEvents) -> np.ndarray:
+def sum_transverse(events: Events) -> np.ndarray:
     """Return the vector sum of MET and all objects, in units of the resolution."""
-    pt, phi = events.kinematics[:, 1], events.kinematics[:, 3]
+    pt, phi = events.features["pt"], events.features["phi"]
     sums = [np.bincount(events.token_events, pt * f(phi), minlength=events.n_events) for f in (np.cos, np.sin)]
     met, met_phi = events.met.T
     ht = np.bincount(events.token_events, pt, minlength=events.n_events)
@@ -66,27 +68,26 @@ def sum_transverse(events: StoredEvents) -> np.ndarray:
 
 
 def test_same_seed_gives_the_same_events_and_another_seed_others() -> None:
-    rows, again, other = (make_table(replace(CONFIG, seed=seed), "val", 50).rows for seed in (1, 1, 2))
+    first, again, other = (make_events(replace(CONFIG, seed=seed), "val", 50) for seed in (1, 1, 2))
 
-    assert np.array_equal(rows, again)
-    assert not np.isin(rows[:, 18], other[:, 18]).any()
+    assert_same_events(first, again)
+    assert not np.isin(first.globals["met"], other.globals["met"]).any()
 
 
 def test_splits_share_no_event() -> None:
-    train, val, test = (make_table(CONFIG, split, 500).rows[:, 18] for split in ("train", "val", "test"))
+    train, val, test = (make_events(CONFIG, split, 500).globals["met"] for split in ("train", "val", "test"))
 
     assert len(np.unique(np.concatenate([train, val, test]))) == 1500
 
 
 def test_an_event_does_not_depend_on_how_many_are_asked_for() -> None:
-    few, many = (make_table(CONFIG, "train", n_events) for n_events in (100, N_BLOCK + 100))
+    few, many = (make_events(CONFIG, "train", n_events) for n_events in (100, N_BLOCK + 100))
 
-    assert np.array_equal(few.rows, many.rows[:100])
-    assert np.array_equal(few.labels, many.labels[:100])
+    assert_same_events(few, take_first(many, 100))
 
 
-def test_kinematics_are_real(events: StoredEvents) -> None:
-    energy, pt, eta, phi = events.kinematics.T
+def test_kinematics_are_real(events: Events) -> None:
+    energy, pt, eta, phi = stack_features(events).T
 
     assert (energy >= pt * np.cosh(eta) * (1 - 1e-15)).all()
     assert np.abs(phi).max() <= np.pi
@@ -95,28 +96,28 @@ def test_kinematics_are_real(events: StoredEvents) -> None:
     assert pt.min() >= 20 * (1 - 1e-6)
 
 
-def test_met_balances_the_objects_within_its_resolution(events: StoredEvents) -> None:
+def test_met_balances_the_objects_within_its_resolution(events: Events) -> None:
     pulls = sum_transverse(events)
 
     assert np.abs(pulls.mean(axis=1)).max() < 5 / np.sqrt(events.n_events)
     assert pulls.std(axis=1) == pytest.approx(1, abs=5 / np.sqrt(2 * events.n_events))
 
 
-def test_azimuths_have_no_preferred_direction(events: StoredEvents) -> None:
-    counts, _ = np.histogram(events.kinematics[:, 3], bins=20, range=(-np.pi, np.pi))
+def test_azimuths_have_no_preferred_direction(events: Events) -> None:
+    counts, _ = np.histogram(events.features["phi"], bins=20, range=(-np.pi, np.pi))
 
     assert counts == pytest.approx(counts.mean(), abs=5 * np.sqrt(counts.mean()))
 
 
-def test_objects_are_stored_by_group_and_falling_pt(events: StoredEvents) -> None:
+def test_objects_are_stored_by_group_and_falling_pt(events: Events) -> None:
     group = np.array([9, 0, 0, 1, 1, 2, 2, 3])[events.ids]
-    order = np.lexsort((-events.kinematics[:, 1], group, events.token_events))
+    order = np.lexsort((-events.features["pt"], group, events.token_events))
 
     assert np.array_equal(order, np.arange(len(order)))
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_multiplicities_follow_the_density_of_the_class(events: StoredEvents, label: int) -> None:
+def test_multiplicities_follow_the_density_of_the_class(events: Events, label: int) -> None:
     is_class = events.labels == label
     found = {
         "light_shares": count(events, 1)[is_class] - 2,
@@ -133,9 +134,9 @@ def test_multiplicities_follow_the_density_of_the_class(events: StoredEvents, la
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_jet_spectra_fall_with_the_slope_of_the_class(events: StoredEvents, label: int) -> None:
+def test_jet_spectra_fall_with_the_slope_of_the_class(events: Events, label: int) -> None:
     is_jet = (events.ids <= 2) & (events.labels == label)[events.token_events]
-    excess = events.kinematics[is_jet, 1] - 25
+    excess = events.features["pt"][is_jet] - 25
     slope = CLASSES[label].jet_slope_gev
 
     counts, _ = np.histogram(excess, bins=8, range=(0, 4 * slope))
@@ -144,7 +145,7 @@ def test_jet_spectra_fall_with_the_slope_of_the_class(events: StoredEvents, labe
     assert (np.diff(counts) < 0).all()
 
 
-def test_likelihood_ratio_is_normalised(events: StoredEvents) -> None:
+def test_likelihood_ratio_is_normalised(events: Events) -> None:
     """The mean of p1 / p0 over events of p0 is 1, and that of p0 / p1 over events of p1."""
     scores = compute_optimal_scores(events)
 
@@ -152,7 +153,7 @@ def test_likelihood_ratio_is_normalised(events: StoredEvents) -> None:
         assert ratios.mean() == pytest.approx(1, abs=5 * ratios.std() / np.sqrt(len(ratios)))
 
 
-def test_optimal_auroc_is_that_of_the_likelihood_ratio_on_events(events: StoredEvents) -> None:
+def test_optimal_auroc_is_that_of_the_likelihood_ratio_on_events(events: Events) -> None:
     optimal = compute_optimal_auroc()
 
     measured = measure_auroc(compute_optimal_scores(events), events.labels)
@@ -168,16 +169,16 @@ def test_optimal_auroc_is_the_one_that_the_reference_states() -> None:
     assert f"{compute_optimal_auroc().value:.4f}" in page
 
 
-@pytest.mark.parametrize("column", ["kinematics", "lengths"])
-def test_no_simple_score_beats_the_likelihood_ratio(events: StoredEvents, column: str) -> None:
-    ht = np.bincount(events.token_events, events.kinematics[:, 1], minlength=events.n_events)
-    score = ht if column == "kinematics" else events.lengths
+@pytest.mark.parametrize("column", ["ht", "lengths"])
+def test_no_simple_score_beats_the_likelihood_ratio(events: Events, column: str) -> None:
+    ht = np.bincount(events.token_events, events.features["pt"], minlength=events.n_events)
+    score = ht if column == "ht" else events.lengths
 
     assert 0.7 < measure_auroc(score, events.labels).value < compute_optimal_auroc().value - 0.01
 
 
 def test_signal_fraction_is_that_of_the_events() -> None:
-    labels = make_table(replace(CONFIG, signal_fraction=0.2), "train", 10_000).labels
+    labels = make_events(replace(CONFIG, signal_fraction=0.2), "train", 10_000).labels
 
     assert labels.mean() == pytest.approx(0.2, abs=0.02)
 
@@ -185,7 +186,7 @@ def test_signal_fraction_is_that_of_the_events() -> None:
 def test_resonance_peaks_at_its_mass_in_the_test_split_only() -> None:
     resonance = ResonanceConfig(mass_gev=2000.0, width_gev=40.0)
     config = replace(CONFIG, inject="dijet_resonance", inject_fraction=0.5, resonance=resonance)
-    events, plain = make_events(config, "test"), make_events(CONFIG, "test")
+    events, plain = make_checked(config, "test"), make_checked(CONFIG, "test")
     is_injected = events.labels == 2
 
     masses = np.array([mass_of_hardest_light_jets(events, event) for event in np.flatnonzero(is_injected)[:500]])
@@ -194,19 +195,19 @@ def test_resonance_peaks_at_its_mass_in_the_test_split_only() -> None:
     assert median == pytest.approx(2000, abs=10)
     assert high - low == pytest.approx(40, abs=10)
     assert np.array_equal(events.met[~is_injected], plain.met[~is_injected])
-    assert 2 not in make_events(config, "train").labels
+    assert 2 not in make_checked(config, "train").labels
     assert np.abs(sum_transverse(events)).max() < 6
 
 
-def mass_of_hardest_light_jets(events: StoredEvents, event: int) -> float:
+def mass_of_hardest_light_jets(events: Events, event: int) -> float:
     is_light = (events.token_events == event) & (events.ids == 1)
-    energy, pt, eta, phi = events.kinematics[is_light][:2].T
+    energy, pt, eta, phi = stack_features(events)[is_light][:2].T
     momentum = np.array([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)]).sum(axis=1)
     return float(np.sqrt(energy.sum() ** 2 - (momentum**2).sum()))
 
 
 def test_overlay_adds_the_objects_of_a_second_event() -> None:
-    events = make_events(replace(CONFIG, inject="four_top_overlay"), "test")
+    events = make_checked(replace(CONFIG, inject="four_top_overlay"), "test")
     is_injected = events.labels == 2
     n_b, n_objects = count(events, 2), events.lengths
 
@@ -218,7 +219,7 @@ def test_overlay_adds_the_objects_of_a_second_event() -> None:
 
 
 def test_score_of_an_event_beyond_both_classes_is_not_a_number() -> None:
-    events = make_events(replace(CONFIG, inject="four_top_overlay", inject_fraction=1.0), "test")
+    events = make_checked(replace(CONFIG, inject="four_top_overlay", inject_fraction=1.0), "test")
     scores = compute_optimal_scores(events)
 
     is_beyond = (count(events, 1) > 9) | (count(events, 2) > 4) | (count(events, 3, 4, 5, 6) > 4)
@@ -241,7 +242,7 @@ def test_made_events_pass_the_checks_of_the_loader(
     resonance = ResonanceConfig(mass_gev=mass_gev, width_gev=mass_gev / 5)
     config = SyntheticConfig(n_events, 1, n_events, seed, fraction, inject, fraction, resonance)
 
-    events = make_events(config, "test")
+    events = make_checked(config, "test")
 
     assert events.n_events == n_events
     assert events.lengths.max() <= 18
@@ -253,13 +254,12 @@ def test_written_file_reads_back_as_the_same_events(tmp_path: Path) -> None:
 
     stored = read_file(tmp_path / "events.h5", DataConfig())
 
-    made = build_stored_file(DataConfig(synthetic=config))
+    made = make_splits(DataConfig(synthetic=config))
     assert stored.type_names == made.type_names
     assert stored.label_names == made.label_names
     assert (stored.n_slots, stored.encoding.name) == (made.n_slots, made.encoding.name) == (18, "mev")
     for split, events in made.splits.items():
-        for name, values in vars(events).items():
-            assert np.array_equal(getattr(stored.splits[split], name), values), (split, name)
+        assert_same_events(stored.splits[split], events)
     with h5py.File(tmp_path / "events.h5") as file:
         assert file["X_train"].shape == (300, 92)
 
@@ -308,9 +308,9 @@ def test_other_options_of_data_work_as_for_a_file(tmp_path: Path) -> None:
     }
     write_synthetic_file(tmp_path / "events.h5", config)
 
-    made = load_tokens(DataConfig(synthetic=config, **options), batch_size=16)
+    made = load_tokens(DataConfig(synthetic=config, **options))
 
-    read = load_tokens(DataConfig(path=str(tmp_path / "events.h5"), **options), batch_size=16)
+    read = load_tokens(DataConfig(path=str(tmp_path / "events.h5"), **options))
     assert made.normalizer == read.normalizer
     assert made.dims == read.dims
     for split, events in read.splits().items():

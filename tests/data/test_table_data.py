@@ -33,7 +33,7 @@ def labelled_data(tmp_path: Path) -> TokenData:
     splits = {
         split: replace(events, labels=np.arange(events.n_events) % 3) for split, events in random_splits(60).items()
     }
-    return load_tokens(DataConfig(path=str(write_tokens_file(tmp_path / "events.h5", splits))), batch_size=8)
+    return load_tokens(DataConfig(path=str(write_tokens_file(tmp_path / "events.h5", splits))))
 
 
 def test_regression_is_the_known_function_with_noise() -> None:
@@ -121,7 +121,7 @@ def test_labels_are_those_of_the_chosen_classes(
 def test_classes_that_only_the_test_split_has_are_left_out(tmp_path: Path) -> None:
     splits = random_splits(60)
     splits["test"] = replace(splits["test"], labels=np.arange(20) % 3)
-    data = load_tokens(DataConfig(path=str(write_tokens_file(tmp_path / "events.h5", splits))), batch_size=8)
+    data = load_tokens(DataConfig(path=str(write_tokens_file(tmp_path / "events.h5", splits))))
 
     table = build_label_tables(data, LabelTableConfig())
 
@@ -154,7 +154,7 @@ def test_a_split_without_one_of_the_classes_is_refused(
 
 def test_data_without_labels_are_refused(tmp_path: Path) -> None:
     path = write_tokens_file(tmp_path / "events.h5", label_prefix=None)
-    data = load_tokens(DataConfig(path=str(path)), batch_size=8)
+    data = load_tokens(DataConfig(path=str(path)))
 
     with pytest.raises(DataError, match="no event of the signal"):
         build_label_tables(data, LabelTableConfig())

@@ -1,6 +1,7 @@
 """From a file and its options to standardised splits and their data sheet."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from data_files import Events, join_events, random_events, random_splits, sample_splits, write_tokens_file
+from data_files import random_events, random_splits, sample_splits, write_tokens_file
+from stored_events import stack_features
 from thesis_ml.data.config import DataConfig
+from thesis_ml.data.events import join_events
 from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.errors import DataError
 
 
 def load(path: Path, **options: Any) -> TokenData:
-    return load_tokens(DataConfig(path=str(path), **options), batch_size=16)
+    return load_tokens(DataConfig(path=str(path), **options))
 
 
 @pytest.fixture(scope="module")
 def sample() -> TokenData:
-    return load_tokens(DataConfig(), batch_size=128)
+    return load_tokens(DataConfig())
 
 
 def test_sample_is_what_its_description_says(sample: TokenData) -> None:
@@ -70,9 +73,9 @@ def test_n_tokens_keeps_the_first_after_the_order(tmp_path: Path, order: str) ->
 
     data = load(path, order=order, n_tokens=1, features=("pt",))
 
-    pt_gev = np.split(splits["train"].kinematics_gev[:, 1], np.cumsum(splits["train"].lengths)[:-1])
+    pt_gev = np.split(splits["train"].features["pt"], np.cumsum(splits["train"].lengths)[:-1])
     expected = [event.max() if order == "pt" else event[0] for event in pt_gev if len(event)]
-    assert data.physical_tokens(data.train)[:, 0].numpy() == pytest.approx(expected, rel=3e-6)
+    assert data.normalizer.decode_features(data.train.features)[:, 0].numpy() == pytest.approx(expected, rel=3e-6)
     assert data.dims.max_tokens == 1
 
 
@@ -115,10 +118,9 @@ def test_train_classes_are_what_the_normaliser_is_fitted_on(tmp_path: Path) -> N
     splits = random_splits()
     background = splits["train"]
     signal = random_events(30, seed=50)
-    signal = Events(
-        signal.ids, signal.kinematics_gev * [9, 9, 1, 1], signal.lengths, signal.met_gev * 1, signal.labels * 0 + 5
-    )
-    mixed = {name: join_events(events, signal) for name, events in splits.items()}
+    harder = {name: signal.features[name] * 9 for name in ("E", "pt")}
+    signal = replace(signal.with_features(**harder), labels=signal.labels * 0 + 5)
+    mixed = {name: join_events([events, signal]) for name, events in splits.items()}
 
     alone = load(write_tokens_file(tmp_path / "alone.h5", {**splits, "train": background}))
     restricted = load(write_tokens_file(tmp_path / "mixed.h5", mixed), train_classes=(0, 1))
@@ -163,7 +165,7 @@ def test_a_split_other_than_train_may_have_no_tokens(tmp_path: Path) -> None:
 def test_duplicates_between_splits_are_counted(tmp_path: Path) -> None:
     splits = random_splits(min_tokens=1)
     first = sample_splits(4)["train"]
-    leaking = {name: join_events(events, first) if name != "val" else events for name, events in splits.items()}
+    leaking = {name: join_events([events, first]) if name != "val" else events for name, events in splits.items()}
 
     data = load(write_tokens_file(tmp_path / "events.h5", leaking))
 
@@ -175,9 +177,9 @@ def test_physical_tokens_are_those_of_the_file(tmp_path: Path) -> None:
     splits = sample_splits()
     data = load(write_tokens_file(tmp_path / "events.h5", splits), features=("phi", "E", "mass", "eta", "pt"))
 
-    phi, energy, mass, eta, pt = data.physical_tokens(data.test).double().numpy().T
+    phi, energy, mass, eta, pt = data.normalizer.decode_features(data.test.features).double().numpy().T
 
-    expected = splits["test"].kinematics_gev
+    expected = stack_features(splits["test"])
     assert np.stack([energy, pt, eta, phi], axis=1) == pytest.approx(expected, rel=3e-6, abs=2e-6)
     mass2 = expected[:, 0] ** 2 - (expected[:, 1] * np.cosh(expected[:, 2])) ** 2
     is_jet = data.test.types.numpy() < 2

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from thesis_ml.metrics.auroc import (
-    compare_aurocs,
     compare_mean_aurocs,
     compute_auroc,
     compute_p_value,
@@ -108,7 +107,7 @@ def test_error_of_a_difference_is_its_spread_over_repetitions() -> None:
     measured = []
     for _ in range(300):
         shared = generator.normal(labels * 0.8, 1.0)
-        measured.append(compare_aurocs(shared, shared + generator.normal(0, 0.7, 300), labels))
+        measured.append(compare_mean_aurocs([shared], [shared + generator.normal(0, 0.7, 300)], labels))
 
     spread = np.std([difference.value for difference in measured])
 
@@ -119,7 +118,7 @@ def test_p_values_of_no_difference_are_uniform() -> None:
     generator = np.random.default_rng(6)
     labels = np.arange(200) % 2 == 0
     noises = generator.normal(labels * 0.5, 1.0, (300, 2, 200))
-    p_values = [compare_aurocs(first, second, labels).p_value for first, second in noises]
+    p_values = [compare_mean_aurocs([first], [second], labels).p_value for first, second in noises]
 
     assert np.mean(np.array(p_values) < 0.1) == pytest.approx(0.1, abs=0.04)
 
@@ -127,7 +126,7 @@ def test_p_values_of_no_difference_are_uniform() -> None:
 def test_scores_of_the_same_order_do_not_differ() -> None:
     scores, labels = np.random.default_rng(7).normal(size=50), np.arange(50) % 2
 
-    assert compare_aurocs(scores, 3 * scores + 1, labels) == (0.0, 0.0, 1.0)
+    assert compare_mean_aurocs([scores], [3 * scores + 1], labels) == (0.0, 0.0, 1.0)
 
 
 def test_mean_over_seeds_has_the_spread_of_repetitions() -> None:
@@ -150,12 +149,14 @@ def test_mean_over_one_score_is_that_score() -> None:
 
     both = compare_mean_aurocs([first, first], [second, second, second], labels)
 
-    assert both == pytest.approx(compare_aurocs(first, second, labels))
+    assert both == pytest.approx(compare_mean_aurocs([first], [second], labels))
     assert both.value == pytest.approx(compute_auroc(first, labels) - compute_auroc(second, labels), abs=1e-12)
 
 
 def test_a_score_that_is_no_number_is_not_compared() -> None:
-    assert math.isnan(compare_aurocs([1.0, math.nan, 2.0, 3.0], [1.0, 2.0, 3.0, 4.0], [0, 0, 1, 1]).p_value)
+    first, second = [1.0, math.nan, 2.0, 3.0], [1.0, 2.0, 3.0, 4.0]
+
+    assert math.isnan(compare_mean_aurocs([first], [second], [0, 0, 1, 1]).p_value)
 
 
 def test_p_values_are_those_of_a_normal_number() -> None:

@@ -21,7 +21,7 @@ MakeTask = Callable[..., AutoencoderTask]
 def event_data(tmp_path_factory: pytest.TempPathFactory) -> TokenData:
     """2300 events of 0 to 8 tokens; phi is one column, so that its differences wrap."""
     path = write_tokens_file(tmp_path_factory.mktemp("data") / "events.h5", random_splits(2300, seed=5))
-    return load_tokens(DataConfig(path=str(path), phi="wrapped"), batch_size=64)
+    return load_tokens(DataConfig(path=str(path), phi="wrapped"))
 
 
 @pytest.fixture

@@ -5,12 +5,13 @@ import pandas as pd
 import pytest
 import torch
 
-from data_files import join_events, random_events, random_splits, sample_splits, write_tokens_file
+from data_files import random_events, random_splits, sample_splits, write_tokens_file
 from run_results import RESULT_KEYS, without_folder
 from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECKS
 from thesis_ml.architectures.build import build_model, parse_model
 from thesis_ml.data.batch import DataDims
 from thesis_ml.data.config import DataConfig, SyntheticConfig
+from thesis_ml.data.events import join_events
 from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import load_tokens
@@ -201,7 +202,7 @@ def test_train_stops_before_a_step_on_a_loss_that_is_not_finite(train_with, tmp_
 @pytest.fixture
 def splits_with_empty_events() -> dict:
     splits = random_splits(90, seed=3)
-    return {name: join_events(events, random_events(2, seed=9, max_tokens=0)) for name, events in splits.items()}
+    return {name: join_events([events, random_events(2, seed=9, max_tokens=0)]) for name, events in splits.items()}
 
 
 @pytest.mark.parametrize("latent_space", sorted(BOTTLENECKS))
@@ -310,7 +311,7 @@ def test_a_checkpoint_alone_rebuilds_the_model(finished_run) -> None:
     model = build_model(parse_model(checkpoint["config"]["phase1"], "phase1"), dims)
     model.load_state_dict(checkpoint["model"])
     model.eval()
-    data = load_tokens(DataConfig(limit_events=300, synthetic=SyntheticConfig()), 300)
+    data = load_tokens(DataConfig(limit_events=300, synthetic=SyntheticConfig()))
 
     (batch,) = iterate_batches(data.test, 300, generator=None)
     with torch.no_grad():

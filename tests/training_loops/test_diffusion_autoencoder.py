@@ -63,7 +63,7 @@ def events() -> TokenData:
     from conftest import compose_train
 
     config = diffusion_autoencoder.parse(compose_train("run_dir=.", *SMALL))
-    return load_tokens(config.data, 400)
+    return load_tokens(config.data)
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_samples_of_a_trained_model_follow_its_latents(compose_cfg, tmp_path: Pa
     with torch.enable_grad():
         train(compose_cfg(*keys, "phase1.trainer.epochs=3", "logging.make_plots=false"))
     model = restore_model(tmp_path / "run/model.pt").model
-    split = load_tokens(diffusion_autoencoder.parse(compose_cfg(*keys)).data, 500).test
+    split = load_tokens(diffusion_autoencoder.parse(compose_cfg(*keys)).data).test
 
     own, others = measure(model, split, is_shuffled=False), measure(model, split, is_shuffled=True)
     own_loss, other_loss = measure_loss(model, split, is_shuffled=False), measure_loss(model, split, is_shuffled=True)

@@ -18,9 +18,6 @@ from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.errors import ConfigError, DataError
 from thesis_ml.utils.checkpoints import CHECKPOINT_VERSION, load_checkpoint
 
-MOST_TYPES = 1000
-MOST_TOKENS = 100_000
-
 
 @dataclass(frozen=True)
 class RestoredModel:
@@ -30,7 +27,6 @@ class RestoredModel:
         model: The model with its best weights, in evaluation mode, on the CPU.
         config: Its parsed components.
         dims: The sizes and names of its data, object types among them.
-        normalizer: The encoding of its columns.
         train_classes: Classes that it was trained on; None: all that its data had.
         dataset_fingerprint: The data that it was trained on.
         code_version: The version of thesis-ml that wrote it.
@@ -44,7 +40,6 @@ class RestoredModel:
     model: Autoencoder
     config: ModelConfig
     dims: DataDims
-    normalizer: Normalizer
     train_classes: tuple[int, ...] | None
     dataset_fingerprint: str | None
     code_version: str | None
@@ -53,6 +48,12 @@ class RestoredModel:
     loop: str | None = None
     seed: int | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def normalizer(self) -> Normalizer:
+        """The encoding of its columns."""
+        assert isinstance(self.dims.normalizer, Normalizer), "tables have no autoencoder"
+        return self.dims.normalizer
 
 
 def restore_model(path: Path) -> RestoredModel:
@@ -87,7 +88,7 @@ def _restore(content: Mapping[str, Any]) -> RestoredModel:
     phase1 = _take_mapping(plain, "phase1")
     config = parse_model(phase1, "phase1")
     normalizer = Normalizer.from_state(_take_mapping(content, "normalizer"))
-    dims = _read_dims(_take_mapping(content, "dims"), normalizer)
+    dims = DataDims.from_state(_take_mapping(content, "dims"), normalizer)
     weights = _take_mapping(content, "model")
     _check_weights(weights, config, dims)
     model = build_model(config, dims)
@@ -97,7 +98,6 @@ def _restore(content: Mapping[str, Any]) -> RestoredModel:
         model=model.eval(),
         config=config,
         dims=dims,
-        normalizer=normalizer,
         train_classes=data.train_classes,
         dataset_fingerprint=_read_text(content.get("dataset_fingerprint")),
         code_version=_read_text(content.get("code_version")),
@@ -144,25 +144,6 @@ def _check_weights(weights: Mapping[str, Any], config: ModelConfig, dims: DataDi
     for name, weight in weights.items():
         if not torch.isfinite(weight).all():
             raise DataError(f"model.{name}: holds NaN or infinity; every weight must be finite")
-
-
-def _read_dims(state: Mapping[str, Any], normalizer: Normalizer) -> DataDims:
-    """Return the sizes and names, which must be those of the normaliser.
-
-    Raises:
-        DataError: They contradict it, or are none.
-    """
-    dims = DataDims.from_state(state, normalizer)
-    if dims.columns != normalizer.columns or dims.global_columns != normalizer.global_columns:
-        raise DataError(f"dims: columns are {dims.columns!r:.200}; the normaliser has {normalizer.columns}")
-    names = dims.type_names
-    if not (isinstance(names, tuple) and 0 < len(names) <= MOST_TYPES and all(isinstance(name, str) for name in names)):
-        raise DataError(f"dims: type_names are {names!r:.100}; expected 1 to {MOST_TYPES} names")
-    if not isinstance(dims.max_tokens, int) or not 0 < dims.max_tokens <= MOST_TOKENS:
-        raise DataError(f"dims: max_tokens is {dims.max_tokens!r:.40}; expected 1 to {MOST_TOKENS}")
-    if (dims.angle_columns, dims.angle_period) != (normalizer.angle_columns, normalizer.angle_period):
-        raise DataError(f"dims: angle columns are {dims.angle_columns!r:.100}; the normaliser has others")
-    return dims
 
 
 def _read_numbers(values: Any) -> dict[str, float]:

@@ -2,15 +2,18 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from thesis_ml.config import to_plain
-from thesis_ml.data.normalizer import Normalizer
+from thesis_ml.data.normalizer import Normalizer, TableColumns
+from thesis_ml.errors import DataError
+
+MOST_TYPES = 1000
+MOST_TOKENS = 100_000
 
 
 class StepSize(NamedTuple):
@@ -25,22 +28,34 @@ class DataDims:
     """The sizes and names that a model needs to know of the data.
 
     Args:
-        columns: Names of the encoded feature columns, such as `log_E`, `cos_phi` (length F).
-        global_columns: Names of the encoded globals: `log_met`, `cos_met_phi`, `sin_met_phi` (length G).
+        normalizer: What the columns are, and their encoding for modules that need GeV and radian.
         type_names: Names of the object types, in the order of `TokenBatch.types`.
-        max_tokens: T, the most tokens an event of the file may have.
-        angle_columns: Columns that are an angle, whose differences wrap.
-        angle_period: A full turn in the units of those columns.
-        normalizer: The encoding of the columns, for modules that need GeV and radian; None for tables.
+        max_tokens: T, the most tokens an event of the data may have.
     """
 
-    columns: tuple[str, ...]
-    global_columns: tuple[str, ...]
+    normalizer: Normalizer | TableColumns
     type_names: tuple[str, ...]
     max_tokens: int
-    angle_columns: tuple[int, ...] = ()
-    angle_period: float = 0.0
-    normalizer: Normalizer | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the encoded feature columns, such as `log_E`, `cos_phi` (length F)."""
+        return self.normalizer.columns
+
+    @property
+    def global_columns(self) -> tuple[str, ...]:
+        """Names of the encoded globals: `log_met`, `cos_met_phi`, `sin_met_phi` (length G)."""
+        return self.normalizer.global_columns
+
+    @property
+    def angle_columns(self) -> tuple[int, ...]:
+        """Columns that are an angle, whose differences wrap."""
+        return self.normalizer.angle_columns
+
+    @property
+    def angle_period(self) -> float:
+        """A full turn in the units of those columns."""
+        return self.normalizer.angle_period
 
     @property
     def n_features(self) -> int:
@@ -55,23 +70,36 @@ class DataDims:
         return len(self.type_names)
 
     def to_state(self) -> dict[str, Any]:
-        """Return plain values that `from_state` reads; the normaliser is stored on its own."""
-        state: dict[str, Any] = to_plain(replace(self, normalizer=None))
-        del state["normalizer"]
-        return state
+        """Return plain values for checkpoints, where the normaliser is stored on its own."""
+        return {
+            "columns": list(self.columns),
+            "global_columns": list(self.global_columns),
+            "type_names": list(self.type_names),
+            "max_tokens": self.max_tokens,
+            "angle_columns": list(self.angle_columns),
+            "angle_period": self.angle_period,
+        }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], normalizer: Normalizer | None) -> "DataDims":
-        """Return the sizes and names that `to_state` described."""
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in state.items()
-        }
-        return cls(**values, normalizer=normalizer)
+    def from_state(cls, state: Mapping[str, Any], normalizer: Normalizer) -> "DataDims":
+        """Return the sizes and names that `to_state` described; checkpoints of others are read here.
 
-    @staticmethod
-    def feature_of(column: str) -> str:
-        """Return the physical feature that an encoded column belongs to: `phi` for `cos_phi`."""
-        return column.rsplit("_", 1)[-1]
+        Raises:
+            DataError: They are none, or contradict the normaliser.
+        """
+        names: Any = state.get("type_names")
+        max_tokens = state.get("max_tokens")
+        is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        if not is_list or not 0 < len(names) <= MOST_TYPES:
+            raise DataError(f"dims: type_names are {names!r:.100}; expected 1 to {MOST_TYPES} names")
+        if not isinstance(max_tokens, int) or not 0 < max_tokens <= MOST_TOKENS:
+            raise DataError(f"dims: max_tokens is {max_tokens!r:.40}; expected 1 to {MOST_TOKENS}")
+        dims = cls(normalizer, tuple(names), max_tokens)
+        expected = dims.to_state()
+        for key in {**expected, **state}:
+            if state.get(key) != expected.get(key):
+                raise DataError(f"dims: {key} are {state.get(key)!r:.200}; the normaliser has {expected.get(key)}")
+        return dims
 
 
 class TokenBatch(NamedTuple):

@@ -4,8 +4,7 @@ Both kinds see the real tokens only, and the row of an event depends on that eve
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -13,7 +12,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from thesis_ml.data.batch import DataDims, sum_over_events
-from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.data.splits import TokenSplit
 
 N_LEADING = 8
@@ -22,14 +20,8 @@ N_LEADING = 8
 Representation = Literal["pooled", "flattened"]
 
 
-@dataclass(frozen=True)
-class EventTable:
-    """One row per event.
-
-    Args:
-        columns: Names of the columns.
-        values: The rows; not standardised.
-    """
+class EventTable(NamedTuple):
+    """One row per event, not standardised, and the names of the columns."""
 
     columns: tuple[str, ...]
     values: Float[Tensor, "N C"]
@@ -39,7 +31,6 @@ def build_event_table(
     representation: Representation,
     split: TokenSplit,
     dims: DataDims,
-    normalizer: Normalizer,
     *,
     n_tokens: int | None = None,
 ) -> EventTable:
@@ -48,23 +39,22 @@ def build_event_table(
     Args:
         representation: Which table.
         split: The events.
-        dims: Their columns and types.
-        normalizer: How their columns were standardised.
+        dims: Their columns, how these were standardised, and their types.
         n_tokens: Tokens per event of the flattened table; None takes `dims.max_tokens`.
     """
     if representation == "pooled":
-        return pool_events(split, dims, normalizer)
-    return flatten_events(split, dims, normalizer, n_tokens or dims.max_tokens)
+        return pool_events(split, dims)
+    return flatten_events(split, dims, n_tokens or dims.max_tokens)
 
 
-def flatten_events(split: TokenSplit, dims: DataDims, normalizer: Normalizer, n_tokens: int) -> EventTable:
+def flatten_events(split: TokenSplit, dims: DataDims, n_tokens: int) -> EventTable:
     """Return the first tokens of every event side by side: standardised features and one-hot types, then the globals.
 
     Tokens go by falling pT, or as stored where pT is no feature; missing ones are 0.
     """
     one_hot = functional.one_hot(split.types, dims.n_types).to(split.features.dtype)
     tokens = torch.cat((split.features, one_hot), dim=1)
-    order = _order_by_pt(split, normalizer)
+    order = _order_by_pt(split, dims)
     dense = spread_into_slots(tokens.index_select(0, order), split.lengths, n_tokens)
     names = (*dims.columns, *(f"is_{name}" for name in dims.type_names))
     columns = tuple(f"{name}_{slot}" for slot in range(1, n_tokens + 1) for name in names)
@@ -72,7 +62,7 @@ def flatten_events(split: TokenSplit, dims: DataDims, normalizer: Normalizer, n_
     return EventTable((*columns, *dims.global_columns), values)
 
 
-def pool_events(split: TokenSplit, dims: DataDims, normalizer: Normalizer) -> EventTable:
+def pool_events(split: TokenSplit, dims: DataDims) -> EventTable:
     """Return sums over every event: counts, energy sums, leading pTs and moments of the standardised features.
 
     Energies enter as ln(1 + x / GeV). Columns that need a feature which the tokens lack are left out: sums of pT need
@@ -80,7 +70,7 @@ def pool_events(split: TokenSplit, dims: DataDims, normalizer: Normalizer) -> Ev
     """
     columns = {
         **_count_types(split, dims),
-        **_sum_momenta(split, dims, normalizer),
+        **_sum_momenta(split, dims),
         **_average_features(split, dims),
         **dict(zip(dims.global_columns, split.globals.unbind(1), strict=True)),
     }
@@ -98,14 +88,14 @@ def spread_into_slots(values: Float[Tensor, "P C"], lengths: Int[Tensor, " N"], 
     return dense.index_copy(0, rows, values.index_select(0, kept)).view(n_events, n_slots, values.shape[1])
 
 
-def _read_physical(split: TokenSplit, normalizer: Normalizer) -> dict[str, Float[Tensor, " P"]]:
-    return dict(zip(normalizer.features, normalizer.decode_features(split.features).unbind(1), strict=True))
+def _read_physical(split: TokenSplit, dims: DataDims) -> dict[str, Float[Tensor, " P"]]:
+    return dict(zip(dims.normalizer.features, dims.normalizer.decode_features(split.features).unbind(1), strict=True))
 
 
-def _order_by_pt(split: TokenSplit, normalizer: Normalizer) -> Int[Tensor, " P"]:
+def _order_by_pt(split: TokenSplit, dims: DataDims) -> Int[Tensor, " P"]:
     """Return the tokens of every event by falling pT; equal ones stay as stored."""
     n_tokens, lengths = split.n_tokens, split.lengths
-    physical = _read_physical(split, normalizer)
+    physical = _read_physical(split, dims)
     if "pt" not in physical:
         return torch.arange(n_tokens, device=lengths.device)
     by_pt = torch.argsort(physical["pt"], descending=True, stable=True)
@@ -119,14 +109,14 @@ def _count_types(split: TokenSplit, dims: DataDims) -> dict[str, Float[Tensor, "
     return dict(zip(names, (split.lengths.to(counts.dtype), *counts.unbind(1)), strict=True))
 
 
-def _sum_momenta(split: TokenSplit, dims: DataDims, normalizer: Normalizer) -> dict[str, Float[Tensor, " N"]]:
-    physical = _read_physical(split, normalizer)
+def _sum_momenta(split: TokenSplit, dims: DataDims) -> dict[str, Float[Tensor, " N"]]:
+    physical = _read_physical(split, dims)
     if "pt" not in physical:
         return {}
     pt, lengths = physical["pt"], split.lengths
     one_hot = functional.one_hot(split.types, dims.n_types).to(pt.dtype)
     by_type = sum_over_events(one_hot * pt[:, None], lengths)
-    leading = spread_into_slots(pt.index_select(0, _order_by_pt(split, normalizer))[:, None], lengths, N_LEADING)
+    leading = spread_into_slots(pt.index_select(0, _order_by_pt(split, dims))[:, None], lengths, N_LEADING)
     columns = {"log_ht": by_type.sum(dim=1)}
     columns |= {f"log_ht_{name}": sums for name, sums in zip(dims.type_names, by_type.unbind(1), strict=True)}
     columns |= {f"log_pt_{slot + 1}": leading[:, slot, 0] for slot in range(N_LEADING)}

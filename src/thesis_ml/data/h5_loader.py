@@ -1,82 +1,106 @@
-"""Read HDF5 tables of 2 + 5T columns (T ids | MET, METphi | T x (E, pT, eta, phi)) into ragged events.
+"""Read HDF5 tables of 2 + 5T columns (T ids | MET, METphi | T x (E, pT, eta, phi)) into events.
 
-Every value is checked here, once, so that nothing behind the loader has to doubt its input.
+The layout is checked here, values and units by data/checks.py, so that nothing behind the loader doubts its input.
 """
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from jaxtyping import Float, UInt
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from thesis_ml.data.batch import MOST_TYPES
+from thesis_ml.data.checks import RANGES, Place, check_events, decide_unit
 from thesis_ml.data.config import DataConfig
-from thesis_ml.data.encoding import Encoding, decide_encoding, read_declared_unit, read_json_mapping
-from thesis_ml.data.events import StoredEvents
-from thesis_ml.data.place import Place
+from thesis_ml.data.events import GLOBALS, Events, EventSplits, convert_to_gev
+from thesis_ml.data.units import UNITS, EnergyUnit, find_energy_unit
 
+FILE_FEATURES = ("E", "pt", "eta", "phi")
+"""What a table stores of each token, in its order."""
+FILE_RANGES = {**RANGES, "1": (-math.inf, math.inf)}
+"""A file may hold what a model that diverges makes of events: any eta."""
 DEFAULT_TYPE_NAMES = ("jet", "b-jet", "e-", "e+", "mu-", "mu+", "photon")
-MAX_TYPES = 1000
 N_TOKENS_FOR_UNIT = 20_000
 """Tokens that the unit is read off; a spectrum is known long before."""
-LARGEST_LN = math.log(float(np.finfo(np.float32).max))
-LARGEST_ANGLE_RAD = 6.3
-HASH_FACTOR = 0x9E3779B97F4A7C15
-"""Odd, so that no bit is lost, and without structure: 2^64 over the golden ratio."""
 
+_ENERGIES = ("attribute energy_unit", *(f"attribute units[{key!r}]" for key in ("E", "pT", "MET")))
+_ANGLES = ("attribute angle_unit", *(f"attribute units[{key!r}]" for key in ("phi", "METphi")))
 _TEXT_ATTRIBUTES = ("energy_unit", "angle_unit", "units", "id_meaning", "label_meaning")
 
 
-@dataclass(frozen=True)
-class StoredFile:
-    """The content of a data file, energies in GeV.
-
-    Args:
-        path: The file.
-        splits: Events by split: train, val, test.
-        datasets: Names of the tables by split.
-        encoding: Unit of the stored energies.
-        type_names: Names of the object ids 1, 2, ...
-        label_names: Names of labels, where the file gives any.
-        n_slots: T of the tables.
-    """
-
-    path: Path
-    splits: Mapping[str, StoredEvents]
-    datasets: Mapping[str, str]
-    encoding: Encoding
-    type_names: tuple[str, ...]
-    label_names: Mapping[str, str]
-    n_slots: int
-
-
-def read_file(path: Path, config: DataConfig) -> StoredFile:
+def read_file(path: Path, config: DataConfig) -> EventSplits:
     """Read and check the three splits of a file, each once.
 
     Raises:
         DataError: The file cannot be read, or anything in it contradicts the layout.
     """
-    place = Place(path)
     datasets = config.datasets.by_split()
     places = {split: Place(path, dataset) for split, dataset in datasets.items()}
-    with _open_file(place) as file:
-        attributes = _read_text_attributes(file, place)
-        declared = read_declared_unit(attributes, place)
-        type_names = read_type_names(attributes, place)
-        label_names = read_json_mapping(attributes, "label_meaning", place)
+    with _open_file(path) as file:
+        attributes = _read_text_attributes(file, Place(path))
+        declared = read_declared_unit(attributes, Place(path))
+        type_names = read_type_names(attributes, Place(path))
+        label_names = read_json_mapping(attributes, "label_meaning", Place(path))
         n_slots = _count_slots(file, places)
         stored = {
-            split: _read_split(file, split, places[split], config.limit_events, len(type_names)) for split in datasets
+            split: _read_split(file, split, place, config.limit_events, len(type_names))
+            for split, place in places.items()
         }
-    looked_at = stored["train"].kinematics[:N_TOKENS_FOR_UNIT]
-    encoding = decide_encoding(config.encoding, declared, looked_at, places["train"])
-    splits = {split: convert_to_gev(stored[split], encoding, places[split]) for split in datasets}
-    return StoredFile(path, splits, datasets, encoding, type_names, label_names, n_slots)
+    looked_at = {name: values[:N_TOKENS_FOR_UNIT] for name, values in stored["train"].features.items()}
+    unit = decide_unit(config.encoding, declared, looked_at, places["train"])
+    splits = {split: convert_to_gev(events, unit) for split, events in stored.items()}
+    for split, events in splits.items():
+        note = f", read as {unit.name} according to {unit.decided_by}"
+        check_events(events, len(type_names), places[split], ranges=FILE_RANGES, note=note)
+    return EventSplits(path, splits, datasets, unit, type_names, label_names, n_slots)
+
+
+def read_declared_unit(attributes: Mapping[str, str], place: Place) -> EnergyUnit | None:
+    """Return the unit of energies that the text attributes of a file declare, or None where they say nothing.
+
+    Raises:
+        DataError: The attributes name a unit that is not supported, or contradict each other.
+    """
+    units = {f"attribute units[{key!r}]": unit for key, unit in read_json_mapping(attributes, "units", place).items()}
+    units = {f"attribute {key}": attributes[key] for key in ("energy_unit", "angle_unit") if key in attributes} | units
+    found: list[EnergyUnit] = []
+    for source, unit in units.items():
+        name = find_energy_unit(unit)
+        if source in _ANGLES and unit.strip().lower() not in ("rad", "radian", "radians"):
+            raise place.error(f"{source} is {unit!r}; angles must be stored in rad")
+        if source in _ENERGIES and name is None:
+            raise place.error(f"{source} is {unit[:60]!r}; supported are MeV, GeV and ln(MeV)")
+        if source in _ENERGIES and name is not None:
+            found.append(EnergyUnit(name, source))
+    for other in found[1:]:
+        if other.name != found[0].name:
+            raise place.error(f"{found[0].decided_by} says {found[0].name}, {other.decided_by} says {other.name}")
+    return found[0] if found else None
+
+
+def read_json_mapping(attributes: Mapping[str, str], name: str, place: Place) -> dict[str, str]:
+    """Return the attribute `name`, a JSON object of texts; empty where the file has no such attribute.
+
+    Raises:
+        DataError: The attribute is not a JSON object of texts.
+    """
+    if name not in attributes:
+        return {}
+    try:
+        values = json.loads(attributes[name])
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+        shown = attributes[name][:60]
+        raise place.error(f"attribute {name} is {shown!r}; expected a JSON object of texts, or no such attribute")
+    return values
 
 
 def read_type_names(attributes: Mapping[str, str], place: Place) -> tuple[str, ...]:
@@ -88,95 +112,64 @@ def read_type_names(attributes: Mapping[str, str], place: Place) -> tuple[str, .
     meaning = read_json_mapping(attributes, "id_meaning", place)
     if not meaning:
         return DEFAULT_TYPE_NAMES
-    if not all(key.isascii() and key.isdigit() and len(key) < 9 and int(key) <= MAX_TYPES for key in meaning):
-        raise place.error(f"attribute id_meaning has keys {list(meaning)[:10]}; expected ids from 0 to {MAX_TYPES}")
+    if not all(key.isascii() and key.isdigit() and len(key) < 9 and int(key) <= MOST_TYPES for key in meaning):
+        raise place.error(f"attribute id_meaning has keys {list(meaning)[:10]}; expected ids from 0 to {MOST_TYPES}")
     names = {int(key): name.strip()[:40] for key, name in meaning.items()}
     if max(names) < 1:
         raise place.error("attribute id_meaning names no object; expected ids from 1")
     return tuple(names.get(number) or f"object_{number}" for number in range(1, max(names) + 1))
 
 
-def split_rows(rows: Float[NDArray[Any], "N W"], n_types: int, place: Place) -> StoredEvents:
-    """Check the rows of a table and return their events without padding.
-
-    Args:
-        rows: Rows of 2 + 5T columns.
-        n_types: Ids 1 to `n_types` are known.
-        place: The dataset, for messages.
+def split_rows(rows: Float[NDArray[Any], "N W"], n_types: int, place: Place) -> Events:
+    """Return the events of rows of 2 + 5T columns without padding; energies are in the unit of the table.
 
     Raises:
         DataError: A row breaks the layout.
     """
     n_slots = (rows.shape[1] - 2) // 5
     place.refuse_rows(~np.isfinite(rows), "holds NaN or infinity; every value must be finite")
-    stored_ids, met = rows[:, :n_slots], rows[:, n_slots : n_slots + 2]
-    kinematics = rows[:, n_slots + 2 :].reshape(-1, n_slots, 4)
-    place.refuse_rows(stored_ids < 0, "an object id is negative; ids are whole numbers, 0 for padding")
-    place.refuse_rows(stored_ids > n_types, f"an object id is unknown; ids are 0 (padding) to {n_types}")
-    ids = stored_ids.astype(np.int64)
-    place.refuse_rows(ids != stored_ids, "an object id is not whole; ids are whole numbers, 0 for padding")
+    ids = _read_ids(rows[:, :n_slots], n_types, place)
     is_token = ids > 0
     place.refuse_rows(is_token[:, 1:] & ~is_token[:, :-1], "an object follows padding; padding must come last")
-    if kinematics[~is_token].any():
-        is_filled = (kinematics != 0).any(axis=2)
+    slots = rows[:, n_slots + 2 :].reshape(-1, n_slots, len(FILE_FEATURES))
+    if slots[~is_token].any():
+        is_filled = (slots != 0).any(axis=2)
         place.refuse_rows(is_filled & ~is_token, "values in a padding slot; where the id is 0 all must be 0")
-    events = StoredEvents(
-        kinematics=kinematics[is_token],
-        ids=ids[is_token],
-        lengths=is_token.sum(axis=1),
-        met=met,
-        labels=np.full(len(rows), -1),
-        weights=np.ones(len(rows), dtype=np.float32),
-        index=np.arange(len(rows)),
-        row_hash=_hash_rows(rows),
-    )
-    beyond = "an angle is beyond 2 pi; phi and METphi must be in radian"
-    _refuse_tokens(events, np.abs(events.kinematics[:, 3]) > LARGEST_ANGLE_RAD, beyond, place)
-    place.refuse_rows(np.abs(met[:, 1]) > LARGEST_ANGLE_RAD, beyond)
-    return events
+    features = dict(zip(FILE_FEATURES, np.ascontiguousarray(slots[is_token].T), strict=True))
+    met = dict(zip(GLOBALS, rows[:, n_slots : n_slots + 2].T, strict=True))
+    return Events.without_labels(features, ids[is_token], is_token.sum(axis=1), met)
 
 
-def join_rows(events: StoredEvents, n_slots: int) -> Float[NDArray[np.float32], "N W"]:
-    """Return the rows of 2 + 5 `n_slots` columns that `split_rows` makes these events of."""
+def join_rows(events: Events, n_slots: int, per_gev: float = 1.0) -> Float[NDArray[np.float32], "N W"]:
+    """Return the rows of 2 + 5 `n_slots` columns that store these events.
+
+    Args:
+        events: In GeV.
+        n_slots: T of the table.
+        per_gev: What a GeV is stored as: 1, or 1000 for MeV.
+    """
     is_token = np.arange(n_slots) < events.lengths[:, None]
     rows = np.zeros((events.n_events, 2 + 5 * n_slots), dtype=np.float32)
     rows[:, :n_slots][is_token] = events.ids
-    rows[:, n_slots : n_slots + 2] = events.met
-    rows[:, n_slots + 2 :].reshape(events.n_events, n_slots, 4)[is_token] = events.kinematics
+    columns = {**events.globals, **events.features}
+    stored = {name: values * per_gev if UNITS[name] == "GeV" else values for name, values in columns.items()}
+    rows[:, n_slots : n_slots + 2] = np.stack([stored[name] for name in GLOBALS], axis=1)
+    slots = rows[:, n_slots + 2 :].reshape(events.n_events, n_slots, len(FILE_FEATURES))
+    slots[is_token] = np.stack([stored[name] for name in FILE_FEATURES], axis=1)
     return rows
 
 
-def convert_to_gev(events: StoredEvents, encoding: Encoding, place: Place) -> StoredEvents:
-    """Return the events with E, pT and MET in GeV, in double precision.
-
-    Raises:
-        DataError: A stored energy cannot be one.
-    """
-    energies, met = events.kinematics[:, :2], events.met[:, 0]
-    if encoding.name == "ln_mev":
-        problem = f"too large for ln(MeV), the unit according to {encoding.decided_by}; correct the value or the unit"
-        _refuse_tokens(events, energies.max(axis=1) > LARGEST_LN, f"an E or pT is {problem}", place)
-        place.refuse_rows(met > LARGEST_LN, f"MET is {problem}")
-    else:
-        _refuse_tokens(events, energies[:, 0] < 0, "E is negative; it must be at least 0", place)
-        _refuse_tokens(events, energies[:, 1] < 0, "pT is negative; it must be at least 0", place)
-        place.refuse_rows(met < 0, "MET is negative; it must be at least 0")
-    kinematics = events.kinematics.astype(np.float64)
-    kinematics[:, :2] = encoding.to_gev(energies)
-    met_gev = np.stack([encoding.to_gev(met), events.met[:, 1].astype(np.float64)], axis=1)
-    return replace(events, kinematics=kinematics, met=met_gev)
-
-
 @contextmanager
-def _open_file(place: Place) -> Iterator[Any]:
+def _open_file(path: Path) -> Iterator[Any]:
+    place = Place(path)
     with _hdf5_errors(place):
-        if place.path.is_dir():
+        if path.is_dir():
             raise place.error("is a folder; data.path must name an HDF5 file")
-        if not place.path.is_file():
+        if not path.is_file():
             raise place.error("no such file; set data.path (or env.data_root for data=h5_tokens)")
-        if place.path.stat().st_size == 0:
+        if path.stat().st_size == 0:
             raise place.error("the file is empty; expected an HDF5 file")
-        file = h5py.File(place.path, "r")
+        file = h5py.File(path, "r")
     with file:
         yield file
 
@@ -245,7 +238,16 @@ def _count_slots(file: Any, places: Mapping[str, Place]) -> int:
     return (widths["train"] - 2) // 5
 
 
-def _read_split(file: Any, split: str, place: Place, limit: int | None, n_types: int) -> StoredEvents:
+def _read_ids(stored: Float[NDArray[Any], "N T"], n_types: int, place: Place) -> Int[NDArray[np.int64], "N T"]:
+    """Return the object ids of all slots, 0 for padding."""
+    expected = f"expected whole numbers, 0 for padding, 1 to {n_types} for objects"
+    place.refuse_rows((stored < 0) | (stored > n_types), f"an object id is unknown; {expected}")
+    ids = stored.astype(np.int64)
+    place.refuse_rows(ids != stored, f"an object id is not whole; {expected}")
+    return ids
+
+
+def _read_split(file: Any, split: str, place: Place, limit: int | None, n_types: int) -> Events:
     table = _open_table(file, place)
     with _hdf5_errors(place), np.errstate(over="ignore"):
         rows = table[:limit].astype(np.float32, copy=False)
@@ -298,19 +300,3 @@ def _read_labels(values: NDArray[Any], place: Place) -> NDArray[np.int64]:
         labels = values.astype(np.int64)
     place.refuse_rows(labels != values, "a label is not whole; labels are whole numbers")
     return labels
-
-
-def _refuse_tokens(events: StoredEvents, is_bad: NDArray[Any], problem: str, place: Place) -> None:
-    if is_bad.any():
-        raise place.error(problem, int(events.index[events.token_events[is_bad.argmax()]]))
-
-
-def _hash_rows(rows: Float[NDArray[Any], "N W"]) -> UInt[NDArray[Any], " N"]:
-    """Return a 64-bit hash of every row: its bits, two values at a time, as a polynomial modulo 2^64."""
-    bits = rows + np.float32(0)  # -0.0 equals 0.0 but has other bits
-    if bits.shape[1] % 2:
-        bits = np.pad(bits, ((0, 0), (0, 1)))
-    pairs = bits.view(np.uint64)
-    factors = np.multiply.accumulate(np.full(pairs.shape[1], HASH_FACTOR, dtype=np.uint64))
-    hashes: NDArray[np.uint64] = pairs @ factors
-    return hashes

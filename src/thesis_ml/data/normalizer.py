@@ -3,13 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from functools import cached_property
+from typing import Any, ClassVar, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from thesis_ml.data.config import DataConfig, Feature, PhiEncoding
+from thesis_ml.data.events import GLOBALS, Events
 from thesis_ml.errors import DataError
 
 GLOBAL_COLUMNS = ("log_met", "cos_met_phi", "sin_met_phi")
@@ -43,6 +45,12 @@ class Column:
     def is_log(self) -> bool:
         return self.name.startswith("log_")
 
+    @property
+    def feature(self) -> str:
+        """The physical feature or global that the column comes from: `phi` for `cos_phi`."""
+        kind, _, source = self.name.partition("_")
+        return source if kind in ("log", "cos", "sin") else self.name
+
 
 @dataclass(frozen=True)
 class Normalizer:
@@ -60,15 +68,15 @@ class Normalizer:
     feature_statistics: tuple[Column, ...]
     global_statistics: tuple[Column, ...]
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.feature_statistics)
 
-    @property
+    @cached_property
     def global_columns(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.global_statistics)
 
-    @property
+    @cached_property
     def angle_columns(self) -> tuple[int, ...]:
         """The columns whose differences are taken modulo a full turn."""
         return tuple(number for number, name in enumerate(self.columns) if name == "phi")
@@ -89,12 +97,12 @@ class Normalizer:
 
     def encode_globals(self, physical: Float[Tensor, "B 2"]) -> Float[Tensor, "B G"]:
         """Return standardised float32 columns of (MET in GeV, METphi)."""
-        values = {"met": physical[:, 0], "met_phi": physical[:, 1]}
+        values = dict(zip(GLOBALS, physical.unbind(1), strict=True))
         return torch.stack([_encode(column, values) for column in self.global_statistics], dim=1).float()
 
     def decode_globals(self, encoded: Float[Tensor, "B G"]) -> Float[Tensor, "B 2"]:
         """Return (MET in GeV, METphi in (-pi, pi])."""
-        return _decode(self.global_statistics, encoded, ("met", "met_phi"))
+        return _decode(self.global_statistics, encoded, GLOBALS)
 
     def to_state(self) -> dict[str, Any]:
         """Return plain values that `from_state` and JSON read."""
@@ -129,26 +137,47 @@ class Normalizer:
         return cls(tuple(features), columns, global_columns)
 
 
+@dataclass(frozen=True)
+class TableColumns:
+    """Stands where tokens have their normaliser: the model of a table standardises it, nothing is reconstructed.
+
+    Args:
+        columns: Names of the columns.
+        global_columns: Name of the target, if it is a number.
+    """
+
+    columns: tuple[str, ...]
+    global_columns: tuple[str, ...] = ()
+    features: ClassVar[tuple[str, ...]] = ()
+    angle_columns: ClassVar[tuple[int, ...]] = ()
+    angle_period: ClassVar[float] = 0.0
+
+    def decode_features(self, encoded: Float[Tensor, "N C"]) -> Float[Tensor, "N C"]:
+        """Return the columns as they are."""
+        return encoded
+
+    def to_state(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"columns": list(self.columns)}
+
+
 def name_columns(features: Sequence[str], phi: PhiEncoding) -> tuple[str, ...]:
     """Return the names of the encoded columns of `features`."""
     phi_columns = ("phi",) if phi == "wrapped" else ("cos_phi", "sin_phi")
     return tuple(column for feature in features for column in _COLUMNS.get(feature, phi_columns))
 
 
-def fit_normalizer(
-    physical: Float[Tensor, "P C"], physical_globals: Float[Tensor, "B 2"], config: DataConfig
-) -> Normalizer:
-    """Return the normaliser whose columns have mean 0 and variance 1 over these tokens and events.
+def fit_normalizer(events: Events, config: DataConfig) -> Normalizer:
+    """Return the normaliser whose columns have mean 0 and variance 1 over these events.
 
     Args:
-        physical: Tokens in GeV and radian, in the order of `config.features`.
-        physical_globals: (MET in GeV, METphi).
-        config: Says what the columns of `physical` are and how phi is encoded.
+        events: Those of the training split.
+        config: Says which features there are, and how phi is encoded.
     """
-    values: dict[str, Tensor] = dict(zip(config.features, physical.unbind(1), strict=True))
-    global_values = {"met": physical_globals[:, 0], "met_phi": physical_globals[:, 1]}
+    values: dict[str, Tensor] = {name: torch.from_numpy(events.column(name)) for name in config.features}
+    globals_ = {name: torch.from_numpy(events.globals[name]) for name in GLOBALS}
     columns = tuple(_fit_column(name, values) for name in name_columns(config.features, config.phi))
-    return Normalizer(config.features, columns, tuple(_fit_column(name, global_values) for name in GLOBAL_COLUMNS))
+    return Normalizer(config.features, columns, tuple(_fit_column(name, globals_) for name in GLOBAL_COLUMNS))
 
 
 def wrap_angle(angle_rad: Tensor) -> Tensor:

@@ -1,23 +1,30 @@
 """The data sheet: what was read, in numbers that are printed and recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt
+from numpy.typing import NDArray
 
-from thesis_ml.data.events import StoredEvents
-from thesis_ml.data.h5_loader import StoredFile
+from thesis_ml.data.events import Events, EventSplits
+
+Hashes = UInt[NDArray[np.uint64], " N"]
+HASH_FACTOR = 0x9E3779B97F4A7C15
+"""Odd, so that no bit is lost, and without structure: 2^64 over the golden ratio."""
 
 
-def build_sheet(stored: StoredFile, name: str, fingerprint: str) -> dict[str, Any]:
+def build_sheet(stored: EventSplits, hashes: Mapping[str, Hashes], *, name: str, fingerprint: str) -> dict[str, Any]:
     """Return the data sheet of what a run uses, as plain JSON values.
 
     Args:
         stored: The events after all choices of the user.
+        hashes: By split the hash of every event with all its objects, by its number in the file.
         name: Name of the data set.
         fingerprint: Hash of the file or of what made the events.
     """
+    used = {split: hashes[split][events.index] for split, events in stored.splits.items()}
     return {
         "name": name,
         "path": str(stored.path),
@@ -30,7 +37,7 @@ def build_sheet(stored: StoredFile, name: str, fingerprint: str) -> dict[str, An
             split: {"dataset": stored.datasets[split], **_summarise_split(events, stored.type_names)}
             for split, events in stored.splits.items()
         },
-        "duplicates": _count_duplicates(stored.splits),
+        "duplicates": _count_duplicates(used),
     }
 
 
@@ -50,14 +57,14 @@ def describe_sheet(sheet: Mapping[str, Any], origin: str) -> str:
     return "\n".join(lines)
 
 
-def _summarise_split(events: StoredEvents, type_names: tuple[str, ...]) -> dict[str, Any]:
+def _summarise_split(events: Events, type_names: tuple[str, ...]) -> dict[str, Any]:
     labels, counts = np.unique(events.labels, return_counts=True)
-    type_counts = np.bincount(events.ids, minlength=len(type_names) + 1)[1:]
-    shares = type_counts / max(len(events.ids), 1)
+    type_counts = np.bincount(events.types, minlength=len(type_names))
+    shares = type_counts / max(events.n_tokens, 1)
     return {
         "n_events": events.n_events,
         "classes": {str(label): int(count) for label, count in zip(labels, counts, strict=True)},
-        "n_tokens": len(events.ids),
+        "n_tokens": events.n_tokens,
         "multiplicity": {
             "mean": float(events.lengths.mean()),
             "min": int(events.lengths.min()),
@@ -68,12 +75,33 @@ def _summarise_split(events: StoredEvents, type_names: tuple[str, ...]) -> dict[
     }
 
 
-def _count_duplicates(splits: Mapping[str, StoredEvents]) -> dict[str, int]:
+def _count_duplicates(hashes: Mapping[str, Hashes]) -> dict[str, int]:
     """Return how many events of the second split of each pair are in the first one too."""
     return {
-        f"{first}-{second}": int(np.isin(splits[second].row_hash, splits[first].row_hash).sum())
-        for first, second in combinations(splits, 2)
+        f"{first}-{second}": int(np.isin(hashes[second], hashes[first]).sum())
+        for first, second in combinations(hashes, 2)
     }
+
+
+def hash_events(events: Events) -> Hashes:
+    """Return a 64-bit hash of every event: equal for events with equal objects and MET."""
+    hashes = HASH_FACTOR * _hash_rows(list(events.globals.values()))
+    powers = _list_powers(int(events.lengths.max(initial=1)))[events.token_places]
+    np.add.at(hashes, events.token_events, powers * _hash_rows([events.known_ids, *events.features.values()]))
+    return hashes
+
+
+def _hash_rows(columns: Sequence[NDArray[Any]]) -> UInt[NDArray[np.uint64], " M"]:
+    """Return a polynomial modulo 2^64 of the bits of each row, two values at a time."""
+    table = np.stack(columns, axis=1, dtype=np.float32, casting="same_kind")
+    table += np.float32(0)  # -0.0 equals 0.0 but has other bits
+    pairs = np.pad(table, ((0, 0), (0, table.shape[1] % 2))).view(np.uint64)
+    hashes: NDArray[np.uint64] = pairs @ _list_powers(pairs.shape[1])
+    return hashes
+
+
+def _list_powers(n_powers: int) -> UInt[NDArray[np.uint64], " M"]:
+    return np.multiply.accumulate(np.full(n_powers, HASH_FACTOR, dtype=np.uint64))
 
 
 def _describe_class(label: str, n_events: int, names: Mapping[str, str]) -> str:

@@ -5,12 +5,12 @@ and MET balances them all within a resolution of 0.5 sqrt(HT / GeV) GeV per dire
 each have a generator of their own, so that an event depends on the seed, its split and its number alone.
 """
 
-import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ from jaxtyping import Bool, Float, Int, Num
 from numpy.typing import NDArray
 
 from thesis_ml.config import to_plain
+from thesis_ml.data.checks import Place, check_events
 from thesis_ml.data.config import DataConfig, ResonanceConfig, SyntheticConfig
-from thesis_ml.data.encoding import MEV_PER_GEV, Encoding
-from thesis_ml.data.h5_loader import DEFAULT_TYPE_NAMES, StoredFile, convert_to_gev, split_rows
-from thesis_ml.data.place import Place
+from thesis_ml.data.events import GLOBALS, Events, EventSplits, convert_to_gev, join_events, take_first
+from thesis_ml.data.h5_loader import DEFAULT_TYPE_NAMES, FILE_FEATURES, join_rows
 from thesis_ml.data.synthetic_truth import (
     B_JET,
     CLASSES,
@@ -36,6 +36,7 @@ from thesis_ml.data.synthetic_truth import (
     MOST_PHOTONS,
     PHOTON,
 )
+from thesis_ml.data.units import MEV_PER_GEV, EnergyUnit
 from thesis_ml.errors import DataError
 from thesis_ml.utils.h5_writing import explain_failure, open_for_writing
 
@@ -44,6 +45,7 @@ GENERATOR_VERSION = 1
 
 WHERE = Path("data.synthetic")
 """Stands for the file in messages and in the data sheet."""
+STORED = EnergyUnit("mev", "the generator")
 
 ANOMALY_LABEL = 2
 ANOMALY_NAMES = {"dijet_resonance": "dijet resonance", "four_top_overlay": "four-top overlay"}
@@ -69,52 +71,20 @@ TINY_GEV = 1e-9
 LARGEST_PHI = np.nextafter(np.float32(math.pi), np.float32(0))
 
 
-@dataclass(frozen=True)
-class Objects:
-    """The objects of some events, in slots; all is 0 in an empty slot. Momenta and masses are in GeV.
-
-    Args:
-        ids: Object ids.
-        pt: Transverse momentum.
-        px: Its component along x.
-        py: Its component along y.
-        eta: Pseudorapidity.
-        mass: Mass.
-    """
-
-    ids: Int[NDArray[Any], "N S"]
-    pt: Float[NDArray[Any], "N S"]
-    px: Float[NDArray[Any], "N S"]
-    py: Float[NDArray[Any], "N S"]
-    eta: Float[NDArray[Any], "N S"]
-    mass: Float[NDArray[Any], "N S"]
+Slots = Mapping[str, NDArray[Any]]
+"""Objects of some events in slots [N S], by name: ids, pt, px, py, mass in GeV, eta; all is 0 in an empty slot."""
 
 
-@dataclass(frozen=True)
-class SyntheticTable:
-    """Rows of 2 + 5 * 18 columns in MeV, and the class of each."""
-
-    rows: Float[NDArray[np.float32], "N W"]
-    labels: Int[NDArray[np.int64], " N"]
-
-
-def build_stored_file(config: DataConfig) -> StoredFile:
-    """Return the events that `data.synthetic` asks for, after the same checks that a file passes.
-
-    Args:
-        config: The options below `data`; `limit_events` cuts every split.
-    """
+def make_splits(config: DataConfig) -> EventSplits:
+    """Return the events that `data.synthetic` and `limit_events` ask for, after the checks that a file passes."""
     assert config.synthetic is not None
     datasets = config.datasets.by_split()
-    encoding = Encoding("mev", "the generator")
     splits = {}
     for split, n_wanted in config.synthetic.sizes().items():
         n_events = n_wanted if config.limit_events is None else min(n_wanted, config.limit_events)
-        place = Place(WHERE, datasets[split])
-        table = make_table(config.synthetic, split, n_events)
-        events = dataclasses.replace(split_rows(table.rows, len(DEFAULT_TYPE_NAMES), place), labels=table.labels)
-        splits[split] = convert_to_gev(events, encoding, place)
-    return StoredFile(WHERE, splits, datasets, encoding, DEFAULT_TYPE_NAMES, name_labels(config.synthetic), N_SLOTS)
+        splits[split] = make_events(config.synthetic, split, n_events)
+        check_events(splits[split], len(DEFAULT_TYPE_NAMES), Place(WHERE, datasets[split]))
+    return EventSplits(WHERE, splits, datasets, STORED, DEFAULT_TYPE_NAMES, name_labels(config.synthetic), N_SLOTS)
 
 
 def write_synthetic_file(path: Path, config: SyntheticConfig) -> None:
@@ -135,8 +105,8 @@ def write_synthetic_file(path: Path, config: SyntheticConfig) -> None:
         with open_for_writing(temporary) as (file, check):
             file.attrs.update(attributes)
             for split, n_events in config.sizes().items():
-                table = make_table(config, split, n_events)
-                file[f"X_{split}"], file[f"Y_{split}"] = table.rows, table.labels
+                events = make_events(config, split, n_events)
+                file[f"X_{split}"], file[f"Y_{split}"] = join_rows(events, N_SLOTS, MEV_PER_GEV), events.labels
                 check()
         temporary.replace(path)
     except OSError as error:
@@ -158,33 +128,35 @@ def name_labels(config: SyntheticConfig) -> dict[str, str]:
     return names if config.inject == "none" else {**names, str(ANOMALY_LABEL): ANOMALY_NAMES[config.inject]}
 
 
-def make_table(config: SyntheticConfig, split: str, n_events: int) -> SyntheticTable:
+def make_events(config: SyntheticConfig, split: str, n_events: int) -> Events:
     """Return the first `n_events` events of a split; more of them leave these as they are."""
     n_blocks = -(-n_events // N_BLOCK)
-    blocks = [_make_block(config, split, number) for number in range(n_blocks)]
-    rows = np.concatenate([block.rows for block in blocks])[:n_events]
-    return SyntheticTable(rows, np.concatenate([block.labels for block in blocks])[:n_events])
+    events = take_first(join_events([_make_block(config, split, number) for number in range(n_blocks)]), n_events)
+    return replace(events, index=np.arange(n_events))
 
 
-def _make_block(config: SyntheticConfig, split: str, number: int) -> SyntheticTable:
+def _make_block(config: SyntheticConfig, split: str, number: int) -> Events:
     generator = _build_generator(config, split, number, "events")
     labels = (generator.random(N_BLOCK) < config.signal_fraction).astype(np.int64)
-    rows = _build_rows(_draw_objects(labels, generator), generator)
+    slots = _draw_objects(labels, generator)
+    met = _draw_met(slots, generator)
     if config.inject != "none" and split == INJECTED_SPLIT:
         # A generator of its own: the other events are those of `inject: none`.
         generator = _build_generator(config, split, number, "anomalies")
         is_injected = generator.random(N_BLOCK) < config.inject_fraction
         anomalies = _draw_anomalies(config, int(is_injected.sum()), generator)
-        rows[is_injected] = _build_rows(anomalies, generator)
+        for name, values in anomalies.items():
+            slots[name][is_injected] = values
+        met[is_injected] = _draw_met(anomalies, generator)
         labels[is_injected] = ANOMALY_LABEL
-    return SyntheticTable(rows, labels)
+    return replace(_build_events(slots, met), labels=labels)
 
 
 def _build_generator(config: SyntheticConfig, split: str, number: int, purpose: str) -> np.random.Generator:
     return np.random.default_rng([config.seed, list(config.sizes()).index(split), number, purpose == "anomalies"])
 
 
-def _draw_objects(labels: Int[NDArray[Any], " N"], generator: np.random.Generator) -> Objects:
+def _draw_objects(labels: Int[NDArray[Any], " N"], generator: np.random.Generator) -> dict[str, NDArray[Any]]:
     """Draw all objects of events of the given classes."""
     is_object = _draw_presence(labels, generator)
     events, slots = np.nonzero(is_object)
@@ -204,7 +176,7 @@ def _draw_objects(labels: Int[NDArray[Any], " N"], generator: np.random.Generato
     }
     dense = {name: _fill_slots(part, is_object) for name, part in values.items()}
     px, py = _throw_against(dense["pt"], is_object, generator)
-    return Objects(px=px, py=py, **dense)
+    return {**dense, "px": px, "py": py}
 
 
 def _fill_slots(values: Num[NDArray[Any], " P"], is_object: Bool[NDArray[Any], "N S"]) -> Num[NDArray[Any], "N S"]:
@@ -255,20 +227,20 @@ def _throw_against(
     return px, py
 
 
-def _draw_anomalies(config: SyntheticConfig, n_events: int, generator: np.random.Generator) -> Objects:
+def _draw_anomalies(config: SyntheticConfig, n_events: int, generator: np.random.Generator) -> Slots:
     background = _draw_objects(np.zeros(n_events, dtype=np.int64), generator)
     if config.inject == "dijet_resonance":
         return _put_resonance(background, config.resonance, generator)
     return _overlay(background, _draw_objects(np.ones(n_events, dtype=np.int64), generator))
 
 
-def _put_resonance(objects: Objects, resonance: ResonanceConfig, generator: np.random.Generator) -> Objects:
+def _put_resonance(slots: Slots, resonance: ResonanceConfig, generator: np.random.Generator) -> Slots:
     """Replace the first two light jets of every event, which all have, by those that a resonance decays to.
 
     Its mass follows a Breit-Wigner curve cut at a quarter of the mass on either side; it has no transverse momentum,
     and decays to jets at 53 degrees or more from the beam in its own frame. The other objects balance each other.
     """
-    n_events = len(objects.pt)
+    n_events = len(slots["pt"])
     half_width, reach = resonance.width_gev / 2, math.atan(resonance.mass_gev / 2 / resonance.width_gev)
     mass = resonance.mass_gev + half_width * np.tan(generator.uniform(-reach, reach, size=n_events))
     shares = generator.uniform(*JET_MASS_SHARE, size=(n_events, 2))
@@ -280,55 +252,52 @@ def _put_resonance(objects: Objects, resonance: ResonanceConfig, generator: np.r
     pt = np.repeat(momentum * np.sqrt(1 - cosine**2)[:, None], 2, axis=1)
     angle = generator.uniform(0, 2 * math.pi, size=n_events)
     signs = np.array([1.0, -1.0])
-    rest_x, rest_y = _throw_against(objects.pt[:, 2:], objects.ids[:, 2:] > 0, generator)
-    return Objects(
-        ids=objects.ids,
-        pt=np.concatenate([pt, objects.pt[:, 2:]], axis=1),
-        px=np.concatenate([pt * np.cos(angle)[:, None] * signs, rest_x], axis=1),
-        py=np.concatenate([pt * np.sin(angle)[:, None] * signs, rest_y], axis=1),
-        eta=np.concatenate([np.arcsinh(pz / pt), objects.eta[:, 2:]], axis=1),
-        mass=np.concatenate([shares * momentum, objects.mass[:, 2:]], axis=1),
-    )
-
-
-def _overlay(first: Objects, second: Objects) -> Objects:
-    """Return the objects of both events as one event, the hardest that fit into the slots."""
-    joined = {
-        field.name: np.concatenate([getattr(first, field.name), getattr(second, field.name)], axis=1)
-        for field in dataclasses.fields(Objects)
+    rest_x, rest_y = _throw_against(slots["pt"][:, 2:], slots["ids"][:, 2:] > 0, generator)
+    hardest = {
+        "pt": pt,
+        "px": pt * np.cos(angle)[:, None] * signs,
+        "py": pt * np.sin(angle)[:, None] * signs,
+        "eta": np.arcsinh(pz / pt),
+        "mass": shares * momentum,
     }
+    rest = {**{name: slots[name][:, 2:] for name in hardest}, "px": rest_x, "py": rest_y}
+    return {"ids": slots["ids"], **{name: np.concatenate([hardest[name], rest[name]], axis=1) for name in hardest}}
+
+
+def _overlay(first: Slots, second: Slots) -> Slots:
+    """Return the objects of both events as one event, the hardest that fit into the slots."""
+    joined = {name: np.concatenate([first[name], second[name]], axis=1) for name in first}
     hardest = np.argsort(-joined["pt"], axis=1, kind="stable")[:, :N_SLOTS]
-    return Objects(**{name: np.take_along_axis(values, hardest, axis=1) for name, values in joined.items()})
+    return {name: np.take_along_axis(values, hardest, axis=1) for name, values in joined.items()}
 
 
-def _build_rows(objects: Objects, generator: np.random.Generator) -> Float[NDArray[np.float32], "N W"]:
-    """Return the stored rows: sorted objects, and the MET that balances them."""
-    n_events = len(objects.ids)
-    order = np.argsort(SORT_GROUPS[objects.ids] * 1e6 - objects.pt, axis=1, kind="stable")
-    flat = order + N_SLOTS * np.arange(n_events)[:, None]
-    is_object = np.arange(N_SLOTS) < (objects.ids > 0).sum(axis=1)[:, None]
-    rows = np.zeros((n_events, 2 + 5 * N_SLOTS), dtype=np.float32)
-    rows[:, :N_SLOTS] = objects.ids.reshape(-1)[flat]
-    rows[:, N_SLOTS : N_SLOTS + 2] = _draw_met(objects, generator)
-    rows[:, N_SLOTS + 2 :].reshape(n_events, N_SLOTS, 4)[is_object] = _store_objects(objects, flat[is_object])
-    return rows
-
-
-def _draw_met(objects: Objects, generator: np.random.Generator) -> Float[NDArray[np.float32], "N 2"]:
-    """Return MET in MeV and METphi."""
-    noise = MET_RESOLUTION * generator.normal(size=(2, len(objects.pt))) * np.sqrt(objects.pt.sum(axis=1))
-    x, y = noise[0] - objects.px.sum(axis=1), noise[1] - objects.py.sum(axis=1)
+def _draw_met(slots: Slots, generator: np.random.Generator) -> Float[NDArray[np.float32], "N 2"]:
+    """Return MET in MeV and METphi, which balance the objects."""
+    noise = MET_RESOLUTION * generator.normal(size=(2, len(slots["pt"]))) * np.sqrt(slots["pt"].sum(axis=1))
+    x, y = noise[0] - slots["px"].sum(axis=1), noise[1] - slots["py"].sum(axis=1)
     return np.stack([(np.hypot(x, y) * MEV_PER_GEV).astype(np.float32), _store_angle(y, x)], axis=1)
 
 
-def _store_objects(objects: Objects, wanted: Int[NDArray[Any], " P"]) -> Float[NDArray[np.float32], "P 4"]:
-    """Return E, pT, eta, phi of the wanted slots in single precision and MeV, with E >= p of the values as stored."""
-    pt, px, py, eta, mass = (getattr(objects, name).reshape(-1)[wanted] for name in ("pt", "px", "py", "eta", "mass"))
-    stored_pt, stored_eta = (pt * MEV_PER_GEV).astype(np.float32), eta.astype(np.float32)
-    momentum = stored_pt.astype(np.float64) * np.cosh(stored_eta.astype(np.float64))
-    energy = np.hypot(momentum, mass * MEV_PER_GEV).astype(np.float32)
+def _build_events(slots: Slots, met: Float[NDArray[np.float32], "N 2"]) -> Events:
+    """Return the events with their objects sorted, as a file in MeV stores them."""
+    n_events = len(met)
+    order = np.argsort(SORT_GROUPS[slots["ids"]] * 1e6 - slots["pt"], axis=1, kind="stable")
+    flat = order + N_SLOTS * np.arange(n_events)[:, None]
+    lengths = (slots["ids"] > 0).sum(axis=1)
+    tokens = flat[np.arange(N_SLOTS) < lengths[:, None]]
+    objects = {name: values.reshape(-1)[tokens] for name, values in slots.items()}
+    features = dict(zip(FILE_FEATURES, _store_objects(objects), strict=True))
+    stored = Events.without_labels(features, objects["ids"], lengths, dict(zip(GLOBALS, met.T, strict=True)))
+    return convert_to_gev(stored, STORED)
+
+
+def _store_objects(objects: Mapping[str, NDArray[Any]]) -> tuple[Float[NDArray[np.float32], " P"], ...]:
+    """Return E, pT, eta, phi in single precision and MeV, with E >= p of the values as stored."""
+    pt, eta = (objects["pt"] * MEV_PER_GEV).astype(np.float32), objects["eta"].astype(np.float32)
+    momentum = pt.astype(np.float64) * np.cosh(eta.astype(np.float64))
+    energy = np.hypot(momentum, objects["mass"] * MEV_PER_GEV).astype(np.float32)
     energy = np.where(energy < momentum, np.nextafter(energy, np.float32(np.inf)), energy)
-    return np.stack([energy, stored_pt, stored_eta, _store_angle(py, px)], axis=1)
+    return energy, pt, eta, _store_angle(objects["py"], objects["px"])
 
 
 def _store_angle(y: Float[NDArray[Any], " M"], x: Float[NDArray[Any], " M"]) -> Float[NDArray[np.float32], " M"]:

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from thesis_ml.data.events import StoredEvents
+from thesis_ml.data.events import Events
 from thesis_ml.metrics.auroc import Auroc
 
 LIGHT_JET, B_JET, PHOTON = 1, 2, 7
@@ -73,7 +73,7 @@ CLASSES = (BACKGROUND, SIGNAL)
 """By label: 0 and 1."""
 
 
-def compute_optimal_scores(events: StoredEvents) -> Float[NDArray[np.float64], " N"]:
+def compute_optimal_scores(events: Events) -> Float[NDArray[np.float64], " N"]:
     """Return ln(p1 / p0) of every event: the score that no classifier of the two classes beats.
 
     Args:
@@ -85,7 +85,7 @@ def compute_optimal_scores(events: StoredEvents) -> Float[NDArray[np.float64], "
     counts = {kind: _count(events, kind) for kind in (LIGHT_JET, B_JET, *LEPTONS)}
     n_leptons = sum((counts[kind] for kind in LEPTONS), np.zeros(events.n_events, dtype=np.int64))
     n_light, n_b = counts[LIGHT_JET], counts[B_JET]
-    excess_gev = np.where(events.ids <= B_JET, events.kinematics[:, 1] - JET_THRESHOLD_GEV, 0.0)
+    excess_gev = np.where(events.known_ids <= B_JET, events.features["pt"] - JET_THRESHOLD_GEV, 0.0)
     excess_sum_gev = np.bincount(events.token_events, excess_gev, minlength=events.n_events)
     light, b_jets, leptons = _log_ratios()
     multiplicity = _look_up(light, n_light - FEWEST_LIGHT_JETS) + _look_up(b_jets, n_b) + _look_up(leptons, n_leptons)
@@ -108,8 +108,8 @@ def _binomial_shares(n: int, chance: float) -> Float[NDArray[np.float64], " M"]:
     return np.array([math.comb(n, k) * chance**k * (1 - chance) ** (n - k) for k in range(n + 1)])
 
 
-def _count(events: StoredEvents, kind: int) -> Int[NDArray[Any], " N"]:
-    return np.bincount(events.token_events[events.ids == kind], minlength=events.n_events)
+def _count(events: Events, kind: int) -> Int[NDArray[Any], " N"]:
+    return np.bincount(events.token_events[events.known_ids == kind], minlength=events.n_events)
 
 
 def _log_ratios() -> tuple[NDArray[np.float64], ...]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from thesis_ml.config import to_plain
 from thesis_ml.data.batch import DataDims
 from thesis_ml.data.event_tables import Representation, build_event_table
+from thesis_ml.data.normalizer import Normalizer, TableColumns
 from thesis_ml.data.splits import TokenSplit, select_events
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.errors import DataError
@@ -69,22 +70,6 @@ class LabelTableConfig:
 
 
 @dataclass(frozen=True)
-class TableColumns:
-    """Stands where tokens have their normaliser: the model of a table standardises it, nothing is reconstructed."""
-
-    columns: tuple[str, ...]
-    features: tuple[str, ...] = ()
-
-    def decode_features(self, encoded: Float[Tensor, "N C"]) -> Float[Tensor, "N C"]:
-        """Return the columns as they are."""
-        return encoded
-
-    def to_state(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {"columns": list(self.columns)}
-
-
-@dataclass(frozen=True)
 class TableData:
     """The three splits of a table, ready for training.
 
@@ -93,7 +78,6 @@ class TableData:
         val: Rows that choose the best epoch.
         test: Rows that are scored once.
         dims: Names of the columns.
-        normalizer: Names of the columns, for checkpoints.
         sheet: The data sheet as plain JSON values.
         fingerprint: Hash of where the rows come from.
         description: The data sheet in a few lines.
@@ -103,10 +87,14 @@ class TableData:
     val: TokenSplit
     test: TokenSplit
     dims: DataDims
-    normalizer: TableColumns
     sheet: Mapping[str, Any]
     fingerprint: str
     description: str = field(repr=False)
+
+    @property
+    def normalizer(self) -> Normalizer | TableColumns:
+        """Names of the columns, for checkpoints."""
+        return self.dims.normalizer
 
     def splits(self) -> dict[str, TokenSplit]:
         return {"train": self.train, "val": self.val, "test": self.test}
@@ -129,19 +117,18 @@ def build_known_tables(task: KnownTask, config: KnownTableConfig) -> TableData:
         split: make(n_rows, config, np.random.default_rng([config.seed, number]))
         for number, (split, n_rows) in enumerate(config.sizes().items())
     }
-    for split, table in made.items():
-        if task == "binary" and len(np.unique(table.labels)) < 2:
-            raise DataError(f"general.table.n_{split}: {len(table.labels)} rows hold one class only; ask for more")
+    for split, (rows, _) in made.items():
+        if task == "binary" and len(rows.labels.unique()) < 2:
+            raise DataError(f"general.table.n_{split}: {rows.n_events} rows hold one class only; ask for more")
     columns = tuple(f"x{number}" for number in range(1, config.n_columns + 1))
-    reachable = {split: dict(table.reachable) for split, table in made.items()}
+    reachable = {split: numbers for split, (_, numbers) in made.items()}
     sizes = {split: {"n_events": n_rows} for split, n_rows in config.sizes().items()}
     fingerprint = hash_known_tables(task, config)
     counts = ", ".join(f"{split} {n_rows:,}" for split, n_rows in config.sizes().items())
     best = ", ".join(f"{name} {value:.5g}" for name, value in reachable["test"].items())
     return TableData(
-        **{split: _build_split(table.features, table.labels, table.target) for split, table in made.items()},
-        dims=DataDims(columns, ("target",) if task == "regression" else (), ("row",), max_tokens=1),
-        normalizer=TableColumns(columns),
+        **{split: rows for split, (rows, _) in made.items()},
+        dims=_build_dims(columns, ("target",) if task == "regression" else ()),
         sheet={
             "name": task,
             "fingerprint": fingerprint,
@@ -171,7 +158,7 @@ def build_label_tables(data: TokenData, config: LabelTableConfig) -> TableData:
     for split, events in chosen.items():
         _refuse_missing_class(events, split, config, background)
     tables = {
-        split: build_event_table(config.representation, events, data.dims, data.normalizer, n_tokens=config.n_tokens)
+        split: build_event_table(config.representation, events, data.dims, n_tokens=config.n_tokens)
         for split, events in chosen.items()
     }
     columns = tables["train"].columns
@@ -180,20 +167,15 @@ def build_label_tables(data: TokenData, config: LabelTableConfig) -> TableData:
     shown = ", ".join(f"{split} {n:,} of {chosen[split].n_events:,}" for split, n in counts.items())
     return TableData(
         **{split: _relabel(chosen[split], table.values, config) for split, table in tables.items()},
-        dims=DataDims(columns, (), ("row",), max_tokens=1),
-        normalizer=TableColumns(columns),
+        dims=_build_dims(columns),
         sheet={**data.sheet, "table": {"columns": len(columns), "n_signal": counts, **classes}},
         fingerprint=data.fingerprint,
         description=f"{data.describe()}\n  {config.representation} table of {len(columns)} columns; signal: {shown}",
     )
 
 
-@dataclass(frozen=True)
-class _KnownTable:
-    features: Float[NDArray[np.float64], "N C"]
-    labels: Int[NDArray[np.int64], " N"]
-    target: Float[NDArray[np.float64], "N G"]
-    reachable: Mapping[str, float]
+KnownTable = tuple[TokenSplit, dict[str, float]]
+"""Rows, and what the known function itself reaches on them."""
 
 
 def compute_known_function(features: Float[NDArray[Any], "N C"]) -> Float[NDArray[np.float64], " N"]:
@@ -202,55 +184,53 @@ def compute_known_function(features: Float[NDArray[Any], "N C"]) -> Float[NDArra
     return values
 
 
-def _make_regression(n_rows: int, config: KnownTableConfig, generator: np.random.Generator) -> _KnownTable:
+def _make_regression(n_rows: int, config: KnownTableConfig, generator: np.random.Generator) -> KnownTable:
     features = generator.normal(size=(n_rows, config.n_columns))
     noise = config.noise * generator.normal(size=n_rows)
     target = (compute_known_function(features) + noise)[:, None]
-    return _KnownTable(features, np.full(n_rows, -1), target, {"mse": float((noise**2).mean())})
+    rows = _build_rows(torch.from_numpy(features).float(), torch.full((n_rows,), -1), torch.from_numpy(target).float())
+    return rows, {"mse": float((noise**2).mean())}
 
 
-def _make_binary(n_rows: int, config: KnownTableConfig, generator: np.random.Generator) -> _KnownTable:
+def _make_binary(n_rows: int, config: KnownTableConfig, generator: np.random.Generator) -> KnownTable:
     """Return labels whose log-odds are twice the known function."""
     features = generator.normal(size=(n_rows, config.n_columns))
     odds = 2 * compute_known_function(features)
     labels = (generator.random(n_rows) < 1 / (1 + np.exp(-odds))).astype(np.int64)
     loss = np.logaddexp(0, np.where(labels == 1, -odds, odds)).mean()
     reachable = {"bce": float(loss), "auroc": compute_auroc(odds, labels)}
-    return _KnownTable(features, labels, np.zeros((n_rows, 0)), reachable)
+    return _build_rows(torch.from_numpy(features).float(), torch.from_numpy(labels)), reachable
 
 
-_MAKERS: Mapping[str, Callable[[int, KnownTableConfig, np.random.Generator], _KnownTable]] = {
+_MAKERS: Mapping[str, Callable[[int, KnownTableConfig, np.random.Generator], KnownTable]] = {
     "regression": _make_regression,
     "binary": _make_binary,
 }
 
 
-def _build_split(
-    features: Float[NDArray[Any], "N C"], labels: Int[NDArray[Any], " N"], target: Float[NDArray[Any], "N G"]
+def _build_dims(columns: tuple[str, ...], targets: tuple[str, ...] = ()) -> DataDims:
+    return DataDims(TableColumns(columns, targets), type_names=("row",), max_tokens=1)
+
+
+def _build_rows(
+    values: Float[Tensor, "N C"], labels: Int[Tensor, " N"], target: Float[Tensor, "N G"] | None = None
 ) -> TokenSplit:
-    n_rows = len(features)
+    """Return events of one token each."""
+    n_rows = len(values)
     return TokenSplit(
-        features=torch.from_numpy(features).float(),
+        features=values,
         types=torch.zeros(n_rows, dtype=torch.int64),
         offsets=torch.arange(n_rows + 1),
-        globals=torch.from_numpy(target).float(),
-        labels=torch.from_numpy(labels),
+        globals=torch.zeros(n_rows, 0) if target is None else target,
+        labels=labels,
         weights=torch.ones(n_rows),
         index=torch.arange(n_rows),
     )
 
 
 def _relabel(events: TokenSplit, values: Float[Tensor, "N C"], config: LabelTableConfig) -> TokenSplit:
-    n_rows = events.n_events
-    return TokenSplit(
-        features=values,
-        types=torch.zeros(n_rows, dtype=torch.int64),
-        offsets=torch.arange(n_rows + 1),
-        globals=torch.zeros(n_rows, 0),
-        labels=_is_among(events.labels, config.signal_classes).long(),
-        weights=events.weights,
-        index=events.index,
-    )
+    rows = _build_rows(values, _is_among(events.labels, config.signal_classes).long())
+    return replace(rows, weights=events.weights, index=events.index)
 
 
 def _is_among(labels: Int[Tensor, " N"], classes: Sequence[int]) -> Bool[Tensor, " N"]:

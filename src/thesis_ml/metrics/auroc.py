@@ -86,23 +86,12 @@ def measure_paired_auroc(background: ArrayLike, signal: ArrayLike) -> Auroc:
     return Auroc(value, float((above + below).std(ddof=1) / math.sqrt(len(before))))
 
 
-def compare_aurocs(first: ArrayLike, second: ArrayLike, labels: ArrayLike) -> AurocDifference:
-    """Return the difference of the AUROCs of two scores of the same events.
-
-    Source: DeLong et al. as in `measure_auroc`, eq. 6: the variance of a difference is that of the differences.
-
-    Args:
-        first: One number per event, larger for signal.
-        second: Another one.
-        labels: 1 or true for signal, 0 or false for background.
-    """
-    return compare_mean_aurocs([first], [second], labels)
-
-
 def compare_mean_aurocs(first: Sequence[ArrayLike], second: Sequence[ArrayLike], labels: ArrayLike) -> AurocDifference:
     """Return how the mean AUROC of some scores differs from that of others on the same events, such as those of seeds.
 
     The error is that of the events alone: what another seed would change is not in it.
+
+    Source: DeLong et al. as in `measure_auroc`, eq. 6: the variance of a difference is that of the differences.
 
     Args:
         first: Scores, each one number per event.

@@ -1,59 +1,54 @@
 """What a whole event adds up to: sums, masses and multiplicities from its tokens, all in GeV and radian."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
+FOUR_MOMENTUM = ("E", "pt", "eta", "phi")
 
-def compute_ht(kinematics: Float[NDArray[Any], "P 4"], lengths: Int[NDArray[Any], " N"]) -> Float[NDArray[Any], " N"]:
-    """Return H_T, the scalar sum of pT over the tokens of each event.
-
-    Args:
-        kinematics: E, pT, eta, phi of the tokens of all events, back to back.
-        lengths: Tokens per event.
-    """
-    return sum_events(kinematics[:, 1:2], lengths)[:, 0]
+Columns = Mapping[str, Float[NDArray[Any], " P"]]
+"""Those of the tokens of all events, back to back, by name; each function takes what it needs."""
 
 
-def sum_momenta(kinematics: Float[NDArray[Any], "P 4"], lengths: Int[NDArray[Any], " N"]) -> Float[NDArray[Any], "N 2"]:
+def compute_ht(tokens: Columns, lengths: Int[NDArray[Any], " N"]) -> Float[NDArray[Any], " N"]:
+    """Return H_T, the scalar sum of pT over the tokens of each event."""
+    return sum_events(tokens["pt"][:, None], lengths)[:, 0]
+
+
+def sum_momenta(tokens: Columns, lengths: Int[NDArray[Any], " N"]) -> Float[NDArray[Any], "N 2"]:
     """Return the transverse components (x, y) of the vector sum over the tokens of each event."""
-    pt, phi = kinematics[:, 1], kinematics[:, 3]
+    pt, phi = tokens["pt"], tokens["phi"]
     return sum_events(np.stack((pt * np.cos(phi), pt * np.sin(phi)), axis=1), lengths)
 
 
-def compute_ht_miss(
-    kinematics: Float[NDArray[Any], "P 4"], lengths: Int[NDArray[Any], " N"]
-) -> Float[NDArray[Any], "N 2"]:
+def compute_ht_miss(tokens: Columns, lengths: Int[NDArray[Any], " N"]) -> Float[NDArray[Any], "N 2"]:
     """Return H_T^miss and its azimuth in (-pi, pi]: what balances the tokens; it is not the MET of the file."""
-    x, y = -sum_momenta(kinematics, lengths).T
+    x, y = -sum_momenta(tokens, lengths).T
     return np.stack((np.hypot(x, y), np.arctan2(y, x)), axis=1)
 
 
-def find_leading_pt(
-    kinematics: Float[NDArray[Any], "P 4"], lengths: Int[NDArray[Any], " N"]
-) -> Float[NDArray[Any], " N"]:
+def find_leading_pt(tokens: Columns, lengths: Int[NDArray[Any], " N"]) -> Float[NDArray[Any], " N"]:
     """Return the largest pT of each event, 0 without tokens."""
     leading = np.zeros(len(lengths))
-    np.maximum.at(leading, np.repeat(np.arange(len(lengths)), lengths), kinematics[:, 1])
+    np.maximum.at(leading, np.repeat(np.arange(len(lengths)), lengths), tokens["pt"])
     return leading
 
 
 def compute_pair_mass(
-    kinematics: Float[NDArray[Any], "P 4"], lengths: Int[NDArray[Any], " N"], is_candidate: Bool[NDArray[Any], " P"]
+    tokens: Columns, lengths: Int[NDArray[Any], " N"], is_candidate: Bool[NDArray[Any], " P"]
 ) -> Float[NDArray[Any], " N"]:
     """Return the mass of the two hardest candidates of each event, nan with fewer than two."""
     events = np.repeat(np.arange(len(lengths)), lengths)[is_candidate]
-    tokens = kinematics[is_candidate]
-    order = np.lexsort((-tokens[:, 1], events))
-    events, tokens = events[order], tokens[order]
+    candidates = {name: values[is_candidate] for name, values in tokens.items()}
+    order = np.lexsort((-candidates["pt"], events))
+    events, momenta = events[order], _to_four_momenta(candidates)[order]
     n_candidates = np.bincount(events, minlength=len(lengths))
     first = (np.cumsum(n_candidates) - n_candidates)[n_candidates >= 2]
     masses = np.full(len(lengths), np.nan)
-    masses[n_candidates >= 2] = compute_invariant_mass(
-        _to_four_momenta(tokens[first]) + _to_four_momenta(tokens[first + 1])
-    )
+    masses[n_candidates >= 2] = compute_invariant_mass(momenta[first] + momenta[first + 1])
     return masses
 
 
@@ -64,16 +59,16 @@ def compute_invariant_mass(momenta: Float[NDArray[Any], "N 4"]) -> Float[NDArray
     return mass
 
 
-def share_below_mass_shell(kinematics: Float[NDArray[Any], "P 4"], tolerance: float = 1e-3) -> float:
+def share_below_mass_shell(tokens: Columns, tolerance: float = 1e-3) -> float:
     """Return the share of tokens whose E is below p by more than `tolerance` p, which no particle can have."""
-    if not len(kinematics):
+    if not len(tokens["E"]):
         return float("nan")
-    energy, pt, eta = kinematics[:, 0], kinematics[:, 1], kinematics[:, 2]
-    return float((energy < pt * np.cosh(eta) * (1 - tolerance)).mean())
+    momentum = tokens["pt"] * np.cosh(tokens["eta"])
+    return float((tokens["E"] < momentum * (1 - tolerance)).mean())
 
 
-def _to_four_momenta(kinematics: Float[NDArray[Any], "P 4"]) -> Float[NDArray[Any], "P 4"]:
-    energy, pt, eta, phi = kinematics.T
+def _to_four_momenta(tokens: Columns) -> Float[NDArray[Any], "P 4"]:
+    energy, pt, eta, phi = (tokens[name] for name in FOUR_MOMENTUM)
     return np.stack((energy, pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)), axis=1)
 
 

@@ -235,7 +235,7 @@ def prepare(settings: AutoencoderSettings) -> tuple[Autoencoder, TokenData]:
         DataError: The events cannot be read.
     """
     prepare_process(settings)
-    data = load_tokens(settings.data, settings.trainer.batch_size)
+    data = load_tokens(settings.data)
     return build_model(settings.phase1, data.dims), data
 
 

@@ -179,7 +179,7 @@ def load_tables(settings: TableSettings) -> TableData:
         DataError: The events cannot be read, or lack one of the classes.
     """
     if settings.task == "labels":
-        return build_label_tables(load_tokens(settings.data, settings.trainer.batch_size), settings.general.events)
+        return build_label_tables(load_tokens(settings.data), settings.general.events)
     return build_known_tables(settings.task, settings.general.table)
 
 

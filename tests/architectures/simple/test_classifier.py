@@ -18,7 +18,7 @@ from thesis_ml.architectures.simple.classifier import (
 from thesis_ml.config import parse_config
 from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.event_tables import build_event_table
-from thesis_ml.data.synthetic import build_stored_file
+from thesis_ml.data.synthetic import make_splits
 from thesis_ml.data.synthetic_truth import compute_optimal_scores
 from thesis_ml.data.tokens import load_tokens
 from thesis_ml.errors import ConfigError, DataError
@@ -159,12 +159,11 @@ def test_model_starts_from_the_global_random_state() -> None:
 
 def test_classifier_gets_close_to_the_optimum_of_the_synthetic_classes_and_does_not_beat_it() -> None:
     config = SyntheticConfig(n_train=8000, n_val=10, n_test=8000)
-    data = load_tokens(DataConfig(synthetic=config), batch_size=128)
-    events = build_stored_file(DataConfig(synthetic=config)).splits["test"]
+    data = load_tokens(DataConfig(synthetic=config))
+    events = make_splits(DataConfig(synthetic=config)).splits["test"]
     optimal = measure_auroc(compute_optimal_scores(events), events.labels)
     train, test = (
-        Table(build_event_table("pooled", split, data.dims, data.normalizer).values, split.labels)
-        for split in (data.train, data.test)
+        Table(build_event_table("pooled", split, data.dims).values, split.labels) for split in (data.train, data.test)
     )
 
     reached = fit_classifier(train, test).auroc[-1]

@@ -3,21 +3,19 @@
 import numpy as np
 import pytest
 
-from stored_events import TYPES, make_events
-from thesis_ml.data.events import StoredEvents, iterate_blocks
+from stored_events import FEATURES, TYPES, make_events, stack_features
+from thesis_ml.data.events import Events, iterate_blocks
 from thesis_ml.reports.inference.closure import ClosureTable, ClosureTally
 from thesis_ml.reports.inference.stream import Passed
 
-FEATURES = ("E", "pt", "eta", "phi")
 
-
-def reconstruct(events: StoredEvents, seed: int = 0) -> Passed:
+def reconstruct(events: Events, seed: int = 0) -> Passed:
     """5% resolution in pT and E, 0.02 in eta; each tenth type is taken for the next; MET 10 GeV too high."""
     generator = np.random.default_rng(seed + int(events.index[0]))
-    kinematics = events.kinematics.copy()
+    kinematics = stack_features(events)
     kinematics[:, :2] *= generator.normal(1, 0.05, (len(kinematics), 1))
     kinematics[:, 2] += generator.normal(0, 0.02, len(kinematics))
-    types = events.ids - 1
+    types = events.types
     is_wrong = generator.random(len(types)) < 0.1
     return Passed(
         scores={},
@@ -28,7 +26,7 @@ def reconstruct(events: StoredEvents, seed: int = 0) -> Passed:
     )
 
 
-def measure(events: StoredEvents, n_events: int = 5000) -> ClosureTable:
+def measure(events: Events, n_events: int = 5000) -> ClosureTable:
     tally = ClosureTally(FEATURES, TYPES, [0], [6])
     for block in iterate_blocks(events, n_events):
         tally.add(block, reconstruct(block))
@@ -53,7 +51,7 @@ def test_confusion_and_codes_are_counted_by_true_type() -> None:
 
     table = measure(events)
 
-    assert table.confusion.sum(axis=1).tolist() == np.bincount(events.ids - 1).tolist()
+    assert table.confusion.sum(axis=1).tolist() == np.bincount(events.types).tolist()
     assert table.confusion.trace() / table.confusion.sum() == pytest.approx(0.9, abs=0.01)
     assert table.codes[0][1].tolist() == [0, 0, (events.ids == 2).sum(), 0, 0, 0]
 
@@ -61,8 +59,8 @@ def test_confusion_and_codes_are_counted_by_true_type() -> None:
 def test_code_lies_at_the_mean_of_its_reconstructed_objects_around_the_circle() -> None:
     events = make_events(600)
     tally = ClosureTally(FEATURES, TYPES, [0], [4, 2])
-    codes = np.stack((np.arange(len(events.ids)) % 3, np.zeros(len(events.ids), dtype=np.int64)), axis=1)
-    kinematics = events.kinematics.copy()
+    codes = np.stack((np.arange(events.n_tokens) % 3, np.zeros(events.n_tokens, dtype=np.int64)), axis=1)
+    kinematics = stack_features(events)
     is_first = codes[:, 0] == 0
     kinematics[is_first, 3] = np.where(np.arange(is_first.sum()) % 2, np.pi - 0.1, -np.pi + 0.1)
 
@@ -79,7 +77,7 @@ def test_code_lies_at_the_mean_of_its_reconstructed_objects_around_the_circle() 
     assert second.mean[0, 0] == pytest.approx(kinematics[:, 1].mean())
 
 
-def _ends(events: StoredEvents, size: int) -> list[int]:
+def _ends(events: Events, size: int) -> list[int]:
     """Return where the tokens of all blocks but the last end."""
     return [int(events.lengths[:stop].sum()) for stop in range(size, events.n_events, size)]
 
@@ -121,7 +119,7 @@ def test_a_model_without_energies_types_and_globals_has_residuals_only() -> None
     events = make_events()
     tally = ClosureTally(("pt", "eta"), TYPES, [0], [])
 
-    tally.add(events, Passed({}, events.kinematics[:, 1:3]))
+    tally.add(events, Passed({}, stack_features(events)[:, 1:3]))
     table = tally.summarise()
 
     assert (table.true, table.confusion, table.below_shell, table.met, table.codes) == ({}, None, None, None, None)

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stored_events import TYPES, make_events
-from thesis_ml.data.events import StoredEvents
+from stored_events import FEATURES, TYPES, make_events, stack_features
+from thesis_ml.data.events import Events
 from thesis_ml.reports.inference.closure import ClosureTally
 from thesis_ml.reports.inference.closure_figures import list_figures
 from thesis_ml.reports.inference.closure_measures import (
@@ -33,18 +33,17 @@ from thesis_ml.reports.inference.stream import Passed
 from thesis_ml.reports.plots.style import choose_style
 from thesis_ml.reports.plots.table import Nothing, Table
 
-FEATURES = ("E", "pt", "eta", "phi")
-Change = Callable[[StoredEvents], Passed]
+Change = Callable[[Events], Passed]
 
 
-def copy(events: StoredEvents) -> Passed:
-    return Passed({}, events.kinematics, events.ids - 1, events.met)
+def copy(events: Events) -> Passed:
+    return Passed({}, stack_features(events), events.types, events.met)
 
 
-def smear(events: StoredEvents) -> Passed:
-    factors = np.random.default_rng(3).normal(1.1, 0.15, (len(events.ids), 1))
-    kinematics = np.concatenate((events.kinematics[:, :2] * factors, events.kinematics[:, 2:]), axis=1)
-    return Passed({}, kinematics, events.ids - 1, events.met + np.array([5.0, 0.0]))
+def smear(events: Events) -> Passed:
+    factors = np.random.default_rng(3).normal(1.1, 0.15, (events.n_tokens, 1))
+    kinematics = np.concatenate((stack_features(events)[:, :2] * factors, stack_features(events)[:, 2:]), axis=1)
+    return Passed({}, kinematics, events.types, events.met + np.array([5.0, 0.0]))
 
 
 def measure(change: Change, features: tuple[str, ...] = FEATURES) -> ModelClosure:
@@ -130,9 +129,9 @@ def test_quantity_that_no_event_has_is_not_said() -> None:
 
 
 def test_azimuth_of_the_missing_momentum_is_compared_around_the_circle() -> None:
-    def turn(events: StoredEvents) -> Passed:
-        phi = (events.kinematics[:, 3:] + 0.2 + np.pi) % (2 * np.pi) - np.pi
-        return Passed({}, np.concatenate((events.kinematics[:, :3], phi), axis=1), events.ids - 1, events.met)
+    def turn(events: Events) -> Passed:
+        phi = (stack_features(events)[:, 3:] + 0.2 + np.pi) % (2 * np.pi) - np.pi
+        return Passed({}, np.concatenate((stack_features(events)[:, :3], phi), axis=1), events.types, events.met)
 
     model = measure(turn)
 
@@ -171,7 +170,7 @@ def test_quantity_that_no_event_has_is_not_a_number() -> None:
 
 
 def test_model_without_energies_types_and_globals_has_residuals_only() -> None:
-    groups = {"few": [measure(lambda events: Passed({}, events.kinematics[:, 1:3]), ("pt", "eta"))]}
+    groups = {"few": [measure(lambda events: Passed({}, stack_features(events)[:, 1:3]), ("pt", "eta"))]}
 
     assert [len(table(groups).rows) for table in (tabulate_quantities, tabulate_counts)] == [0, 0]
     assert len(tabulate_features(groups).rows) == 2

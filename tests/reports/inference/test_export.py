@@ -13,10 +13,12 @@ import pytest
 import thesis_ml
 from conftest import SMALL, compose_train
 from data_files import limit_file_size
+from stored_events import stack_features
 from thesis_ml.architectures.restore import restore_model
+from thesis_ml.data.checks import Place
 from thesis_ml.data.config import DataConfig, SyntheticConfig
-from thesis_ml.data.h5_loader import StoredFile, join_rows, split_rows
-from thesis_ml.data.place import Place
+from thesis_ml.data.events import EventSplits
+from thesis_ml.data.h5_loader import join_rows, split_rows
 from thesis_ml.data.tokens import SAMPLE_PATH, load_events
 from thesis_ml.errors import ReportError
 from thesis_ml.reports.config import InferenceConfig
@@ -26,18 +28,19 @@ from thesis_ml.reports.inference.loading import LoadedData, LoadedModel
 from thesis_ml.reports.inference.score_file import save_scores
 from thesis_ml.reports.inference.scored import ScoredModel
 from thesis_ml.reports.inference.stream import PassOptions
+from thesis_ml.tokenizer.tokenizer import Tokenizer
 from thesis_ml.training_loops.autoencoder import train
 
 MakePlan = Callable[..., ExportPlan]
 
 
 @pytest.fixture(scope="module")
-def stored() -> StoredFile:
+def stored() -> EventSplits:
     return load_events(DataConfig(limit_events=300, synthetic=SyntheticConfig()))
 
 
 @pytest.fixture
-def make_plan(finished_run, stored: StoredFile) -> MakePlan:
+def make_plan(finished_run, stored: EventSplits) -> MakePlan:
     tokenizer = thesis_ml.load_tokenizer(finished_run.path)
 
     def make(kind: str, **changes) -> ExportPlan:
@@ -57,7 +60,7 @@ def read_all(path: Path) -> dict[str, np.ndarray]:
         return {name: file[name][()] for name in file}
 
 
-def test_rows_come_back_as_the_events_that_they_were_made_of(stored: StoredFile) -> None:
+def test_rows_come_back_as_the_events_that_they_were_made_of(stored: EventSplits) -> None:
     events = stored.splits["train"]
 
     rows = join_rows(events, 18)
@@ -66,13 +69,13 @@ def test_rows_come_back_as_the_events_that_they_were_made_of(stored: StoredFile)
     again = split_rows(rows, 7, Place(Path("x")))
     for name in ("ids", "lengths"):
         np.testing.assert_array_equal(getattr(again, name), getattr(events, name))
-    np.testing.assert_allclose(again.kinematics, events.kinematics, rtol=1e-6)
+    np.testing.assert_allclose(stack_features(again), stack_features(events), rtol=1e-6)
     np.testing.assert_allclose(again.met, events.met, rtol=1e-6)
 
 
 @pytest.mark.usefixtures("blocks")
 def test_reconstruction_is_a_data_file_that_a_training_reads(
-    make_plan: MakePlan, stored: StoredFile, tmp_path: Path
+    make_plan: MakePlan, stored: EventSplits, tmp_path: Path
 ) -> None:
     plan, path = make_plan("reconstruction"), tmp_path / "again.h5"
 
@@ -85,7 +88,7 @@ def test_reconstruction_is_a_data_file_that_a_training_reads(
         expected, found = rebuild(plan, events), read.splits[split]
         for name in ("ids", "lengths", "labels", "weights"):
             np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
-        np.testing.assert_allclose(found.kinematics, expected.kinematics, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(stack_features(found), stack_features(expected), rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(found.met, expected.met, rtol=1e-4, atol=1e-5)
     run = tmp_path / "trained"
     run.mkdir()
@@ -96,7 +99,7 @@ def test_reconstruction_is_a_data_file_that_a_training_reads(
 @pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("kind", ["codes", "latents"])
 def test_file_of_tokens_decodes_to_the_reconstruction(
-    make_plan: MakePlan, stored: StoredFile, tmp_path: Path, kind: str
+    make_plan: MakePlan, stored: EventSplits, tmp_path: Path, kind: str
 ) -> None:
     plan = make_plan(kind)
 
@@ -111,7 +114,7 @@ def test_file_of_tokens_decodes_to_the_reconstruction(
     events = stored.splits["test"]
     decoded = plan.tokenizer.decode(content[f"{kind}_test"], content["lengths_test"])
     expected = rebuild(plan, events)
-    np.testing.assert_allclose(decoded.features["pt"], expected.kinematics[:, 1], rtol=1e-4)
+    np.testing.assert_allclose(decoded.features["pt"], stack_features(expected)[:, 1], rtol=1e-4)
     np.testing.assert_array_equal(decoded.ids, expected.ids)
     for name, values in (("types", events.ids), ("labels", events.labels), ("index", events.index)):
         np.testing.assert_array_equal(content[f"{name}_test"], values)
@@ -216,7 +219,7 @@ def test_full_disk_leaves_nothing_and_one_line(make_plan: MakePlan, tmp_path: Pa
     assert not [entry for entry in tmp_path.iterdir() if entry.is_file()]
 
 
-def test_scores_that_the_disk_does_not_take_are_named(stored: StoredFile, tmp_path: Path) -> None:
+def test_scores_that_the_disk_does_not_take_are_named(stored: EventSplits, tmp_path: Path) -> None:
     events = stored.splits["test"]
     data = LoadedData(stored, "", "test", events, events, events, (0,), None)
     table = {("model", "clean"): {"error_mean": np.zeros(events.n_events)}}
@@ -238,9 +241,10 @@ def test_models_that_cannot_be_written_are_known_before(make_plan: MakePlan, mon
     plan = make_plan("reconstruction")
     assert find_obstacle(plan) is None
 
-    features = plan.tokenizer.restored.normalizer
-    few = replace(plan.tokenizer.restored, normalizer=replace(features, features=("pt", "eta", "phi")))
-    lacking = replace(plan, tokenizer=thesis_ml.architectures.tokenizer.Tokenizer(few, "x"))
+    restored = plan.tokenizer.restored
+    normalizer = replace(restored.normalizer, features=("pt", "eta", "phi"))
+    few = replace(restored, dims=replace(restored.dims, normalizer=normalizer))
+    lacking = replace(plan, tokenizer=Tokenizer(few, "x"))
     assert find_obstacle(lacking) == "it reconstructs pt, eta, phi, and a data file needs E too"
 
     weights = plan.tokenizer.restored.model.decoder
@@ -249,12 +253,12 @@ def test_models_that_cannot_be_written_are_known_before(make_plan: MakePlan, mon
     assert find_obstacle(plan) == "its reconstruction holds NaN or infinity; train it further"
 
 
-def test_export_that_lacks_events_of_the_data_says_so(restored_model: LoadedModel, stored: StoredFile) -> None:
+def test_export_that_lacks_events_of_the_data_says_so(restored_model: LoadedModel, stored: EventSplits) -> None:
     events = stored.splits["test"]
     data = LoadedData(stored, "", "test", events, events, events, (0,), None)
     n_all = sum(SyntheticConfig().sizes().values())
 
-    def say(stored: StoredFile, **keys) -> tuple[str, ...]:
+    def say(stored: EventSplits, **keys) -> tuple[str, ...]:
         config = InferenceConfig(enabled=True, export="codes", **keys)
         return plan_exports([restored_model], replace(data, stored=stored), config).sections[0].sentences
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from thesis_ml.metrics.auroc import compare_aurocs
+from thesis_ml.metrics.auroc import compare_mean_aurocs
 from thesis_ml.reports.inference.model_pairs import PairOutcome, compare_groups
 from thesis_ml.reports.inference.problems import Problem
 from thesis_ml.reports.inference.working_points import Column, measure_problem
@@ -80,7 +80,7 @@ def test_labels_are_compared_by_delong_and_pairs_by_shared_samples() -> None:
     (by_labels,) = compare(first, second)
     (by_pairs,) = compare(first, second, kind="corruption")
 
-    expected = compare_aurocs(first.values[0], second.values[0], IS_SIGNAL)
+    expected = compare_mean_aurocs([first.values[0]], [second.values[0]], IS_SIGNAL)
     assert (by_labels.difference, by_labels.error) == pytest.approx((expected.value, expected.error))
     assert by_pairs.difference == pytest.approx(expected.value)
     assert by_pairs.error != by_labels.error

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from data_files import read_dataset, replace_dataset, sample_splits, write_tokens_file
+from stored_events import FEATURES, stack_features
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
-from thesis_ml.data.events import KINEMATICS, StoredEvents, take_first
+from thesis_ml.data.events import Events, take_first
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_file, load_events
 from thesis_ml.errors import ConfigError, DataError, ReportError
 from thesis_ml.facts.readers import read_run
@@ -376,9 +377,9 @@ class Diverging:
     def __init__(self, what: str = "", n_right: int = 0) -> None:
         self._what, self._n_right = what, n_right
 
-    def run(self, events: StoredEvents) -> Passed:
+    def run(self, events: Events) -> Passed:
         is_wrong = events.index >= self._n_right
-        kinematics, scores = events.kinematics.copy(), np.zeros(events.n_events)
+        kinematics, scores = stack_features(events), np.zeros(events.n_events)
         if self._what == "decoded":
             kinematics[np.repeat(is_wrong, events.lengths), 0] = np.inf
         if self._what == "scores":
@@ -391,7 +392,7 @@ def test_model_that_diverges_in_scored_events_is_named_and_others_go_on() -> Non
     events = replace(stored.splits["test"], index=np.arange(100))
     scorers = {"good": Diverging(), "decoded": Diverging("decoded", 90), "scores": Diverging("scores", 97)}
     models = tuple(LoadedModel(ScoredModel(name, name, 0, f"run_{name}", None), None, None) for name in scorers)
-    tallies = {name: ClosureTally(KINEMATICS, stored.type_names, [0, 1], []) for name in scorers}
+    tallies = {name: ClosureTally(FEATURES, stored.type_names, [0, 1], []) for name in scorers}
     data = LoadedData(stored, "", "test", events, events, events, (0,), events)
     plan = StreamPlan(scorers, (), stored.type_names, events)
 

@@ -1,7 +1,6 @@
 """Scores of events counted by hand, of events without tokens, and of events in other company."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import torch
 from stored_events import make_events
 from thesis_ml.architectures.autoencoder.base import Latent, Reconstruction
 from thesis_ml.data.batch import DataDims, TokenBatch, find_largest
+from thesis_ml.data.events import order_tokens
 from thesis_ml.reports.inference.scores import (
     estimate_log_shares,
     pool_latents,
@@ -69,8 +69,8 @@ def test_largest_of_negative_values_is_negative() -> None:
 
 def test_trivial_scores_and_summaries_do_not_know_the_order_of_tokens() -> None:
     events = make_events()
-    order = np.lexsort((events.kinematics[:, 1], events.token_events))
-    sorted_events = replace(events, kinematics=events.kinematics[order], ids=events.ids[order])
+    order = np.lexsort((events.features["pt"], events.token_events))
+    sorted_events = order_tokens(events, order)
 
     for name, values in score_trivially(events).items():
         np.testing.assert_allclose(score_trivially(sorted_events)[name], values, err_msg=name)

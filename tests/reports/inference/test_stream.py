@@ -5,8 +5,7 @@ import pytest
 
 from thesis_ml.architectures.restore import restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
-from thesis_ml.data.events import keep_events
-from thesis_ml.data.h5_loader import StoredFile
+from thesis_ml.data.events import EventSplits, keep_events
 from thesis_ml.data.tokens import load_events
 from thesis_ml.reports.inference import stream
 from thesis_ml.reports.inference.corruptions import CorruptionPlan
@@ -27,12 +26,12 @@ VARIANTS = (
 
 
 @pytest.fixture(scope="module")
-def stored() -> StoredFile:
+def stored() -> EventSplits:
     return load_events(DataConfig(limit_events=300, synthetic=SyntheticConfig()))
 
 
 @pytest.fixture
-def plan(finished_run, stored: StoredFile) -> StreamPlan:
+def plan(finished_run, stored: EventSplits) -> StreamPlan:
     background = stored.splits["train"]
     scorer = ModelScorer(restore_model(finished_run.path / "model.pt"), PassOptions(batch_size=64))
     scorer.fit(background)
@@ -41,7 +40,7 @@ def plan(finished_run, stored: StoredFile) -> StreamPlan:
 
 
 def test_scores_do_not_depend_on_blocks_and_company(
-    plan: StreamPlan, stored: StoredFile, monkeypatch: pytest.MonkeyPatch
+    plan: StreamPlan, stored: EventSplits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events = stored.splits["test"]
     is_kept = np.arange(events.n_events) % 3 == 0
@@ -57,20 +56,20 @@ def test_scores_do_not_depend_on_blocks_and_company(
             assert np.isfinite(values).all()
 
 
-def test_clean_events_are_observed_and_passes_counted(plan: StreamPlan, stored: StoredFile) -> None:
+def test_clean_events_are_observed_and_passes_counted(plan: StreamPlan, stored: EventSplits) -> None:
     events, seen, counted = stored.splits["test"], [], []
 
     stream_split(events, plan, lambda name, block, passed: seen.append((name, passed)), counted.append)
 
     assert [name for name, _ in seen] == ["trivial", "vq"]
     passed = seen[1][1]
-    assert passed.kinematics.shape == (len(events.ids), 4)
-    assert passed.types.shape == (len(events.ids),)
-    assert passed.codes.shape == (len(events.ids), 1)
+    assert passed.kinematics.shape == (events.n_tokens, 4)
+    assert passed.types.shape == (events.n_tokens,)
+    assert passed.codes.shape == (events.n_tokens, 1)
     assert sum(counted) == events.n_events * 2 * 3
 
 
-def test_a_wrong_energy_scale_is_rarer_than_the_clean_events(plan: StreamPlan, stored: StoredFile) -> None:
+def test_a_wrong_energy_scale_is_rarer_than_the_clean_events(plan: StreamPlan, stored: EventSplits) -> None:
     table = stream_split(stored.splits["test"], plan)
 
     assert table["vq", "scale"]["latent_neighbours"].mean() > table["vq", "clean"]["latent_neighbours"].mean()
@@ -84,7 +83,7 @@ def test_scores_that_are_equal_but_for_rounding_tie() -> None:
     assert np.isinf(round_scores(np.array([1e39])))
 
 
-def test_autocast_is_honoured_and_off_unless_it_is_asked_for(finished_run, stored: StoredFile) -> None:
+def test_autocast_is_honoured_and_off_unless_it_is_asked_for(finished_run, stored: EventSplits) -> None:
     restored = restore_model(finished_run.path / "model.pt")
     events = stored.splits["test"]
 

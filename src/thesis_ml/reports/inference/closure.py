@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from thesis_ml.data.events import KINEMATICS, StoredEvents
-from thesis_ml.data.tokens import take_features
+from thesis_ml.data.events import Events
 from thesis_ml.metrics.event_quantities import (
+    FOUR_MOMENTUM,
+    Columns,
     compute_ht,
     compute_ht_miss,
     compute_pair_mass,
@@ -159,7 +160,7 @@ class ClosureTally:
         self.n_not_finite = 0
         """Events of which a reconstructed value is not finite: all else is then of other blocks only."""
 
-    def add(self, events: StoredEvents, passed: Passed) -> None:
+    def add(self, events: Events, passed: Passed) -> None:
         """Count a block of clean events and their reconstruction; no block that holds a value which is not finite."""
         assert passed.kinematics is not None, "only models reconstruct"
         self.n_events += events.n_events
@@ -167,7 +168,7 @@ class ClosureTally:
             self.n_not_finite += n_not_finite
             return
         self._add_residuals(events, passed.kinematics)
-        types = events.ids - 1
+        types = events.types
         if passed.types is not None:
             self._has_types = True
             flat = types * len(self._type_names) + passed.types
@@ -176,7 +177,7 @@ class ClosureTally:
             self._add_codes(types, passed.codes, passed)
         if passed.globals is not None:
             self._met.append((events.met, passed.globals))
-        if set(KINEMATICS) <= set(self._features):
+        if set(FOUR_MOMENTUM) <= set(self._features):
             self._add_quantities(events, passed)
 
     def summarise(self) -> ClosureTable:
@@ -193,14 +194,14 @@ class ClosureTally:
             places=[tally.summarise() for tally in self._places] or None,
         )
 
-    def _add_residuals(self, events: StoredEvents, kinematics: Float[NDArray[Any], "P C"]) -> None:
-        true = take_features(events, self._features).numpy()
+    def _add_residuals(self, events: Events, kinematics: Float[NDArray[Any], "P C"]) -> None:
+        true = np.stack([events.column(name) for name in self._features], axis=1)
         residuals = compute_residuals(kinematics, true, self._features)
         labels = np.searchsorted(self._labels, events.labels)
         places = {
-            "type": events.ids - 1,
+            "type": events.types,
             "label": np.repeat(labels, events.lengths),
-            "pt": np.searchsorted(PT_EDGES_GEV, events.kinematics[:, 1], side="right") - 1,
+            "pt": np.searchsorted(PT_EDGES_GEV, events.features["pt"], side="right") - 1,
         }
         for name, groups in places.items():
             self._histograms[name].add(residuals, groups)
@@ -215,21 +216,20 @@ class ClosureTally:
             for tally, chosen in zip(self._places, codes.T, strict=True):
                 tally.add(chosen, places, passed.types)
 
-    def _add_quantities(self, events: StoredEvents, passed: Passed) -> None:
+    def _add_quantities(self, events: Events, passed: Passed) -> None:
         assert passed.kinematics is not None
-        columns = [self._features.index(feature) for feature in KINEMATICS]
-        kinematics = passed.kinematics[:, columns]
-        types = events.ids - 1 if passed.types is None else passed.types
+        reconstructed = dict(zip(self._features, passed.kinematics.T, strict=True))
+        types = events.types if passed.types is None else passed.types
         self._quantities.append(
             (
-                measure_events(events.kinematics, events.ids - 1, events.lengths, self._type_names),
-                measure_events(kinematics, types, events.lengths, self._type_names),
+                measure_events(events.features, events.types, events.lengths, self._type_names),
+                measure_events(reconstructed, types, events.lengths, self._type_names),
             )
         )
-        if len(kinematics):
+        if len(passed.kinematics):
             with np.errstate(over="ignore", invalid="ignore"):
-                self._below_shell[0] += share_below_mass_shell(kinematics) * len(kinematics)
-            self._below_shell[1] += len(kinematics)
+                self._below_shell[0] += share_below_mass_shell(reconstructed) * len(passed.kinematics)
+            self._below_shell[1] += len(passed.kinematics)
 
     def _summarise_residuals(self) -> dict[tuple[str, str], Residual]:
         total = FineHistogram(1, len(self._features))
@@ -253,7 +253,7 @@ def list_pt_bins() -> dict[str, tuple[float, float]]:
 
 
 def measure_events(
-    kinematics: Float[NDArray[Any], "P 4"],
+    tokens: Columns,
     types: Int[NDArray[Any], " P"],
     lengths: Int[NDArray[Any], " N"],
     type_names: Sequence[str],
@@ -263,7 +263,7 @@ def measure_events(
     What an event does not have is nan.
 
     Args:
-        kinematics: E, pT, eta, phi.
+        tokens: E, pt, eta, phi by name.
         types: Object types from 0.
         lengths: Tokens per event.
         type_names: Their names; those that contain `jet` are jets, `b-jet` is a b-jet.
@@ -275,18 +275,18 @@ def measure_events(
         f"{COUNT}{name}": np.bincount(events[types == number], minlength=len(lengths)).astype(np.float64)
         for number, name in enumerate(type_names)
     }
-    ht_miss, azimuth = compute_ht_miss(kinematics, lengths).T
+    ht_miss, azimuth = compute_ht_miss(tokens, lengths).T
     # At the |eta| of hundreds that a model which diverges gives, momenta along the beam are beyond any number.
     with np.errstate(over="ignore", invalid="ignore"):
         masses = {
-            "m_jj": compute_pair_mass(kinematics, lengths, is_jet),
-            "m_bb": compute_pair_mass(kinematics, lengths, is_b_jet),
+            "m_jj": compute_pair_mass(tokens, lengths, is_jet),
+            "m_bb": compute_pair_mass(tokens, lengths, is_b_jet),
         }
     return {
-        "ht": compute_ht(kinematics, lengths),
+        "ht": compute_ht(tokens, lengths),
         "ht_miss": ht_miss,
         AZIMUTH: np.where(ht_miss > 0, azimuth, np.nan),
-        "leading_pt": find_leading_pt(kinematics, lengths),
+        "leading_pt": find_leading_pt(tokens, lengths),
         **masses,
         **counts,
     }

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from thesis_ml.config import choose
-from thesis_ml.data.events import StoredEvents
+from thesis_ml.data.events import Events, keep_tokens
 from thesis_ml.errors import ConfigError
 from thesis_ml.limits import require
 from thesis_ml.metrics.event_quantities import sum_momenta
@@ -43,88 +43,90 @@ class Setting:
     strength: float
     noise: EventNoise
     ids: Mapping[str, int]
-    pool: StoredEvents
+    pool: Events
 
 
-Corruption = Callable[[StoredEvents, Setting], StoredEvents]
+Corruption = Callable[[Events, Setting], Events]
 
 
-def smear_energies(events: StoredEvents, setting: Setting) -> StoredEvents:
+def smear_energies(events: Events, setting: Setting) -> Events:
     """Multiply E and pT of each token by one factor from N(1, strength)."""
-    return _scale(events, _draw_factors(events, setting), columns=(0, 1))
+    return _scale(events, _draw_factors(events, setting), "E", "pt")
 
 
-def smear_energy_alone(events: StoredEvents, setting: Setting) -> StoredEvents:
+def smear_energy_alone(events: Events, setting: Setting) -> Events:
     """Multiply E of each token by a factor from N(1, strength): no sum of pT and no MET can see it."""
-    return _scale(events, _draw_factors(events, setting), columns=(0,))
+    return _scale(events, _draw_factors(events, setting), "E")
 
 
-def scale_energies(events: StoredEvents, setting: Setting) -> StoredEvents:
+def scale_energies(events: Events, setting: Setting) -> Events:
     """Multiply E and pT of all tokens by 1 + strength, a wrong calibration."""
-    return _scale(events, np.full(len(events.ids), 1 + setting.strength), columns=(0, 1))
+    return _scale(events, np.full(events.n_tokens, 1 + setting.strength), "E", "pt")
 
 
-def permute_features(events: StoredEvents, setting: Setting) -> StoredEvents:
+def permute_features(events: Events, setting: Setting) -> Events:
     """Exchange the features of tokens within an event while types stay; a share `strength` of tokens takes part."""
     numbers = setting.noise.draw_tokens(events.index, events.lengths, 2)
     takes_part = numbers[:, 0] < setting.strength
     places = np.flatnonzero(takes_part)
     order = np.lexsort((numbers[places, 1], events.token_events[places]))
-    kinematics = events.kinematics.copy()
-    kinematics[places] = events.kinematics[places[order]]
-    return replace(events, kinematics=kinematics)
+    source = np.arange(events.n_tokens)
+    source[places] = places[order]
+    return events.with_features(**{name: values[source] for name, values in events.features.items()})
 
 
-def mix_events(events: StoredEvents, setting: Setting) -> StoredEvents:
+def mix_events(events: Events, setting: Setting) -> Events:
     """Give a share `strength` of tokens the features of a token of the same type of some event of the pool.
 
     A score that sees one token at a time cannot tell the difference. MET stays, or it would become that of no event at
     all. A type that the pool does not have stays too.
     """
     numbers = setting.noise.draw_tokens(events.index, events.lengths, 2)
-    kinematics = events.kinematics.copy()
-    for object_id in np.unique(events.ids):
-        candidates = setting.pool.kinematics[setting.pool.ids == object_id]
+    features = {name: values.copy() for name, values in events.features.items()}
+    for object_id in np.unique(events.known_ids):
+        candidates = np.flatnonzero(setting.pool.ids == object_id)
         chosen = np.flatnonzero((events.ids == object_id) & (numbers[:, 0] < setting.strength))
         if len(candidates):
-            kinematics[chosen] = candidates[(numbers[chosen, 1] * len(candidates)).astype(np.int64)]
-    return replace(events, kinematics=kinematics)
+            taken = candidates[(numbers[chosen, 1] * len(candidates)).astype(np.int64)]
+            for name, values in features.items():
+                values[chosen] = setting.pool.features[name][taken]
+    return events.with_features(**features)
 
 
-def kill_sector(events: StoredEvents, setting: Setting) -> StoredEvents:
+def kill_sector(events: Events, setting: Setting) -> Events:
     """Lose all tokens in one sector of azimuth, the same for all events, of `strength` of a full turn."""
     start = 2 * np.pi * setting.noise.draw_events(np.zeros(1, dtype=np.int64), 1)[0, 0]
-    return keep_tokens(events, (events.kinematics[:, 3] - start) % (2 * np.pi) >= 2 * np.pi * setting.strength)
+    return keep_tokens(events, (events.features["phi"] - start) % (2 * np.pi) >= 2 * np.pi * setting.strength)
 
 
-def flip_btags(events: StoredEvents, setting: Setting) -> StoredEvents:
+def flip_btags(events: Events, setting: Setting) -> Events:
     """Exchange jet and b-jet, each token with probability `strength`."""
     jet, b_jet = _find_ids(setting, "jet", "b-jet")
     is_flipped = setting.noise.draw_tokens(events.index, events.lengths, 1)[:, 0] < setting.strength
-    ids = events.ids.copy()
+    ids = events.known_ids.copy()
     ids[is_flipped & (events.ids == jet)] = b_jet
     ids[is_flipped & (events.ids == b_jet)] = jet
     return replace(events, ids=ids)
 
 
-def add_ghosts(events: StoredEvents, setting: Setting) -> StoredEvents:
+def add_ghosts(events: Events, setting: Setting) -> Events:
     """Add a massless jet that nothing left to an event, with probability `strength`."""
     (jet,) = _find_ids(setting, "jet")
     chance, pt, eta, phi = setting.noise.draw_events(events.index, 4).T
     threshold, mean = GHOST_PT_GEV
     pt = threshold - mean * np.log1p(-pt)
     eta = LARGEST_ETA * (2 * eta - 1)
-    ghosts = np.stack((pt * np.cosh(eta), pt, eta, np.pi * (1 - 2 * phi)), axis=1)
+    ghosts = {"E": pt * np.cosh(eta), "pt": pt, "eta": eta, "phi": np.pi * (1 - 2 * phi)}
     return append_tokens(events, ghosts, jet, chance < setting.strength)
 
 
-def lose_objects(events: StoredEvents, setting: Setting) -> StoredEvents:
+def lose_objects(events: Events, setting: Setting) -> Events:
     """Lose each token with probability `strength`; an event may be left empty."""
     is_kept = setting.noise.draw_tokens(events.index, events.lengths, 1)[:, 0] >= setting.strength
     return keep_tokens(events, is_kept)
 
 
-def inject_resonance(events: StoredEvents, setting: Setting) -> StoredEvents:
+def inject_resonance(events: Events, setting: Setting) -> Events:
     """Replace the two hardest tokens by the two jets of a resonance of `strength` TeV that decays at rest.
 
     The jets are massless and back to back, evenly spread in azimuth and in cos theta within |y*| < 0.6, where a search
@@ -139,7 +141,7 @@ def inject_resonance(events: StoredEvents, setting: Setting) -> StoredEvents:
     energy = np.full(events.n_events, 500.0 * setting.strength)
     phi = np.pi * (1 - 2 * azimuth)
     for sign, turn in ((1, 0.0), (-1, np.pi)):
-        decay = np.stack((energy, energy / np.cosh(eta), sign * eta, wrap(phi + turn)), axis=1)
+        decay = {"E": energy, "pt": energy / np.cosh(eta), "eta": sign * eta, "phi": wrap(phi + turn)}
         rest = append_tokens(rest, decay, jet, np.ones(events.n_events, dtype=bool))
     return rest
 
@@ -206,9 +208,7 @@ class CorruptionPlan:
         )
 
 
-def corrupt(
-    events: StoredEvents, plan: CorruptionPlan, *, type_names: Sequence[str], pool: StoredEvents
-) -> StoredEvents:
+def corrupt(events: Events, plan: CorruptionPlan, *, type_names: Sequence[str], pool: Events) -> Events:
     """Return `events` after one corruption, MET updated by what changed.
 
     Args:
@@ -226,37 +226,32 @@ def corrupt(
     return changed if plan.name in KEEPS_MET else follow_met(events, changed)
 
 
-def follow_met(before: StoredEvents, after: StoredEvents) -> StoredEvents:
+def follow_met(before: Events, after: Events) -> Events:
     """Return `after` with the MET of `before` minus the vector that its tokens gained."""
-    gained = sum_momenta(after.kinematics, after.lengths) - sum_momenta(before.kinematics, before.lengths)
+    gained = sum_momenta(after.features, after.lengths) - sum_momenta(before.features, before.lengths)
     # Sums of the same tokens in another order differ in the last digit, which is no change.
     is_changed = np.abs(gained).max(axis=1, initial=0.0) > 1e-6
-    met, met_phi = before.met.T
+    met, met_phi = before.globals["met"], before.globals["met_phi"]
     x, y = met * np.cos(met_phi) - gained[:, 0], met * np.sin(met_phi) - gained[:, 1]
-    moved = np.stack((np.hypot(x, y), np.arctan2(y, x)), axis=1)
-    return replace(after, met=np.where(is_changed[:, None], moved, before.met).astype(before.met.dtype))
-
-
-def keep_tokens(events: StoredEvents, is_kept: Bool[NDArray[Any], " P"]) -> StoredEvents:
-    """Return the events with only the tokens where `is_kept` holds; all events stay."""
-    lengths = np.bincount(events.token_events[is_kept], minlength=events.n_events)
-    return replace(
-        events,
-        kinematics=events.kinematics[is_kept],
-        ids=events.ids[is_kept],
-        lengths=lengths.astype(events.lengths.dtype),
-    )
+    moved = {
+        "met": np.where(is_changed, np.hypot(x, y), met),
+        "met_phi": np.where(is_changed, np.arctan2(y, x), met_phi),
+    }
+    return replace(after, globals={**before.globals, **moved})
 
 
 def append_tokens(
-    events: StoredEvents, kinematics: Float[NDArray[Any], "N 4"], object_id: int, is_added: Bool[NDArray[Any], " N"]
-) -> StoredEvents:
+    events: Events,
+    features: Mapping[str, Float[NDArray[Any], " N"]],
+    object_id: int,
+    is_added: Bool[NDArray[Any], " N"],
+) -> Events:
     """Return the events with one more token at the end of each where `is_added` holds."""
     ends = np.cumsum(events.lengths)[is_added]
     return replace(
         events,
-        kinematics=np.insert(events.kinematics, ends, kinematics[is_added].astype(events.kinematics.dtype), axis=0),
-        ids=np.insert(events.ids, ends, object_id),
+        features={name: np.insert(events.features[name], ends, values[is_added]) for name, values in features.items()},
+        ids=np.insert(events.known_ids, ends, object_id),
         lengths=events.lengths + is_added,
     )
 
@@ -267,21 +262,18 @@ def wrap(angle_rad: Float[NDArray[Any], " N"]) -> Float[NDArray[Any], " N"]:
     return wrapped
 
 
-def _draw_factors(events: StoredEvents, setting: Setting) -> Float[NDArray[Any], " P"]:
+def _draw_factors(events: Events, setting: Setting) -> Float[NDArray[Any], " P"]:
     numbers = setting.noise.draw_tokens(events.index, events.lengths, 2)
     return np.maximum(1 + setting.strength * to_normal(numbers), LEAST_FACTOR)
 
 
-def _scale(events: StoredEvents, factors: Float[NDArray[Any], " P"], columns: tuple[int, ...]) -> StoredEvents:
-    kinematics = events.kinematics.copy()
-    for column in columns:
-        kinematics[:, column] *= factors
-    return replace(events, kinematics=kinematics)
+def _scale(events: Events, factors: Float[NDArray[Any], " P"], *features: str) -> Events:
+    return events.with_features(**{name: events.features[name] * factors for name in features})
 
 
-def _find_hardest(events: StoredEvents, n_tokens: int) -> Bool[NDArray[Any], " P"]:
+def _find_hardest(events: Events, n_tokens: int) -> Bool[NDArray[Any], " P"]:
     """Return which tokens are among the `n_tokens` of largest pT of their event."""
-    order = np.lexsort((-events.kinematics[:, 1], events.token_events))
+    order = np.lexsort((-events.features["pt"], events.token_events))
     starts = np.cumsum(events.lengths) - events.lengths
     is_hardest = np.empty(len(order), dtype=bool)
     is_hardest[order] = np.arange(len(order)) - np.repeat(starts, events.lengths) < n_tokens

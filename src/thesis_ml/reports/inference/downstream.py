@@ -21,13 +21,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from thesis_ml.architectures.simple.classifier import ClassifierConfig, Table, fit_classifier
-from thesis_ml.architectures.tokenizer import Tokenizer
 from thesis_ml.data.batch import DataDims, find_largest, sum_over_events
 from thesis_ml.data.config import DataConfig
+from thesis_ml.data.encode import encode_events
 from thesis_ml.data.event_tables import pool_events
-from thesis_ml.data.events import StoredEvents, iterate_blocks, keep_events
+from thesis_ml.data.events import Events, iterate_blocks, keep_events
 from thesis_ml.data.normalizer import Normalizer, fit_normalizer
-from thesis_ml.data.tokens import encode_events, take_features
 from thesis_ml.metrics.auroc import AurocDifference, compare_mean_aurocs, compute_auroc, measure_auroc
 from thesis_ml.reports.comparison import Cell
 from thesis_ml.reports.config import InferenceConfig
@@ -39,6 +38,7 @@ from thesis_ml.reports.inference.result import ResultTable, Section
 from thesis_ml.reports.inference.scores import score_trivially
 from thesis_ml.reports.inference.stream import BLOCK_EVENTS, PassOptions, choose_pass_options
 from thesis_ml.reports.utils.statistics import LEVEL, correct_holm, spread, welch_p_value
+from thesis_ml.tokenizer.tokenizer import Tokenizer
 from thesis_ml.utils.progress import show_progress
 
 SEEDS = (0, 1, 2)
@@ -56,7 +56,7 @@ NOTE = (
     "tokenizer, on the same events; its error holds events and the spread of seeds."
 )
 Scores = Float[NDArray[Any], "S N"]
-MakeTable = Callable[[StoredEvents], Tensor]
+MakeTable = Callable[[Events], Tensor]
 
 
 class Loss(NamedTuple):
@@ -106,12 +106,12 @@ class Classification:
         background: Labels of the background.
     """
 
-    train: StoredEvents
-    test: StoredEvents
+    train: Events
+    test: Events
     signal: tuple[int, ...]
     background: tuple[int, ...]
 
-    def mark(self, events: StoredEvents) -> Bool[NDArray[Any], " N"]:
+    def mark(self, events: Events) -> Bool[NDArray[Any], " N"]:
         """Return which events are signal."""
         return np.isin(events.labels, self.signal)
 
@@ -186,20 +186,18 @@ class Reference:
     def __init__(self, problem: Classification, type_names: tuple[str, ...]) -> None:
         self.problem = problem
         config = DataConfig()
-        features = take_features(problem.train, config.features)
-        self._normalizer: Normalizer = fit_normalizer(features, torch.from_numpy(problem.train.met), config)
+        self._normalizer: Normalizer = fit_normalizer(problem.train, config)
         self._dims = DataDims(
-            columns=self._normalizer.columns,
-            global_columns=self._normalizer.global_columns,
+            normalizer=self._normalizer,
             type_names=type_names,
             max_tokens=max(int(events.lengths.max(initial=1)) for events in (problem.train, problem.test)),
         )
 
-    def pool(self, events: StoredEvents) -> Float[Tensor, "N C"]:
+    def pool(self, events: Events) -> Float[Tensor, "N C"]:
         """Return the pooled table of events."""
-        return pool_events(encode_events(events, self._normalizer), self._dims, self._normalizer).values
+        return pool_events(encode_events(events, self._normalizer), self._dims).values
 
-    def summarise_inputs(self, events: StoredEvents) -> Float[Tensor, "N C"]:
+    def summarise_inputs(self, events: Events) -> Float[Tensor, "N C"]:
         """Return the moments of what an encoder sees of each token, and MET."""
         split = encode_events(events, self._normalizer)
         types = functional.one_hot(split.types, self._dims.n_types).to(split.features.dtype)
@@ -225,7 +223,7 @@ def fit_model(model: LoadedModel, reference: Reference, data: LoadedData, option
     tokenizer = Tokenizer(model.restored, model.checkpoint_hash or "")
     plan = ExportPlan(tokenizer, "reconstruction", data.stored, options, model.scored.name)
 
-    def summarise(events: StoredEvents) -> Tensor:
+    def summarise(events: Events) -> Tensor:
         tokens = tokenizer.encode(events, options.batch_size)
         return summarise_tokens(torch.from_numpy(tokens.latents), torch.from_numpy(tokens.lengths))
 

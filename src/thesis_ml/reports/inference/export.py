@@ -15,12 +15,13 @@ from typing import Any
 
 import h5py
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import NDArray
 
-from thesis_ml.architectures.tokenizer import Tokenizer
+from thesis_ml.data.checks import mark_not_finite
 from thesis_ml.data.config import DataConfig
-from thesis_ml.data.events import KINEMATICS, StoredEvents, iterate_blocks, take_first
-from thesis_ml.data.h5_loader import StoredFile, join_rows
+from thesis_ml.data.events import GLOBALS, Events, EventSplits, iterate_blocks, take_first
+from thesis_ml.data.h5_loader import FILE_FEATURES, join_rows
 from thesis_ml.data.tokens import load_events
 from thesis_ml.errors import DataError, ReportError
 from thesis_ml.reports.comparison import Cell
@@ -28,6 +29,7 @@ from thesis_ml.reports.config import ExportKind, InferenceConfig
 from thesis_ml.reports.inference.loading import LoadedData, LoadedModel
 from thesis_ml.reports.inference.result import ResultTable, Section
 from thesis_ml.reports.inference.stream import BLOCK_EVENTS, ModelScorer, Passed, PassOptions, choose_pass_options
+from thesis_ml.tokenizer.tokenizer import Tokenizer
 from thesis_ml.utils.h5_writing import explain_failure, open_for_writing
 from thesis_ml.utils.paths import make_name_safe
 from thesis_ml.utils.progress import count_progress
@@ -59,12 +61,12 @@ class ExportPlan:
 
     tokenizer: Tokenizer
     kind: ExportKind
-    stored: StoredFile
+    stored: EventSplits
     options: PassOptions
     model: str
     max_events: int | None = None
 
-    def take_split(self, split: str) -> StoredEvents:
+    def take_split(self, split: str) -> Events:
         """Return the events of a split that are written."""
         return take_first(self.stored.splits[split], self.max_events)
 
@@ -101,7 +103,7 @@ def plan_exports(models: Sequence[LoadedModel], data: LoadedData, config: Infere
     return Exports((_summarise(config.export, rows, flags, _explain_fewer(data.stored, models, config)),), files)
 
 
-def _explain_fewer(stored: StoredFile, models: Sequence[LoadedModel], config: InferenceConfig) -> tuple[str, ...]:
+def _explain_fewer(stored: EventSplits, models: Sequence[LoadedModel], config: InferenceConfig) -> tuple[str, ...]:
     """Return in words that the files lack events of the data, where they do."""
     n_read = sum(events.n_events for events in stored.splits.values())
     n_written = sum(take_first(events, config.max_samples).n_events for events in stored.splits.values())
@@ -132,7 +134,7 @@ def _describe_file(name: str, plan: ExportPlan, group: str) -> tuple[Cell, ...]:
         group,
         name,
         sum(events.n_events for events in splits),
-        sum(len(events.ids) for events in splits),
+        sum(events.n_tokens for events in splits),
         None if vocabulary is None else vocabulary.size,
         None if vocabulary is None else vocabulary.start,
         None if vocabulary is None else vocabulary.stop,
@@ -163,7 +165,7 @@ def find_obstacle(plan: ExportPlan) -> str | None:
         return f"the bottleneck {tokenizer.kind!r} has no codes; use inference.export=latents"
     if plan.kind != "reconstruction":
         return None
-    lacking = [name for name in KINEMATICS if name not in (*tokenizer.features, *_follow(tokenizer.features))]
+    lacking = [name for name in FILE_FEATURES if name not in (*tokenizer.features, *_follow(tokenizer.features))]
     if lacking:
         return f"it reconstructs {', '.join(tokenizer.features)}, and a data file needs {lacking[0]} too"
     try:
@@ -192,7 +194,7 @@ def write_export(plan: ExportPlan, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def rebuild(plan: ExportPlan, events: StoredEvents) -> StoredEvents:
+def rebuild(plan: ExportPlan, events: Events) -> Events:
     """Return the events as the model reconstructs them.
 
     Raises:
@@ -202,7 +204,7 @@ def rebuild(plan: ExportPlan, events: StoredEvents) -> StoredEvents:
     return rebuild_events(events, passed, plan.tokenizer.features)
 
 
-def rebuild_events(events: StoredEvents, passed: Passed, features: tuple[str, ...]) -> StoredEvents:
+def rebuild_events(events: Events, passed: Passed, features: tuple[str, ...]) -> Events:
     """Return events with the reconstructed features, and with types and MET where these are reconstructed.
 
     Args:
@@ -217,13 +219,21 @@ def rebuild_events(events: StoredEvents, passed: Passed, features: tuple[str, ..
     columns = dict(zip(features, passed.kinematics.T, strict=True))
     if "E" not in columns:
         columns["E"] = np.hypot(columns["pt"] * np.cosh(columns["eta"]), columns["mass"])
-    # In the precision of the file, so that what is read back is the same.
-    kinematics = np.stack([columns[name] for name in KINEMATICS], axis=1).astype(np.float32)
-    met = (events.met if passed.globals is None else passed.globals).astype(np.float32)
-    if not (np.isfinite(kinematics).all() and np.isfinite(met).all()):
+    globals_ = events.globals if passed.globals is None else dict(zip(GLOBALS, passed.globals.T, strict=True))
+    rebuilt = replace(
+        events,
+        features={name: _round(columns[name]) for name in FILE_FEATURES},
+        ids=events.ids if passed.types is None else passed.types + 1,
+        globals={name: _round(values) for name, values in globals_.items()},
+    )
+    if mark_not_finite(rebuilt).any():
         raise DataError("its reconstruction holds NaN or infinity; train it further")
-    ids = events.ids if passed.types is None else passed.types + 1
-    return replace(events, kinematics=kinematics.astype(np.float64), ids=ids, met=met.astype(np.float64))
+    return rebuilt
+
+
+def _round(values: Float[NDArray[Any], " M"]) -> Float[NDArray[np.float64], " M"]:
+    """Return numbers in the precision of the file, so that what is read back is the same."""
+    return values.astype(np.float32).astype(np.float64)
 
 
 def _follow(features: tuple[str, ...]) -> tuple[str, ...]:
@@ -250,7 +260,7 @@ def _write(plan: ExportPlan, path: Path) -> dict[str, str]:
         file.attrs.update(_describe(plan))
         for split in plan.stored.splits:
             events = plan.take_split(split)
-            sizes = {"token": len(events.ids), "event": events.n_events}
+            sizes = {"token": events.n_tokens, "event": events.n_events}
             has_labels = bool((events.labels >= 0).any())
             starts = {"token": 0, "event": 0}
             for block in iterate_blocks(events, BLOCK_EVENTS):
@@ -260,7 +270,7 @@ def _write(plan: ExportPlan, path: Path) -> dict[str, str]:
                     written.add(f"{name}_{split}", values)
                 check()
                 count(block.n_events)
-                starts = {"token": starts["token"] + len(block.ids), "event": starts["event"] + block.n_events}
+                starts = {"token": starts["token"] + block.n_tokens, "event": starts["event"] + block.n_events}
     return written.read()
 
 
@@ -273,7 +283,7 @@ def _open_dataset(file: Any, name: str, values: NDArray[Any], n_rows: int) -> An
     return file.create_dataset(name, shape, values.dtype, **packing)
 
 
-def _make_columns(plan: ExportPlan, block: StoredEvents, has_labels: bool) -> dict[str, tuple[str, NDArray[Any]]]:
+def _make_columns(plan: ExportPlan, block: Events, has_labels: bool) -> dict[str, tuple[str, NDArray[Any]]]:
     """Return the datasets of one block: whether they have a row per token or per event, and the rows."""
     index, weights = block.index.astype(np.int64), block.weights.astype(np.float32)
     columns: dict[str, tuple[str, NDArray[Any]]]
@@ -285,7 +295,7 @@ def _make_columns(plan: ExportPlan, block: StoredEvents, has_labels: bool) -> di
         values = tokens.latents if tokens.codes is None or plan.kind == "latents" else tokens.codes.astype(np.int32)
         columns = {
             plan.kind: ("token", values),
-            "types": ("token", block.ids.astype(np.int32)),
+            "types": ("token", block.known_ids.astype(np.int32)),
             "lengths": ("event", block.lengths.astype(np.int32)),
         }
         names = {name: name for name in ("labels", "weights", "index")}
@@ -373,10 +383,19 @@ def _check_meaning(plan: ExportPlan, path: Path) -> None:
                     raise OSError(f"{name} of the {split} split decodes otherwise than it was encoded")
 
 
-def _check_events(plan: ExportPlan, read: StoredFile) -> None:
+def _check_events(plan: ExportPlan, read: EventSplits) -> None:
     for split, events in read.splits.items():
         block = take_first(plan.take_split(split), BLOCK_EVENTS)
         expected, found = rebuild(plan, block), take_first(events, BLOCK_EVENTS)
-        for name in ("kinematics", "ids", "lengths", "met", "labels"):
-            if not np.array_equal(getattr(expected, name), getattr(found, name)):
+        for name, (written, read_back) in _pair_columns(expected, found).items():
+            if not np.array_equal(written, read_back):
                 raise OSError(f"{name} of the {split} split is read as other events than were written")
+
+
+def _pair_columns(first: Events, second: Events) -> dict[str, tuple[Any, Any]]:
+    """Return what a data file stores of events, of both side by side."""
+    columns = [
+        {**events.features, **events.globals, "ids": events.ids, "lengths": events.lengths, "labels": events.labels}
+        for events in (first, second)
+    ]
+    return {name: (values, columns[1][name]) for name, values in columns[0].items()}

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig
-from thesis_ml.data.events import StoredEvents, keep_events, take_first
-from thesis_ml.data.h5_loader import StoredFile
+from thesis_ml.data.events import Events, EventSplits, keep_events, take_first
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_data, fingerprint_file, load_events
 from thesis_ml.errors import ConfigError, DataError, FactsError, ReportError
 from thesis_ml.facts.runs import RunFacts
@@ -73,14 +72,14 @@ class LoadedData:
         without_scores: Groups that have none of the scores asked for.
     """
 
-    stored: StoredFile
+    stored: EventSplits
     fingerprint: str
     split: str
-    events: StoredEvents
-    background: StoredEvents
-    unfitted: StoredEvents
+    events: Events
+    background: Events
+    unfitted: Events
     background_classes: tuple[int, ...]
-    signal: StoredEvents | None
+    signal: Events | None
     signal_classes: tuple[str | None, ...] = ()
     limit: str | None = None
     without_scores: tuple[str, ...] = ()
@@ -170,7 +169,7 @@ def load_data(restored: Restored, config: InferenceConfig) -> tuple[LoadedData, 
     known = stored.splits[fitted]
     reference = keep_events(known, np.isin(known.labels, classes))
     limit = explain_limit(restored.models, options, stored)
-    if reference.n_events < FEWEST_FITTED or not len(reference.ids):
+    if reference.n_events < FEWEST_FITTED or not reference.n_tokens:
         raise ReportError(
             f"inference: densities are fitted to {reference.n_events} background events of the {name_split(fitted)}, "
             f"{int((reference.lengths > 0).sum())} of them with objects, which is too few; "
@@ -251,7 +250,7 @@ def choose_options(models: Sequence[LoadedModel], config: InferenceConfig) -> Da
     return options
 
 
-def explain_limit(models: Sequence[LoadedModel], options: DataConfig, stored: StoredFile) -> str | None:
+def explain_limit(models: Sequence[LoadedModel], options: DataConfig, stored: EventSplits) -> str | None:
     """Return which run had the fewest events, which are all that is read; None where no limit was reached."""
     limit = options.limit_events
     run = next((model.scored.run for model in models if model.restored.data.limit_events == limit), None)
@@ -271,7 +270,7 @@ def choose_reference(models: Sequence[LoadedModel], config: InferenceConfig) -> 
     return models[place]
 
 
-def choose_classes(models: Sequence[LoadedModel], stored: StoredFile, config: InferenceConfig) -> tuple[int, ...]:
+def choose_classes(models: Sequence[LoadedModel], stored: EventSplits, config: InferenceConfig) -> tuple[int, ...]:
     """Return the labels that are background: those asked for, those the models were trained on, or the commonest one.
 
     Raises:
@@ -293,8 +292,8 @@ def choose_classes(models: Sequence[LoadedModel], stored: StoredFile, config: In
 
 
 def load_signal(
-    options: DataConfig, stored: StoredFile, config: InferenceConfig
-) -> tuple[StoredEvents, tuple[str | None, ...]] | None:
+    options: DataConfig, stored: EventSplits, config: InferenceConfig
+) -> tuple[Events, tuple[str | None, ...]] | None:
     """Return the events of `inference.signal_file`, read as the others are, and the names of their classes, or None.
 
     Raises:
@@ -312,13 +311,13 @@ def load_signal(
         )
     events = take_first(signal.splits[config.dataset_split], config.max_samples)
     place = f"inference.signal_file: {path}: {signal.datasets[config.dataset_split]}"
-    if not len(events.ids):
+    if not events.n_tokens:
         raise ReportError(f"{place}: no event has an object; give a file of events with objects")
     check_weights(events, place)
     return events, tuple(signal.label_names.get(str(label)) for label in np.unique(events.labels))
 
 
-def check_weights(events: StoredEvents, place: str) -> None:
+def check_weights(events: Events, place: str) -> None:
     """Check that the weights of events can be shares of each of their classes.
 
     Raises:
@@ -336,14 +335,14 @@ def check_weights(events: StoredEvents, place: str) -> None:
             raise ReportError(f"{place}: all weights of label {label} are 0; give one event at least a weight above 0")
 
 
-def divide_background(events: StoredEvents, seed: int) -> tuple[StoredEvents, StoredEvents]:
+def divide_background(events: Events, seed: int) -> tuple[Events, Events]:
     """Return the events that densities are fitted to, drawn by `seed`, and the others; both in their order."""
     n_fitted = min(MOST_BACKGROUND, math.ceil(FITTED_SHARE * events.n_events))
     is_fitted = _draw(events.n_events, n_fitted, seed)
     return keep_events(events, is_fitted), keep_events(events, ~is_fitted)
 
 
-def draw_events(events: StoredEvents, most: int, seed: int) -> StoredEvents:
+def draw_events(events: Events, most: int, seed: int) -> Events:
     """Return at most `most` of the events, drawn by `seed`, in their order."""
     return events if events.n_events <= most else keep_events(events, _draw(events.n_events, most, seed))
 
@@ -355,7 +354,7 @@ def _draw(n_events: int, n_drawn: int, seed: int) -> Bool[NDArray[Any], " N"]:
 
 
 def _drop_others(
-    models: Sequence[LoadedModel], stored: StoredFile, options: DataConfig, fingerprint: str | None
+    models: Sequence[LoadedModel], stored: EventSplits, options: DataConfig, fingerprint: str | None
 ) -> tuple[tuple[LoadedModel, ...], dict[str, str]]:
     reasons = {model.scored.run: _explain_other(model.restored, stored, options, fingerprint) for model in models}
     kept = tuple(model for model in models if reasons[model.scored.run] is None)
@@ -363,7 +362,7 @@ def _drop_others(
 
 
 def _explain_other(
-    restored: RestoredModel, stored: StoredFile, options: DataConfig, fingerprint: str | None
+    restored: RestoredModel, stored: EventSplits, options: DataConfig, fingerprint: str | None
 ) -> str | None:
     """Return why a model cannot be given the events, or None."""
     if fingerprint is not None and restored.dataset_fingerprint != fingerprint:

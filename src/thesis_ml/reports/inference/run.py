@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from thesis_ml.data.events import StoredEvents, keep_events, take_first
+from thesis_ml.data.events import Events, keep_events, take_first
 from thesis_ml.errors import ConfigError, DataError
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.config import InferenceConfig
@@ -71,7 +71,7 @@ class ChosenScores:
     scorer: Scorer
     names: tuple[str, ...]
 
-    def run(self, events: StoredEvents) -> Passed:
+    def run(self, events: Events) -> Passed:
         """Return what the scorer makes of some events, with the chosen scores alone."""
         passed = self.scorer.run(events)
         return replace(passed, scores={name: values for name, values in passed.scores.items() if name in self.names})
@@ -222,7 +222,7 @@ def fit_scorers(data: LoadedData, restored: Restored, config: InferenceConfig) -
     return scorers, Restored(tuple(one for one in restored.models if one.scored.name in scorers), not_possible)
 
 
-def choose_pool(data: LoadedData) -> StoredEvents:
+def choose_pool(data: LoadedData) -> Events:
     """Return background events that corruptions take tokens from: models were not trained on them, nor are they scored.
 
     A model that knows its training events would find their tokens more ordinary than those that they replace.
@@ -293,18 +293,18 @@ def count_passes(data: LoadedData, plan: StreamPlan) -> int:
 
 
 def stream_events(
-    events: StoredEvents, plan: StreamPlan, tallies: Mapping[str, ClosureTally], progress: Progress | None = None
+    events: Events, plan: StreamPlan, tallies: Mapping[str, ClosureTally], progress: Progress | None = None
 ) -> RawScores:
     """Return the scores of all events in all variants, and count the closure of the clean ones."""
 
-    def observe(name: str, block: StoredEvents, passed: Passed) -> None:
+    def observe(name: str, block: Events, passed: Passed) -> None:
         if name in tallies:
             tallies[name].add(block, passed)
 
     return stream_split(events, plan, observe, progress)
 
 
-def stream_clean(events: StoredEvents, plan: StreamPlan, progress: Progress | None = None) -> dict[str, Any]:
+def stream_clean(events: Events, plan: StreamPlan, progress: Progress | None = None) -> dict[str, Any]:
     """Return the scores of events as they are, by scorer; nothing where there are no events."""
     if not events.n_events:
         return {}

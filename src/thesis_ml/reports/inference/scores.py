@@ -11,7 +11,7 @@ from torch import Tensor
 
 from thesis_ml.architectures.autoencoder.base import Reconstruction
 from thesis_ml.data.batch import DataDims, TokenBatch, find_largest, sum_over_events, wrap_differences
-from thesis_ml.data.events import StoredEvents
+from thesis_ml.data.events import Events
 from thesis_ml.metrics.event_quantities import compute_ht, compute_ht_miss, find_leading_pt, sum_events
 
 Scores = Mapping[str, Float[NDArray[Any], " N"]]
@@ -60,7 +60,7 @@ def estimate_log_shares(counts: Int[Tensor, " K"]) -> Float[Tensor, " K"]:
     return torch.log(counted / counted.sum())
 
 
-def score_trivially(events: StoredEvents, type_names: Sequence[str] = ()) -> dict[str, Float[NDArray[Any], " N"]]:
+def score_trivially(events: Events, type_names: Sequence[str] = ()) -> dict[str, Float[NDArray[Any], " N"]]:
     """Return what needs no model: multiplicity, H_T, H_T^miss and the leading pT, in GeV, and the number of b-jets.
 
     Args:
@@ -69,17 +69,17 @@ def score_trivially(events: StoredEvents, type_names: Sequence[str] = ()) -> dic
     """
     trivial = {
         "multiplicity": events.lengths.astype(np.float64),
-        "ht": compute_ht(events.kinematics, events.lengths),
-        "ht_miss": compute_ht_miss(events.kinematics, events.lengths)[:, 0],
-        "leading_pt": find_leading_pt(events.kinematics, events.lengths),
+        "ht": compute_ht(events.features, events.lengths),
+        "ht_miss": compute_ht_miss(events.features, events.lengths)[:, 0],
+        "leading_pt": find_leading_pt(events.features, events.lengths),
     }
     if B_JET in type_names:
-        is_b_jet = events.ids == 1 + list(type_names).index(B_JET)
+        is_b_jet = events.known_ids == 1 + list(type_names).index(B_JET)
         trivial["b_jets"] = np.bincount(events.token_events[is_b_jet], minlength=events.n_events).astype(np.float64)
     return trivial
 
 
-def summarise_events(events: StoredEvents, n_types: int) -> Float[NDArray[Any], "N V"]:
+def summarise_events(events: Events, n_types: int) -> Float[NDArray[Any], "N V"]:
     """Return values of each event that do not depend on the order of its tokens, for a density without a model.
 
     They are the trivial scores and MET, energies as ln(1 + x / GeV), the mean of |eta| and of eta^2, and the number of
@@ -87,9 +87,9 @@ def summarise_events(events: StoredEvents, n_types: int) -> Float[NDArray[Any], 
     """
     trivial = score_trivially(events)
     energies = [np.log1p(values) for name, values in trivial.items() if name != "multiplicity"]
-    eta = events.kinematics[:, 2]
+    eta = events.features["eta"]
     n_tokens = np.maximum(events.lengths, 1)[:, None]
     shapes = sum_events(np.stack((np.abs(eta), eta**2), axis=1), events.lengths) / n_tokens
-    counts = sum_events((events.ids[:, None] == np.arange(1, n_types + 1)).astype(np.float64), events.lengths)
-    columns = [trivial["multiplicity"], *energies, np.log1p(events.met[:, 0])]
+    counts = sum_events((events.known_ids[:, None] == np.arange(1, n_types + 1)).astype(np.float64), events.lengths)
+    columns = [trivial["multiplicity"], *energies, np.log1p(events.globals["met"])]
     return np.concatenate((np.stack(columns, axis=1), shapes, counts), axis=1)

@@ -13,9 +13,9 @@ from torch import Tensor
 from thesis_ml.architectures.autoencoder.base import Reconstruction
 from thesis_ml.architectures.restore import RestoredModel
 from thesis_ml.data.batch import TokenBatch
-from thesis_ml.data.events import StoredEvents, iterate_blocks
+from thesis_ml.data.encode import encode_events
+from thesis_ml.data.events import Events, iterate_blocks
 from thesis_ml.data.splits import iterate_batches
-from thesis_ml.data.tokens import encode_events
 from thesis_ml.errors import DataError
 from thesis_ml.reports.config import InferenceConfig
 from thesis_ml.reports.inference.corruptions import CorruptionPlan, corrupt
@@ -60,7 +60,7 @@ class Passed:
 class Scorer(Protocol):
     """Whatever gives each event scores of its own."""
 
-    def run(self, events: StoredEvents) -> Passed:
+    def run(self, events: Events) -> Passed:
         """Return what becomes of some events."""
         ...
 
@@ -73,11 +73,11 @@ class TrivialScorer:
         type_names: Names of the object ids 1, 2, ...
     """
 
-    def __init__(self, background: StoredEvents, type_names: Sequence[str]) -> None:
+    def __init__(self, background: Events, type_names: Sequence[str]) -> None:
         self._type_names = tuple(type_names)
         self._density = fit_mahalanobis(summarise_events(background, len(type_names)), 0)
 
-    def run(self, events: StoredEvents) -> Passed:
+    def run(self, events: Events) -> Passed:
         """Return the variables of each event and how unlike the background it is."""
         density = self._density(summarise_events(events, len(self._type_names)))
         return Passed({**score_trivially(events, self._type_names), "summary_mahalanobis": density})
@@ -130,7 +130,7 @@ class ModelScorer:
         self._densities: dict[str, Score] = {}
         self._log_shares: list[Tensor] | None = None
 
-    def fit(self, background: StoredEvents) -> None:
+    def fit(self, background: Events) -> None:
         """Fit the densities of pooled latents and the shares of codes to `background`.
 
         Raises:
@@ -159,7 +159,7 @@ class ModelScorer:
             counts = [torch.bincount(outputs.codes[:, q], minlength=size) for q, size in enumerate(sizes)]
             self._log_shares = [estimate_log_shares(count) for count in counts]
 
-    def run(self, events: StoredEvents) -> Passed:
+    def run(self, events: Events) -> Passed:
         """Return the scores of each event, as far as `fit` gave them a meaning, and its reconstruction."""
         outputs = self.reconstruct(events)
         scores = {name: values.double().numpy() for name, values in outputs.errors.items()}
@@ -180,7 +180,7 @@ class ModelScorer:
         )
 
     @torch.no_grad()
-    def reconstruct(self, events: StoredEvents) -> Outputs:
+    def reconstruct(self, events: Events) -> Outputs:
         """Return what the model makes of events, in order."""
         split = encode_events(events, self.restored.normalizer)
         parts = [self._step(batch) for batch in iterate_batches(split, self._options.batch_size, generator=None)]
@@ -234,7 +234,7 @@ class Variant(NamedTuple):
 
 CLEAN = Variant("clean")
 
-Observer = Callable[[str, StoredEvents, Passed], None]
+Observer = Callable[[str, Events, Passed], None]
 """Told of every block of clean events and what a model, by its name, made of it."""
 
 Progress = Callable[[int], None]
@@ -255,11 +255,11 @@ class StreamPlan:
     scorers: Mapping[str, Scorer]
     variants: Sequence[Variant]
     type_names: Sequence[str]
-    pool: StoredEvents
+    pool: Events
 
 
 def stream_split(
-    events: StoredEvents,
+    events: Events,
     plan: StreamPlan,
     observe: Observer | None = None,
     progress: Progress | None = None,
@@ -288,7 +288,7 @@ def stream_split(
     return {key: _join_scores(blocks.pop(key)) for key in list(blocks)}
 
 
-def _change(block: StoredEvents, variant: Variant, plan: StreamPlan) -> StoredEvents:
+def _change(block: Events, variant: Variant, plan: StreamPlan) -> Events:
     if variant.plan is None:
         return block
     if isinstance(variant.plan, NullPlan):

@@ -1,13 +1,13 @@
 """The parts that critics share: angles as they see them, and the norm of an event."""
 
 import math
-from dataclasses import replace
 
 import pytest
 import torch
 
 from thesis_ml.architectures.autoencoder.critics.base import norm_per_event, normalise_angles
 from thesis_ml.data.batch import DataDims
+from token_batches import replace_columns
 
 
 def test_angles_on_the_circle_stay_and_short_vectors_stay_short(dims: DataDims) -> None:
@@ -22,9 +22,10 @@ def test_angles_on_the_circle_stay_and_short_vectors_stay_short(dims: DataDims) 
 
 
 def test_an_angle_of_one_column_is_wrapped(dims: DataDims) -> None:
-    wrapped = replace(dims, columns=("log_pt", "phi"), angle_columns=(1,), angle_period=2.0)
+    wrapped = replace_columns(dims, "log_pt", "phi")
+    turn = wrapped.angle_period
 
-    normalised = normalise_angles(torch.tensor([[5.0, 0.5], [5.0, 2.5], [5.0, -1.25]]), wrapped)
+    normalised = normalise_angles(torch.tensor([[5.0, 0.5], [5.0, turn + 0.5], [5.0, 0.75 - turn]]), wrapped)
 
     torch.testing.assert_close(normalised, torch.tensor([[5.0, 0.5], [5.0, 0.5], [5.0, 0.75]]))
 

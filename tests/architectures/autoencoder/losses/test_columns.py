@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.losses import LOSSES
 from thesis_ml.data.batch import DataDims
+from token_batches import replace_columns
 
 PERIOD = 2 * math.sqrt(3)
 TRUE = torch.zeros(1, 5)
@@ -22,7 +22,7 @@ ONE = torch.tensor([1])
 
 @pytest.fixture
 def wrapped_dims(dims: DataDims) -> DataDims:
-    return replace(dims, columns=("log_pt", "eta", "phi"), angle_columns=(2,), angle_period=PERIOD)
+    return replace_columns(dims, "log_pt", "eta", "phi")
 
 
 def make_loss(name: str, dims: DataDims, weights: Mapping[str, float] | None = None, **options: Any) -> nn.Module:

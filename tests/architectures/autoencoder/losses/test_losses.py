@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from thesis_ml.architectures.autoencoder.losses import LOSSES
 from thesis_ml.data.batch import DataDims, TokenBatch
 from thesis_ml.errors import ConfigError
-from token_batches import find_tokens, reverse_within_events, take_event
+from token_batches import find_tokens, replace_columns, reverse_within_events, take_event
 
 PERIOD = 2 * math.sqrt(3)
 TRUE = torch.zeros(1, 5)
@@ -27,7 +26,7 @@ OVER_SET_LOSSES = pytest.mark.parametrize("name", [name for name in sorted(LOSSE
 
 @pytest.fixture
 def wrapped_dims(dims: DataDims) -> DataDims:
-    return replace(dims, columns=("log_pt", "eta", "phi"), angle_columns=(2,), angle_period=PERIOD)
+    return replace_columns(dims, "log_pt", "eta", "phi")
 
 
 def make_loss(name: str, dims: DataDims, weights: Mapping[str, float] | None = None, **options: Any) -> nn.Module:
@@ -102,10 +101,10 @@ def test_loss_of_no_token_is_empty(dims: DataDims, name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_energy_weights_need_pt(dims: DataDims, name: str) -> None:
-    columns = ("eta", "cos_phi", "sin_phi")
+    without = replace_columns(dims, "eta", "cos_phi", "sin_phi")
 
     with pytest.raises(ConfigError, match=r"^phase1\.loss: needs pt.*, which data\.features leaves out"):
-        make_loss(name, replace(dims, columns=columns), energy_weights="pt")
+        make_loss(name, without, energy_weights="pt")
 
 
 def test_energy_power_without_energy_weights_is_refused() -> None:
@@ -270,7 +269,7 @@ def test_descending_the_loss_moves_tokens_onto_the_true_ones(dims: DataDims, nam
 @pytest.mark.parametrize("n_turns", [-1, 2])
 def test_full_turns_of_a_wrapped_phi_cost_nothing_in_a_set(dims: DataDims, name: str, n_turns: int) -> None:
     period = 2 * math.sqrt(3)
-    wrapped = replace(dims, columns=("log_pt", "eta", "phi"), angle_columns=(2,), angle_period=period)
+    wrapped = replace_columns(dims, "log_pt", "eta", "phi")
     true = torch.tensor([[0.3, -0.2, 1.4], [-1.0, 0.5, -1.6]])
     turned = true + torch.tensor([0, 0, n_turns * period])
 

@@ -1,6 +1,5 @@
 """Optimal transport against assignment, which is exact."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from exact_transport import make_events, measure_exact
 from thesis_ml.architectures.autoencoder.losses.sinkhorn import SinkhornLoss, list_blurs
 from thesis_ml.data.batch import DataDims
 from thesis_ml.errors import ConfigError
+from token_batches import replace_columns
 
 
 def make_loss(dims: DataDims, **options: Any) -> SinkhornLoss:
@@ -55,7 +55,7 @@ def test_shares_of_energy_move_as_far_as_exact_transport(dims: DataDims) -> None
 
 def test_sinkhorn_needs_pt_eta_and_phi(dims: DataDims) -> None:
     with pytest.raises(ConfigError, match=r"^phase1\.loss: needs pt, phi, which data\.features leaves out"):
-        make_loss(replace(dims, columns=("eta", "mass")))
+        make_loss(replace_columns(dims, "eta", "mass"))
 
 
 @pytest.mark.parametrize("n_iterations", [1, 2, 7, 20])

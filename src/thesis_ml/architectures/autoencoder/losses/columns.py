@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.base import FeatureLossConfig
 from thesis_ml.data.batch import DataDims, spread_over_tokens, sum_over_events, wrap_differences
+from thesis_ml.data.normalizer import Normalizer
 
 
 class FeatureColumns(nn.Module):
@@ -24,7 +25,8 @@ class FeatureColumns(nn.Module):
     def __init__(self, config: FeatureLossConfig, dims: DataDims) -> None:
         super().__init__()
         weights = config.weights or {}
-        features = [dims.feature_of(column) for column in dims.columns]
+        assert isinstance(dims.normalizer, Normalizer), "tokens have one, tables do not"
+        features = [column.feature for column in dims.normalizer.feature_statistics]
         config.check_features(list(dict.fromkeys(features)), "phase1.loss")
         columns = torch.tensor([weights.get(feature, 1.0) for feature in features])
         self.register_buffer("column_weights", columns / columns.sum())
@@ -32,7 +34,6 @@ class FeatureColumns(nn.Module):
         self.pt_column: int | None = None
         self.pt_slope = 0.0
         if config.energy_weights == "pt":
-            assert dims.normalizer is not None, "tokens have a normaliser, tables do not"
             self.pt_column = dims.columns.index("log_pt")
             self.pt_slope = config.energy_power * dims.normalizer.feature_statistics[self.pt_column].scale
 

@@ -1,11 +1,15 @@
-"""The unit of a file's energies: declared, asked for, or read off the values."""
+"""Values that no event can have, and the unit of a file's energies: declared, asked for, or read off the values."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from data_files import random_splits, sample_splits, write_tokens_file
+from stored_events import TYPES, make_events
+from thesis_ml.data.checks import RANGES, Place, check_events, explain_impossible, mark_not_finite
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.h5_loader import read_file
 from thesis_ml.data.tokens import load_tokens
@@ -15,10 +19,10 @@ from thesis_ml.errors import DataError
 @pytest.mark.parametrize("encoding", ["gev", "ln_mev"])
 def test_load_tokens_gives_the_same_columns_whatever_the_unit(tmp_path: Path, encoding: str) -> None:
     splits = sample_splits()
-    in_mev = load_tokens(DataConfig(path=str(write_tokens_file(tmp_path / "mev.h5", splits))), 8)
+    in_mev = load_tokens(DataConfig(path=str(write_tokens_file(tmp_path / "mev.h5", splits))))
 
     path = write_tokens_file(tmp_path / "other.h5", splits, encoding=encoding)
-    other = load_tokens(DataConfig(path=str(path)), 8)
+    other = load_tokens(DataConfig(path=str(path)))
 
     for split, expected in in_mev.splits().items():
         torch.testing.assert_close(other.splits()[split].features, expected.features, rtol=0, atol=1e-5)
@@ -68,3 +72,48 @@ def test_config_that_contradicts_the_values_is_refused(tmp_path: Path, stored: s
         return
     with pytest.raises(DataError, match=f"X_train: the values are not {asked}, which was taken from data.encoding"):
         read_file(path, config)
+
+
+@pytest.mark.parametrize(
+    ("place", "where"), [(Place(Path("a.h5"), "X_val"), "a.h5: X_val, row 4"), (Place(), "event 4")]
+)
+@pytest.mark.parametrize(("column", "value"), [("eta", -200.0), ("phi", 7.0), ("pt", -1.0), ("E", np.nan)])
+def test_value_out_of_range_is_named_by_event(column: str, value: float, place: Place, where: str) -> None:
+    events = make_events()
+    first = int(np.flatnonzero(events.token_events == 4)[0])
+    values = events.features[column].copy()
+    values[first] = value
+
+    with pytest.raises(DataError, match=rf"^{where}: {column} is {value:.4g}; expected "):
+        check_events(events.with_features(**{column: values}), len(TYPES), place)
+
+
+def test_range_is_an_argument() -> None:
+    events = make_events()
+
+    check_events(events, len(TYPES), Place())
+
+    with pytest.raises(DataError, match=r"eta is .*; expected -1 to 1$"):
+        check_events(events, len(TYPES), Place(), ranges={**RANGES, "1": (-1.0, 1.0)})
+    with pytest.raises(DataError, match="an object id is unknown; expected 1 to 2"):
+        check_events(events, 2, Place())
+
+
+def test_median_that_is_possible_is_an_argument() -> None:
+    features = make_events().features
+
+    assert explain_impossible(features) is None
+    assert explain_impossible(features, high=10.0).startswith("the median pt would be")
+    assert explain_impossible(features, least_median=5.0) == "most objects would have less energy than momentum"
+    assert explain_impossible({"eta": features["eta"]}) is None
+
+
+def test_events_with_a_value_that_is_not_finite_are_marked() -> None:
+    events = make_events()
+    phi, met = events.features["phi"].copy(), events.globals["met"].copy()
+    phi[-1], met[3] = np.nan, np.inf
+
+    is_bad = mark_not_finite(replace(events.with_features(phi=phi), globals={**events.globals, "met": met}))
+
+    assert np.flatnonzero(is_bad).tolist() == [3, int(events.token_events[-1])]
+    assert not mark_not_finite(events).any()

@@ -1,0 +1,355 @@
+"""Every check of the values of events and of their units: of files, of arrays that a user gives, of generators."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+
+from thesis_ml.data.events import Events
+from thesis_ml.data.normalizer import GLOBAL_COLUMNS, LOG_FLOOR_GEV, Normalizer
+from thesis_ml.data.units import MEV_PER_GEV, UNITS, EnergyUnit
+from thesis_ml.errors import DataError
+
+LARGEST_NUMBER = float(np.finfo(np.float32).max)
+"""What a model can see."""
+RANGES = {"GeV": (0.0, LARGEST_NUMBER), "rad": (-6.3, 6.3), "1": (-100.0, 100.0)}
+"""What columns of a unit may hold: angles to two pi, and an |eta| far beyond every detector."""
+LARGEST_LN_MEV = 20.0
+"""ln(485 TeV / MeV): no object of a collider has more energy."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where events come from, as messages name it: a file, a dataset in it, or the arrays of a user."""
+
+    path: Path | None = None
+    dataset: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.dataset}" if self.dataset else str(self.path or "events")
+
+    def error(self, problem: str, row: int | None = None) -> DataError:
+        """Return the error that names this place, and the row or the event in it."""
+        if row is None:
+            return DataError(f"{self}: {problem}")
+        return DataError(f"{self}, row {row}: {problem}" if self.path else f"event {row}: {problem}")
+
+    def refuse_rows(self, is_bad: Bool[NDArray[Any], "N ..."], problem: str) -> None:
+        """Refuse the first row in which `is_bad` holds anywhere.
+
+        Raises:
+            DataError: There is such a row.
+        """
+        if is_bad.any():
+            raise self.error(problem, int(is_bad.reshape(len(is_bad), -1).any(axis=1).argmax()))
+
+
+ARRAYS = Place()
+
+
+def check_events(
+    events: Events,
+    n_types: int,
+    place: Place,
+    *,
+    ranges: Mapping[str, tuple[float, float]] = RANGES,
+    note: str = "",
+) -> None:
+    """Refuse events with a value that none can have.
+
+    Args:
+        events: The events, numbered as in `place`.
+        n_types: Ids 1 to `n_types` are known.
+        place: Where they come from.
+        ranges: Smallest and largest value of the columns of each unit.
+        note: Ends messages about energies.
+
+    Raises:
+        DataError: There is such a value.
+    """
+    if events.ids is not None:
+        is_unknown = (events.ids < 1) | (events.ids > n_types)
+        problem = f"an object id is unknown; expected 1 to {n_types}"
+        place.refuse_rows(mark_events(events, is_unknown), problem)
+    for name, values in (*events.features.items(), *events.globals.items()):
+        low, high = ranges[UNITS[name]]
+        # Not a number is not within any range.
+        if not len(values) or (values.min() >= low and values.max() <= high):
+            continue
+        is_bad, unit = ~((values >= low) & (values <= high)), UNITS[name].replace("1", "")
+        expected = f"{low:g} to {high:.3g} {unit}".strip() + (note if unit == "GeV" else "")
+        problem = f"{name} is {values[is_bad.argmax()]:.4g}; expected {expected}"
+        place.refuse_rows(is_bad if name in events.globals else mark_events(events, is_bad), problem)
+
+
+def decide_unit(
+    asked: str, declared: EnergyUnit | None, tokens: Mapping[str, NDArray[Any]], place: Place
+) -> EnergyUnit:
+    """Return the unit of the energies that a file stores.
+
+    Args:
+        asked: `data.encoding`.
+        declared: What the file's attributes say.
+        tokens: Stored E, pt and eta of the tokens that are looked at.
+        place: Their dataset, for messages.
+
+    Raises:
+        DataError: The config contradicts the attributes, or the values contradict either.
+    """
+    if declared is not None and asked not in ("auto", declared.name):
+        raise Place(place.path).error(
+            f"data.encoding is {asked!r} but {declared.decided_by} says {declared.name!r}; "
+            "use data.encoding=auto or correct the file"
+        )
+    wanted = None if asked == "auto" else EnergyUnit(asked, "data.encoding")  # type: ignore[arg-type]  # config knows
+    unit = declared or wanted or _guess_unit(tokens, place)
+    in_gev = {name: values if UNITS[name] != "GeV" else unit.to_gev(values) for name, values in tokens.items()}
+    if len(tokens["pt"]) and (problem := explain_impossible(in_gev)) is not None:
+        raise place.error(
+            f"the values are not {unit.name}, which was taken from {unit.decided_by}: {problem}; "
+            "correct data.encoding or the attributes of the file"
+        )
+    return unit
+
+
+def explain_impossible(
+    features: Mapping[str, NDArray[Any]],
+    *,
+    low: float = 0.1,
+    high: float = 1e4,
+    least_median: float = 0.9,
+) -> str | None:
+    """Return why tokens cannot be objects of a collider in GeV, or None.
+
+    Args:
+        features: By name one number for each of some tokens; a feature that is not there is not checked.
+        low: Smallest median of pT and E in GeV.
+        high: Largest one.
+        least_median: Smallest median of E / p, of which no particle has less than 1.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        for name in ("pt", "E"):
+            median = _take_median(features[name]) if name in features else low
+            if not low <= median <= high:
+                return f"the median {name} would be {median:.3g} GeV"
+        if {"E", "pt", "eta"} <= set(features):
+            momentum = np.maximum(features["pt"] * np.cosh(features["eta"].astype(np.float64)), 1e-300)
+            if _take_median(features["E"] / momentum) < least_median:
+                return "most objects would have less energy than momentum"
+    return None
+
+
+def check_scale(
+    events: Events,
+    normalizer: Normalizer,
+    *,
+    fewest: int = 20,
+    furthest_median: float = 6.0,
+    furthest_met: float = 150.0,
+) -> None:
+    """Refuse arrays whose energies are in MeV or logarithms: they are none of a collider, or far from the training.
+
+    Args:
+        events: The events.
+        normalizer: Fitted to those that a model was trained on.
+        fewest: Tokens or events whose median tells the unit; fewer may have any energy that a collider reaches.
+        furthest_median: Standard deviations of ln(E) or ln(pT) between both medians: MeV lie 10 away.
+        furthest_met: How many times the median MET of the training is too much; it must also be above 1 TeV.
+
+    Raises:
+        DataError: They are in another unit.
+    """
+    if events.n_tokens >= fewest:
+        if (problem := explain_impossible(events.features)) is not None:
+            raise ARRAYS.error(f"{problem}; energies must be in GeV, not in MeV or logarithms")
+        for column in normalizer.feature_statistics:
+            if column.is_log:
+                median = _take_median(events.column(column.feature))
+                if abs(math.log(max(median, LOG_FLOOR_GEV)) - column.mean) > furthest_median * column.scale:
+                    raise _other_scale(column.feature, f"{median:.4g} GeV", math.exp(column.mean))
+    if events.n_events >= fewest and "met" in events.globals:
+        _check_met(events.globals["met"], normalizer, furthest_met)
+
+
+def read_arrays(features: Any, names: Sequence[str], *, lengths: Any, ids: Any, met: Any) -> Events:
+    """Return events from arrays or lists of a user; `features` has a column for each of `names`, or arrays by name.
+
+    Raises:
+        DataError: Something has no numbers, or another shape than the rest.
+    """
+    counts = read_lengths(lengths, len(read_whole(ids, "ids", shape=(None,))))
+    n_tokens = int(counts.sum())
+    if isinstance(features, Mapping):
+        known = [name for name in UNITS if not name.startswith("met")]
+        if unknown := [name for name in features if name not in known]:
+            raise DataError(f"features: unknown feature {unknown[0]!r}; expected some of {', '.join(known)}")
+        columns = {
+            name: read_numbers(part, f"features[{name!r}]", shape=(n_tokens,)) for name, part in features.items()
+        }
+    else:
+        table = read_numbers(features, "features", shape=(n_tokens, len(names)))
+        columns = dict(zip(names, table.T, strict=True))
+    columns = {name: values.astype(np.float64) for name, values in columns.items()}
+    met, met_phi = read_numbers(met, "met", shape=(len(counts), 2)).astype(np.float64).T
+    ids = read_whole(ids, "ids", shape=(n_tokens,))
+    return Events.without_labels(columns, ids, counts, {"met": met, "met_phi": met_phi})
+
+
+def check_arrays(events: Events, normalizer: Normalizer, n_types: int) -> Events:
+    """Return events of a user after all checks for a model of `normalizer` that knows `n_types` object types.
+
+    Raises:
+        DataError: A value is missing, not finite, impossible or in another unit.
+    """
+    seen = f"this model sees {', '.join(normalizer.features)}, ids and met"
+    for name in ("ids", "met"):
+        if getattr(events, name) is None:
+            raise DataError(f"{name}: is missing; {seen}")
+    events = read_arrays(events.features, normalizer.features, lengths=events.lengths, ids=events.ids, met=events.met)
+    check_events(events, n_types, ARRAYS)
+    available = {*events.features, *(("mass",) if {"E", "pt", "eta"} <= set(events.features) else ())}
+    if missing := [name for name in normalizer.features if name not in available]:
+        raise DataError(f"features: {missing[0]!r} is missing; {seen}")
+    check_scale(events, normalizer)
+    return events
+
+
+def read_numbers(values: Any, where: str, *, shape: tuple[int | None, ...]) -> NDArray[Any]:
+    """Return `values` as an array of finite numbers of that shape; None in it is any length.
+
+    Raises:
+        DataError: It is not.
+    """
+    array = read_array(values, where)
+    if array.dtype.kind not in "fiu":
+        raise DataError(f"{where}: holds {array.dtype}; expected numbers")
+    is_same = array.ndim == len(shape) and all(
+        wanted in (None, size) for wanted, size in zip(shape, array.shape, strict=True)
+    )
+    if not is_same:
+        expected = ", ".join("any number" if size is None else str(size) for size in shape)
+        raise DataError(f"{where}: has shape {array.shape}; expected ({expected})")
+    refuse_entries(~np.isfinite(array), f"{where}: entry", "is NaN or infinite; every value must be finite")
+    return array
+
+
+def read_array(values: Any, where: str) -> NDArray[Any]:
+    """Return `values` as an array of anything.
+
+    Raises:
+        DataError: It is none, such as lists of different lengths.
+    """
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+        raise DataError(f"{where}: is no array ({error!s:.100}); expected numbers") from error
+
+
+def read_whole(values: Any, where: str, *, shape: tuple[int | None, ...]) -> Int[NDArray[Any], "..."]:
+    """Return `values` as whole numbers of that shape.
+
+    Raises:
+        DataError: They are not.
+    """
+    array = read_numbers(values, where, shape=shape)
+    is_beyond = np.abs(array.astype(np.float64)) >= 2.0**63
+    refuse_entries(is_beyond, f"{where}: entry", "is beyond 64 bits; expected smaller whole numbers")
+    whole = array.astype(np.int64)
+    refuse_entries(whole != array, f"{where}: entry", "is not whole; expected whole numbers")
+    return whole
+
+
+def read_lengths(lengths: Any, n_tokens: int) -> Int[NDArray[Any], " N"]:
+    """Return the tokens per event, none of which is beyond all tokens, so that their sum cannot overflow.
+
+    Raises:
+        DataError: They are no such numbers.
+    """
+    counts = read_whole(lengths, "lengths", shape=(None,))
+    refuse_entries(counts < 0, "lengths: event", "has fewer than 0 tokens; expected 0 or more")
+    refuse_entries(
+        counts > n_tokens, "lengths: event", f"has more tokens than all events together; expected up to {n_tokens}"
+    )
+    return counts
+
+
+def read_path(path: Any) -> Path:
+    """Return a path that a user gave.
+
+    Raises:
+        DataError: It is none.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise DataError(f"path: is {type(path).__name__}; expected a text or a Path")
+    try:
+        return Path(path).expanduser()
+    except (TypeError, RuntimeError) as error:
+        raise DataError(f"path: {str(path)[:100]!r} is none ({error}); expected a text or a Path") from error
+
+
+def mark_events(events: Events, is_token: Bool[NDArray[Any], " P"]) -> Bool[NDArray[Any], " N"]:
+    """Return which events have one of the tokens."""
+    is_marked = np.zeros(events.n_events, dtype=bool)
+    is_marked[events.token_events[is_token]] = True
+    return is_marked
+
+
+def mark_not_finite(events: Events) -> Bool[NDArray[Any], " N"]:
+    """Return which events have a value that is not finite."""
+    parts = [mark_events(events, ~np.isfinite(values)) for values in events.features.values()]
+    parts += [~np.isfinite(values) for values in events.globals.values()]
+    is_bad: NDArray[np.bool_] = np.any(parts, axis=0)
+    return is_bad
+
+
+def refuse_entries(is_bad: Any, where: str, problem: str) -> None:
+    """Refuse the first entry of an array in which `is_bad` holds anywhere."""
+    if np.any(is_bad):
+        rows = np.asarray(is_bad).reshape(len(is_bad), -1)
+        raise DataError(f"{where} {int(rows.any(axis=1).argmax())} {problem}")
+
+
+def _guess_unit(tokens: Mapping[str, NDArray[Any]], place: Place) -> EnergyUnit:
+    if not len(tokens["E"]):
+        raise place.error("there are no objects to tell the unit of energies from; set data.encoding=mev|gev|ln_mev")
+    largest, median = float(tokens["E"].max()), _take_median(tokens["pt"])
+    if largest <= LARGEST_LN_MEV:
+        return EnergyUnit("ln_mev", f"the values: no E above {largest:.3g}, too small for MeV or GeV")
+    if median >= MEV_PER_GEV:
+        return EnergyUnit("mev", f"the values: median pT {median:.3g}, too large for GeV")
+    return EnergyUnit("gev", f"the values: median pT {median:.3g}, too small for MeV")
+
+
+def _check_met(
+    met: Float[NDArray[Any], " N"], normalizer: Normalizer, furthest: float, *, least_spread: float = 0.3
+) -> None:
+    """Refuse MET that is in MeV, hence far above that of the training, or a logarithm, hence small and all alike.
+
+    Half of the distance between the quartiles of ln(MET) is below 0.2 for a logarithm; resolution alone gives 0.39.
+    """
+    statistics = dict(zip(GLOBAL_COLUMNS, normalizer.global_statistics, strict=True))
+    trained = math.exp(statistics["log_met"].mean)
+    lower, median, upper = (float(value) for value in np.quantile(met, (0.25, 0.5, 0.75)))
+    if median > max(furthest * trained, MEV_PER_GEV):
+        raise _other_scale("met", f"{median:.4g} GeV", trained)
+    # met that is the same everywhere was set by hand, not taken from a file of logarithms
+    is_alike = 0 < lower < upper < lower * math.exp(2 * least_spread)
+    if is_alike and met.max() <= LARGEST_LN_MEV < trained:
+        raise _other_scale("met", f"{median:.4g} GeV, and all are alike", trained)
+
+
+def _other_scale(name: str, found: str, trained_gev: float) -> DataError:
+    return DataError(
+        f"{name}: the median is {found}; the model was trained on {trained_gev:.3g} GeV; energies must be in GeV"
+    )
+
+
+def _take_median(values: Float[NDArray[Any], " P"]) -> float:
+    # Not np.median, which imports numpy.ma: a hundredth of a second of every start.
+    return float(np.quantile(values, 0.5))
