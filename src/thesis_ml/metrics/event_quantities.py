@@ -1,4 +1,4 @@
-"""What a whole event adds up to: sums, masses and multiplicities from its tokens, all in GeV and radian."""
+"""Quantities of a whole event: sums, masses and multiplicities from its tokens, all in GeV and radian."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def sum_momenta(kinematics: Float[NDArray[Any], "P 4"], lengths: Int[NDArray[Any
 def compute_ht_miss(
     kinematics: Float[NDArray[Any], "P 4"], lengths: Int[NDArray[Any], " N"]
 ) -> Float[NDArray[Any], "N 2"]:
-    """Return H_T^miss and its azimuth in (-pi, pi]: what balances the tokens; it is not the MET of the file."""
+    """Return H_T^miss and its azimuth in (-pi, pi], from the negative vector sum of the tokens, not the file's MET."""
     x, y = -sum_momenta(kinematics, lengths).T
     return np.stack((np.hypot(x, y), np.arctan2(y, x)), axis=1)
 
@@ -65,7 +65,7 @@ def compute_invariant_mass(momenta: Float[NDArray[Any], "N 4"]) -> Float[NDArray
 
 
 def share_below_mass_shell(kinematics: Float[NDArray[Any], "P 4"], tolerance: float = 1e-3) -> float:
-    """Return the share of tokens whose E is below p by more than `tolerance` p, which no particle can have."""
+    """Return the share of unphysical tokens: E is below p by more than `tolerance` p."""
     if not len(kinematics):
         return float("nan")
     energy, pt, eta = kinematics[:, 0], kinematics[:, 1], kinematics[:, 2]
@@ -78,8 +78,8 @@ def _to_four_momenta(kinematics: Float[NDArray[Any], "P 4"]) -> Float[NDArray[An
 
 
 def sum_events(values: Float[NDArray[Any], "P C"], lengths: Int[NDArray[Any], " N"]) -> Float[NDArray[Any], "N C"]:
-    """Return the sums over the tokens of each event, in an order that no other event can change."""
+    """Return the sums over the tokens of each event; the order of summation does not depend on other events."""
     events = np.repeat(np.arange(len(lengths)), lengths)
-    # Without a single token bincount counts instead of adding up, in integers.
+    # Without any token bincount returns integer counts instead of sums.
     sums = [np.bincount(events, column, minlength=len(lengths)) for column in values.T]
     return np.stack(sums, axis=1).astype(np.float64)
