@@ -1,6 +1,6 @@
-"""Tables with one row per event, for whatever wants an event as a fixed number of columns.
+"""Tables with one row per event, for methods that need a fixed number of columns.
 
-Both kinds see the real tokens only, and the row of an event depends on that event alone.
+Both kinds use the real tokens only, and the row of an event depends on that event alone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.data.splits import TokenSplit
 
 N_LEADING = 8
-"""Tokens whose pT is a column of the pooled table."""
+"""Number of leading tokens with a pT column in the pooled table."""
 
 Representation = Literal["pooled", "flattened"]
 
@@ -46,7 +46,7 @@ def build_event_table(
     """Return the pooled or the flattened table of some events.
 
     Args:
-        representation: Which table.
+        representation: `pooled` or `flattened`.
         split: The events.
         dims: Their columns and types.
         normalizer: How their columns were standardised.
@@ -60,7 +60,7 @@ def build_event_table(
 def flatten_events(split: TokenSplit, dims: DataDims, normalizer: Normalizer, n_tokens: int) -> EventTable:
     """Return the first tokens of every event side by side: standardised features and one-hot types, then the globals.
 
-    Tokens go by falling pT, or as stored where pT is no feature; missing ones are 0.
+    Tokens are sorted by falling pT, or as stored where pT is no feature; missing tokens are 0.
     """
     one_hot = functional.one_hot(split.types, dims.n_types).to(split.features.dtype)
     tokens = torch.cat((split.features, one_hot), dim=1)
@@ -75,7 +75,7 @@ def flatten_events(split: TokenSplit, dims: DataDims, normalizer: Normalizer, n_
 def pool_events(split: TokenSplit, dims: DataDims, normalizer: Normalizer) -> EventTable:
     """Return sums over every event: counts, energy sums, leading pTs and moments of the standardised features.
 
-    Energies enter as ln(1 + x / GeV). Columns that need a feature which the tokens lack are left out: sums of pT need
+    Energies enter as ln(1 + x / GeV). Columns are excluded when the tokens lack a feature they need: sums of pT need
     pt, H_T^miss also phi, the mass of the event also E and eta.
     """
     columns = {
@@ -103,7 +103,7 @@ def _read_physical(split: TokenSplit, normalizer: Normalizer) -> dict[str, Float
 
 
 def _order_by_pt(split: TokenSplit, normalizer: Normalizer) -> Int[Tensor, " P"]:
-    """Return the tokens of every event by falling pT; equal ones stay as stored."""
+    """Return the tokens of every event sorted by falling pT; tokens of equal pT stay as stored."""
     n_tokens, lengths = split.n_tokens, split.lengths
     physical = _read_physical(split, normalizer)
     if "pt" not in physical:

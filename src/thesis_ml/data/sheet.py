@@ -1,4 +1,4 @@
-"""The data sheet: what was read, in numbers that are printed and recorded."""
+"""The data sheet: a summary of the data of a run, printed and recorded."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -11,12 +11,12 @@ from thesis_ml.data.h5_loader import StoredFile
 
 
 def build_sheet(stored: StoredFile, name: str, fingerprint: str) -> dict[str, Any]:
-    """Return the data sheet of what a run uses, as plain JSON values.
+    """Return the data sheet of the events of a run, as plain JSON values.
 
     Args:
-        stored: The events after all choices of the user.
+        stored: The events after all selections of the user.
         name: Name of the data set.
-        fingerprint: Hash of the file or of what made the events.
+        fingerprint: Hash of the file or of the generator's version and parameters.
     """
     return {
         "name": name,
@@ -35,7 +35,7 @@ def build_sheet(stored: StoredFile, name: str, fingerprint: str) -> dict[str, An
 
 
 def describe_sheet(sheet: Mapping[str, Any], origin: str) -> str:
-    """Return the data sheet in a few lines for a terminal; `origin` says where the events are from."""
+    """Return the data sheet in a few lines for a terminal; `origin` is the file or generator of the events."""
     splits = sheet["splits"]
     lines = [f"data {sheet['name']}: {origin} ({sheet['encoding']} from {sheet['encoding_from']})"]
     for split, summary in splits.items():
@@ -69,7 +69,7 @@ def _summarise_split(events: StoredEvents, type_names: tuple[str, ...]) -> dict[
 
 
 def _count_duplicates(splits: Mapping[str, StoredEvents]) -> dict[str, int]:
-    """Return how many events of the second split of each pair are in the first one too."""
+    """Return the number of events of the second split of each pair that are also in the first one."""
     return {
         f"{first}-{second}": int(np.isin(splits[second].row_hash, splits[first].row_hash).sum())
         for first, second in combinations(splits, 2)

@@ -62,7 +62,7 @@ class HistoryTable:
         self._test = {name: as_float(value) for name, value in metrics.items()}
 
     def set_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep copies of the arrays that nobody can write to."""
+        """Store read-only copies of the arrays."""
         copies = {name: np.array(array) for name, array in arrays.items()}
         for array in copies.values():
             array.flags.writeable = False

@@ -228,7 +228,7 @@ class RunReader:
         if n_known == 0:
             is_blank = self._watch.judge().name == "empty"
             reason = f"{FACTS_FOLDER}/{EVENTS_FILE} holds no fact"
-            raise UnusableRunError("empty" if is_blank else "foreign", f"{reason}{'' if is_blank else ' of ours'}")
+            raise UnusableRunError("empty" if is_blank else "foreign", f"{reason}{'' if is_blank else ' of thesis-ml'}")
 
     def _choose_schema(self, fact: Mapping[str, Any]) -> None:
         version = fact.get("schema_version", 1)

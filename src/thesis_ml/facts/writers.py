@@ -60,7 +60,7 @@ class LineFile:
                 raise OSError("the disk is full")
 
     def flush(self) -> None:
-        """Wait until the disk has what was written."""
+        """Wait until all written data are on the disk."""
         with named_failure(self.path):
             os.fsync(self._stream.fileno())
 
@@ -89,7 +89,7 @@ class EventsWriter:
         self._file.append(json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n")
 
     def flush(self) -> None:
-        """Wait until the disk has what was written."""
+        """Wait until all written data are on the disk."""
         self._file.flush()
 
     def close(self) -> None:
@@ -132,7 +132,7 @@ class ScalarsWriter:
         self._file.append(_format_rows([self._build_row(epoch, "test", metrics, {})]))
 
     def flush(self) -> None:
-        """Wait until the disk has what was written."""
+        """Wait until all written data are on the disk."""
         self._file.flush()
 
     def close(self) -> None:

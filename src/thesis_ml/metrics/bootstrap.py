@@ -53,7 +53,7 @@ def resample_readings(
 
 
 def estimate(value: float, resampled: Float[NDArray[Any], " R"]) -> Estimate:
-    """Return `value` with the spread of its resampled values; the spread is nan when none of them is a number."""
+    """Return `value` with the spread of its resampled values; the spread is nan for fewer than two finite ones."""
     finite = resampled[np.isfinite(resampled)]
     if len(finite) < 2:
         return Estimate(value, np.nan, np.nan, np.nan)

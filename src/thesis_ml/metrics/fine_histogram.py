@@ -25,7 +25,7 @@ class FineHistogram:
         self.counts: Int[NDArray[Any], "G C K"] = np.zeros((n_groups, n_columns, N_BINS), dtype=np.int64)
 
     def add(self, values: Float[NDArray[Any], "P C"], groups: Int[NDArray[Any], " P"]) -> None:
-        """Count the values of each row for its group; nan is not counted, values out of range go to the last bins."""
+        """Count the values of each row for its group; only finite ones count, those out of range in the last bins."""
         n_groups, n_columns, _ = self.counts.shape
         for column in range(n_columns):
             is_finite = np.isfinite(values[:, column])

@@ -50,7 +50,7 @@ def _measure_distances(
     angle_columns: Sequence[int],
     period: float,
 ) -> Array:
-    """Return the squared distance of each true token (rows) to each predicted one [B T T]; slots without tokens are undefined."""
+    """Return the squared distance of each true (row) to each predicted token [B T T], arbitrary in padded slots."""
     places = starts[:, None] + np.arange(lengths.max(initial=0))
     places = np.minimum(places, max(len(true) - 1, 0))
     distances = np.zeros((*places.shape, places.shape[1]), dtype=true.dtype)

@@ -79,7 +79,7 @@ def _draw_code_usage(axes: Axes, counts: npt.NDArray[np.integer], counts_name: s
 def _label_quantiser(number: int, rows: npt.NDArray[np.integer], split: str) -> str:
     """Return the legend entry of a quantiser; of a stack only the first and the last one have one."""
     if len(rows) == 1:
-        return f"{split}, {int((rows == 0).sum())} of {rows.size} unused"
+        return f"{split}, {int((rows == 0).sum())} of {rows.size} dead"
     if number == 0:
         return f"{split}, first of {len(rows)}"
     return "last" if number == len(rows) - 1 else f"_{number}"
