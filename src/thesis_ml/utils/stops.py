@@ -96,7 +96,9 @@ class StopRequests:
         # print would fail if the signal came in the middle of another print.
         with suppress(OSError):
             after_bar = "\n" if os.isatty(STDERR) else ""
-            os.write(STDERR, f"{after_bar}{name}: finishing the step and saving; once more ends at once\n".encode())
+            os.write(
+                STDERR, f"{after_bar}{name}: finishing the step and saving; a second signal ends at once\n".encode()
+            )
 
 
 @contextmanager
