@@ -460,7 +460,7 @@ def test_second_signal_ends_at_once(tmp_path: Path) -> None:
     wait_until(lambda: count_starts(tmp_path / "run") > 0)
     time.sleep(0.5)
     command.send(signal.SIGTERM)
-    wait_until(lambda: "once more ends at once" in command.read_output())
+    wait_until(lambda: "a second signal ends at once" in command.read_output())
     command.send(signal.SIGTERM)
 
     assert command.wait() == 85

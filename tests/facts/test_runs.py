@@ -103,7 +103,7 @@ def test_numbers_that_are_no_numbers_are_blank(tmp_path: Path) -> None:
     ("text", "state", "reason"),
     [
         (b"", "empty", "no fact"),
-        (b'{"moment": "hello"}\n', "foreign", "no fact of ours"),
+        (b'{"moment": "hello"}\n', "foreign", "no fact of thesis-ml"),
         (b'{"moment": "on_start", "schema_version": 3}\n', "foreign", "schema_version is 3"),
         (b'{"moment": "on_start", "schema_version": "2"}\n', "foreign", "schema_version"),
         (b"\x00\xff\xfe random\n{}\n", "damaged", "line 1"),

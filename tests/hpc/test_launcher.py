@@ -81,7 +81,7 @@ def test_ctrl_c_takes_the_jobs_away_and_the_sweep_goes_on_later(tmp_path: Path) 
 
     wait_for(lambda: not Job(cluster).read_queue() and read_state(first / "facts").name == "interrupted")
     assert code == 130
-    assert f"removed what was left of cluster {cluster}" in command.read_output()
+    assert f"removed the remaining jobs of cluster {cluster}" in command.read_output()
 
 
 def test_evicted_job_of_a_sweep_goes_on_and_a_held_one_is_reported(tmp_path: Path) -> None:

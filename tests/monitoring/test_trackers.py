@@ -216,7 +216,7 @@ def test_tracker_that_fails_is_left_alone_and_the_run_goes_on(
             recorder.record_epoch(EpochFacts(epoch, 1, {"val": {"loss": 1.0}}, 1.0, 1.0, 1.0))
 
     assert len(attempts) == 1
-    assert caplog.text.count("TrackerFeed failed at on_epoch_end; the run goes on") == 1
+    assert caplog.text.count("TrackerFeed failed at on_epoch_end; the run continues") == 1
 
 
 def test_tensorboard_keeps_the_epochs_of_a_run_that_goes_on_with_its_test(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_second_signal_ends_the_process_at_once(name: str, code: int) -> None:
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     assert (ended.returncode, ended.stdout) == (code, "")
-    assert "once more ends at once" in ended.stderr
+    assert "a second signal ends at once" in ended.stderr
 
 
 def test_time_limit_stops_when_the_next_step_may_not_fit() -> None:

@@ -1,4 +1,4 @@
-"""The text that describes the jobs of a sweep to HTCondor, fit for condor_submit too."""
+"""The submit description of the jobs of a sweep for HTCondor, also valid for condor_submit."""
 
 import re
 import sys
@@ -18,15 +18,15 @@ PASSED_ON = (
     *("PATH", "HOME", "USER", "LANG", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX"),
     *("THESIS_*", "WANDB_MODE", "WANDB_PROJECT", "MLFLOW_TRACKING_URI"),
 )
-"""Variables of the shell that jobs get. Keys and passwords are not among them: anybody can read a queue."""
+"""Variables of the shell that jobs inherit. Keys and passwords are excluded: every user can read a queue."""
 
 DOLLARS = {"$": "$(DOLLAR)", "$$": "$$(DOLLARDOLLAR)"}
-"""The macros of HTCondor that stand for dollars themselves."""
+"""The macros of HTCondor for literal dollars."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the files of a batch of jobs are.
+    """The paths of the files of a batch of jobs.
 
     Args:
         folder: The folder of the sweep.
@@ -53,20 +53,20 @@ class Place:
         return self.jobs / f"{self.first:03d}.log"
 
     def find_output(self, number: int, ending: str = "err") -> Path:
-        """Return the file with what a job printed, `out` or `err`."""
+        """Return the file with the output of a job, `out` or `err`."""
         return self.jobs / f"job_{number:03d}.{ending}"
 
 
 def quote_argument(argument: str) -> str:
-    """Return one argument of a job as HTCondor reads it back unchanged.
+    """Return one argument of a job, quoted so that HTCondor reads it back unchanged.
 
     Raises:
-        ConfigError: It holds a line break, which no description can.
+        ConfigError: The argument holds a line break, which is impossible in a submit description.
     """
     if "\n" in argument or "\r" in argument:
         raise ConfigError(f"{argument!r}: holds a line break, which no job of HTCondor can be given; leave it out")
     doubled = argument.replace("'", "''").replace('"', '""')
-    # A dollar may begin a macro, and two of them one that is filled in when the job starts.
+    # One dollar may begin a macro; two dollars begin a macro that is expanded when the job starts.
     escaped = re.sub(r"\$\$?", lambda match: DOLLARS[match[0]], doubled)
     return f"'{escaped}'"
 
@@ -103,7 +103,7 @@ def describe_jobs(place: Place, options: HTCondorConfig) -> str:
 
 
 def describe_node(text: str, number: int, arguments: Sequence[str]) -> str:
-    """Return the description of one job alone, from that of its batch; a graph throttles by itself."""
+    """Return the description of a single job, from that of its batch; DAGMan limits the number of jobs itself."""
     kept = [line for line in text.splitlines() if not line.startswith(("queue ", "max_idle ", "max_materialize "))]
     line = " ".join(quote_argument(argument) for argument in arguments)
     return "\n".join([f"number = {number:03d}", f"arguments_of_job = {line}", *kept, "queue", ""])
@@ -128,7 +128,7 @@ def _describe_site(options: HTCondorConfig) -> dict[str, str]:
 
 
 def _describe_policy(options: HTCondorConfig) -> dict[str, str]:
-    """A job that stopped with its state saved is started again; one that failed leaves, and its folder tells why."""
+    """Return the commands that restart a job with saved state, and let a failed one leave the queue."""
     return {
         "on_exit_remove": f"(ExitBySignal == True) || (ExitCode != {RESUMABLE})",
         "checkpoint_exit_code": str(UNUSED_CODE),

@@ -1,4 +1,4 @@
-"""Submit the jobs of a sweep, follow them, and read what became of each from its folder."""
+"""Submit the jobs of a sweep, follow them, and read the result of each from its folder."""
 
 import copy
 import importlib
@@ -39,7 +39,7 @@ MODULE = "thesis_ml.cli.train"
 REPORT_MODULE = "thesis_ml.cli.reports"
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 KEPT_BY_LAUNCHER = ("hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "hydra.sweep", "hydra.run")
-"""Overrides of Hydra that mean the sweep, not a job of it."""
+"""Overrides of Hydra that apply to the sweep, not to a single job."""
 
 MISSING = "hydra/launcher=htcondor: needs the package htcondor; install the extra: pip install 'thesis-ml[htcondor]'"
 N_LAST_LINES = 5
@@ -48,17 +48,17 @@ STUCK_AFTER_S = 10.0
 """A hold may be lifted at once by the site's own rules."""
 
 FACTS_ARRIVE_WITHIN_S = 10.0
-"""What a worker node wrote is seen here a little later on a network file system."""
+"""Delay after which files of a worker node are visible here on a network file system."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Jobs that a sweeper wants run together.
+    """Jobs that a sweeper submits together.
 
     Args:
         config: The configuration of the sweep.
         options: The keys below hydra.launcher.
-        overrides: What the user typed and what is swept, for every job.
+        overrides: Overrides of the user and swept values, for every job.
         first: Number of the first job in the sweep.
     """
 
@@ -76,7 +76,8 @@ def check_options(options: HTCondorConfig, config: DictConfig) -> None:
     """Refuse options that cannot be used.
 
     Raises:
-        ConfigError: A value is out of range, a sweeper would wait for results that do not come, or htcondor is missing.
+        ConfigError: A value is out of range, a sweeper needs results that a detached sweep lacks, or htcondor is not
+            installed.
     """
     least = {"cpus": 1, "memory_mib": 1, "disk_mib": 1, "gpus": 0, "gpu_memory_mib": 0, "max_starts": 1, "poll_s": 0.1}
     for key, bound in {**least, "max_jobs": 1, "max_idle": 1}.items():
@@ -105,7 +106,7 @@ def _check_report(name: str, is_detached: bool) -> None:
 
 
 def import_htcondor() -> Any:
-    """Return the Python package of HTCondor, which is an extra.
+    """Return the Python package of HTCondor, an optional dependency.
 
     Raises:
         ConfigError: It is not installed.
@@ -137,7 +138,7 @@ def run_batch(batch: Batch, callbacks: Callbacks) -> Sequence[JobReturn]:
 
 
 def list_jobs(batch: Batch) -> Iterator[tuple[int, list[str]]]:
-    """Yield number and arguments of every job: a single start in the folder that the sweep has for it."""
+    """Yield number and arguments of every job: a single run in its folder of the sweep."""
     flags = _list_flags(batch.config)
     of_hydra = [line for line in batch.config.hydra.overrides.hydra if _is_for_jobs(line)]
     numbers = range(batch.first, batch.first + len(batch.overrides))
@@ -157,7 +158,7 @@ def find_job_folders(config: DictConfig, numbers: Iterable[int]) -> Iterator[Pat
     """Yield the folders of jobs by their numbers.
 
     Raises:
-        ConfigError: They would depend on what is swept.
+        ConfigError: `hydra.sweep.subdir` lacks the number of the job.
     """
     sweep = OmegaConf.to_container(config.hydra.sweep, resolve=False)
     assert isinstance(sweep, dict)
@@ -171,14 +172,14 @@ def find_job_folders(config: DictConfig, numbers: Iterable[int]) -> Iterator[Pat
 
 
 def write_files(place: Place, text: str, lines: Sequence[str]) -> None:
-    """Write the description and the list of jobs; condor_submit would take them as they are."""
+    """Write the description and the list of jobs, also valid for condor_submit."""
     place.jobs.mkdir(parents=True, exist_ok=True)
     place.lines.write_text("\n".join([*lines, ""]), encoding="utf-8")
     place.description.write_text(text, encoding="utf-8")
 
 
 def write_dag(batch: Batch, report: str, text: str) -> str:
-    """Write a graph of the jobs that ends in a report, however they end; return the description of its manager.
+    """Write a graph of the jobs that ends in a report even if jobs fail; return the description of its manager.
 
     Every job is a node of its own: when one process of a cluster fails, DAGMan removes all others.
     """
@@ -199,7 +200,7 @@ def write_dag(batch: Batch, report: str, text: str) -> str:
 
 
 def submit(batch: Batch, text: str) -> int:
-    """Hand the jobs to the queue and return the number of their cluster.
+    """Submit the jobs to the queue and return the number of their cluster.
 
     Raises:
         ConfigError: There is no queue here, or it refuses them.
@@ -220,7 +221,7 @@ def submit(batch: Batch, text: str) -> int:
 
 
 def follow(batch: Batch, cluster: int) -> Sequence[JobState]:
-    """Return what became of every job when none is left; the queue is tidied when the user stops this."""
+    """Return the final state of every job once all have ended; an interrupt of the user cleans up the queue."""
     htcondor = import_htcondor()
     states = [JobState()] * len(batch.overrides)
     with SweepProgress(len(states)) as progress, _tidy_queue(cluster, batch.options.on_stop):
@@ -241,7 +242,7 @@ def follow(batch: Batch, cluster: int) -> Sequence[JobState]:
 
 
 def collect(batch: Batch, index: int, state: JobState, callbacks: Callbacks) -> JobReturn:
-    """Return the result of one job that is over, read from its folder."""
+    """Return the result of one finished job, read from its folder."""
     number, overrides = batch.first + index, batch.overrides[index]
     (folder,) = find_job_folders(batch.config, [number])
     if not state.has_failed:
@@ -258,7 +259,7 @@ def collect(batch: Batch, index: int, state: JobState, callbacks: Callbacks) -> 
 
 
 def read_last_lines(path: Path) -> list[str]:
-    """Return the last lines of what a job printed, fit for a terminal; none when there is no such file."""
+    """Return the last lines of the output of a job, safe for a terminal; none when there is no such file."""
     try:
         with path.open("rb") as stream:
             stream.seek(max(path.stat().st_size - MAX_TAIL_BYTES, 0))
@@ -276,7 +277,7 @@ def _make_return(overrides: Sequence[str], value: float | None = None) -> JobRet
 
 
 def _read_monitor(folder: Path) -> float | None:
-    """Return the number that an optimising sweeper wants; None for a loop that records no facts."""
+    """Return the objective of an optimising sweeper; None for a loop that records no facts."""
     facts = folder / FACTS_FOLDER
     end_s = time.monotonic() + FACTS_ARRIVE_WITHIN_S
     try:
@@ -291,7 +292,7 @@ def _read_monitor(folder: Path) -> float | None:
 
 @contextmanager
 def _tidy_queue(cluster: int, on_stop: str) -> Iterator[None]:
-    """Take the jobs out of the queue when they are not followed to their end, unless they are to stay."""
+    """Remove the jobs from the queue when they are not followed to their end, unless `on_stop` is leave."""
     is_over = False
     try:
         yield
@@ -299,9 +300,9 @@ def _tidy_queue(cluster: int, on_stop: str) -> Iterator[None]:
     finally:
         if not is_over and on_stop == "remove":
             _remove_jobs(f"ClusterId == {cluster}")
-            print(f"removed what was left of cluster {cluster}; the same command goes on with it", file=sys.stderr)
+            print(f"removed the remaining jobs of cluster {cluster}; the same command resumes them", file=sys.stderr)
         elif not is_over:
-            print(f"cluster {cluster} goes on without this command; condor_q {cluster} shows it", file=sys.stderr)
+            print(f"cluster {cluster} keeps running without this command; condor_q {cluster} shows it", file=sys.stderr)
 
 
 def _remove_jobs(jobs: Sequence[str] | str) -> None:
@@ -314,7 +315,7 @@ def _remove_jobs(jobs: Sequence[str] | str) -> None:
 
 @contextmanager
 def _copy_for_jobs(config: DictConfig) -> Iterator[DictConfig]:
-    """Give a copy of the configuration of the sweep in which the number of a job can be set."""
+    """Yield a copy of the configuration of the sweep in which the number of a job can be set."""
     numbered = copy.deepcopy(config)
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(numbered)

@@ -12,18 +12,18 @@ class HTCondorConfig:
         memory_mib: Memory per job.
         disk_mib: Scratch space per job.
         gpus: GPUs per job.
-        gpu_memory_mib: Least memory of each GPU.
+        gpu_memory_mib: Minimum memory of each GPU.
         category: JobCategory of Stoomboot, which decides how long a job may run; None: not set.
         use_os: UseOS of Stoomboot; None: not set.
         accounting: Accounting group; None: none.
-        max_jobs: Most jobs of the sweep in the queue at a time; None: no limit.
-        max_idle: Most of them that wait there for a machine; None: no limit.
-        max_starts: A job that was started more often is held.
+        max_jobs: Maximum number of jobs of the sweep in the queue; None: no limit.
+        max_idle: Maximum number of them that wait for a machine; None: no limit.
+        max_starts: Maximum number of starts of a job; after more it is held.
         extra: More lines of the description, by command, such as {requirements: ...}.
-        environment: Variables that jobs get from this shell, beside those they need; a star stands for any letters.
-        poll_s: Seconds between two looks at the jobs.
-        on_stop: Whether Ctrl-C takes the jobs that are left out of the queue: remove or leave.
-        detach: Return as soon as the jobs are submitted; they live on without this command.
+        environment: Additional variables that jobs inherit from this shell; a star stands for any letters.
+        poll_s: Seconds between two checks of the jobs.
+        on_stop: Whether Ctrl-C removes the remaining jobs from the queue: remove or leave.
+        detach: Return as soon as the jobs are submitted; they keep running without this command.
         report: Configuration of thesis-report that is run when a detached sweep is over; None: none.
         dry_run: Print the description, submit nothing.
     """

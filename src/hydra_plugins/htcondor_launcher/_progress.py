@@ -1,4 +1,4 @@
-"""How far the jobs of a sweep are: a bar on a terminal, a line per change in a log file."""
+"""The progress of the jobs of a sweep: a bar on a terminal, a line per change in a log file."""
 
 import logging
 import sys
@@ -38,7 +38,7 @@ class SweepProgress:
             self._bar.close()
 
     def show(self, counts: Mapping[str, int]) -> None:
-        """Show the number of jobs in each state; one that has none is left out."""
+        """Show the number of jobs in each state that has any."""
         text = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         if self._bar is not None:
             self._bar.n = counts[DONE]

@@ -1,14 +1,14 @@
-"""What the events of HTCondor say of the jobs of a sweep."""
+"""The states of the jobs of a sweep, from the events of HTCondor."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 WAITING, IDLE, RUNNING, HELD, DONE = "waiting", "idle", "running", "held", "done"
-"""A job is waiting until it is in the queue, and done however it ended."""
+"""A job is waiting until it is in the queue, and done when it has ended, also with a failure."""
 
 HELD_BY_USER = 1
-"""HoldReasonCode of condor_hold: whoever does that means to release the job."""
+"""HoldReasonCode of condor_hold: the user who holds a job will release it."""
 
 STATE_AFTER = {
     "SUBMIT": IDLE,
@@ -25,11 +25,11 @@ STATE_AFTER = {
 
 @dataclass(frozen=True)
 class JobState:
-    """One job as its events tell.
+    """The state of one job according to its events.
 
     Args:
         name: One of the names above.
-        reason: Why it is held, or ended other than well.
+        reason: Why it is held or failed.
         is_paused: Its user holds it.
     """
 
@@ -51,7 +51,7 @@ def advance(state: JobState, event: str, attributes: Mapping[str, Any]) -> JobSt
         reason = str(attributes.get("HoldReason") or "no reason is given")
         return JobState(HELD, f"held: {reason}", attributes.get("HoldReasonCode") == HELD_BY_USER)
     if event == "JOB_ABORTED":
-        # What held a job says more than that it was then removed.
+        # The reason of a hold explains more than the removal that follows.
         return JobState(DONE, state.reason or f"removed from the queue: {attributes.get('Reason') or 'condor_rm'}")
     return JobState(name, _describe_end(attributes) if name == DONE else "")
 
@@ -62,19 +62,19 @@ def count_states(states: Sequence[JobState]) -> dict[str, int]:
 
 
 def list_stuck(states: Sequence[JobState]) -> list[int]:
-    """Return the jobs that are held when nothing else moves any more, unless their user holds them."""
+    """Return the jobs that are held when no other job is active, unless their user holds them."""
     if any(state.name in (IDLE, RUNNING) for state in states):
         return []
     return [number for number, state in enumerate(states) if state.name == HELD and not state.is_paused]
 
 
 def give_up(state: JobState) -> JobState:
-    """Return the state of a job that nobody waits for any longer."""
-    return replace(state, name=DONE, reason=state.reason or "left the queue without a trace")
+    """Return the final state of a job that is no longer in the queue."""
+    return replace(state, name=DONE, reason=state.reason or "left the queue without a final event")
 
 
 def _describe_end(attributes: Mapping[str, Any]) -> str:
-    """Return why a job failed, nothing when it did not."""
+    """Return the reason of the failure of a job, empty for a success."""
     if not attributes.get("TerminatedNormally", True):
         return f"killed by signal {attributes.get('TerminatedBySignal', '?')}"
     code = attributes.get("ReturnValue", 0)

@@ -1,6 +1,6 @@
-"""hydra/launcher=htcondor: its configuration and the class that Hydra makes of it.
+"""hydra/launcher=htcondor: its configuration and its class for Hydra.
 
-Every start of a Hydra command imports this module, so that what launching needs is imported when it launches.
+Every start of a Hydra command imports this module, so that modules needed for launching are imported at the launch.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class HTCondorLauncher(Launcher):
         self.hydra_context: HydraContext | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra hands over, and refuse what cannot be launched.
+        """Store the arguments of Hydra, and refuse options that cannot be launched.
 
         Raises:
             ConfigError: An option is wrong, or the package htcondor is missing.
@@ -37,7 +37,7 @@ class HTCondorLauncher(Launcher):
         self.config, self.hydra_context = config, hydra_context
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Submit a batch of jobs and return what became of each."""
+        """Submit a batch of jobs and return the result of each."""
         from hydra_plugins.htcondor_launcher import _launch
 
         assert self.config is not None and self.hydra_context is not None

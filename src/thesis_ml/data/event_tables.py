@@ -1,6 +1,6 @@
-"""Tables with one row per event, for whatever wants an event as a fixed number of columns.
+"""Tables with one row per event, for methods that need a fixed number of columns.
 
-Both kinds see the real tokens only, and the row of an event depends on that event alone.
+Both kinds use the real tokens only, and the row of an event depends on that event alone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from thesis_ml.data.batch import DataDims, sum_over_events
 from thesis_ml.data.splits import TokenSplit
 
 N_LEADING = 8
-"""Tokens whose pT is a column of the pooled table."""
+"""Number of leading tokens with a pT column in the pooled table."""
 
 Representation = Literal["pooled", "flattened"]
 
@@ -37,7 +37,7 @@ def build_event_table(
     """Return the pooled or the flattened table of some events.
 
     Args:
-        representation: Which table.
+        representation: `pooled` or `flattened`.
         split: The events.
         dims: Their columns, how these were standardised, and their types.
         n_tokens: Tokens per event of the flattened table; None takes `dims.max_tokens`.
@@ -50,7 +50,7 @@ def build_event_table(
 def flatten_events(split: TokenSplit, dims: DataDims, n_tokens: int) -> EventTable:
     """Return the first tokens of every event side by side: standardised features and one-hot types, then the globals.
 
-    Tokens go by falling pT, or as stored where pT is no feature; missing ones are 0.
+    Tokens are sorted by falling pT, or as stored where pT is no feature; missing tokens are 0.
     """
     one_hot = functional.one_hot(split.types, dims.n_types).to(split.features.dtype)
     tokens = torch.cat((split.features, one_hot), dim=1)
@@ -65,7 +65,7 @@ def flatten_events(split: TokenSplit, dims: DataDims, n_tokens: int) -> EventTab
 def pool_events(split: TokenSplit, dims: DataDims) -> EventTable:
     """Return sums over every event: counts, energy sums, leading pTs and moments of the standardised features.
 
-    Energies enter as ln(1 + x / GeV). Columns that need a feature which the tokens lack are left out: sums of pT need
+    Energies enter as ln(1 + x / GeV). Columns are excluded when the tokens lack a feature they need: sums of pT need
     pt, H_T^miss also phi, the mass of the event also E and eta.
     """
     columns = {

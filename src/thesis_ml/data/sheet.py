@@ -1,4 +1,4 @@
-"""The data sheet: what was read, in numbers that are printed and recorded."""
+"""The data sheet: a summary of the data of a run, printed and recorded."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -22,7 +22,7 @@ def build_sheet(stored: EventSplits, hashes: Mapping[str, Hashes], *, name: str,
         stored: The events after all choices of the user.
         hashes: By split the hash of every event with all its objects, by its number in the file.
         name: Name of the data set.
-        fingerprint: Hash of the file or of what made the events.
+        fingerprint: Hash of the file or of the generator's version and parameters.
     """
     used = {split: hashes[split][events.index] for split, events in stored.splits.items()}
     return {
@@ -42,7 +42,7 @@ def build_sheet(stored: EventSplits, hashes: Mapping[str, Hashes], *, name: str,
 
 
 def describe_sheet(sheet: Mapping[str, Any], origin: str) -> str:
-    """Return the data sheet in a few lines for a terminal; `origin` says where the events are from."""
+    """Return the data sheet in a few lines for a terminal; `origin` is the file or generator of the events."""
     splits = sheet["splits"]
     lines = [f"data {sheet['name']}: {origin} ({sheet['encoding']} from {sheet['encoding_from']})"]
     for split, summary in splits.items():

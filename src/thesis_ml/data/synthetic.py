@@ -1,6 +1,6 @@
 """Make events of two classes with known densities, and anomalies, in the layout of the data files.
 
-Objects have falling pT spectra, E >= p and wrapped angles; each is thrown roughly against the sum of those before it,
+Objects have falling pT spectra, E >= p and wrapped angles. Each recoils roughly against the sum of those before it,
 and MET balances them all within a resolution of 0.5 sqrt(HT / GeV) GeV per direction. Events are made in blocks that
 each have a generator of their own, so that an event depends on the seed, its split and its number alone.
 """
@@ -41,7 +41,7 @@ from thesis_ml.errors import DataError
 from thesis_ml.utils.h5_writing import explain_failure, open_for_writing
 
 GENERATOR_VERSION = 1
-"""Changes when the same parameters give other events; part of the fingerprint."""
+"""Version of the generator, increased when the same parameters give other events; part of the fingerprint."""
 
 WHERE = Path("data.synthetic")
 """Stands for the file in messages and in the data sheet."""
@@ -52,14 +52,14 @@ ANOMALY_NAMES = {"dijet_resonance": "dijet resonance", "four_top_overlay": "four
 INJECTED_SPLIT = "test"
 
 N_BLOCK = 2048
-"""Events per block: large enough for numpy, small enough that what is made in vain costs little."""
+"""Events per block: large enough for numpy, small enough that surplus events cost little."""
 
 SLOT_IDS = np.repeat([LIGHT_JET, B_JET, LEPTONS[0], PHOTON], [MOST_LIGHT_JETS, MOST_B_JETS, MOST_LEPTONS, MOST_PHOTONS])
 N_SLOTS = len(SLOT_IDS)
 PHOTON_CHANCE = 0.05
 LEPTON_THRESHOLD_GEV, LEPTON_SLOPE_GEV = 20.0, 40.0
 MASSES_GEV = np.array([0.0, 0.0, 0.0, 0.000511, 0.000511, 0.10566, 0.10566, 0.0])
-"""By object id; the mass of a jet is a share of its pT instead."""
+"""Masses by object id; the mass of a jet is a share of its pT instead."""
 JET_MASS_SHARE = (0.05, 0.2)
 SORT_GROUPS = np.array([9, 0, 0, 1, 1, 2, 2, 3])
 """Order of the stored objects by id: jets, electrons, muons, photons; padding last."""
@@ -67,7 +67,7 @@ LARGEST_ETA = 2.5
 RECOIL_SPREAD_RAD = 1.0
 MET_RESOLUTION = 0.5
 TINY_GEV = 1e-9
-"""A smaller sum has no direction: before the first object the direction is random."""
+"""A smaller sum has no direction. The direction of the first object is random."""
 LARGEST_PHI = np.nextafter(np.float32(math.pi), np.float32(0))
 
 
@@ -88,7 +88,7 @@ def make_splits(config: DataConfig) -> EventSplits:
 
 
 def write_synthetic_file(path: Path, config: SyntheticConfig) -> None:
-    """Write the three splits to an HDF5 file that `data=h5_tokens` reads, over one that is there once it is whole.
+    """Write the three splits to an HDF5 file for `data=h5_tokens`; a complete one replaces an existing file.
 
     Raises:
         DataError: The file cannot be written.
@@ -186,7 +186,7 @@ def _fill_slots(values: Num[NDArray[Any], " P"], is_object: Bool[NDArray[Any], "
 
 
 def _draw_presence(labels: Int[NDArray[Any], " N"], generator: np.random.Generator) -> Bool[NDArray[Any], "N S"]:
-    """Draw the multiplicities and say which slots are filled."""
+    """Draw the multiplicities and return the mask of the filled slots."""
     light = FEWEST_LIGHT_JETS + _draw_counts([kind.light_shares for kind in CLASSES], labels, generator)
     b_jets = _draw_counts([kind.b_shares for kind in CLASSES], labels, generator)
     leptons = _draw_counts([kind.lepton_shares for kind in CLASSES], labels, generator)
@@ -207,7 +207,7 @@ def _draw_counts(
 def _throw_against(
     pt: Float[NDArray[Any], "N S"], is_object: Bool[NDArray[Any], "N S"], generator: np.random.Generator
 ) -> tuple[Float[NDArray[Any], "N S"], Float[NDArray[Any], "N S"]]:
-    """Return transverse momenta in which each object flies roughly against the sum of those before it."""
+    """Return transverse momenta; each object recoils roughly against the sum of those before it."""
     turns = generator.normal(math.pi, RECOIL_SPREAD_RAD, size=int(is_object.sum()))
     along = _fill_slots(np.cos(turns), is_object) * pt
     across = _fill_slots(np.sin(turns), is_object) * pt

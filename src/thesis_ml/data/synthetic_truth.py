@@ -1,7 +1,8 @@
-"""The densities of the two synthetic classes, and the best that any classifier can do with them.
+"""The densities of the two synthetic classes, and the best possible AUROC between them.
 
 The classes differ in how many light jets, b-jets and leptons an event has, and in the slope of the pT spectrum of its
-jets; all else is drawn alike, given those. Their likelihood ratio is therefore known for every event:
+jets. Given those, all other quantities have the same distribution. Their likelihood ratio is therefore known for every
+event:
 
     ln p1(n_light) p1(n_b) p1(n_lep) / p0(...) + sum over jets of [ln(s0 / s1) + (pT - 25 GeV) (1 / s0 - 1 / s1)]
 
@@ -37,8 +38,8 @@ class EventClass:
     Args:
         name: Name of the class.
         light_jets: Mean of the Poisson law of light jets, before it is cut to 2 to 9 jets.
-        b_chance: Chance of each of four possible b-jets to be there.
-        lepton_chance: Chance of each of four possible leptons to be there.
+        b_chance: Probability of each of four possible b-jets.
+        lepton_chance: Probability of each of four possible leptons.
         jet_slope_gev: Mean of pT - 25 GeV of a jet, which falls exponentially.
     """
 
@@ -50,7 +51,7 @@ class EventClass:
 
     @property
     def light_shares(self) -> Float[NDArray[np.float64], " M"]:
-        """Chance of 2, 3, ... 9 light jets."""
+        """Probabilities of 2, 3, ... 9 light jets."""
         counts = range(FEWEST_LIGHT_JETS, MOST_LIGHT_JETS + 1)
         weights = np.array([self.light_jets**count / math.factorial(count) for count in counts])
         shares: NDArray[np.float64] = weights / weights.sum()
@@ -58,29 +59,29 @@ class EventClass:
 
     @property
     def b_shares(self) -> Float[NDArray[np.float64], " M"]:
-        """Chance of 0, 1, ... 4 b-jets."""
+        """Probabilities of 0, 1, ... 4 b-jets."""
         return _binomial_shares(MOST_B_JETS, self.b_chance)
 
     @property
     def lepton_shares(self) -> Float[NDArray[np.float64], " M"]:
-        """Chance of 0, 1, ... 4 leptons."""
+        """Probabilities of 0, 1, ... 4 leptons."""
         return _binomial_shares(MOST_LEPTONS, self.lepton_chance)
 
 
 BACKGROUND = EventClass("background-like", light_jets=4.0, b_chance=0.45, lepton_chance=0.18, jet_slope_gev=55.0)
 SIGNAL = EventClass("four-top-like", light_jets=5.5, b_chance=0.7, lepton_chance=0.3, jet_slope_gev=68.0)
 CLASSES = (BACKGROUND, SIGNAL)
-"""By label: 0 and 1."""
+"""The classes with the labels 0 and 1."""
 
 
 def compute_optimal_scores(events: Events) -> Float[NDArray[np.float64], " N"]:
     """Return ln(p1 / p0) of every event: the score that no classifier of the two classes beats.
 
     Args:
-        events: Whole events, in GeV; cut to fewer tokens they no longer hold all that the ratio depends on.
+        events: Whole events, in GeV; with fewer tokens they would lack quantities that the ratio depends on.
 
     Returns:
-        NaN where neither class has events like this one, as some of those that `four_top_overlay` injects.
+        NaN where both densities are zero, as for some events of `four_top_overlay`.
     """
     counts = {kind: _count(events, kind) for kind in (LIGHT_JET, B_JET, *LEPTONS)}
     n_leptons = sum((counts[kind] for kind in LEPTONS), np.zeros(events.n_events, dtype=np.int64))
@@ -133,7 +134,7 @@ def _look_up(ratios: Float[NDArray[Any], " M"], counts: Int[NDArray[Any], " N"])
 
 @dataclass(frozen=True)
 class _Mixture:
-    """The Gamma laws that make up the score: their offsets, numbers of jets, and chances by class."""
+    """The Gamma laws that make up the score: their offsets, numbers of jets, and probabilities by class."""
 
     offsets: Float[NDArray[np.float64], " M"]
     n_jets: Int[NDArray[np.int64], " M"]
@@ -151,7 +152,7 @@ def _build_mixture() -> _Mixture:
 
 
 def _bound_scores(sign: float) -> float:
-    """Return a bound of the score that all but a share of 1e-12 of either class obeys."""
+    """Return the lower or upper (`sign` > 0) bound of the score; a share below 1e-12 of either class lies outside."""
     offsets = _build_mixture().offsets
     reach = 60 * SIGNAL.jet_slope_gev * _slope_per_gev()
     return float(offsets.min()) if sign < 0 else float(offsets.max()) + reach
@@ -164,7 +165,7 @@ def _integrate(grid: Float[NDArray[np.float64], " L"]) -> float:
 
 
 def _cumulate(grid: Float[NDArray[np.float64], " L"], label: int) -> Float[NDArray[np.float64], " L"]:
-    """Return the chance of a score below each point of the grid."""
+    """Return the probability of a score below each point of the grid."""
     mixture = _build_mixture()
     scale = CLASSES[label].jet_slope_gev * _slope_per_gev()
     total = np.zeros_like(grid)

@@ -1,4 +1,4 @@
-"""Tables as the engine trains on them: events of one token each, whose features are the columns."""
+"""Tables in the form that the engine trains on: events of one token each, with the columns as features."""
 
 import hashlib
 import json
@@ -25,16 +25,16 @@ from thesis_ml.metrics.auroc import compute_auroc
 KnownTask = Literal["regression", "binary"]
 
 TABLES_VERSION = 1
-"""Changes when the same options give other known tables; part of the fingerprint."""
+"""Version of the known tables, increased when the same options give other tables; part of the fingerprint."""
 FEWEST_COLUMNS = 3
-"""Those that the known functions depend on; any others are noise."""
+"""Number of columns that the known functions depend on; all others are noise."""
 
 Rows = Annotated[int, between(1, 10_000_000)]
 
 
 @dataclass(frozen=True)
 class KnownTableConfig:
-    """A table made from a known function of its columns, which are normal."""
+    """A table made from a known function of its normally distributed columns."""
 
     n_train: Annotated[Rows, "rows of the training split"] = 20_000
     n_val: Annotated[Rows, "rows of the validation split"] = 4_000
@@ -50,7 +50,7 @@ class KnownTableConfig:
 
 @dataclass(frozen=True)
 class LabelTableConfig:
-    """How events become rows, and which classes are signal and background."""
+    """The representation of events as rows, and the classes of signal and background."""
 
     representation: Annotated[
         Representation,
@@ -79,7 +79,7 @@ class TableData:
         test: Rows that are scored once.
         dims: Names of the columns.
         sheet: The data sheet as plain JSON values.
-        fingerprint: Hash of where the rows come from.
+        fingerprint: Hash of the origin of the rows.
         description: The data sheet in a few lines.
     """
 
@@ -105,9 +105,9 @@ class TableData:
 
 
 def build_known_tables(task: KnownTask, config: KnownTableConfig) -> TableData:
-    """Return a table for `regression`, whose target stands in the globals, or `binary`, with labels.
+    """Return a table for `regression`, with the target in the globals, or for `binary`, with labels.
 
-    The data sheet holds what the known function itself reaches on each split: `mse`, or `bce` and `auroc`.
+    The data sheet holds the scores of the known function itself on each split: `mse`, or `bce` and `auroc`.
 
     Raises:
         DataError: A split is so small that it has one class only.
@@ -142,16 +142,16 @@ def build_known_tables(task: KnownTask, config: KnownTableConfig) -> TableData:
 
 
 def hash_known_tables(task: KnownTask, config: KnownTableConfig) -> str:
-    """Return the fingerprint of a known table: a hash of what it is made from."""
+    """Return the fingerprint of a known table: a hash of its generator's version and options."""
     text = json.dumps({"version": TABLES_VERSION, "task": task, **to_plain(config)}, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
 def build_label_tables(data: TokenData, config: LabelTableConfig) -> TableData:
-    """Return the events of a data set as rows, labelled 1 for signal and 0 for background; other classes are left out.
+    """Return the events of a data set as rows, labelled 1 for signal and 0 for background; other classes are excluded.
 
     Raises:
-        DataError: A split lacks one of the two.
+        DataError: A split lacks signal or background.
     """
     background = _choose_background(data, config)
     chosen = {split: _choose_classes(events, config, background) for split, events in data.splits().items()}
@@ -257,6 +257,6 @@ def _refuse_missing_class(events: TokenSplit, split: str, config: LabelTableConf
     if n_signal:
         missing = f"background (general.events.background_classes={list(background)})"
     raise DataError(
-        f"task=labels: the {split} split has no event of the {missing}; choose classes that the data have, and leave "
+        f"task=labels: the {split} split has no event of the {missing}; choose classes that the data have, and keep "
         "data.train_classes null"
     )

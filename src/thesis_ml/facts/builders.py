@@ -1,4 +1,4 @@
-"""Build what is recorded: one plain dict for every moment, and the description of the run and its machine."""
+"""Build the records of a run: one plain dict per moment, and the description of the run and its machine."""
 
 import dataclasses
 import hashlib
@@ -83,7 +83,7 @@ def collect_run_meta(
 
 
 def make_run_id() -> str:
-    """Return a new identity of a run; no seeded generator is asked, so that a seed changes nothing but numbers."""
+    """Return a new identity of a run, from no seeded generator, so that equal seeds give different identities."""
     return secrets.token_hex(8)
 
 
@@ -122,7 +122,7 @@ def read_git_state() -> tuple[str | None, bool | None]:
 def build_start(
     meta: RunMeta, *, run_dir: Path | None, data: Mapping[str, Any], config: Any, matching: Matching
 ) -> dict[str, Any]:
-    """Build the first line of a run: its folder, data sheet, configuration, what is compared, and full meta."""
+    """Build the first line of a run: its folder, data sheet, configuration, target of the tokens, and full meta."""
     body = {
         "run_dir": None if run_dir is None else str(run_dir),
         "matching": matching,
@@ -170,12 +170,12 @@ def build_test_end(meta: RunMeta, *, epoch: int, metrics: Metrics, result: Mappi
 
 
 def build_resume(meta: RunMeta, *, epoch: int, step: int, config: Any) -> dict[str, Any]:
-    """Build the line of a run that goes on at `epoch`, with the machine and configuration it goes on with."""
+    """Build the line of a run that resumes at `epoch`, with its new machine and configuration."""
     return _build_line("on_resume", meta, {"epoch": epoch, "step": step, "config": config}, is_meta_full=True)
 
 
 def build_warning(meta: RunMeta, text: str, *, epoch: int | None, step: int | None) -> dict[str, Any]:
-    """Build the line of something the user should know."""
+    """Build the line of a warning to the user."""
     return _build_line("on_warning", meta, {"epoch": epoch, "step": step, "text": text})
 
 
@@ -201,7 +201,7 @@ def build_exception(meta: RunMeta, error: BaseException, history: History | None
 
 
 def round_epoch(facts: EpochFacts) -> EpochFacts:
-    """Return an epoch as its line holds it: losses exactly, all else with `EPOCH_DIGITS` digits."""
+    """Return an epoch as written in its line: losses exactly, all other numbers with `EPOCH_DIGITS` digits."""
     metrics = {
         split: {name: value if name == LOSS else _round(value) for name, value in numbers.items()}
         for split, numbers in facts.metrics.items()

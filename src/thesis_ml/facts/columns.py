@@ -21,7 +21,7 @@ PLAIN_KINDS = frozenset({float, type(None)})
 
 
 class EpochColumns:
-    """Collect epoch lines in any order; of an epoch that comes twice the later line counts."""
+    """Collect epoch lines in any order; the later of two lines of the same epoch counts."""
 
     def __init__(self) -> None:
         self._waiting: list[Mapping[str, Any]] = []
@@ -30,7 +30,7 @@ class EpochColumns:
         self._fields: dict[str, array[float]] = {name: array("d") for name in EPOCH_FIELDS}
 
     def add(self, fact: Mapping[str, Any]) -> None:
-        """Take one epoch line.
+        """Add one epoch line.
 
         Raises:
             ValueError: Its epoch is no whole number, or no likely one.
@@ -48,7 +48,7 @@ class EpochColumns:
         return len(self._epochs)
 
     def fill(self, table: HistoryTable) -> None:
-        """Put all columns into `table`, by rising epoch."""
+        """Write all columns into `table`, by rising epoch."""
         self._convert()
         series: dict[tuple[str, str], array[float]] = self._series
         fields, epochs = self._fields, self._epochs
@@ -84,7 +84,7 @@ class EpochColumns:
 
 
 def _list_names(metrics: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return every name but that of the loss, in the order of their first occurrence."""
+    """Return every name except that of the loss, in the order of first occurrence."""
     names: dict[str, None] = {}
     last: object = None
     for numbers in metrics:
@@ -97,7 +97,7 @@ def _list_names(metrics: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _to_column(values: Sequence[Any]) -> "array[float]":
-    """Return numbers as doubles, and whatever is no number as nan."""
+    """Return the values as doubles, nan for a value that is no number."""
     if not set(map(type, values)) <= PLAIN_KINDS:
         return array("d", map(as_float, values))
     column = array("d")

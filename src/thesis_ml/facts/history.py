@@ -52,7 +52,7 @@ class HistoryTable:
         series: Mapping[tuple[str, str], Column],
         fields: Mapping[str, Column],
     ) -> None:
-        """Take whole columns at once, one number per epoch in each, instead of appending epoch by epoch."""
+        """Replace the table by whole columns, one number per epoch in each, instead of appending epoch by epoch."""
         self._epochs = list(epochs)
         self._series = dict(series)
         self._fields = dict(fields)
@@ -62,7 +62,7 @@ class HistoryTable:
         self._test = {name: as_float(value) for name, value in metrics.items()}
 
     def set_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep copies of the arrays that nobody can write to."""
+        """Store read-only copies of the arrays."""
         copies = {name: np.array(array) for name, array in arrays.items()}
         for array in copies.values():
             array.flags.writeable = False
@@ -109,7 +109,7 @@ def list_histories(history: History) -> dict[str, list[Any]]:
 
 
 def as_float(value: Any) -> float:
-    """Return a number as float and anything else, untrusted text included, as nan."""
+    """Return a number as float; anything else, such as untrusted text, gives nan."""
     if type(value) is float:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):

@@ -1,6 +1,6 @@
 """Read the facts of a run without pandas: its lines, history, result, arrays and state.
 
-A facts folder may come from anybody: what is read is bounded in size, and nothing in it is ever run.
+A facts folder may be untrusted: the size of every file read is bounded, and no code in it is ever run.
 """
 
 import json
@@ -24,7 +24,7 @@ MAX_ARRAYS_BYTES = 256 * 2**20
 
 SILENT_AFTER_S = 600.0
 SILENT_AFTER_EPOCHS = 5
-"""A run is called silent after ten minutes or five of its longest epochs without a fact, whichever is more."""
+"""A run is called silent after ten minutes or five of its longest epochs without a fact, the longer of the two."""
 
 UNREADABLE_ARRAYS = (
     OSError,
@@ -39,7 +39,7 @@ UNREADABLE_ARRAYS = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What numpy and zipfile raise on bytes that are no arrays."""
+"""Errors that numpy and zipfile raise on bytes that are no arrays."""
 
 # Files of schema 1 may hold a bare NaN. One decoder for all lines: json.loads would make a new one for each.
 DECODER = json.JSONDecoder(parse_constant=lambda _: None)
@@ -49,7 +49,7 @@ StateName = Literal["empty", "running", "silent", "interrupted", "failed", "comp
 
 @dataclass(frozen=True)
 class RunState:
-    """What became of a run, as far as its facts tell.
+    """The state of a run according to its facts.
 
     Args:
         name: `empty` means that not one fact was recorded.
@@ -71,7 +71,7 @@ class RunState:
 
 
 def read_events(folder: Path, max_line_bytes: int = MAX_LINE_BYTES) -> list[dict[str, Any]]:
-    """Return all lines of `events.jsonl`; a last line that was cut off is left out, a missing file is empty.
+    """Return all lines of `events.jsonl`; a last line that was cut off is excluded, a missing file gives none.
 
     Raises:
         FactsError: The file cannot be read, or a line other than the last is damaged.
@@ -80,7 +80,7 @@ def read_events(folder: Path, max_line_bytes: int = MAX_LINE_BYTES) -> list[dict
 
 
 def iterate_events(folder: Path, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[dict[str, Any]]:
-    """Yield the lines of `events.jsonl` one at a time, as `read_events` does."""
+    """Yield the lines of `events.jsonl` one at a time, as `read_events` returns them."""
     path = folder / EVENTS_FILE
     # A pipe of that name would block the reader for ever.
     if not path.is_file():
@@ -118,7 +118,7 @@ def parse_line(line: bytes, max_bytes: int = MAX_LINE_BYTES) -> dict[str, Any]:
 
 
 def parse_epoch(fact: Mapping[str, Any]) -> EpochFacts:
-    """Return the numbers of an epoch line; whatever is not a number counts as not measured.
+    """Return the numbers of an epoch line; a value that is not a number counts as not measured.
 
     Raises:
         ValueError: The epoch is no whole number.
@@ -143,7 +143,7 @@ def parse_epoch(fact: Mapping[str, Any]) -> EpochFacts:
 
 
 def read_history_table(folder: Path) -> HistoryTable:
-    """Return the numbers of all epoch lines, of a running or killed run too.
+    """Return the numbers of all epoch lines, also those of a running or killed run.
 
     Raises:
         FactsError: The lines cannot be read.
@@ -152,7 +152,7 @@ def read_history_table(folder: Path) -> HistoryTable:
 
 
 def load_history(folder: Path) -> History:
-    """Return the history of a run from its lines and arrays, fit to draw every figure again.
+    """Return the history of a run from its lines and arrays, complete enough to redraw every figure.
 
     Raises:
         FactsError: The lines or arrays cannot be read.
@@ -172,7 +172,7 @@ def load_history(folder: Path) -> History:
 
 
 def find_test_end(facts: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the line that completed a run, None when there is none or when the run went on afterwards."""
+    """Return the line that completed a run, None when there is none or when the run was resumed afterwards."""
     final = None
     for fact in facts:
         if fact["moment"] == "on_test_end":
@@ -183,7 +183,7 @@ def find_test_end(facts: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """Return what `train` returned, or None for a run that is not complete.
+    """Return the result of `train`, or None for a run that is not complete.
 
     Raises:
         FactsError: The lines cannot be read.
@@ -206,7 +206,7 @@ def read_run_id(folder: Path) -> str | None:
 
 
 def read_state(folder: Path, now: datetime | None = None) -> RunState:
-    """Return what became of a run, from its facts alone.
+    """Return the state of a run from its facts alone.
 
     Args:
         folder: The facts folder.
@@ -222,7 +222,7 @@ def read_state(folder: Path, now: datetime | None = None) -> RunState:
 
 
 class StateWatch:
-    """Follow what becomes of a run, fact by fact."""
+    """Track the state of a run, fact by fact."""
 
     def __init__(self) -> None:
         self._state = RunState("empty")
@@ -230,7 +230,7 @@ class StateWatch:
         self._epochs: set[int] = set()
 
     def add(self, fact: Mapping[str, Any]) -> None:
-        """Take the next fact in account."""
+        """Update the state with the next fact."""
         self._state = _advance_state(self._state, fact)
         if fact["moment"] == "on_epoch_end":
             self._epochs.add(as_int(fact.get("epoch")) or 0)
@@ -250,7 +250,7 @@ class StateWatch:
 
 
 def read_arrays(folder: Path, max_bytes: int = MAX_ARRAYS_BYTES) -> dict[str, np.ndarray]:
-    """Return the arrays of `arrays.npz`, none when the file does not exist.
+    """Return the arrays of `arrays.npz`; an empty dict when the file does not exist.
 
     Raises:
         FactsError: The file is damaged, too large, or holds Python objects.
@@ -266,7 +266,7 @@ def read_arrays(folder: Path, max_bytes: int = MAX_ARRAYS_BYTES) -> dict[str, np
 
 
 def has_arrays(folder: Path, max_bytes: int = MAX_ARRAYS_BYTES) -> bool:
-    """Say whether there are arrays, from the directory of their file alone.
+    """Return whether there are arrays, from the directory of their file alone.
 
     Raises:
         FactsError: The file is no archive, or too large.
@@ -303,7 +303,7 @@ def _fill_table(folder: Path, facts: list[dict[str, Any]]) -> HistoryTable:
 
 
 def _advance_state(state: RunState, fact: Mapping[str, Any]) -> RunState:
-    """Return the state after one more fact; a complete run stays so until it goes on."""
+    """Return the state after one more fact; a complete run stays complete until it is resumed."""
     meta = as_mapping(fact.get("meta"))
     name, reason = _judge_moment(state, fact)
     hostname, run_id = meta.get("hostname"), meta.get("run_id")

@@ -1,4 +1,4 @@
-"""Read the facts of a run as tables; `facts.lines` reads what needs no pandas."""
+"""Read the facts of a run as pandas tables; `facts.lines` reads them without pandas."""
 
 import io
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def read_scalars(folder: Path) -> pd.DataFrame:
-    """Return `scalars.csv` with every number exactly as it was written; a last row that was cut off is left out.
+    """Return `scalars.csv` with every number exactly as it was written; a last row that was cut off is excluded.
 
     Raises:
         FactsError: There is no such file, or it is no table.
@@ -52,7 +52,7 @@ def read_scalars(folder: Path) -> pd.DataFrame:
 
 
 def read_history(folder: Path) -> pd.DataFrame:
-    """Return a row per epoch and split, also of a run that goes on or was cut off.
+    """Return a row per epoch and split, also of a run that is running or was cut off.
 
     Returns:
         The columns `epoch`, `split`, `loss`, every term and metric by its name, and `EPOCH_FIELDS`; nan where a number
@@ -73,12 +73,12 @@ def read_history(folder: Path) -> pd.DataFrame:
 def summarise_runs(
     runs: Sequence[RunFacts], swept: Sequence[str] = (), threshold: Threshold | None = None
 ) -> pd.DataFrame:
-    """Return a row per run: who it is, its settings, its test, its best epoch and what it cost; blank where unknown.
+    """Return a row per run: identity, settings, test, best epoch and cost; blank where unknown.
 
     Args:
-        runs: What `read_run` gave.
+        runs: Results of `read_run`.
         swept: Full keys of the configuration that become columns, such as `phase1.trainer.lr`.
-        threshold: What the column `time_to_threshold_s` refers to; None leaves it blank.
+        threshold: Threshold of the column `time_to_threshold_s`; None leaves it blank.
     """
     rows = [summarise_run(run, swept, threshold) for run in runs]
     table = pd.DataFrame(rows, columns=list(list_columns(rows)))

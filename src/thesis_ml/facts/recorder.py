@@ -1,4 +1,4 @@
-"""Record every number of a run, then tell those who draw from them."""
+"""Record every number of a run, then notify the subscribers."""
 
 import dataclasses
 import logging
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class Subscriber(Protocol):
-    """Whoever draws or forwards the numbers of a run; its failure never fails the run."""
+    """A consumer that draws or forwards the numbers of a run; its failure never fails the run."""
 
     def notify(self, moment: str, history: History) -> None:
-        """Take note of one of `MOMENTS`, whose numbers are on disk already."""
+        """Process one of `MOMENTS`, whose numbers are on disk already."""
 
 
 class FactsFiles:
@@ -44,7 +44,7 @@ class FactsFiles:
             raise
 
     def flush(self) -> None:
-        """Make what was written last through a power cut."""
+        """Flush both files to the disk, so that their content survives a power cut."""
         self.scalars.flush()
         self.events.flush()
 
@@ -87,7 +87,7 @@ class FactsRecorder:
     def record_start(
         self, *, config: Any, data: Mapping[str, Any], run_dir: Path | None, matching: Matching = "tokens"
     ) -> None:
-        """Record the parsed configuration, the data sheet, where the run came from and what it compares tokens with."""
+        """Record the parsed configuration, the data sheet, the origin of the run and the target of its tokens."""
         self._table.matching = matching
         line = builders.build_start(self.meta, run_dir=run_dir, data=data, config=config, matching=matching)
         self._record(line)
@@ -114,12 +114,12 @@ class FactsRecorder:
         self._record(builders.build_train_end(self.meta, step=self._table.step, history=self.history))
 
     def record_test(self, epoch: int, metrics: Metrics, result: Mapping[str, Any]) -> None:
-        """Record the numbers of the test split and the result, which completes the run.
+        """Record the numbers of the test split and the result; this completes the run.
 
         Args:
             epoch: The epoch whose weights were tested.
             metrics: `loss`, its terms and the metrics of the test split.
-            result: What `train` returns.
+            result: Result of `train`.
         """
         self._refuse_unknown("test", metrics)
         line = builders.build_test_end(self.meta, epoch=epoch, metrics=metrics, result=result)
@@ -130,28 +130,28 @@ class FactsRecorder:
         self._notify("on_test_end")
 
     def record_resume(self, *, epoch: int, step: int, config: Any) -> None:
-        """Record that the run goes on at `epoch`, with which configuration and on which machine."""
+        """Record that the run resumes at `epoch`, with its configuration and its machine."""
         self._record(builders.build_resume(self.meta, epoch=epoch, step=step, config=config))
 
     def record_warning(self, text: str, *, epoch: int | None = None, step: int | None = None) -> None:
-        """Record something the user should know."""
+        """Record a warning to the user."""
         self._record(builders.build_warning(self.meta, text, epoch=epoch, step=step))
 
     def record_interrupt(self, reason: str, exit_code: int, *, step: int | None = None) -> None:
-        """Record that a signal or the time limit stops the run; the exception that then leaves adds nothing."""
+        """Record that a signal or the time limit stops the run; the exception that follows is not recorded."""
         self._is_end_recorded = True
         epoch = self._table.last_epoch
         step = self._table.step if step is None else step
         self._record(builders.build_interrupt(self.meta, reason, exit_code=exit_code, epoch=epoch, step=step))
 
     def save_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Replace the arrays of the run: what figures need beyond numbers per epoch."""
+        """Replace the arrays of the run, which figures need in addition to the numbers per epoch."""
         if self._files is not None:
             write_arrays(self._files.folder, arrays)
         self._table.set_arrays(arrays)
 
     def flush(self) -> None:
-        """Make all facts last through a power cut, before a checkpoint counts on them."""
+        """Flush all facts to the disk, before a checkpoint that relies on them is written."""
         if self._files is not None:
             self._files.flush()
 
@@ -170,7 +170,7 @@ class FactsRecorder:
             if error is not None and not self._is_end_recorded:
                 self._record_error(error)
         except FactsError as failure:
-            # The error that is already on its way says more than this one.
+            # The error that is already being raised explains more than this one.
             log.error("%s; the error before it is not in the facts", failure)
         finally:
             self.close()
@@ -199,7 +199,7 @@ class FactsRecorder:
             try:
                 subscriber.notify(moment, history)
             except Exception:
-                log.exception("%s failed at %s; the run goes on", type(subscriber).__name__, moment)
+                log.exception("%s failed at %s; the run continues", type(subscriber).__name__, moment)
 
     def _refuse_unknown(self, split: str, metrics: Metrics) -> None:
         unknown = sorted(set(metrics) - self._known_names)
@@ -222,10 +222,10 @@ def open_recorder(
 
     Args:
         folder: The facts folder; None keeps the numbers in memory and writes nothing.
-        meta: Where the run comes from; a resumed run keeps the run_id that the folder holds.
+        meta: Origin of the run; a resumed run keeps the run_id that the folder holds.
         metric_names: Every term and metric that any split may record, beside `loss`.
         subscribers: Told of every moment after it was written.
-        resume: Go on in a folder that may hold facts, which `cut_facts` cut to the checkpoint.
+        resume: Append to a folder that may hold facts, which `cut_facts` cut to the checkpoint.
 
     Raises:
         FactsError: The folder cannot be written, or holds facts and `resume` is false.
@@ -244,7 +244,7 @@ def open_recorder(
 
 
 def record_failed_start(folder: Path | None, error: BaseException, meta: RunMeta | None = None) -> None:
-    """Record an error that ended a run before its recorder was open; None as folder records nothing.
+    """Record an error that ended a run before its recorder was open; nothing is recorded if the folder is None.
 
     Raises:
         FactsError: The folder cannot be written.

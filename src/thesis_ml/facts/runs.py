@@ -1,4 +1,4 @@
-"""What is known of one run folder that somebody else wrote: its facts as plain data, whatever became of the run."""
+"""Read the facts of one untrusted run folder as plain data, in any state of the run."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ GROUPS = {
     "trainer": "phase1/trainer",
     "data": "data",
 }
-"""The group of the configuration behind each column of choices; `loop` is beside them."""
+"""The configuration group of each column of choices; `loop` is added separately."""
 SEED_KEYS = ("phase1.trainer.seed", "general.trainer.seed")
 
 MAX_EVENTS_BYTES = 2**30
@@ -50,7 +50,7 @@ MAX_DEPTH = 20
 
 @dataclass(frozen=True)
 class ComparisonKey:
-    """What two runs must share before their errors may be compared in standardised units; None where unknown."""
+    """Properties that two runs must share before their standardised errors are comparable; None where unknown."""
 
     dataset_fingerprint: str | None
     features: tuple[str, ...] | None
@@ -64,26 +64,26 @@ class ComparisonKey:
 
 @dataclass(frozen=True, eq=False)
 class RunFacts:
-    """One run as its folder tells it; every text in it is untrusted.
+    """The facts of one run as read from its folder; every text in it is untrusted.
 
     Args:
-        name: What the report calls the run: unique among those read together, such as `exp_..._vq/003`.
+        name: Name of the run in the report: unique among those read together, such as `exp_..._vq/003`.
         path: The folder of the run as it was found, not as it was recorded.
         schema_version: 1 or 2, of its facts.
-        state: What became of it.
+        state: State of the run.
         history: All numbers per epoch, of the test, and the arrays, which are read when they are asked for.
         choices: The option of each group by its column: `loop`, `encoder`, `decoder`, `latent_space`, `loss`,
-            `critic`, `trainer`, `data`; a group that the run does not have is left out.
+            `critic`, `trainer`, `data`; only the groups that the run has.
         config: Every value of the parsed configuration by its full key, such as `phase1.trainer.lr`.
-        overrides: What the user typed.
+        overrides: Overrides on the command line of the run.
         seed: The seed of the run.
         meta: Code, machine, versions and hashes, of the newest start.
         sheet: The data sheet.
-        result: What `train` returned; empty for a run that is not complete.
+        result: Result of `train`; empty for a run that is not complete.
         warnings: Texts of `on_warning`.
-        key: What the run may be compared on.
+        key: Properties that runs must share to be compared.
         checkpoint_hash: The sha256 of its best weights, None without any.
-        remarks: What is odd about the folder though it can be used, such as a missing csv.
+        remarks: Defects that do not prevent the use of the folder, such as a missing csv.
     """
 
     name: str
@@ -105,10 +105,10 @@ class RunFacts:
 
 
 class StoredArrays(Mapping[str, np.ndarray]):
-    """The arrays of a run, read when the first one is asked for: most reports need none, and they are most of the cost.
+    """The arrays of a run, read on first access: most reports need none, and they dominate the reading time.
 
     Raises:
-        FactsError: On that occasion, when the file is damaged.
+        FactsError: On first access, when the file is damaged.
     """
 
     def __init__(self, facts: Path) -> None:
@@ -131,11 +131,11 @@ class StoredArrays(Mapping[str, np.ndarray]):
 
 
 def read_run(folder: Path, name: str) -> RunFacts:
-    """Return what the facts of a run folder say; nothing in the folder is run, and links out of it are not followed.
+    """Return the facts of a run folder; no code in the folder is run, and links out of it are not followed.
 
     Args:
         folder: The run folder.
-        name: What to call the run.
+        name: Name of the run in messages and tables.
 
     Raises:
         UnusableRunError: The folder is damaged, foreign or empty; its `state` and `reason` say so.
@@ -228,7 +228,7 @@ class RunReader:
         if n_known == 0:
             is_blank = self._watch.judge().name == "empty"
             reason = f"{FACTS_FOLDER}/{EVENTS_FILE} holds no fact"
-            raise UnusableRunError("empty" if is_blank else "foreign", f"{reason}{'' if is_blank else ' of ours'}")
+            raise UnusableRunError("empty" if is_blank else "foreign", f"{reason}{'' if is_blank else ' of thesis-ml'}")
 
     def _choose_schema(self, fact: Mapping[str, Any]) -> None:
         version = fact.get("schema_version", 1)
@@ -357,7 +357,7 @@ class RunReader:
 
 
 def flatten_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every value by its full key; lists stay lists, and what is too deep or too much is left out."""
+    """Return every value by its full key; lists stay lists, values beyond the limits are excluded."""
     flat: dict[str, Any] = {}
     waiting: list[tuple[str, Mapping[str, Any], int]] = [("", config, 0)]
     while waiting:
@@ -389,13 +389,13 @@ def find_seed(values: Mapping[str, Any], meta: Mapping[str, Any]) -> int | None:
 def build_key(
     values: Mapping[str, Any], meta: Mapping[str, Any], sheet: Mapping[str, Any], start: Mapping[str, Any]
 ) -> ComparisonKey:
-    """Return what a run may be compared on."""
+    """Return the properties that a run must share with another one to be compared."""
     fingerprint = meta.get("dataset_fingerprint")
     features, classes = values.get("data.features"), values.get("data.train_classes")
     limit, n_tokens = (as_int(values.get(f"data.{name}")) for name in ("limit_events", "n_tokens"))
     phi = values.get("data.phi")
     matching = start.get("matching", "tokens")
-    # The normaliser is fitted to the training events, so whatever chooses and encodes them determines it.
+    # The normaliser is fitted to the training events: the keys that select and encode them determine it.
     fitted_to = [
         values.get(f"data.{name}") for name in ("features", "phi", "train_classes", "limit_events", "n_tokens")
     ]
@@ -426,7 +426,7 @@ def find_old_beta(values: Mapping[str, Any], overrides: tuple[str, ...]) -> floa
 
 
 def cut_text(value: object) -> str:
-    """Return a text of somebody else in a length that a table can hold."""
+    """Return an untrusted text, shortened to fit a table."""
     text = value if isinstance(value, str) else str(value)[: LONGEST_TEXT + 1]
     return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 3]}..."
 

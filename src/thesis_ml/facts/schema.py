@@ -1,4 +1,4 @@
-"""What a run records: the numbers of an epoch, where the run came from, and the history that readers see."""
+"""The records of a run: the numbers of an epoch, the origin of the run, and the history that readers get."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,13 +29,13 @@ DATA_WAIT = "data_wait_s"
 """Seconds of an epoch that the training waited for its batches: a number of the training split."""
 
 TYPE_CONFUSION, TYPE_NAMES = "type_confusion", "type_names"
-"""Arrays: `<split>_type_confusion` counts objects by true (row) and predicted type (column), which are named."""
+"""Arrays: `<split>_type_confusion` counts objects by true (row) and predicted type (column), with their names."""
 
 N_MEAN = 8
 """Samples of an event whose mean is compared with the truth; the name of that error says how many."""
 SAMPLE_ERROR, MEAN_ERROR = "rec_mse_sample", f"rec_mse_mean{N_MEAN}"
 COVERAGE_PREFIX = "coverage68_"
-"""Numbers of a loop that draws samples: errors of one and of the mean of N_MEAN, and what 68% intervals cover."""
+"""Numbers of a loop that draws samples: errors of one and of the mean of N_MEAN, coverage of 68% intervals."""
 
 DENOISING, RANKS_PREFIX = "denoising", "ranks_"
 STRIP, STRIP_TRUE, STRIP_REC = "strip", "strip_true", "strip_rec"
@@ -56,7 +56,7 @@ SCALARS_HEADER = (
 METRIC_PREFIX = "metric_"
 
 Matching = Literal["tokens", "event"]
-"""What reconstructed tokens are compared with: those they came from, or their counterparts in the best matching."""
+"""Targets of reconstructed tokens: the tokens they were encoded from, or their partners in the best matching."""
 
 Metrics = Mapping[str, float | None]
 """Numbers of one split by name; `loss` is the weighted sum, None and nan mean "not measured"."""
@@ -106,7 +106,7 @@ class RunMeta:
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """Read-only view of all numbers up to one moment; it does not change while the run goes on.
+    """Read-only view of all numbers up to one moment; it does not change while the run continues.
 
     Build one with `build_history`. The lists behind it only ever grow and belong to the recorder, so that a view
     costs the same after one epoch and after thousands.

@@ -19,7 +19,7 @@ BETA_KEY = "phase1.decoder.globals_beta"
 
 
 class OldEpochs:
-    """Collect epoch lines of schema 1: of an epoch that has several, each fills what the others leave out."""
+    """Collect epoch lines of schema 1; several lines of one epoch complete each other."""
 
     def __init__(self) -> None:
         self._epochs: dict[int, dict[str, Any]] = {}
@@ -30,7 +30,7 @@ class OldEpochs:
         return len(self._epochs)
 
     def add(self, fact: Mapping[str, Any]) -> None:
-        """Take one epoch line.
+        """Add one epoch line.
 
         Raises:
             ValueError: Its epoch is no whole number.
@@ -62,7 +62,7 @@ class OldEpochs:
         return columns
 
     def _fill_from_histories(self) -> None:
-        """Take what only the histories hold, as far as they have one number per epoch."""
+        """Add the numbers that only the histories hold, if they have one number per epoch."""
         epochs = [fact for _, fact in sorted(self._epochs.items())]
         for name, values in _list_histories(self._last):
             if len(values) != len(epochs):
@@ -91,7 +91,7 @@ def read_old_config(run: Path) -> tuple[dict[str, Any], dict[str, str], tuple[st
     """Return the configuration of a run of schema 1 from its `.hydra/`, as far as it can be read.
 
     Returns:
-        The composed values, the option of each group, what the user typed, and what could not be read.
+        The composed values, the option of each group, the overrides of the user, and remarks on unreadable files.
     """
     texts: dict[str, Any] = {}
     remarks = []
@@ -118,7 +118,7 @@ def _list_choices(overrides: Iterable[str]) -> Iterable[tuple[str, str]]:
 
 
 def _split_metrics(fact: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the metrics by split; those of schema 1 mostly are of the validation split, without saying so."""
+    """Return the metrics by split; schema 1 mostly records the validation split without naming it."""
     metrics = as_mapping(fact.get("metrics"))
     if isinstance(metrics.get("train"), Mapping) or isinstance(metrics.get("val"), Mapping):
         return {split: as_mapping(metrics.get(split)) for split in ("train", "val")}

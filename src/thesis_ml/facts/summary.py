@@ -49,7 +49,7 @@ MOST_METRICS = 100
 
 @dataclass(frozen=True)
 class Threshold:
-    """An error that runs are timed to.
+    """A reconstruction error; the time until a run reaches it is measured.
 
     Args:
         value: The error, of `rec_mse` of `split`.
@@ -63,12 +63,12 @@ class Threshold:
 
 
 def summarise_run(run: RunFacts, swept: Sequence[str] = (), threshold: Threshold | None = None) -> dict[str, Cell]:
-    """Return the row of a run; what was not measured is None.
+    """Return the row of a run; None where a number was not measured.
 
     Args:
         run: The facts.
         swept: Full keys of the configuration that become columns.
-        threshold: What `time_to_threshold_s` refers to.
+        threshold: Threshold of the column `time_to_threshold_s`.
     """
     history = run.history
     row: dict[str, Cell] = {"run": run.name, "state": run.state.name}
@@ -100,7 +100,7 @@ def find_setting(run: RunFacts, column: str) -> Cell:
 
 
 def list_columns(rows: Sequence[Mapping[str, Cell]]) -> tuple[str, ...]:
-    """Return the columns of some rows in the order of the table: who, settings, test, best epoch, cost."""
+    """Return the columns of some rows in the order of the table: identity, settings, test, best epoch, cost."""
     found = dict.fromkeys(name for row in rows for name in row)
     fixed = {*WHO_COLUMNS, *TEST_COLUMNS, *BEST_COLUMNS, *COST_COLUMNS}
     swept = [name for name in found if name not in fixed and "." in name]
@@ -115,7 +115,7 @@ def list_metrics(test: Mapping[str, float]) -> list[str]:
 
 
 def find_best_epoch(run: RunFacts) -> int | None:
-    """Return the place of the best epoch among those recorded; of the smallest loss where none was chosen."""
+    """Return the index of the best recorded epoch; that of the smallest loss where none was chosen."""
     history = run.history
     if history.best_epoch in history.epochs:
         return history.epochs.index(history.best_epoch)
@@ -124,7 +124,7 @@ def find_best_epoch(run: RunFacts) -> int | None:
 
 
 def find_time_to(run: RunFacts, threshold: Threshold) -> float:
-    """Return the seconds after which a run reached the threshold at the end of an epoch, nan when it never did."""
+    """Return the seconds until the end of the first epoch that reached the threshold, nan when none did."""
     errors = run.history.series(threshold.split, REC_MSE)
     for error, time_s in zip(errors, run.history.values("total_time_s"), strict=True):
         if error < threshold.value or (threshold.comparison == "<=" and error == threshold.value):

@@ -1,4 +1,4 @@
-"""Write facts so that a reader never sees half of one: lines, rows, arrays, and the cut before a resume."""
+"""Write facts so that a reader never sees an incomplete one: lines, rows, arrays, and the cut before a resume."""
 
 import contextlib
 import csv
@@ -43,7 +43,7 @@ class LineFile:
             self._stream = path.open("ab", buffering=0)
 
     def append(self, text: str) -> None:
-        """Write `text`, which ends with a line feed, in one call; after a failure the file is as it was."""
+        """Write `text`, which ends with a line feed, in one call; after a failure the file is unchanged."""
         data = text.encode("utf-8")
         with named_failure(self.path):
             # Writing to a file whose name is gone succeeds, and every number would be lost.
@@ -60,7 +60,7 @@ class LineFile:
                 raise OSError("the disk is full")
 
     def flush(self) -> None:
-        """Wait until the disk has what was written."""
+        """Wait until all written data are on the disk."""
         with named_failure(self.path):
             os.fsync(self._stream.fileno())
 
@@ -89,7 +89,7 @@ class EventsWriter:
         self._file.append(json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n")
 
     def flush(self) -> None:
-        """Wait until the disk has what was written."""
+        """Wait until all written data are on the disk."""
         self._file.flush()
 
     def close(self) -> None:
@@ -132,7 +132,7 @@ class ScalarsWriter:
         self._file.append(_format_rows([self._build_row(epoch, "test", metrics, {})]))
 
     def flush(self) -> None:
-        """Wait until the disk has what was written."""
+        """Wait until all written data are on the disk."""
         self._file.flush()
 
     def close(self) -> None:
@@ -167,9 +167,9 @@ def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def cut_facts(folder: Path, n_epochs: int) -> int:
-    """Remove what a checkpoint taken after `n_epochs` epochs does not know, so that the run can go on from there.
+    """Remove the facts recorded after the checkpoint of epoch `n_epochs`, so that the run can resume from it.
 
-    Epoch lines and rows from epoch `n_epochs` on go, and the row of the test split; lifecycle lines stay.
+    Epoch lines and rows from epoch `n_epochs` on are removed, and the row of the test split; lifecycle lines stay.
 
     Returns:
         The number of epochs, counted from 0 without a gap, that lines and rows still hold: less than `n_epochs` when
@@ -185,7 +185,7 @@ def cut_facts(folder: Path, n_epochs: int) -> int:
 
 
 def replace_file(path: Path, write: Callable[[io.BufferedWriter], None]) -> None:
-    """Let `write` fill a temporary file, flush it to the disk and put it in the place of `path`.
+    """Let `write` fill a temporary file, flush it to the disk and replace `path` by it.
 
     Raises:
         FactsError: The folder cannot be written or the disk is full; the previous file is kept.
@@ -204,7 +204,7 @@ def replace_file(path: Path, write: Callable[[io.BufferedWriter], None]) -> None
 
 
 def mend_last_line(path: Path) -> None:
-    """Finish or remove a last line without line feed, which a crash left, so that the next one starts clean."""
+    """Complete or remove a last line without line feed, left by a crash, so that the next line starts clean."""
     if not path.is_file():
         return
     data = path.read_bytes()
@@ -234,7 +234,7 @@ def read_columns(path: Path) -> tuple[str, ...]:
 
 
 def format_number(value: float | None) -> str:
-    """Return the shortest text that reads back as the same number (at most 17 digits), or nothing."""
+    """Return the shortest text that reads back as the same number (at most 17 digits); empty if not finite."""
     if value is None or not math.isfinite(value):
         return ""
     return repr(float(value))
@@ -288,7 +288,7 @@ def _find_epoch_of_row(line: bytes) -> int | None:
     first, _, rest = line.partition(b",")
     if first == b"epoch":
         return None
-    # A run that goes on is tested again, under the same or another epoch.
+    # A resumed run is tested again, under the same or another epoch.
     return sys.maxsize if rest.startswith(b"test,") else int(first)
 
 

@@ -1,4 +1,4 @@
-"""How well a score tells signal from background: the area under the ROC curve, with its error."""
+"""The separation of signal from background by a score: the area under the ROC curve, with its error."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class AurocDifference(NamedTuple):
 
     Args:
         value: The difference.
-        error: Its standard error; that both saw the same events is taken into account.
+        error: Its standard error, with the correlation of the two scores.
         p_value: Two-sided, for no difference.
     """
 
@@ -65,16 +65,16 @@ def measure_auroc(scores: ArrayLike, labels: ArrayLike) -> Auroc:
 
 
 def measure_paired_auroc(background: ArrayLike, signal: ArrayLike) -> Auroc:
-    """Return how a score tells changed events from the same events before, with the standard error of such pairs.
+    """Return the AUROC of corrupted against the same uncorrupted events, with the standard error of such pairs.
 
     Source: DeLong et al. as in `measure_auroc`, eq. 3 to 5, where an event contributes to both variances at once.
 
     Args:
         background: One number per event.
-        signal: That of its changed copy, in the same order.
+        signal: The score of its corrupted copy, in the same order.
 
     Raises:
-        ValueError: They are not as many.
+        ValueError: The numbers of scores differ.
     """
     before, after = (np.asarray(values, dtype=np.float64).reshape(-1) for values in (background, signal))
     if len(before) != len(after):
@@ -87,9 +87,9 @@ def measure_paired_auroc(background: ArrayLike, signal: ArrayLike) -> Auroc:
 
 
 def compare_mean_aurocs(first: Sequence[ArrayLike], second: Sequence[ArrayLike], labels: ArrayLike) -> AurocDifference:
-    """Return how the mean AUROC of some scores differs from that of others on the same events, such as those of seeds.
+    """Return the difference of the mean AUROC of two sets of scores, such as those of seeds, on the same events.
 
-    The error is that of the events alone: what another seed would change is not in it.
+    The error is that of the finite number of events alone: it does not contain the spread between seeds.
 
     Source: DeLong et al. as in `measure_auroc`, eq. 6: the variance of a difference is that of the differences.
 
@@ -104,7 +104,7 @@ def compare_mean_aurocs(first: Sequence[ArrayLike], second: Sequence[ArrayLike],
     if np.isnan(difference) or min(len(part) for part in parts) < 2:
         return AurocDifference(difference, math.nan, math.nan)
     error = _compute_error(*parts)
-    # Two scores that order the events alike have no error and no difference.
+    # Two scores with the same order of events have no error and no difference.
     return AurocDifference(difference, error, compute_p_value(difference, error))
 
 

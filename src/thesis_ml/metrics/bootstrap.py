@@ -1,4 +1,4 @@
-"""Errors from resampling whole events, so that whatever belongs to one event stays together."""
+"""Errors from resampling whole events, so that all entries of one event stay together."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ class Estimate(NamedTuple):
 
 
 def draw_counts(n_events: int, n_resamples: int, generator: np.random.Generator) -> Iterator[Int[NDArray[Any], " E"]]:
-    """Yield how often each of `n_events` events occurs in a sample of as many drawn with replacement."""
+    """Yield the count of each of `n_events` events in a bootstrap sample of the same size."""
     for _ in range(n_resamples):
         yield np.bincount(generator.integers(0, n_events, n_events), minlength=n_events)
 
@@ -34,13 +34,13 @@ def resample_readings(
     generator: np.random.Generator,
     n_resamples: int = N_RESAMPLES,
 ) -> Float[NDArray[Any], "R M K"]:
-    """Return the K numbers that `read` finds in the ROC of each of M scores, in R samples of events that all share.
+    """Return the K numbers that `read` takes from the ROC of each of M scores, in R bootstrap samples.
 
-    A difference of two scores is therefore one of the same events. A cut is made anew in every sample, so that the
-    spread of what survives it contains the error of the threshold.
+    All scores share the samples, so that a difference of two scores is one on the same events. A cut is chosen anew in
+    every sample, so that the spread of its efficiencies contains the error of the threshold.
 
     Args:
-        scores: Sorted scores whose events are numbered alike, from 0.
+        scores: Sorted scores with the same numbers of events, from 0.
         read: Takes K numbers from a ROC, such as its area.
         generator: Draws the samples.
         n_resamples: R.
@@ -53,7 +53,7 @@ def resample_readings(
 
 
 def estimate(value: float, resampled: Float[NDArray[Any], " R"]) -> Estimate:
-    """Return `value` with the spread of its resampled values; nan without any that is a number."""
+    """Return `value` with the spread of its resampled values; the spread is nan for fewer than two finite ones."""
     finite = resampled[np.isfinite(resampled)]
     if len(finite) < 2:
         return Estimate(value, np.nan, np.nan, np.nan)

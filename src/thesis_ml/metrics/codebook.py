@@ -1,4 +1,4 @@
-"""How much of a codebook is used."""
+"""Codebook utilisation, perplexity and dead codes."""
 
 from typing import Any
 
@@ -7,26 +7,26 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 COLLAPSED_SHARE = 0.05
-"""A codebook whose perplexity is less than this share of its codes has collapsed."""
+"""A codebook with a perplexity below this share of its codes has collapsed."""
 COLLAPSED_PERPLEXITY = 1.5
-"""So has any whose perplexity is less than this."""
+"""A codebook with a perplexity below this number has collapsed, too."""
 
 
 def summarise_code_usage(counts: Int[NDArray[Any], "*Q K"]) -> dict[str, float]:
-    """Return perplexity, usage and the number of dead codes of an epoch.
+    """Return perplexity, utilisation (`usage`) and the number of dead codes of an epoch.
 
     With p_i = counts_i / sum_j counts_j, the share of tokens that chose code i:
 
-        perplexity = exp(-sum_i p_i ln p_i)    the number of codes, had all been used equally, 1 to K
+        perplexity = exp(-sum_i p_i ln p_i)    the effective number of codes, 1 to K
         usage = (number of i with counts_i > 0) / K
         n_dead_codes = number of i with counts_i = 0
 
-    Of several quantisers perplexity is the mean over them, usage and dead codes are those of all codes together.
-    Perplexity is no average over batches: a batch sees few codes, so counts are summed over the epoch first.
+    For several quantisers, perplexity is the mean over them; usage and dead codes refer to all codes together.
+    Perplexity is no average over batches: a batch uses few codes, so counts are summed over the epoch first.
 
     Args:
-        counts: How often each code was chosen in the epoch, a row per quantiser where there are several. Without a
-            single choice all results are NaN.
+        counts: Number of tokens per code in the epoch, a row per quantiser where there are several. Without any
+            token all results are NaN.
     """
     if counts.sum() == 0:
         return {"perplexity": np.nan, "usage": np.nan, "n_dead_codes": np.nan}
@@ -39,18 +39,18 @@ def summarise_code_usage(counts: Int[NDArray[Any], "*Q K"]) -> dict[str, float]:
 
 
 def has_collapsed(perplexity: float, n_codes: float, n_tokens: float = np.inf) -> bool:
-    """Say whether tokens use a codebook of `n_codes` as if it had hardly any; nan is no collapse.
+    """Return whether a codebook of `n_codes` has collapsed to few effective codes; nan is no collapse.
 
     Args:
-        perplexity: Of the codes.
-        n_codes: How many there are.
-        n_tokens: How many tokens chose one; few cannot use many.
+        perplexity: Effective number of codes.
+        n_codes: Codes in the codebook.
+        n_tokens: Tokens that were quantised; few tokens cannot use many codes.
     """
     return perplexity < max(COLLAPSED_SHARE * min(n_codes, n_tokens), COLLAPSED_PERPLEXITY)
 
 
 def measure_entropies(counts: Int[NDArray[Any], "*Q K"]) -> Float[NDArray[Any], " Q"]:
-    """Return the entropy of use of each quantiser in nats; NaN for one that chose nothing."""
+    """Return the entropy of the codes of each quantiser in nats; NaN for a quantiser without tokens."""
     return np.array([_measure_entropy(row) for row in np.atleast_2d(counts)])
 
 

@@ -1,4 +1,4 @@
-"""Whether samples spread as the truth does: how many of them lie below it, and what their intervals cover."""
+"""Calibration of sampled reconstructions: ranks of the truth among the samples, and coverage of their intervals."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ LEVEL = 0.68
 
 
 class CoverageCurve(NamedTuple):
-    """Which share of the truth intervals hold (`actual`) that should hold a share `nominal` of it, both rising."""
+    """Coverage of intervals of the samples: the share of the truth inside (`actual`) against `nominal`, both rising."""
 
     nominal: npt.NDArray[np.float64]
     actual: npt.NDArray[np.float64]
@@ -19,9 +19,9 @@ class CoverageCurve(NamedTuple):
 def rank_truth(
     samples: npt.NDArray[np.floating], true: npt.NDArray[np.floating], features: Sequence[str]
 ) -> npt.NDArray[np.int64]:
-    """Return how many of the S samples lie below the truth, for every token and feature [P C].
+    """Return the rank of the truth for every token and feature [P C]: the number of the S samples below it.
 
-    A circle is cut open opposite to the mean direction of samples and truth, which treats them all alike.
+    Angles are cut open opposite to the mean direction of samples and truth, which treats them all alike.
 
     Args:
         samples: Physical features [S P C] in GeV and radian.
@@ -37,18 +37,18 @@ def rank_truth(
 
 
 def count_ranks(ranks: npt.NDArray[np.int64], n_samples: int) -> npt.NDArray[np.int64]:
-    """Return how often each rank from 0 to S occurs in every column [C S+1]; all alike where samples are right."""
+    """Return the counts of each rank from 0 to S in every column [C S+1]; flat for calibrated samples."""
     return np.stack([np.bincount(column, minlength=n_samples + 1) for column in ranks.T])
 
 
 def build_curve(counts: npt.NDArray[np.integer]) -> CoverageCurve:
     """Return the coverage of the intervals between the k-th lowest and the k-th highest of S samples.
 
-    Of a truth that is drawn as the samples are every rank has the same chance, so that ranks k to S - k hold
-    (S + 1 - 2 k) / (S + 1) of it.
+    If the truth follows the distribution of the samples, every rank has the same probability. The ranks k to S - k then
+    hold a share (S + 1 - 2 k) / (S + 1) of the truth.
 
     Args:
-        counts: How often the truth had each rank [S+1], at least once in all.
+        counts: Number of true values of each rank [S+1], at least one in total.
     """
     n_ranks = len(counts)
     lows = np.arange((n_ranks - 1) // 2, -1, -1)
@@ -57,5 +57,5 @@ def build_curve(counts: npt.NDArray[np.integer]) -> CoverageCurve:
 
 
 def measure_coverage(counts: npt.NDArray[np.integer], level: float = LEVEL) -> float:
-    """Return what intervals of `level` cover, between the two nearest that S samples give."""
+    """Return the coverage of intervals of `level`, interpolated between the two nearest levels that S samples give."""
     return float(np.interp(level, *build_curve(counts))) if counts.sum() > 0 else float("nan")

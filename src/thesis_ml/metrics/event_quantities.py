@@ -1,4 +1,4 @@
-"""What a whole event adds up to: sums, masses and multiplicities from its tokens, all in GeV and radian."""
+"""Quantities of a whole event: sums, masses and multiplicities from its tokens, all in GeV and radian."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -73,8 +73,8 @@ def _to_four_momenta(tokens: Columns) -> Float[NDArray[Any], "P 4"]:
 
 
 def sum_events(values: Float[NDArray[Any], "P C"], lengths: Int[NDArray[Any], " N"]) -> Float[NDArray[Any], "N C"]:
-    """Return the sums over the tokens of each event, in an order that no other event can change."""
+    """Return the sums over the tokens of each event; the order of summation does not depend on other events."""
     events = np.repeat(np.arange(len(lengths)), lengths)
-    # Without a single token bincount counts instead of adding up, in integers.
+    # Without any token bincount returns integer counts instead of sums.
     sums = [np.bincount(events, column, minlength=len(lengths)) for column in values.T]
     return np.stack(sums, axis=1).astype(np.float64)

@@ -12,7 +12,7 @@ N_BINS = 6001
 
 SMALLEST = 1e-5
 LARGEST = 1e4
-"""Bins are of equal size below the first and grow to reach the second: about 0.7% of a value each."""
+"""Bins are of equal width below the first and grow up to the second, to about 0.7% of a value each."""
 
 _REACH = math.asinh(LARGEST / SMALLEST)
 EDGES: NDArray[np.float64] = SMALLEST * np.sinh(np.linspace(-_REACH, _REACH, N_BINS + 1))
@@ -25,7 +25,7 @@ class FineHistogram:
         self.counts: Int[NDArray[Any], "G C K"] = np.zeros((n_groups, n_columns, N_BINS), dtype=np.int64)
 
     def add(self, values: Float[NDArray[Any], "P C"], groups: Int[NDArray[Any], " P"]) -> None:
-        """Count the values of each row for its group; what is no number is not counted, what is beyond counts last."""
+        """Count the values of each row for its group; only finite ones count, those out of range in the last bins."""
         n_groups, n_columns, _ = self.counts.shape
         for column in range(n_columns):
             is_finite = np.isfinite(values[:, column])

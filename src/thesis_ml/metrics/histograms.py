@@ -1,4 +1,4 @@
-"""Histograms of physical quantities: bins from the data, and what lies beyond them."""
+"""Histograms of physical quantities: bins from the data, with underflow and overflow."""
 
 import math
 
@@ -13,7 +13,7 @@ N_RESIDUAL_BINS = 41
 
 OUTER_QUANTILES = (0.001, 0.999)
 LOG_FEATURES = ("E", "pt")
-"""Features that fall over decades: their bins are equally wide in the logarithm."""
+"""Features with spectra that fall over decades: their bins are equally wide in the logarithm."""
 
 LOG_MARGIN = 1.3
 LINEAR_MARGIN = 0.05
@@ -26,7 +26,7 @@ RESIDUAL_WIDTHS = 5.0
 LEAST_RESIDUAL = 1e-6
 
 LARGEST_ANGLE = float(np.float32(math.pi))
-"""Of a direction or of a difference of two; a float32 angle may be larger than pi in double precision."""
+"""Largest azimuth or difference of two; a float32 angle may be larger than pi in double precision."""
 
 
 def build_edges(values: Array, feature: str) -> Array:
@@ -64,7 +64,7 @@ def build_residual_edges(residuals: Array, feature: str) -> Array:
 
 
 def count_in_bins(values: Array, edges: Array) -> npt.NDArray[np.int64]:
-    """Return how many values lie below the first edge, in each bin, and above the last edge: len(edges) + 1 counts.
+    """Return the counts below the first edge, in each bin, and above the last edge: len(edges) + 1 numbers.
 
     A bin holds its lower edge, the last one also its upper; nan counts as above.
     """
@@ -74,7 +74,7 @@ def count_in_bins(values: Array, edges: Array) -> npt.NDArray[np.int64]:
 
 
 def _round_up(value: float) -> float:
-    """Return the next number of two digits, so that a range reads well."""
+    """Return the next number of two digits, so that a range is easy to read."""
     if value == 0:
         return 0.0
     step = 10.0 ** (math.floor(math.log10(value)) - 1)

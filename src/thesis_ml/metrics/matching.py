@@ -1,4 +1,4 @@
-"""Which reconstructed token of an event stands for which true one, where their order says nothing."""
+"""Match the reconstructed tokens of an event to the true ones, where their order has no meaning."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ import numpy.typing as npt
 Array = npt.NDArray[np.floating]
 
 BLOCK = 256
-"""Events whose distances are in memory at once."""
+"""Number of events with distances in memory at the same time."""
 
 
 def match_within_events(
     predicted: Array, true: Array, lengths: npt.NDArray[np.integer], angle_columns: Sequence[int], period: float
 ) -> npt.NDArray[np.int64]:
-    """Return the order of the predicted tokens that has the least squared distance to the true ones, event by event.
+    """Return the order of the predicted tokens with the least squared distance to the true ones, event by event.
 
     Args:
         predicted: Standardised features [P F] as encoded.
@@ -24,9 +24,9 @@ def match_within_events(
         period: A full turn in the units of those columns.
 
     Returns:
-        Numbers of tokens [P]: `predicted[order]` stands beside `true`. As it is where a number is not finite.
+        Indices of tokens [P]: `predicted[order]` matches `true`. The order is unchanged where a number is not finite.
     """
-    # Half a second that only runs with a set loss should wait for.
+    # The import takes half a second, which only runs with a set loss need.
     from scipy.optimize import linear_sum_assignment
 
     order = np.arange(len(predicted), dtype=np.int64)
@@ -50,7 +50,7 @@ def _measure_distances(
     angle_columns: Sequence[int],
     period: float,
 ) -> Array:
-    """Return the squared distance of each true token (rows) to each predicted one [B T T], with junk beyond both."""
+    """Return the squared distance of each true (row) to each predicted token [B T T], arbitrary in padded slots."""
     places = starts[:, None] + np.arange(lengths.max(initial=0))
     places = np.minimum(places, max(len(true) - 1, 0))
     distances = np.zeros((*places.shape, places.shape[1]), dtype=true.dtype)

@@ -1,4 +1,4 @@
-"""How alike two numbers order events: Spearman's rank correlation."""
+"""Spearman's rank correlation of two numbers per event."""
 
 import math
 from typing import Any
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def rank(values: ArrayLike) -> Float[NDArray[Any], " N"]:
-    """Return the rank of every value from 1; equal ones share the mean of theirs."""
+    """Return the rank of every value from 1; equal values share their mean rank."""
     array: NDArray[np.float64] = np.asarray(values, dtype=np.float64).reshape(-1)
     ordered = np.sort(array)
     n_around = np.searchsorted(ordered, array, "left") + np.searchsorted(ordered, array, "right")
@@ -17,13 +17,13 @@ def rank(values: ArrayLike) -> Float[NDArray[Any], " N"]:
 
 
 def correlate_ranks(first: ArrayLike, second: ArrayLike) -> float:
-    """Return Spearman's correlation, which no monotonous change of either number alters.
+    """Return Spearman's correlation, which is invariant under monotonic transformations of either number.
 
     Returns:
         NaN with fewer than two events, where a number is the same for all events, or is not a number.
 
     Raises:
-        ValueError: The numbers are not as many.
+        ValueError: The two have different lengths.
     """
     one: NDArray[np.float64] = np.asarray(first, dtype=np.float64).reshape(-1)
     other: NDArray[np.float64] = np.asarray(second, dtype=np.float64).reshape(-1)

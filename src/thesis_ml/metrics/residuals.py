@@ -1,4 +1,4 @@
-"""What reconstruction loses, in physical units."""
+"""Residuals of the reconstruction in physical units, with their bias (median) and resolution (68% half-width)."""
 
 from collections.abc import Sequence
 

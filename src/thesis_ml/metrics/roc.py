@@ -1,4 +1,4 @@
-"""The ROC curve of a score, and what is read off it: area, efficiencies at a cut, rejections."""
+"""The ROC curve of a score, with its area, efficiencies at a cut and rejections."""
 
 import math
 from typing import Any, NamedTuple
@@ -8,22 +8,22 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike, NDArray
 
 FEWEST_BACKGROUND = 10
-"""A cut that fewer background events survive says nothing about a rate: "n < 10" is written instead of a number."""
+"""Fewer surviving background events give no rate: "n < 10" is written instead of a number."""
 
 _ROUNDING = 1e-9
 
 
 def is_resolved(n_background: int) -> bool:
-    """Say whether enough background survives a cut to speak of a rate."""
+    """Return whether enough background survives a cut to quote a rate."""
     return n_background >= FEWEST_BACKGROUND
 
 
 class WorkingPoint(NamedTuple):
-    """A cut on the score and what survives it.
+    """The efficiencies of a cut on the score.
 
     Args:
         signal_efficiency: eps_S, the weight of signal above the cut over all of it.
-        background_efficiency: eps_B, likewise; at most the one asked for, because a cut cannot split an event.
+        background_efficiency: eps_B, likewise; at most the requested one, because a cut cannot split an event.
         n_background: Background events that survive, not weighted.
     """
 
@@ -47,7 +47,7 @@ class Roc(NamedTuple):
 
     @property
     def area(self) -> float:
-        """The AUROC: how often signal scores above background, a tie counting one half; nan without either."""
+        """The AUROC: the probability that signal scores above background, ties count one half; nan without either."""
         total = float(self.signal[-1] * self.background[-1])
         if not total > 0:
             return math.nan
@@ -55,20 +55,20 @@ class Roc(NamedTuple):
         return float(np.diff(self.signal) @ below) / total
 
     def cut_background(self, background_efficiency: float) -> WorkingPoint:
-        """Return the loosest cut that no more than this share of background survives."""
+        """Return the loosest cut with at most this background efficiency."""
         return self._read(int(self.place_background(np.array(background_efficiency))))
 
     def cut_signal(self, signal_efficiency: float) -> WorkingPoint:
-        """Return the tightest cut that at least this share of signal survives."""
+        """Return the tightest cut with at least this signal efficiency."""
         return self._read(int(self.place_signal(np.array(signal_efficiency))))
 
     def place_background(self, efficiencies: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return where the loosest cuts are that no more than these shares of background survive."""
+        """Return the positions of the loosest cuts with at most these background efficiencies."""
         allowed = efficiencies * self.background[-1] * (1 + _ROUNDING)
         return np.asarray(np.searchsorted(self.background, allowed, side="right") - 1)
 
     def place_signal(self, efficiencies: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return where the tightest cuts are that at least these shares of signal survive."""
+        """Return the positions of the tightest cuts with at least these signal efficiencies."""
         needed = efficiencies * self.signal[-1] * (1 - _ROUNDING)
         return np.asarray(np.minimum(np.searchsorted(self.signal, needed, side="left"), len(self.signal) - 1))
 
@@ -80,14 +80,14 @@ class Roc(NamedTuple):
 
 
 class SortedScores(NamedTuple):
-    """Scores sorted once, so that their ROC under ever other counts of events costs no more than sums.
+    """Scores sorted once, so that their ROC for any counts of the events (a bootstrap sample) needs sums only.
 
     Args:
-        signal: Weight of each score that is signal's, 0 for background, from the highest score to the lowest.
+        signal: Weight of each signal score, 0 for background, from the highest score to the lowest.
         background: Likewise for background.
         is_background: 1 for background, 0 for signal; the same array as `background` without weights.
-        events: The event that each of them belongs to.
-        ends: The last place of each distinct score.
+        events: The event of each score.
+        ends: The last position of each distinct score.
         is_sound: Whether every score is a number.
     """
 
@@ -121,10 +121,10 @@ def sort_scores(
         scores: One number per entry, larger for signal.
         labels: 1 or true for signal, 0 or false for background.
         weights: Weight per entry, 1 by default.
-        events: The event of each entry, where several belong together; by default each is its own.
+        events: The event of each entry, where events have several; by default each entry is one event.
 
     Raises:
-        ValueError: The arrays differ in length, or labels are no labels.
+        ValueError: The arrays differ in length, or a label is neither 0 nor 1.
     """
     values, is_signal = read_scores(scores, labels)
     weight = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64).reshape(-1)

@@ -1,4 +1,4 @@
-"""How far two distributions are apart, in the units of what is distributed."""
+"""The Wasserstein-1 distance of two distributions, in the units of the quantity."""
 
 from typing import Any, NamedTuple
 
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 
 N_SPLITS = 20
 N_GROUPS = 40
-"""Of events, each left out once for the error."""
+"""Groups of events, each excluded once in the jackknife error."""
 
 N_STEPS = 256
-"""Of the distribution functions that the error is computed from; distances themselves have all steps."""
+"""Steps of the distribution functions in the error; the distances themselves use all steps."""
 
 
 class Closure(NamedTuple):
-    """How far a reconstructed distribution is from the true one, beside what the finite sample alone gives.
+    """Distance of the reconstructed distribution from the true one, and its statistical floor.
 
     Args:
         distance: Wasserstein-1 of reconstructed events to other true events, mean over the splits.
-        floor: The same of true events to other true events.
+        floor: The same distance between two halves of the true events.
         error: Standard error of the difference of the two, from the finite number of events; NaN for fewer than 80.
     """
 
@@ -46,14 +46,14 @@ def measure_closure(
     generator: np.random.Generator,
     n_splits: int = N_SPLITS,
 ) -> Closure:
-    """Return how far reconstructed events are from true ones, and the floor of that number.
+    """Return the distance of reconstructed from true events, its statistical floor, and the error of the difference.
 
     Each split halves the events. A half is never compared with itself: the same fluctuations on both sides would hide
-    a distance, and put reconstructed events below the floor. All splits have the same events, so that their spread says
-    little of the error: it is from a jackknife that leaves out groups of events, on both sides at once.
+    a distance, and put reconstructed events below the floor. All splits have the same events, so that their spread
+    underestimates the error: it is from a jackknife that excludes groups of events, on both sides at once.
 
-    Events that lack the quantity on either side are left out once the halves are drawn: all others stay in theirs, so
-    that models which lack other events have nearly one floor.
+    Events that lack the quantity on either side are excluded after the halves are drawn. All others stay in their half,
+    so that models that lack other events have nearly the same floor.
 
     Source of the error: Efron and Stein, Ann. Stat. 9 (1981) 586, eq. 1.3.
 
@@ -61,7 +61,7 @@ def measure_closure(
         reconstructed: One number per event, nan where it has none.
         true: The same from the data, event by event.
         generator: Draws the halves.
-        n_splits: How often.
+        n_splits: Number of random halvings.
     """
     is_known = np.isfinite(reconstructed) & np.isfinite(true)
     half = len(true) // 2
@@ -81,7 +81,7 @@ def measure_closure(
 def _estimate_error(
     reconstructed: Float[NDArray[Any], " N"], true: Float[NDArray[Any], " N"], is_ours: Bool[NDArray[Any], "S N"]
 ) -> float:
-    """Return the error of distance minus floor, mean over splits, from what it is without each group of events."""
+    """Return the jackknife error of distance minus floor, mean over splits; each group of events is excluded once."""
     steps = np.unique(np.quantile(np.concatenate((reconstructed, true)), np.linspace(0, 1, N_STEPS), method="lower"))
     places = [np.searchsorted(steps, values) for values in (reconstructed, true)]
     groups = np.arange(len(true)) * N_GROUPS // len(true)
@@ -100,7 +100,7 @@ def _estimate_error(
 def _count_others(
     groups: Int[NDArray[Any], " M"], places: Int[NDArray[Any], " M"], n_steps: int
 ) -> Int[NDArray[Any], "G K"]:
-    """Return for each group how many events of all others are at each step or below."""
+    """Return for each group the number of events of all other groups at or below each step."""
     counts = np.bincount(groups * n_steps + places, minlength=N_GROUPS * n_steps).reshape(N_GROUPS, n_steps)
     others: NDArray[np.int64] = (counts.sum(axis=0) - counts).cumsum(axis=1)
     return others

@@ -1,4 +1,4 @@
-"""How much time figures may take while a run goes on."""
+"""The share of time that figures may take during a training."""
 
 import contextlib
 import logging
@@ -13,17 +13,17 @@ DRAWING_SHARE = 0.02
 
 IMPORT_S = 1.5
 NEW_FIGURE_S = 0.1
-"""What the import of matplotlib and the first figure of a family are expected to cost, until they were measured."""
+"""Expected time of the import of matplotlib and of the first figure of a family, until they are measured."""
 
 
 CAUTION = 1.5
-"""Over what the slowest figures took so far: a busy machine draws slower than it did."""
+"""Safety factor on the time of the slowest figures so far: a busy machine draws slower."""
 
 
 class DrawingBudget:
-    """The time that the figures of one run took, against the time of the run so far.
+    """The time of the figures of one run, compared with the time of the run so far.
 
-    The figures of an epoch are drawn all or not at all, so that no family waits for ever behind a cheaper one.
+    All figures of an epoch are drawn or none, so that no family waits forever behind a cheaper one.
 
     Args:
         families: The families that share the budget.
@@ -44,7 +44,7 @@ class DrawingBudget:
         self._is_told = False
 
     def allows(self, epoch: int) -> bool:
-        """Say whether the figures of `epoch` fit into the budget; the first time that they do not is logged."""
+        """Return whether the figures of `epoch` fit into the budget; the first time that they do not is logged."""
         if epoch != self._epoch:
             self._epoch = epoch
             self._is_allowed = self._fits()
@@ -59,7 +59,7 @@ class DrawingBudget:
 
     @contextlib.contextmanager
     def measure(self, family: str) -> Iterator[None]:
-        """Count the time of the context as drawing, and as what the next figure of `family` will cost."""
+        """Count the time of the context as drawing time, and as the expected time of the next figure of `family`."""
         needs_import = _needs_import()
         start_s = self._clock()
         try:

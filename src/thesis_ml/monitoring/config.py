@@ -1,4 +1,4 @@
-"""The options of what is written and drawn, as a user types them below `logging`."""
+"""The options of facts, figures and trackers, which a user sets below `logging`."""
 
 import re
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ DRAWING_MOMENTS = ("on_epoch_end", "on_train_end", "on_test_end")
 
 NAMING_FIELDS = ("family", "epoch", "moment")
 FORBIDDEN_IN_NAMES = '<>:"/\\|?*'
-"""What some file system refuses, and what would leave the figures' folder."""
+"""Characters that some file system refuses, or that would lead out of the folder of figures."""
 LONGEST_NAME_BYTES = 150
-"""File systems take 255; family names and endings differ."""
+"""File systems allow 255 bytes; the rest is for family names and endings."""
 
 
 @dataclass(frozen=True)
 class FamilySwitches:
-    """Which plot families are drawn; a loop draws those of them that it has."""
+    """Switches of the plot families; a loop draws those of them that it supports."""
 
     losses: Annotated[bool, "loss, its terms and rec_mse per epoch"] = True
     metrics: Annotated[bool, "accuracies and other metrics per epoch"] = True
@@ -33,7 +33,7 @@ class FamilySwitches:
 
 @dataclass(frozen=True)
 class LoggingConfig:
-    """What a run writes and draws."""
+    """The files and figures that a run writes."""
 
     save_artifacts: Annotated[bool, "write facts, checkpoints, figures and logs"] = True
     make_plots: Annotated[bool, "draw figures, into figures/ of the run"] = True
@@ -64,13 +64,13 @@ def name_figure(file_naming: str, *, family: str, epoch: int, moment: str) -> st
 
 
 def _refuse_bad_naming(file_naming: str) -> None:
-    """Raise unless every family gets a name of its own that all file systems take."""
+    """Raise unless every family gets a name of its own that all file systems allow."""
     try:
         parts = [part for part in Formatter().parse(file_naming) if part[1] is not None]
     except ValueError:
         raise ConfigError(_describe_naming(file_naming)) from None
     fields = {name for _, name, _, _ in parts}
-    # A format may ask for a billion digits, or for the first letter of a family, which is that of another too.
+    # A format may ask for a billion digits, or for the first letter of a family, which other families share.
     is_short = all(re.fullmatch(r"|0?\d{1,2}d?" if name == "epoch" else "", form or "") for _, name, form, _ in parts)
     if not (is_short and fields <= set(NAMING_FIELDS)):
         raise ConfigError(_describe_naming(file_naming))

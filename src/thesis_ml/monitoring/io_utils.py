@@ -1,4 +1,4 @@
-"""Make figures without a display and save them: one look and one place that writes, for all families."""
+"""Make figures without a display and save them, in one style for all families."""
 
 import math
 import os
@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from thesis_ml.monitoring.config import LoggingConfig
 
 COLUMN_WIDTH_IN = 3.4
-"""Width of one column of a two-column article; letters below are sized to be read at it."""
+"""Width of one column of a two-column article; the font sizes below are readable at this width."""
 
 PAGE_COLUMNS = 2
 PAGE_TOP_IN = 0.5
@@ -27,7 +27,7 @@ PANEL_HEIGHT_IN = 1.25
 LEFT_IN, RIGHT_IN, TOP_IN, BOTTOM_IN = 0.66, 0.08, 0.25, 0.4
 PANEL_WIDTH_IN = COLUMN_WIDTH_IN - LEFT_IN - RIGHT_IN
 LABEL_IN = 0.5
-"""From the left edge of a panel to the middle of its label."""
+"""Distance from the left edge of a panel to the middle of its label."""
 
 GAP_IN = 0.6
 """Between panels: room for tick labels and a legend of two rows, or for an axis label and a legend of one."""
@@ -37,10 +37,10 @@ MAX_SPAN_OF_PLAIN_TICKS = 50.0
 PLAIN_TICKS = (0.001, 10_000.0)
 MAX_LEGEND_LETTERS = 46
 HANDLE_LETTERS = 4
-"""Longest row of a legend that fits the column, in letters, and what a line's sample takes of it."""
+"""Longest row of a legend that fits the column, in letters, and the width of a line sample in it."""
 
 MAX_MARKED_EPOCHS = 40
-"""Beyond as many epochs, markers touch and a line says the same."""
+"""With more epochs, markers would touch; only the line is drawn."""
 
 SPLIT_COLOURS = {"train": "#0072B2", "val": "#D55E00", "test": "#009E73"}
 NAME_COLOURS = {
@@ -235,14 +235,14 @@ def write_note(axes: Axes, text: str) -> None:
 
 
 def write_remark(figure: Figure, text: str) -> None:
-    """Write what holds for all panels of a page into its upper right corner."""
+    """Write a note on all panels of a page into its upper right corner."""
     height_in = figure.get_figheight()
     right = 1 - RIGHT_IN / figure.get_figwidth()
     figure.text(right, 1 - 0.05 / height_in, text, ha="right", va="top", fontsize=FONT_SIZE - 1)
 
 
 def _format_tick(value: float, _position: int | None) -> str:
-    """Return 0.02 or 500 as it is, and a power of ten beyond what reads well."""
+    """Return numbers such as 0.02 or 500 unchanged, and very small or large ones as a power of ten."""
     if PLAIN_TICKS[0] <= value <= PLAIN_TICKS[1]:
         return f"{value:g}"
     exponent = math.floor(math.log10(value) + 1e-9)
@@ -270,14 +270,14 @@ def draw_legend(axes: Axes) -> None:
 
 
 def _count_columns(labels: Sequence[str]) -> int:
-    """Return how many legend entries stand side by side; a formula is about two letters wide."""
+    """Return the number of legend entries per row; a formula is about two letters wide."""
     letters = sum(HANDLE_LETTERS + len(re.sub(r"\$[^$]*\$", "xx", label)) for label in labels)
     n_rows = math.ceil(letters / MAX_LEGEND_LETTERS)
     return math.ceil(len(labels) / n_rows)
 
 
 def save_figure(figure: Figure, folder: Path, name: str, config: LoggingConfig) -> Path:
-    """Write a figure to `<folder>/<name>.<fig_format>` and return where it is; a reader never sees half a file."""
+    """Write a figure to `<folder>/<name>.<fig_format>` and return its path; a reader never sees an incomplete file."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.{config.fig_format}"
     partial = folder / f".{name}.{os.getpid()}.partial"

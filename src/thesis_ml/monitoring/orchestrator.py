@@ -1,4 +1,4 @@
-"""Route the moments of a run to the plot families that draw at them, and to the tracker."""
+"""Forward the moments of a run to the plot families that draw at them, and to the tracker."""
 
 import importlib
 import logging
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RUN_ENDS = ("on_test_end", "on_interrupt", "on_exception")
-"""Moments after which nothing more comes."""
+"""Last moments of a run."""
 
 
 class FigureDrawer:
     """Draw one family at the chosen moments; a subscriber of the facts.
 
-    There is one drawer per family, so that a family that fails leaves the others alone. They share a budget.
+    There is one drawer per family, so that a failing family does not affect the others. They share a budget.
     """
 
     def __init__(self, family: str, config: LoggingConfig, folder: Path, budget: DrawingBudget) -> None:
@@ -42,7 +42,7 @@ class FigureDrawer:
         self._is_shown = False
 
     def notify(self, moment: str, history: History) -> None:
-        """Draw and save the figure when it is due and there is anything to draw."""
+        """Draw and save the figure when it is due and has data."""
         if not self._is_due(moment, history):
             return
         self._is_behind = False
@@ -50,7 +50,7 @@ class FigureDrawer:
             self._draw(moment, history)
 
     def _is_due(self, moment: str, history: History) -> bool:
-        """Say whether to draw now; a figure that an epoch had no time for is due when training ends."""
+        """Return whether to draw now; a figure skipped for lack of time is due when training ends."""
         is_chosen = moment in self.config.moments
         if moment != "on_epoch_end":
             return is_chosen or (moment == "on_train_end" and self._is_behind)
@@ -79,8 +79,8 @@ class FigureDrawer:
 class TrackerFeed:
     """Forward the numbers of a run to a tracker; a subscriber of the facts.
 
-    The package of the tracker is imported at the first moment. A tracker that failed once is left alone, because its
-    package may take long to fail; the facts hold everything, so that the run can be replayed into it.
+    The package of the tracker is imported at the first moment. A tracker that failed once is not called again, because
+    its package may take long to fail; the facts hold all numbers, so that the run can be replayed into it.
     """
 
     def __init__(self, name: str, run: TrackedRun, folder: Path) -> None:
@@ -114,12 +114,12 @@ class TrackerFeed:
 def build_monitoring(
     config: LoggingConfig, families: Sequence[str], folder: Path, drawing_share: float = DRAWING_SHARE
 ) -> list[FigureDrawer]:
-    """Return a drawer for every family that the loop has and the user left switched on.
+    """Return a drawer for every family that the loop supports and the user did not switch off.
 
     Args:
-        config: What to draw, when and how.
+        config: Options of the figures.
         families: The families that the loop has numbers for.
-        folder: Where the figures go; made when the first one is saved.
+        folder: Folder of the figures; made when the first one is saved.
         drawing_share: Largest share of the run's time so far that the figures of its epochs may take.
 
     Raises:
@@ -132,12 +132,12 @@ def build_monitoring(
 
 
 def build_tracking(config: LoggingConfig, run: TrackedRun, run_dir: Path) -> list[TrackerFeed]:
-    """Return what forwards the numbers of a run to the chosen tracker, in a folder of its own of the run's."""
+    """Return the subscriber that forwards the numbers of a run to the chosen tracker, in its folder of the run."""
     return [] if config.tracker == "none" else [TrackerFeed(config.tracker, run, run_dir / config.tracker)]
 
 
 def list_epoch_numbers(history: History) -> dict[str, float]:
-    """Return the numbers of the newest epoch by names such as `val/rec_mse`; what was not measured is left out."""
+    """Return the measured numbers of the newest epoch by names such as `val/rec_mse`."""
     numbers = {
         f"{split}/{name}": history.latest(split, name)
         for split in ("train", "val")
@@ -147,7 +147,7 @@ def list_epoch_numbers(history: History) -> dict[str, float]:
 
 
 def show_file(path: Path) -> None:
-    """Open a figure with the desktop's viewer, or say where it is when there is no desktop."""
+    """Open a figure with the desktop's viewer, or log its path when there is no desktop."""
     has_display = sys.platform in ("win32", "darwin") or bool(
         os.environ.get("DISPLAY", os.environ.get("WAYLAND_DISPLAY"))
     )

@@ -1,4 +1,4 @@
-"""Send a run again, from its facts alone, to a tracker or to figures: python -m thesis_ml.monitoring.replay."""
+"""Replay a run, from its facts alone, to a tracker or to figures: python -m thesis_ml.monitoring.replay."""
 
 import argparse
 import dataclasses
@@ -24,7 +24,7 @@ def replay_into_tracker(run_dir: Path, name: str, folder: Path) -> None:
     """Forward all epochs and the test of a run to the tracker `name`, under the run's own run_id.
 
     Args:
-        run_dir: A run folder, whatever became of its run.
+        run_dir: A run folder, in any state of the run.
         name: One of TRACKERS.
         folder: Where the tracker writes.
 
@@ -41,7 +41,7 @@ def replay_into_tracker(run_dir: Path, name: str, folder: Path) -> None:
 
 
 def redraw_figures(run_dir: Path, folder: Path) -> None:
-    """Draw every family of a run that its facts have numbers for, as its end would.
+    """Draw every family with numbers in the facts of a run, as at the end of the run.
 
     Raises:
         FactsError: The folder holds no epoch, or its facts cannot be read.
@@ -52,7 +52,7 @@ def redraw_figures(run_dir: Path, folder: Path) -> None:
 
 
 def describe_run(run_dir: Path) -> TrackedRun:
-    """Return what a tracker is told of the run in a folder; its facts may come from anybody.
+    """Return the name, identity and configuration of a run for a tracker; its facts may be untrusted.
 
     Raises:
         FactsError: The facts cannot be read or have no run_id.
@@ -69,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m thesis_ml.monitoring.replay", description=__doc__)
     parser.add_argument("run_dir", type=Path, help="folder of a run, which holds facts/")
-    parser.add_argument("target", choices=[*TRACKERS, "figures"], help="where the numbers go")
-    parser.add_argument("folder", type=Path, nargs="?", help="where it writes; by default a folder of the run")
+    parser.add_argument("target", choices=[*TRACKERS, "figures"], help="tracker that gets the numbers, or figures")
+    parser.add_argument("folder", type=Path, nargs="?", help="folder to write into; by default one of the run")
     options = parser.parse_args(arguments)
     try:
         if options.target == "figures":

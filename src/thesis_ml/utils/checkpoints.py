@@ -1,4 +1,4 @@
-"""Write plain dicts of tensors to disk so that a reader never sees half a file, and read them as data only."""
+"""Write plain dicts of tensors to disk so that a reader never sees an incomplete file, and read them as data only."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ import torch
 from thesis_ml.errors import DataError, FactsError
 
 CHECKPOINT_VERSION = 2
-"""Raised when what a checkpoint must hold changes."""
+"""Version of the checkpoint format, increased when the required content changes."""
 
 UNREADABLE = (
     EOFError,
@@ -32,7 +32,7 @@ UNREADABLE = (
     MemoryError,
     NotImplementedError,
 )
-"""What reading raises on bytes that are no checkpoint."""
+"""Errors of reading bytes that are no checkpoint."""
 
 KNOWN_NAMES = (
     "collections OrderedDict",
@@ -40,7 +40,7 @@ KNOWN_NAMES = (
     *(f"torch {kind}Storage" for kind in ("BFloat16", "Half", "Float", "Double", "ComplexFloat", "ComplexDouble")),
     *(f"torch {kind}Storage" for kind in ("Bool", "Byte", "Char", "Short", "Int", "Long")),
 )
-"""All that the pickle of a checkpoint names, as the opcode GLOBAL does."""
+"""All names that the pickle of a checkpoint may import with the opcode GLOBAL."""
 _NAMING = ("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4")
 
 
@@ -50,7 +50,7 @@ def save_checkpoint(content: dict[str, Any], path: Path, *, previous: Path | Non
     Args:
         content: Tensors and plain values.
         path: The file.
-        previous: Where the file that was at `path` goes once the new one is whole; None: nowhere.
+        previous: New path of the previous file once the new one is complete; None: the previous file is not kept.
 
     Raises:
         FactsError: The folder cannot be written or the disk is full; the file at `path` is kept.
@@ -74,11 +74,11 @@ def save_checkpoint(content: dict[str, Any], path: Path, *, previous: Path | Non
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Return the dict in `path`; code that a file may hold is never run.
+    """Return the dict in `path`; code in the file is never run.
 
     Raises:
         DataError: There is no such file, or it is damaged or holds anything but tensors and plain values.
-        FactsError: The disk does not give it.
+        FactsError: The file cannot be read from the disk.
     """
     try:
         if not path.is_file():
@@ -86,7 +86,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         _refuse_damage(path)
         content = torch.load(path, map_location=device, weights_only=True)
     except OSError as error:
-        # Not damage: whoever takes it for that throws away what is only out of reach.
+        # Not damage: a file that is only out of reach must not be thrown away.
         raise FactsError(f"{path}: cannot be read ({error.strerror}); try again when the disk answers") from error
     except pickle.UnpicklingError as error:
         # torch's own text advises to read it with weights_only=False, which would run the code
@@ -121,8 +121,8 @@ def link_model(target: Path, link: Path) -> None:
 def _refuse_damage(path: Path) -> None:
     """Raise BadZipFile for a file that changed or that would take more memory than it has bytes.
 
-    torch.load itself compares no checksums. It compresses no entry either, so one that is may grow to any size, and
-    some of what it lets a pickle call, such as bytearray, makes memory out of a number.
+    torch.load compares no checksums. torch.save compresses no entry, and a compressed one may unpack to any size.
+    Some functions that torch.load lets a pickle call, such as bytearray, allocate memory of any given size.
     """
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
@@ -147,7 +147,7 @@ def _refuse_calls(pickled: bytes) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make renames in `folder` last through a power cut, where a folder can be opened at all."""
+    """Flush renames in `folder` to the disk, on systems where a folder can be opened."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

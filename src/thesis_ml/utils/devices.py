@@ -1,4 +1,4 @@
-"""Which device a run uses, and how much memory it took there."""
+"""The device of a run, and its peak memory."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def choose_device(name: str, where: str = "device") -> torch.device:
 
 
 def read_device(device: Any, where: str = "device") -> torch.device:
-    """Return a device of torch, such as cuda:1, after a number came back from it.
+    """Return a torch device, such as cuda:1, after a test computation on it.
 
     Raises:
         ConfigError: This machine has no such device.
@@ -42,7 +42,7 @@ def read_device(device: Any, where: str = "device") -> torch.device:
 
 
 def read_max_memory_mib(device: torch.device) -> float | None:
-    """Return the peak memory of this process on `device`, or None where the system does not say."""
+    """Return the peak memory of this process on `device`, or None where the system does not provide it."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     status = Path("/proc/self/status")

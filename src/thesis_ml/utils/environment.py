@@ -1,4 +1,4 @@
-"""The places of one environment, as the group `env` of every command gives them."""
+"""The folders of one environment, as set by the group `env` of every command."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -8,7 +8,7 @@ from thesis_ml.limits import Text
 
 @dataclass(frozen=True)
 class EnvConfig:
-    """The places of one environment."""
+    """The folders of one environment."""
 
     data_root: Annotated[str, Text("the path of a folder"), "folder of the data files"]
     output_root: Annotated[str, Text("the path of a folder"), "folder that gets runs/, multiruns/ and reports/"]

@@ -1,4 +1,4 @@
-"""HDF5 files that close well whatever the disk does while they are written."""
+"""HDF5 files that close safely even when the disk fails while they are written."""
 
 import io
 import os
@@ -12,15 +12,15 @@ import h5py
 from thesis_ml.utils.stops import hold_signals
 
 MAX_REASON = 300
-"""Letters of HDF5's own words, which go on over many lines."""
+"""Most letters of HDF5's own message, which extends over many lines."""
 
 
 class OpenFile(NamedTuple):
     """A new HDF5 file.
 
     Args:
-        content: What is written into.
-        check: Raises the OSError of the first write that failed, and obeys signals, which are held back otherwise.
+        content: The open HDF5 file to write into.
+        check: Raises the OSError of the first failed write, and handles signals, which are held back otherwise.
     """
 
     content: Any
@@ -29,15 +29,15 @@ class OpenFile(NamedTuple):
 
 @contextmanager
 def open_for_writing(path: Path) -> Iterator[OpenFile]:
-    """Give a new HDF5 file, in the place of any that is there; one that fails or is interrupted leaves nothing.
+    """Yield a new HDF5 file that overwrites an existing one; after a failure or an interrupt no file is left.
 
     Raises:
-        OSError: The disk did not take all of it.
+        OSError: The file could not be written completely.
     """
     stream = path.open("w+b", buffering=0)
     is_whole = False
     try:
-        # HDF5 calls our Python, where a signal would raise: an error within HDF5 that the process does not survive.
+        # HDF5 calls our Python code. A signal that raises there is an error within HDF5, which crashes the process.
         with stream, hold_signals() as obey:
             disk = _Disk(stream)
 
@@ -64,8 +64,8 @@ def explain_failure(error: OSError | RuntimeError) -> str:
 class _Disk:
     """A file that HDF5 writes to and that never refuses a write.
 
-    A file that HDF5 cannot write to cannot be closed either, and what h5py holds of it then crashes the process. So
-    the first failure is kept for `check`, and whatever comes after it is kept in memory, where HDF5 finds it again.
+    A file that HDF5 cannot write to cannot be closed either, and the open h5py objects then crash the process. So the
+    first failure is kept for `check`, and all later writes are kept in memory, where HDF5 can read them back.
     """
 
     def __init__(self, stream: io.FileIO) -> None:
@@ -81,16 +81,16 @@ class _Disk:
             raise self._error
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place, as HDF5 does before each read and write."""
+        """Set the position and return it, as HDF5 asks before each read and write."""
         self._place = offset if whence == os.SEEK_SET else self._size + offset
         return self._place
 
     def tell(self) -> int:
-        """Return the place."""
+        """Return the position."""
         return self._place
 
     def write(self, data: memoryview) -> int:
-        """Write everything, at worst into memory."""
+        """Write all bytes, into memory after a failure."""
         if self._error is None:
             try:
                 self._write_through(data)
@@ -103,7 +103,7 @@ class _Disk:
         return len(data)
 
     def read(self, size: int) -> bytes:
-        """Return what was written here."""
+        """Return the `size` bytes at the position, including those kept in memory."""
         data = bytearray(size)
         self._attempt(lambda: self._read_through(memoryview(data)))
         for start, kept in self._kept:
@@ -114,14 +114,14 @@ class _Disk:
         return bytes(data)
 
     def truncate(self, size: int) -> int:
-        """Give the file its size."""
+        """Set the size of the file and return it."""
         if self._error is None:
             self._attempt(lambda: self._stream.truncate(size))
         self._size = size
         return size
 
     def flush(self) -> None:
-        """Do nothing: no write is held back."""
+        """Do nothing: no write is buffered."""
 
     def _attempt(self, action: Callable[[], object]) -> None:
         try:
@@ -133,7 +133,7 @@ class _Disk:
         self._stream.seek(self._place)
         n_done = 0
         while n_done < len(data):
-            # A disk that is nearly full takes a part.
+            # A disk that is nearly full accepts a part of the bytes.
             n_done += self._stream.write(data[n_done:]) or 0
 
     def _read_through(self, data: memoryview) -> None:

@@ -1,4 +1,4 @@
-"""The optimiser and the schedule of every training, in the engine or outside it."""
+"""The optimiser and the learning rate schedule of every training, in the engine or outside it."""
 
 import math
 

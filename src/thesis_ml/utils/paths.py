@@ -26,7 +26,7 @@ LAST_CHECKPOINT = "last.pt"
 PREVIOUS_CHECKPOINT = "last_previous.pt"
 MODEL_FILE = "model.pt"
 BEST_FILES = (BEST_CHECKPOINT, MODEL_FILE)
-"""Where the best weights of a run are looked for, in this order."""
+"""Places of the best weights of a run, searched in this order."""
 LOG_FILE = "train.log"
 LOCK_FILE = ".lock"
 
@@ -35,7 +35,7 @@ SWEEPS_FOLDER = "multiruns"
 REPORTS_FOLDER = "reports"
 SWEEP_FILE = "multirun.yaml"
 LAUNCHER_FOLDER = "htcondor"
-"""In the folder of a sweep: what hydra/launcher=htcondor submitted, and what the jobs printed."""
+"""In the folder of a sweep: the files that hydra/launcher=htcondor submitted, and the output of the jobs."""
 
 REPORT_POINTER = "report_pointer.txt"
 MANIFEST_FILE = "manifest.yaml"
@@ -51,13 +51,13 @@ REPORT_CONFIGS = "report"
 """The folder of configs that holds one file per report."""
 
 PROBE_BYTES = 2**20
-"""What a place must take before work begins whose result goes there: about a page of a report."""
+"""Size of the test file that must be writable before work begins: about a page of a report."""
 
 MAX_SHOWN = 200
-"""Letters of a path in a message."""
+"""Most letters of a path in a message."""
 
 NO_SUCH_FILE = "there is no such file"
-"""The commonest answer of `explain_no_file`."""
+"""The most frequent reason that `explain_no_file` returns."""
 
 LOG_FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] %(message)s"
 
@@ -75,7 +75,7 @@ def find_configs() -> Path:
 
 
 def make_name_safe(name: str) -> str:
-    """Return `name` with everything that some file system refuses replaced by a dash, in at most 80 bytes."""
+    """Return `name` in at most 80 bytes, with a dash for every character that some file system refuses."""
     safe = re.sub(r"[^\w.=+-]+", "-", name).encode()[:80].decode(errors="ignore")
     return safe.strip("-. ") or "unnamed"
 
@@ -102,7 +102,7 @@ def claim_folder(parent: Path, prefix: str, name: str) -> Path:
 
 
 def check_place(folder: Path) -> None:
-    """Write a file where `folder` is or will be and take it away: work that cannot be kept shall not begin.
+    """Write a test file where `folder` is or will be and remove it: work whose result cannot be saved must not begin.
 
     Raises:
         ConfigError: Nothing can be written there.
@@ -118,7 +118,7 @@ def check_place(folder: Path) -> None:
 
 
 def expand_home(text: str | Path) -> Path:
-    """Return a path in which ~ is the home of its user; a user whom nobody knows stays, as in a shell."""
+    """Return a path with ~ expanded to the home of its user; an unknown user stays as typed, as in a shell."""
     path = Path(text)
     try:
         return path.expanduser()
@@ -127,7 +127,7 @@ def expand_home(text: str | Path) -> Path:
 
 
 def explain_no_file(path: Path) -> str | None:
-    """Return why `path` names no file that can be read, None where it names one; no device and no pipe does."""
+    """Return why `path` is no readable file, None where it is one; devices and pipes are none."""
     try:
         if path.is_file():
             return None
@@ -138,11 +138,11 @@ def explain_no_file(path: Path) -> str | None:
 
 @dataclass(frozen=True)
 class FolderStart:
-    """What a folder looked like before a start: nothing, or the description and the log of the run it holds.
+    """The content of a folder before a start: empty, or the description and the log of the run it holds.
 
     Args:
         is_new: The folder held no run.
-        names: What it held.
+        names: Names of its entries.
         texts: The files of .hydra/ by name.
         log_size: Bytes of the log file.
     """
@@ -185,7 +185,7 @@ class RunFolder:
         self._lock.release()
 
     def write_hydra(self, texts: dict[str, str]) -> None:
-        """Write the yaml texts that describe how the run was started, by file name; each is there whole or not at all.
+        """Write the yaml texts that describe the start of the run, by file name; each completely or not at all.
 
         Raises:
             FactsError: They cannot be written.
@@ -207,7 +207,7 @@ class RunFolder:
         handler.setFormatter(logging.Formatter(LOG_FORMAT))
         root = logging.getLogger()
         root.addHandler(handler)
-        # On a full disk the facts say what is wrong; a traceback for every line of the log would hide it.
+        # On a full disk the facts report the problem; a traceback for every line of the log would hide it.
         raises, logging.raiseExceptions = logging.raiseExceptions, False
         try:
             yield
@@ -218,7 +218,7 @@ class RunFolder:
                 handler.close()
 
     def remember(self) -> FolderStart:
-        """Return what `undo` needs to take a refused start back."""
+        """Return the content of the folder that `undo` needs to revert a refused start."""
         described = (self.path / HYDRA_FOLDER).glob("*.yaml")
         log_file = self.path / LOG_FILE
         return FolderStart(
@@ -229,7 +229,7 @@ class RunFolder:
         )
 
     def _remove(self, names: set[str]) -> None:
-        """Remove what a start made, and the folder when nothing else is in it."""
+        """Remove the files of a start, and the folder when nothing else is in it."""
         shutil.rmtree(self.path / HYDRA_FOLDER, ignore_errors=True)
         for name in names - {HYDRA_FOLDER}:
             (self.path / name).unlink(missing_ok=True)
@@ -237,10 +237,10 @@ class RunFolder:
             self.path.rmdir()
 
     def undo(self, start: FolderStart) -> None:
-        """Take a start that was refused back: a run that the folder holds is as it was, a new folder goes.
+        """Revert a refused start: a run that the folder holds is restored, a new folder is removed.
 
-        Only whoever holds the lock may call this: another start may be about to write to the folder. A folder with
-        anything else in it stays.
+        Only the owner of the lock may call this: another start may be about to write to the folder. A folder with
+        other files in it stays.
         """
         if start.is_new:
             new = {entry.name for entry in self.path.iterdir()} - (start.names - {LOCK_FILE})
@@ -254,7 +254,7 @@ class RunFolder:
 
 
 def _refuse_links(path: Path) -> None:
-    """Refuse a run folder that would make us write somewhere else; only the link to the best weights is ours."""
+    """Refuse a run folder with links, which redirect writes; only the link to the best weights is allowed."""
     inside = [child for name in (HYDRA_FOLDER, FACTS_FOLDER) for child in (path / name).glob("*")]
     for entry in (*path.iterdir(), *inside):
         if entry.is_symlink() and entry.name != MODEL_FILE:
@@ -264,7 +264,7 @@ def _refuse_links(path: Path) -> None:
 def find_best(folder: Path) -> Path | None:
     """Return the checkpoint with the best weights in the folder of a run, None where there is none.
 
-    A link out of the folder is not followed: it may name any file of whoever reads the run.
+    A link out of the folder is not followed: it may name any file of the user who reads the run.
     """
     paths = [folder / name for name in BEST_FILES]
     return next((path for path in paths if path.is_file() and stays_inside(path, folder)), None)
@@ -282,5 +282,5 @@ def hash_file(path: Path) -> str:
 
 
 def is_run_folder(path: Path) -> bool:
-    """Return whether `path` holds a run, whatever became of it."""
+    """Return whether `path` holds a run, in any state."""
     return (path / FACTS_FOLDER).is_dir() or (path / HYDRA_FOLDER).is_dir()

@@ -1,4 +1,4 @@
-"""Read yaml that somebody else wrote: small, without aliases, and nothing but plain values."""
+"""Read untrusted yaml: small, without aliases, and only plain values."""
 
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,12 @@ def read_plain_yaml(path: Path) -> Any:
         _refuse_unfolding(data)
         return yaml.load(data, Loader=LOADER)
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-        # Values that claim to be numbers, times or truth values and are none make yaml raise nearly anything.
+        # Values that look like numbers, times or truth values and are none make yaml raise many kinds of errors.
         raise ValueError(" ".join(str(error).split())[:200]) from None
 
 
 def _refuse_unfolding(data: bytes) -> None:
-    """Go over the file once before anything is built from it."""
+    """Check size, depth and aliases of the file before anything is built from it."""
     depth = 0
     for event in yaml.parse(data, Loader=LOADER):
         if isinstance(event, yaml.AliasEvent):

@@ -1,4 +1,4 @@
-"""A bar over a known number of things, on a terminal only."""
+"""A progress bar over a known number of entries, on a terminal only."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +14,8 @@ def show_progress(entries: Sequence[T], unit: str, stream: TextIO | None = None)
     """Yield the entries while a bar counts them; a stream that is no terminal gets no bar.
 
     Args:
-        entries: What is gone over.
-        unit: What one of them is called.
+        entries: The entries to yield.
+        unit: Name of one entry.
         stream: Where the bar goes, standard error by default.
     """
     stream = stream or sys.stderr
@@ -24,7 +24,7 @@ def show_progress(entries: Sequence[T], unit: str, stream: TextIO | None = None)
 
 @contextmanager
 def count_progress(total: int, unit: str, stream: TextIO | None = None) -> Iterator[Callable[[int], None]]:
-    """Give what counts things that are done, for a bar with the time that is left; the stream as in `show_progress`."""
+    """Yield a function that advances a bar with the remaining time; the stream is that of `show_progress`."""
     stream = stream or sys.stderr
     hidden = not stream.isatty()
     with tqdm(total=total, unit=unit, unit_scale=True, file=stream, disable=hidden, leave=False) as bar:

@@ -1,4 +1,4 @@
-"""Everything that makes a run repeatable before its first random number is drawn."""
+"""Seeds, generators and their saved states, which make a run repeatable."""
 
 import random
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def make_order_generator(seed: int, epoch: int) -> torch.Generator:
 
 
 def read_random_states() -> dict[str, Any]:
-    """Return the state of every global generator as tensors and plain values, fit for a checkpoint."""
+    """Return the state of every global generator as tensors and plain values, for a checkpoint."""
     kind, keys, *rest = np.random.get_state()
     states = {
         "python": random.getstate(),
@@ -32,7 +32,7 @@ def read_random_states() -> dict[str, Any]:
 
 
 def set_random_states(states: Mapping[str, Any]) -> None:
-    """Go on with every global generator where `read_random_states` found it."""
+    """Restore the state of every global generator from the result of `read_random_states`."""
     random.setstate(states["python"])
     kind, keys, *rest = states["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))

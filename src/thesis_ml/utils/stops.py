@@ -1,4 +1,4 @@
-"""When a run stops before its end: signals, and the time that its job may take."""
+"""Stop a run before its end: on signals, and at the time limit of its job."""
 
 import os
 import signal
@@ -12,13 +12,13 @@ from typing import Any, Self
 from thesis_ml.errors import RunInterrupted
 
 STARTED_S = time.monotonic()
-"""When this process began, as nearly as a module that is imported early knows."""
+"""Start time of this process, approximated by the early import of this module."""
 
 EXIT_CTRL_C = 130
-"""What a shell calls a process that Ctrl-C ended."""
+"""Exit code of a process that Ctrl-C ended, as in a shell."""
 
 EXIT_RESUMABLE = 85
-"""Tells a batch system to start the same job again: its state is saved."""
+"""Exit code that asks a batch system to start the same job again: its state is saved."""
 
 STDERR = 2
 
@@ -28,18 +28,18 @@ _EXIT_CODES = {
     "SIGHUP": EXIT_RESUMABLE,
     "SIGBREAK": EXIT_RESUMABLE,
 }
-"""The signals that stop a run; Windows alone has SIGBREAK, for Ctrl-Break, and no SIGHUP, of a terminal that closes."""
+"""Signals that stop a run. Only Windows has SIGBREAK (Ctrl-Break); it lacks SIGHUP, sent by a closing terminal."""
 
 
 class StopRequests:
-    """Hold back signals while this context is open; `check` raises at the points where a run can go on later.
+    """Hold back signals while this context is open; `check` raises at the points from where a run can resume.
 
-    A second signal ends the process at once, but not SIGHUP. Signals reach the main thread only, so that in any other
-    the context knows nothing but the time limit.
+    A second signal ends the process at once, except SIGHUP. Signals reach the main thread only; in another thread
+    the context applies the time limit alone.
 
     Args:
         max_time_s: Seconds from the start of the process after which the run should have stopped; None: no limit.
-        limit_key: The key that sets them, which is then the reason of the stop.
+        limit_key: The key that sets this limit, named in the reason of the stop.
         clock: Seconds since the start of the process; None: the real ones.
     """
 
@@ -81,27 +81,29 @@ class StopRequests:
     ) -> None:
         _restore(self._before)
         if error is None and self._requested is not None:
-            # The run is complete, but whatever comes after it in this process is to stop.
+            # The run is complete, but later work in this process must stop too.
             raise RunInterrupted(self._requested, _EXIT_CODES[self._requested])
 
     def _take_note(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         if self._requested is not None:
             if name == "SIGHUP":
-                # Of a terminal that closes both the kernel and the shell may tell: nobody asked twice.
+                # When a terminal closes, the kernel and the shell may both send SIGHUP: this is no second request.
                 return
-            # What was saved last stands; nothing here may wait for a disk.
+            # The last checkpoint stays valid; nothing here may wait for a disk.
             os._exit(_EXIT_CODES[name])
         self._requested = name
-        # Printing may find the stream in the middle of another print.
+        # print would fail if the signal came in the middle of another print.
         with suppress(OSError):
             after_bar = "\n" if os.isatty(STDERR) else ""
-            os.write(STDERR, f"{after_bar}{name}: finishing the step and saving; once more ends at once\n".encode())
+            os.write(
+                STDERR, f"{after_bar}{name}: finishing the step and saving; a second signal ends at once\n".encode()
+            )
 
 
 @contextmanager
 def raise_on_signals() -> Iterator[None]:
-    """Turn a request to terminate into a RunInterrupted wherever it comes, as Python does with Ctrl-C."""
+    """Raise RunInterrupted at once on a request to terminate, as Python does with KeyboardInterrupt on Ctrl-C."""
     came: list[str] = []
 
     def raise_interrupted(number: int, _: FrameType | None) -> None:
@@ -120,9 +122,9 @@ def raise_on_signals() -> Iterator[None]:
 
 @contextmanager
 def hold_signals() -> Iterator[Callable[[], None]]:
-    """Hold signals back while a library runs that an error in the middle would break; they are obeyed at the end.
+    """Hold signals back while a library runs that an exception would corrupt; they are handled at the end.
 
-    Give what obeys them at once, to be called where nothing can break.
+    Yield a function that handles pending signals at once, to be called where an exception is safe.
     """
     held: list[int] = []
 
@@ -152,7 +154,7 @@ def _read_age_s() -> float:
 
 
 def _install(handler: Any, names: list[str] | None = None) -> Mapping[str, Any]:
-    """Set the handler of every signal that this system has and return the handlers before."""
+    """Set the handler of every signal that this system has and return the previous handlers."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     there = [name for name in names or _EXIT_CODES if hasattr(signal, name) and not _is_left_alone(name)]
@@ -160,7 +162,7 @@ def _install(handler: Any, names: list[str] | None = None) -> Mapping[str, Any]:
 
 
 def _is_left_alone(name: str) -> bool:
-    """Return whether whoever started us wants a signal ignored, as nohup does."""
+    """Return whether a signal is set to be ignored, as nohup does when it starts the process."""
     return name == "SIGHUP" and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN
 
 

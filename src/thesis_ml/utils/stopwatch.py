@@ -4,7 +4,7 @@ import time
 
 
 class Stopwatch:
-    """A clock that can be stopped and go on, also from what an earlier process read.
+    """A clock that can be stopped and restarted, also from the reading of an earlier process.
 
     Args:
         elapsed_s: Seconds to begin with.
@@ -15,12 +15,12 @@ class Stopwatch:
         self._start_s: float | None = None
 
     def start(self) -> None:
-        """Let the clock run; one that runs already is left alone."""
+        """Start the clock; a running clock is not changed."""
         if self._start_s is None:
             self._start_s = time.perf_counter()
 
     def stop(self) -> float:
-        """Hold the clock and return what it shows."""
+        """Stop the clock and return the seconds so far."""
         self._elapsed_s = self.read_s()
         self._start_s = None
         return self._elapsed_s

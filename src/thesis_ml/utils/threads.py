@@ -1,4 +1,4 @@
-"""How many threads compute: on a machine that others use too, two that wait for each other are slower than one."""
+"""The number of computing threads: on a shared machine, two that wait for each other are slower than one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def use_threads(n_threads: int | None) -> Iterator[None]:
-    """Let torch and linear algebra use some threads on the CPU while this context is open; None leaves all as it is."""
+    """Set the CPU threads of torch and linear algebra while this context is open; None changes nothing."""
     before = torch.get_num_threads()
     with threadpool_limits(n_threads):
         torch.set_num_threads(n_threads or before)

@@ -1,4 +1,4 @@
-"""Show how far a training is: a bar on a terminal, one line per epoch in a log file."""
+"""Show the progress of a training: a bar on a terminal, one line per epoch in a log file."""
 
 import logging
 import sys
@@ -12,7 +12,7 @@ from tqdm import tqdm
 log = logging.getLogger(__name__)
 
 REFRESH_S = 0.2
-"""Least time between two updates of the bar; the loss is read from the device no more often than that."""
+"""Shortest time between two updates of the bar, and so between two reads of the loss from the device."""
 
 
 class ProgressShower:
@@ -20,7 +20,7 @@ class ProgressShower:
 
     Args:
         stream: Where the bar goes, standard error by default; a stream that is no terminal gets no bar.
-        refresh_s: Least time between two updates of the bar.
+        refresh_s: Shortest time between two updates of the bar.
     """
 
     def __init__(self, stream: TextIO | None = None, refresh_s: float = REFRESH_S) -> None:
@@ -45,7 +45,7 @@ class ProgressShower:
         self._bar.set_description_str(f"epoch {epoch + 1}/{n_epochs}", refresh=False)
 
     def step(self, n_events: int, loss: Callable[[], float]) -> None:
-        """Count one step; `loss` is asked only when the bar is drawn, because reading it waits for the device."""
+        """Count one step; `loss` is called only when the bar is drawn, because reading it waits for the device."""
         if self._bar is None:
             return
         self._n_events += n_events
@@ -59,7 +59,7 @@ class ProgressShower:
         self._draw_steps()
 
     def end_epoch(self, line: str) -> None:
-        """End the epoch; `line` says how it went and goes to the log."""
+        """End the epoch and log `line`, its summary."""
         if self._bar is None:
             log.info("%s", line)
             return
@@ -69,7 +69,7 @@ class ProgressShower:
         self._bar.refresh()
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -83,7 +83,7 @@ class ProgressShower:
         self.close()
 
     def _open_bar(self, n_done: int, n_steps: int) -> "tqdm[Never]":
-        """Return a bar over the steps that are left; a resumed run begins where it was."""
+        """Return a bar over the remaining steps; a resumed run begins at its last step."""
         return tqdm(
             total=n_steps,
             initial=n_done,

@@ -9,4 +9,4 @@ FAMILIES = {
     "adversarial": "thesis_ml.monitoring.families.adversarial:draw_adversarial",
     "diffusion": "thesis_ml.monitoring.families.diffusion:draw_diffusion",
 }
-"""Where each family is drawn; looked up when its first figure is due, because drawing imports matplotlib."""
+"""The drawing function of each family, imported at its first figure, because drawing imports matplotlib."""

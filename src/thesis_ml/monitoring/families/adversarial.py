@@ -1,4 +1,4 @@
-"""How a critic and the autoencoder that it judges get on with each other, per epoch."""
+"""The balance of a critic and its autoencoder, per epoch."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ PANELS: Mapping[str, Mapping[str, str]] = {
     "adversarial weight": {"adversarial_weight": ""},
     "gradient penalty": {"gradient_penalty": ""},
 }
-"""By label of a panel: the numbers in it, and what its legend calls them where there are two."""
+"""By label of a panel: its numbers, and their legend entries where there are two."""
 
 ADVERSARIAL_METRICS = tuple(name for names in PANELS.values() for name in names)
 CHANCE = 0.5

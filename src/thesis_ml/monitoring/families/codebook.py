@@ -1,4 +1,4 @@
-"""How a codebook is used: per epoch, and code by code in the last split that was counted."""
+"""Figures of codebook utilisation: per epoch, and per code in the last split that was counted."""
 
 import math
 
@@ -11,17 +11,17 @@ from thesis_ml.facts.schema import History
 from thesis_ml.monitoring import io_utils
 
 CODEBOOK_METRICS = {"perplexity": "perplexity [codes]", "usage": "codes used [%]", "n_dead_codes": "dead codes"}
-"""Label of each number that `summarise_code_usage` gives."""
+"""Label of each number that `summarise_code_usage` returns."""
 
 CODE_COUNTS = ("test_codes", "val_codes", "code_counts")
-"""Arrays that may hold how often each code was used; the first that is there is drawn."""
+"""Arrays that may hold the tokens per code; the first one present is drawn."""
 
 FADING = 0.7
-"""What the last quantiser of a stack loses of its colour."""
+"""Share of its colour that the last quantiser of a stack loses."""
 
 
 def draw_codebook(history: History) -> Figure | None:
-    """Draw perplexity, usage and dead codes per epoch and, once counted, the usage of each code."""
+    """Draw perplexity, usage and dead codes per epoch and, once counted, the tokens per code."""
     names = [name for name in CODEBOOK_METRICS if name in history.names("val")]
     counts_name = next((name for name in CODE_COUNTS if name in history.arrays), None)
     if not history.epochs or not names:
@@ -49,7 +49,7 @@ def _draw_splits(axes: Axes, history: History, name: str) -> None:
 def _draw_code_usage(axes: Axes, counts: npt.NDArray[np.integer], counts_name: str) -> None:
     """Draw the codes of each quantiser from the most to the least used one.
 
-    Unused codes have no place on a logarithmic axis. The quantisers of a stack share a colour that fades.
+    Dead codes have no place on a logarithmic axis. The quantisers of a stack share a colour that fades.
     """
     rows = np.atleast_2d(counts)
     split = counts_name.split("_")[0]
@@ -77,9 +77,9 @@ def _draw_code_usage(axes: Axes, counts: npt.NDArray[np.integer], counts_name: s
 
 
 def _label_quantiser(number: int, rows: npt.NDArray[np.integer], split: str) -> str:
-    """Return what the legend says of a quantiser; of a stack only the first and the last one are named."""
+    """Return the legend entry of a quantiser; of a stack only the first and the last one have one."""
     if len(rows) == 1:
-        return f"{split}, {int((rows == 0).sum())} of {rows.size} unused"
+        return f"{split}, {int((rows == 0).sum())} of {rows.size} dead"
     if number == 0:
         return f"{split}, first of {len(rows)}"
     return "last" if number == len(rows) - 1 else f"_{number}"

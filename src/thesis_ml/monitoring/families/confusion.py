@@ -1,4 +1,4 @@
-"""A panel that shows for what types the objects of each true type were taken; the family `recon` draws it."""
+"""The confusion matrix of object types, drawn by the family `recon`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,10 +14,10 @@ CONFUSION_IN = 1.9
 
 MAX_NAME_LETTERS = 7
 FEW = 10
-"""Below so many objects of a type no shares are written: their errors would exceed what they say."""
+"""Types with fewer objects get no shares: their statistical errors would be too large."""
 
 MAX_WRITTEN_TYPES = 12
-"""Beyond as many types, numbers do not fit their cells."""
+"""With more types, numbers do not fit their cells."""
 
 
 def find_confusion(arrays: Mapping[str, np.ndarray], splits: Sequence[str]) -> str | None:
@@ -30,7 +30,7 @@ def find_confusion(arrays: Mapping[str, np.ndarray], splits: Sequence[str]) -> s
 
 
 def draw_confusion(axes: Axes, arrays: Mapping[str, np.ndarray], split: str) -> None:
-    """Draw the share of each true type that was taken for each type, with the number of its objects beside it."""
+    """Draw the share of each true type reconstructed as each type, with the number of its objects beside it."""
     counts = arrays[f"{split}_{TYPE_CONFUSION}"]
     totals = counts.sum(axis=1)
     shares = 100 * counts / np.maximum(totals, 1)[:, None]
@@ -63,12 +63,12 @@ def _write_shares(axes: Axes, row: int, shares: npt.NDArray[np.floating]) -> Non
 def _format_share(share: float) -> str:
     if 0 < share < 0.05:
         return "<0.1"
-    # Not 100.0 for what is only nearly all.
+    # A share just below 100% is not rounded to 100.0.
     return f"{share:.1f}" if 0 < share < 99.95 else f"{share:.4g}"
 
 
 def _list_names(arrays: Mapping[str, np.ndarray], n_types: int) -> list[str]:
-    """Return the names of the types; facts may come from anybody, so that they need not fit."""
+    """Return the names of the types; facts may be untrusted, so that the number of names may not fit."""
     names = arrays.get(TYPE_NAMES)
     if names is None or names.shape != (n_types,):
         return [str(number) for number in range(n_types)]

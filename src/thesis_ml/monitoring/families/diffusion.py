@@ -1,4 +1,4 @@
-"""What a denoiser has learned: errors of its samples, its own error by time, coverage, and one event on its way."""
+"""Figures of a denoiser: errors of its samples, its own error by time, coverage, and the denoising of one event."""
 
 import math
 
@@ -32,7 +32,7 @@ ROW_GAP_IN = 0.62
 STRIP_GAP_IN = 0.08
 PLANE = ("eta", "phi")
 MARGIN = 0.12
-"""Room around the tokens of an event, as a share of how far they are spread."""
+"""Margin around the tokens of an event, as a share of their spread."""
 
 
 def draw_diffusion(history: History) -> Figure | None:
@@ -79,7 +79,7 @@ def _draw_times(axes: Axes, history: History, split: str) -> None:
     errors = history.arrays[f"{split}_{DENOISING}"]
     edges = np.linspace(0, 1, len(errors) + 1)
     axes.stairs(errors, edges, baseline=None, color=io_utils.choose_colour(split), linewidth=1.2, label=split)
-    # What it predicts has unit variance, so that knowing nothing gives 1.
+    # The target has unit variance, so that a constant prediction gives 1.
     axes.axhline(1.0, color=io_utils.REFERENCE_COLOUR, linestyle=":", linewidth=1.0, label="knows nothing")
     axes.set_ylim(0, 1.1 * max(1.0, float(np.nanmax(errors, initial=0.0))))
     axes.set_xlim(0, 1)
@@ -124,7 +124,7 @@ def _name_symbol(feature: str) -> str:
 
 
 def _choose_plane(history: History, split: str) -> tuple[int, int] | None:
-    """Return which two columns one event is drawn in, None where there is no event or only one feature."""
+    """Return the two columns in which one event is drawn, None where there is no event or only one feature."""
     features = list(_list_ranks(history, split))
     if f"{split}_{STRIP}" not in history.arrays or len(features) < 2:
         return None
@@ -133,7 +133,7 @@ def _choose_plane(history: History, split: str) -> tuple[int, int] | None:
 
 
 def _draw_strip(figure: Figure, top_in: float, history: History, split: str, plane: tuple[int, int]) -> None:
-    """Draw one event side by side at several steps, with its truth and what the head says."""
+    """Draw one event side by side at several steps, with its truth and the output of the head."""
     steps, true, rec = (history.arrays[f"{split}_{name}"][..., plane] for name in (STRIP, STRIP_TRUE, STRIP_REC))
     features = list(_list_ranks(history, split))
     width_in, total_in = figure.get_size_inches()

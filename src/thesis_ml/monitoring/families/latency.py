@@ -1,4 +1,4 @@
-"""How fast a run trains and what it takes: events per second, time, memory, per epoch."""
+"""The speed and cost of a training per epoch: events per second, time, memory."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

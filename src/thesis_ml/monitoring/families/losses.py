@@ -1,4 +1,4 @@
-"""How the objective falls: the loss, its terms and the reconstruction error, per epoch."""
+"""The loss, its terms and the reconstruction error, per epoch."""
 
 import math
 
@@ -15,7 +15,7 @@ TERMS = ("commit", "codebook", "kl", "entropy", "diffusion")
 
 
 def is_term(name: str) -> bool:
-    """Say whether a recorded name is a term of the objective."""
+    """Return whether a recorded name is a term of the objective."""
     return name not in (REC_MSE, SAMPLE_ERROR, MEAN_ERROR) and (name.startswith(TERM_PREFIX) or name in TERMS)
 
 

@@ -1,4 +1,4 @@
-"""What is measured beside the objective: accuracies and whatever else a loop records, per epoch."""
+"""Metrics per epoch that are no term of the objective, such as accuracies."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What the reconstruction does to the physics: residuals per epoch and, once measured, spectra, residuals, types."""
+"""Physical quality of the reconstruction: residuals per epoch and, once measured, spectra, residuals and types."""
 
 import math
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ FEATURES = {
 """Symbol and unit of every physical feature."""
 
 FALLING = ("E", "pt", "mass")
-"""Features whose counts fall over decades."""
+"""Features with spectra that fall over decades."""
 
 SPLITS = ("test", "val")
-"""Whose histograms are drawn: the first split that has them."""
+"""Order of preference: histograms of the first split that has them are drawn."""
 
 CURVES_IN = 1.25
 SPECTRUM_IN, RATIO_IN = 0.95, 0.4
@@ -40,10 +40,10 @@ ROW_GAP_IN = 0.62
 """Between rows: tick labels, the label of the axis above, and the legend of the row below."""
 
 NARROW_RATIO, WIDE_RATIO = 0.5, 1.0
-"""How far the axis of the ratio reaches to either side of 1; the wide one when populated bins need it."""
+"""Range of the ratio axis on either side of 1; the wide one when populated bins need it."""
 
 POPULATED = 100
-"""Objects in a bin whose ratio counts when the axis is chosen: its error is 10%."""
+"""Fewest objects of a bin that decides on the range of the ratio axis: its error is 10%."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def label_feature(feature: str) -> str:
 
 
 def label_residual(feature: str) -> str:
-    """Return what the residual of a feature is, with its unit."""
+    """Return the formula of the residual of a feature, with its unit."""
     symbol, unit = FEATURES.get(feature, (rf"\mathrm{{{feature}}}", ""))
     difference = rf"{symbol}^\mathrm{{\,rec}} - {symbol}^\mathrm{{\,true}}"
     if feature in RELATIVE_FEATURES:
@@ -176,7 +176,7 @@ def _scale_counts(axes: Axes, spectrum: Spectrum) -> None:
 
 
 def _draw_ratio(axes: Axes, spectrum: Spectrum) -> None:
-    """Draw reconstruction over truth with the statistical error of the truth; arrows point to what lies outside."""
+    """Draw reconstruction over truth with the statistical error of the truth; arrows mark points outside the axis."""
     true, rec = spectrum.true[1:-1].astype(float), spectrum.rec[1:-1].astype(float)
     known = np.where(true > 0, true, np.nan)
     ratio, error = rec / known, 1 / np.sqrt(known)
@@ -202,7 +202,7 @@ def _mark_outside(axes: Axes, spectrum: Spectrum, ratio: npt.NDArray[np.floating
 
 
 def _describe_outside(*histograms: tuple[str, npt.NDArray[np.integer]]) -> str:
-    """Return the shares that lie below or above the bins, or nothing when there are none."""
+    """Return a text with the shares of underflow and overflow, empty when there are none."""
     shares = [(name, 100 * (counts[0] + counts[-1]) / max(int(counts.sum()), 1)) for name, counts in histograms]
     if all(share == 0 for _, share in shares):
         return ""

@@ -10,11 +10,11 @@ from thesis_ml.errors import ConfigError
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """What a tracker is told of a run.
+    """The identity, name and configuration of a run for a tracker.
 
     Args:
         run_id: The identity of the run in its facts, which it has in the tracker too.
-        name: What people call it, the name of its folder.
+        name: Name of the run folder.
         config: The parsed experiment as plain values.
     """
 
@@ -24,20 +24,20 @@ class TrackedRun:
 
 
 class Tracker(Protocol):
-    """Where the numbers of one run go; numbers that were not measured are not among them."""
+    """A destination of the measured numbers of one run."""
 
     def log_epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
-        """Take the numbers of one epoch, by names such as `val/rec_mse`."""
+        """Log the numbers of one epoch, by names such as `val/rec_mse`."""
 
     def log_test(self, epoch: int, numbers: Mapping[str, float]) -> None:
-        """Take the numbers of the test split, by names such as `test/rec_mse`."""
+        """Log the numbers of the test split, by names such as `test/rec_mse`."""
 
     def close(self, *, is_complete: bool) -> None:
-        """Write what is left; nothing comes afterwards."""
+        """Write pending numbers and close the tracker."""
 
 
 class TrackerKind(NamedTuple):
-    """Where a tracker is, and what it needs: `module:class`, and the packages of the extra that bears its name."""
+    """The target `module:class` of a tracker, and the packages of the extra of the same name."""
 
     target: str
     packages: tuple[str, ...]
@@ -54,7 +54,7 @@ def refuse_missing_packages(name: str, where: str) -> None:
     """Raise unless the packages of the tracker `name` are installed; `none` needs none.
 
     Raises:
-        ConfigError: One is missing.
+        ConfigError: A package is missing.
     """
     packages = TRACKERS[name].packages if name in TRACKERS else ()
     missing = [package for package in packages if not _is_installed(package)]
@@ -66,6 +66,6 @@ def refuse_missing_packages(name: str, where: str) -> None:
 
 
 def _is_installed(package: str) -> bool:
-    # A folder of that name beside the user, such as one that wandb left, has a spec but no origin.
+    # A folder of that name in the working directory, such as one that wandb wrote, has a spec but no origin.
     spec = importlib.util.find_spec(package)
     return spec is not None and spec.origin is not None

@@ -14,15 +14,15 @@ from thesis_ml.monitoring.trackers import TrackedRun
 
 EXPERIMENT = "thesis-ml"
 RUN_ID_TAG = "thesis_ml.run_id"
-"""MLflow gives every run an identity of its own; ours is a tag, by which a run that goes on is found again."""
+"""MLflow gives every run its own identity; our run_id is a tag, by which a resumed run is found again."""
 
 MAX_PARAMS = 100
 MAX_PARAM_CHARACTERS = 500
-"""What a server takes of parameters at once, and of the text of each."""
+"""Most parameters in one request to a server, and most letters of each value."""
 
 
 class MlflowTracker:
-    """Log the numbers of a run; epochs and tests that it has already are left out."""
+    """Log the numbers of a run, except epochs and tests that were logged before."""
 
     def __init__(self, run: TrackedRun, folder: Path) -> None:
         uri = os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{(folder / 'mlflow.db').absolute().as_posix()}")
@@ -55,7 +55,7 @@ class MlflowTracker:
         found = self._client.get_experiment_by_name(EXPERIMENT)
         if found is not None:
             return str(found.experiment_id)
-        # A server knows better than we do where its artifacts go.
+        # A server chooses the place of its artifacts itself.
         place = None if "MLFLOW_TRACKING_URI" in os.environ else (folder / "artifacts").absolute().as_uri()
         return str(self._client.create_experiment(EXPERIMENT, artifact_location=place))
 

@@ -12,7 +12,7 @@ from thesis_ml.monitoring.trackers import TrackedRun
 class TensorboardTracker:
     """Write the numbers of a run as scalars, with its configuration as text.
 
-    A run that goes on, or is replayed, tells TensorBoard to forget the epochs from its first one on: epochs that an
+    A resumed or replayed run tells TensorBoard to discard all epochs from its first one on: epochs that an
     interrupted start wrote beyond its checkpoint are not shown twice.
     """
 
@@ -28,7 +28,7 @@ class TensorboardTracker:
         writer.flush()
 
     def log_test(self, epoch: int, numbers: Mapping[str, float]) -> None:
-        # The epochs that are there already stay: nothing comes after the test.
+        # The epochs that are logged already stay: the test is the last entry.
         writer = self._writer or self._open(None)
         for name, value in numbers.items():
             writer.add_scalar(name, value, epoch)

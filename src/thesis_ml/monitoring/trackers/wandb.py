@@ -21,7 +21,7 @@ class WandbTracker:
             project=os.environ.get("WANDB_PROJECT", DEFAULT_PROJECT),
             id=run.run_id,
             name=run.name,
-            # It adds a folder `wandb` itself.
+            # wandb adds a folder `wandb` itself.
             dir=str(folder.parent if folder.name == "wandb" else folder),
             config=dict(run.config),
             mode=os.environ.get("WANDB_MODE", DEFAULT_MODE),
@@ -34,7 +34,7 @@ class WandbTracker:
         self._run.log(dict(numbers), step=epoch)
 
     def log_test(self, epoch: int, numbers: Mapping[str, float]) -> None:
-        # Not by `log`, which refuses a step that lies behind: the best epoch is rarely the last one.
+        # `log` refuses a step before the newest one, and the best epoch is rarely the last one.
         self._run.summary.update({**numbers, "test/epoch": epoch})
 
     def close(self, *, is_complete: bool) -> None:
