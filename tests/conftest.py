@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from jaxtyping import install_import_hook
 from omegaconf import DictConfig
 
@@ -88,11 +86,10 @@ def many_events(dims):
 
 def compose_train(*overrides: str) -> DictConfig:
     """Compose the real configuration with overrides."""
+    from composed_configs import compose_config
     from thesis_ml.utils.paths import find_configs
 
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(find_configs()), version_base="1.3"):
-        return compose("train", overrides=list(overrides))
+    return compose_config(find_configs(), "train", overrides)
 
 
 @pytest.fixture

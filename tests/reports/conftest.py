@@ -5,10 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
+from composed_configs import compose_config
 from conftest import SMALL, compose_train
 
 SWEEP = "exp_20260101-120000_small"
@@ -57,8 +56,6 @@ def compose_report() -> Callable[..., DictConfig]:
     assert SharedGroups
 
     def compose_with(name: str, *overrides: str) -> DictConfig:
-        GlobalHydra.instance().clear()
-        with initialize_config_dir(str(find_configs() / "report"), version_base="1.3"):
-            return compose(name, overrides=[f"report_name={name}", *overrides])
+        return compose_config(find_configs() / "report", name, [f"report_name={name}", *overrides])
 
     return compose_with

@@ -2,13 +2,17 @@
 
 import math
 import os
+import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
 
+from conftest import compose_train
 from thesis_ml.errors import ConfigError, RunInterrupted
 from thesis_ml.facts.readers import read_events, read_scalars, read_state
 from thesis_ml.facts.recorder import record_failed_start
@@ -39,34 +43,60 @@ RUN = {
 }
 
 
+def train_in(path: Path, *overrides: str) -> dict:
+    """Train the small model in a folder, with further overrides."""
+    path.mkdir(exist_ok=True)
+    return train(compose_train(*SMALL, f"run_dir={path}", *overrides))
+
+
+@contextmanager
+def stop_at(method: str, number: int) -> Iterator[None]:
+    """Send SIGTERM to this process in the n-th call of a method of the task, and expect that the training stops."""
+    original = getattr(AutoencoderTask, method)
+    calls = iter(range(1, 10**6))
+
+    def counted(*args: object) -> object:
+        if next(calls) == number:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*args)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(RunInterrupted, match="SIGTERM"):
+        patch.setattr(AutoencoderTask, method, counted)
+        yield
+
+
+class UndisturbedRun(NamedTuple):
+    """A run that nothing stopped: its folder, and what `train` returned."""
+
+    path: Path
+    result: dict
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> UndisturbedRun:
+    path = tmp_path_factory.mktemp("undisturbed") / "run"
+    return UndisturbedRun(path, train_in(path))
+
+
+@pytest.fixture(scope="module")
+def stopped_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that was stopped within its last epoch."""
+    path = tmp_path_factory.mktemp("stopped") / "run"
+    with stop_at("train_step", 30):
+        train_in(path)
+    return path
+
+
 @pytest.fixture
-def train_in(compose_cfg, tmp_path: Path) -> Callable[..., dict]:
-    """Train the small model in a folder below tmp_path, with further overrides."""
-
-    def run(folder: str, *overrides: str) -> dict:
-        path = tmp_path / folder
-        path.mkdir(exist_ok=True)
-        return train(compose_cfg(*SMALL, f"run_dir={path}", *overrides))
-
-    return run
+def finished(undisturbed: UndisturbedRun, tmp_path: Path) -> Path:
+    """A copy of the undisturbed run, which the test may change."""
+    return Path(shutil.copytree(undisturbed.path, tmp_path / "run"))
 
 
 @pytest.fixture
-def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
-    """Send SIGTERM to this process in the n-th call of a method of the task."""
-
-    def arm(method: str, number: int) -> None:
-        original = getattr(AutoencoderTask, method)
-        calls = iter(range(1, 10**6))
-
-        def counted(*args: object) -> object:
-            if next(calls) == number:
-                os.kill(os.getpid(), signal.SIGTERM)
-            return original(*args)
-
-        monkeypatch.setattr(AutoencoderTask, method, counted)
-
-    return arm
+def stopped(stopped_once: Path, tmp_path: Path) -> Path:
+    """A copy of the run that was stopped, which the test may change."""
+    return Path(shutil.copytree(stopped_once, tmp_path / "run"))
 
 
 @pytest.mark.parametrize(
@@ -81,32 +111,30 @@ def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
     ],
 )
 def test_interrupted_run_ends_with_the_numbers_of_an_undisturbed_one(
-    method: str, number: int, train_in, stop_at, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, number: int, undisturbed: UndisturbedRun, tmp_path: Path
 ) -> None:
-    expected = train_in("undisturbed")
-    stop_at(method, number)
+    run = tmp_path / "run"
+    with stop_at(method, number):
+        train_in(run)
 
-    with pytest.raises(RunInterrupted, match="SIGTERM"):
-        train_in("run")
-    state = read_state(tmp_path / "run/facts").name
-    monkeypatch.undo()
-    result = train_in("run")
+    state = read_state(run / "facts").name
+    result = train_in(run)
 
     assert state == ("complete" if method == "finish_epoch" and number == 8 else "interrupted")
-    assert {**result, "run_dir": ""} == {**expected, "run_dir": ""}
+    assert {**result, "run_dir": ""} == {**undisturbed.result, "run_dir": ""}
     tables = [
-        read_scalars(tmp_path / name / "facts").filter(regex="epoch$|split|loss|metric_(?!data_wait)")
-        for name in ("run", "undisturbed")
+        read_scalars(path / "facts").filter(regex="epoch$|split|loss|metric_(?!data_wait)")
+        for path in (run, undisturbed.path)
     ]
     assert tables[0].equals(tables[1])
-    weights = [load_checkpoint(tmp_path / name / "best_val.pt")["model"] for name in ("run", "undisturbed")]
+    weights = [load_checkpoint(path / "best_val.pt")["model"] for path in (run, undisturbed.path)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
 
 
-def test_run_that_failed_before_its_first_fact_starts_when_it_is_started_again(train_in, tmp_path: Path) -> None:
+def test_run_that_failed_before_its_first_fact_starts_when_it_is_started_again(tmp_path: Path) -> None:
     record_failed_start(tmp_path / "run/facts", RuntimeError("no disk"))
 
-    train_in("run")
+    train_in(tmp_path / "run")
 
     facts = read_events(tmp_path / "run/facts")
     assert [fact["moment"] for fact in facts][:2] == ["on_exception", "on_start"]
@@ -126,34 +154,24 @@ def test_run_that_failed_before_its_first_fact_starts_when_it_is_started_again(t
         lambda state: state["modules"].clear(),
     ],
 )
-def test_state_that_does_not_fit_falls_back_to_the_one_before(
-    spoil, train_in, stop_at, tmp_path: Path, monkeypatch
-) -> None:
-    stop_at("train_step", 30)
-    with pytest.raises(RunInterrupted):
-        train_in("run")
-    monkeypatch.undo()
-    content = load_checkpoint(tmp_path / "run/last.pt")
+def test_state_that_does_not_fit_falls_back_to_the_one_before(spoil, stopped: Path) -> None:
+    content = load_checkpoint(stopped / "last.pt")
     spoil(content["training"])
-    save_checkpoint(content, tmp_path / "run/last.pt")
+    save_checkpoint(content, stopped / "last.pt")
 
-    train_in("run")
+    train_in(stopped)
 
-    warnings = [fact["text"] for fact in read_events(tmp_path / "run/facts") if fact["moment"] == "on_warning"]
+    warnings = [fact["text"] for fact in read_events(stopped / "facts") if fact["moment"] == "on_warning"]
     assert any("last.pt: does not fit this run" in warning and "last_previous.pt" in warning for warning in warnings)
-    assert read_state(tmp_path / "run/facts").name == "complete"
+    assert read_state(stopped / "facts").name == "complete"
 
 
-def test_time_goes_on_where_it_was(train_in, stop_at, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stop_at("train_step", 30)
-    with pytest.raises(RunInterrupted):
-        train_in("run")
-    saved_s = load_checkpoint(tmp_path / "run/last.pt")["training"]["total_s"]
-    monkeypatch.undo()
+def test_time_goes_on_where_it_was(stopped: Path) -> None:
+    saved_s = load_checkpoint(stopped / "last.pt")["training"]["total_s"]
 
-    train_in("run")
+    train_in(stopped)
 
-    facts = read_events(tmp_path / "run/facts")
+    facts = read_events(stopped / "facts")
     totals = [fact["total_time_s"] for fact in facts if fact["moment"] == "on_epoch_end"]
     assert totals == sorted(totals)
     assert totals[-1] > saved_s > 0
@@ -169,29 +187,28 @@ def test_time_goes_on_where_it_was(train_in, stop_at, tmp_path: Path, monkeypatc
         ("phase1.trainer.epochs=2", r"phase1\.trainer\.epochs: 2 is fewer than the 3 epochs"),
     ],
 )
-def test_another_run_is_refused_and_nothing_changes(override: str, key: str, train_in, tmp_path: Path) -> None:
-    train_in("run")
-    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+def test_another_run_is_refused_and_nothing_changes(override: str, key: str, finished: Path) -> None:
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
 
     with pytest.raises(ConfigError, match=key):
-        train_in("run", override)
+        train_in(finished, override)
 
-    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+    assert {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()} == before
 
 
-def test_other_data_is_refused_by_its_fingerprint(train_in, tmp_path: Path) -> None:
+def test_other_data_is_refused_by_its_fingerprint(tmp_path: Path) -> None:
     from data_files import sample_splits, write_tokens_file
 
     for name, n_events in (("first", 400), ("second", 401)):
         write_tokens_file(tmp_path / f"{name}.h5", sample_splits(n_events))
-    train_in("run", f"data.path={tmp_path}/first.h5")
+    train_in(tmp_path / "run", f"data.path={tmp_path}/first.h5")
     (tmp_path / "moved.h5").write_bytes((tmp_path / "first.h5").read_bytes())
 
-    again = train_in("run", f"data.path={tmp_path}/moved.h5")
+    again = train_in(tmp_path / "run", f"data.path={tmp_path}/moved.h5")
 
     assert again["best_epoch"] >= 0
     with pytest.raises(ConfigError, match="on other data: fingerprint"):
-        train_in("run", f"data.path={tmp_path}/second.h5")
+        train_in(tmp_path / "run", f"data.path={tmp_path}/second.h5")
 
 
 def change(values: dict, key: str, value: object) -> dict:
