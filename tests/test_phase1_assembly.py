@@ -24,8 +24,12 @@ def list_options(group: str) -> list[str]:
 
 
 def read_option(group: str, name: str) -> dict[str, Any]:
+    """Return the keys of an option, those that it inherits from others of its group included."""
     path: Path = find_configs() / "phase1" / group / f"{name}.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    parents = [parent for parent in values.pop("defaults", []) if parent != "_self_"]
+    inherited = [read_option(group, parent) for parent in parents]
+    return {key: value for part in (*inherited, values) for key, value in part.items()}
 
 
 @pytest.mark.parametrize("loss", list_options("loss"))
