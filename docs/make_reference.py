@@ -217,7 +217,24 @@ def write_all() -> dict[Path, str]:
     return {**files, PAGE: write_page()}
 
 
+def list_missing() -> list[str]:
+    """Return keys of trainers without a line of yaml, and trainers of yaml without a Config class."""
+    trainers = {path.stem for path in (CONFIGS / "phase1/trainer").glob("*.yaml")} - set(TRAINERS)
+    missing = [f"configs/phase1/trainer/{name}.yaml: add its Config class to TRAINERS" for name in sorted(trainers)]
+    for name, kind in TRAINERS.items():
+        text = "".join(path.read_text(encoding="utf-8") for path in (CONFIGS / "phase1/trainer").glob("*.yaml"))
+        keys = [key.name.rpartition(".")[2] for key in list_option_keys(f"phase1/trainer/{name}", kind)]
+        missing += [
+            f"{kind.__name__}.{key}: add a line to configs/phase1/trainer/" for key in keys if f"{key}:" not in text
+        ]
+    return missing
+
+
 if __name__ == "__main__":
+    if missing := list_missing():
+        raise SystemExit("\n".join(missing))
     for path, text in write_all().items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")

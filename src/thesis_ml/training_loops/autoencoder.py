@@ -39,7 +39,7 @@ from thesis_ml.training_loops.recording import check_monitor, list_metric_names
 from thesis_ml.training_loops.registry import AE_LOOP, DIFFUSION_LOOP, find_owner
 from thesis_ml.training_loops.settings import RunSettings, TrainerConfig, parse_launch, to_plain_config
 from thesis_ml.training_loops.start import Start
-from thesis_ml.training_loops.task import ApplyGradients, EpochSums, StepResult
+from thesis_ml.training_loops.task import ApplyGradients, EpochSums, NamedNumbers, StepResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +124,11 @@ class AutoencoderTask:
         return {**self.weights, **self.model.bottleneck.config.weigh_losses(progress)}
 
     def measure(self, output: Reconstruction, batch: TokenBatch) -> Mapping[str, Float[Tensor, ""]]:
-        """Return further metrics of a reconstruction, averaged over the batch; none here."""
+        """Return further metrics of a reconstruction, averaged over the batch; none here.
+
+        It is called in training too; no gradient flows from its numbers. With a set loss (`self.matching == "event"`)
+        the reconstructed tokens of an event are in no order: compare them after `match_features` (evaluation.py).
+        """
         return {}
 
     def compare(self, output: Reconstruction, batch: TokenBatch, weights: Mapping[str, float]) -> StepResult:
@@ -157,7 +161,7 @@ def count_confusion(true: Int[Tensor, " P"], chosen: Int[Tensor, " P"], n_types:
 
 def parse(
     cfg: DictConfig,
-    task: type[AutoencoderTask] = AutoencoderTask,
+    task: NamedNumbers = AutoencoderTask,
     *,
     loop: str = AE_LOOP,
     trainer_kind: type[TrainerConfig] = TrainerConfig,
