@@ -3,7 +3,8 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,6 +101,23 @@ def compose_cfg(tmp_path: Path) -> Callable[..., DictConfig]:
         return compose_train(f"run_dir={tmp_path / 'run'}", *overrides)
 
     return compose_with
+
+
+@contextmanager
+def without_shape_checks() -> Iterator[None]:
+    """Leave out the checks of shapes, which take half the time of a training."""
+    import jaxtyping
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+        yield
+
+
+@pytest.fixture(scope="module")
+def unchecked_shapes() -> Iterator[None]:
+    """For modules that compare whole runs with each other; tests of their parts check the shapes."""
+    with without_shape_checks():
+        yield
 
 
 class FinishedRun(NamedTuple):

@@ -4,14 +4,17 @@ import csv
 import hashlib
 import json
 import re
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import yaml
 from omegaconf import DictConfig
 
+from reports.conftest import SWEEP, compose_report_config
 from thesis_ml.errors import ConfigError
 from thesis_ml.reports import assemble, writing
 from thesis_ml.reports.analyses import compare_globals_heads, compare_runs, compare_tokenizers
@@ -30,6 +33,36 @@ FILES = {
     "training/summary.json",
 }
 COMMAND = re.compile(r"\\newcommand\{\\(?P<name>[^}]*)\}\{(?P<value>.*)\}")
+
+
+FEW_FIGURES = "outputs.which_figures=[rec_mse_curves]"
+
+
+@pytest.fixture
+def compare(compose_report: Compose) -> Callable[[Path], None]:
+    """Make the report compare_runs of a sweep, with one figure."""
+
+    def make(sweep: Path) -> None:
+        compare_runs.run_report(compose_report("compare_runs", f"inputs.sweep_dir={sweep}", FEW_FIGURES))
+
+    return make
+
+
+class Compared(NamedTuple):
+    """A sweep with an empty folder among its jobs, and the report of it."""
+
+    sweep: Path
+    report: Path
+
+
+@pytest.fixture(scope="module")
+def compared(trained_sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    outputs = shutil.copytree(trained_sweep, tmp_path_factory.mktemp("compared") / "outputs", symlinks=True)
+    sweep = Path(outputs) / "multiruns" / SWEEP
+    (sweep / "009").mkdir()
+    compare_runs.run_report(compose_report_config("compare_runs", f"inputs.sweep_dir={sweep}", FEW_FIGURES))
+    (report,) = find_reports(Path(outputs))
+    return Compared(sweep, report)
 
 
 def find_reports(root: Path) -> list[Path]:
@@ -65,12 +98,8 @@ def test_report_on_a_trained_sweep_leaves_what_it_promises(
     ]
 
 
-def test_manifest_accounts_for_every_folder(sweep: Path, outputs: Path, compose_report: Compose) -> None:
-    (sweep / "009").mkdir()
-
-    compare_runs.run_report(compose_report("compare_runs", f"inputs.sweep_dir={sweep}"))
-
-    (report,) = find_reports(outputs)
+def test_manifest_accounts_for_every_folder(compared: Compared) -> None:
+    sweep, report = compared
     manifest = yaml.safe_load((report / "manifest.yaml").read_text(encoding="utf-8"))
     assert manifest["report_id"] == report.name
     assert (manifest["n_found"], manifest["n_used"], manifest["n_left_out"]) == (7, 6, 1)
@@ -84,10 +113,8 @@ def test_manifest_accounts_for_every_folder(sweep: Path, outputs: Path, compose_
     assert (last["name"], last["state"], last["reason"]) == (f"{sweep.name}/009", "empty", "the folder is empty")
 
 
-def test_summary_has_the_numbers_of_the_facts(sweep: Path, outputs: Path, compose_report: Compose) -> None:
-    compare_runs.run_report(compose_report("compare_runs", f"inputs.sweep_dir={sweep}"))
-
-    (report,) = find_reports(outputs)
+def test_summary_has_the_numbers_of_the_facts(compared: Compared) -> None:
+    sweep, report = compared
     with (report / "training" / "summary.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     last = json.loads((sweep / "003" / "facts" / "events.jsonl").read_text(encoding="utf-8").splitlines()[-1])
@@ -99,11 +126,8 @@ def test_summary_has_the_numbers_of_the_facts(sweep: Path, outputs: Path, compos
     assert all(float(row["time_to_threshold_s"]) <= float(row["total_time_s"]) for row in rows)
 
 
-def test_numbers_for_tex_have_names_of_letters_once(sweep: Path, outputs: Path, compose_report: Compose) -> None:
-    compare_runs.run_report(compose_report("compare_runs", f"inputs.sweep_dir={sweep}"))
-
-    (report,) = find_reports(outputs)
-    lines = (report / "numbers.tex").read_text(encoding="utf-8").splitlines()[1:]
+def test_numbers_for_tex_have_names_of_letters_once(compared: Compared) -> None:
+    lines = (compared.report / "numbers.tex").read_text(encoding="utf-8").splitlines()[1:]
     commands = [COMMAND.fullmatch(line) for line in lines]
     names = [command["name"] for command in commands]
     assert all(name.isalpha() and name.isascii() for name in names)
@@ -112,7 +136,7 @@ def test_numbers_for_tex_have_names_of_letters_once(sweep: Path, outputs: Path, 
     assert any(name.startswith("PValue") for name in names)
 
 
-def test_hostile_texts_of_runs_are_harmless(tmp_path: Path, compose_report: Compose) -> None:
+def test_hostile_texts_of_runs_are_harmless(tmp_path: Path, compare: Callable[[Path], None]) -> None:
     evil = r"\input{/etc/passwd}$^_#%&~"
     for number, name in enumerate(("<script>alert(1)<", "=cmd()|' /C calc'!A1")):
         folder = write_run(
@@ -122,7 +146,7 @@ def test_hostile_texts_of_runs_are_harmless(tmp_path: Path, compose_report: Comp
         )
         folder.rename(folder.with_name(name.replace("/", "-")))
 
-    compare_runs.run_report(compose_report("compare_runs", f"inputs.sweep_dir={tmp_path / 'runs'}"))
+    compare(tmp_path / "runs")
 
     (report,) = find_reports(tmp_path)
     page = (report / "index.html").read_text(encoding="utf-8")
@@ -139,7 +163,7 @@ def test_hostile_texts_of_runs_are_harmless(tmp_path: Path, compose_report: Comp
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError])
 def test_report_that_fails_leaves_nothing(
-    error: type[BaseException], sweep: Path, outputs: Path, compose_report: Compose, monkeypatch: pytest.MonkeyPatch
+    error: type[BaseException], sweep: Path, outputs: Path, compare: Callable[[Path], None], monkeypatch
 ) -> None:
     def fail(*_: object) -> str:
         raise error("in the middle")
@@ -147,14 +171,14 @@ def test_report_that_fails_leaves_nothing(
     monkeypatch.setattr(writing, "build_numbers", fail)
 
     with pytest.raises((error, ConfigError)):
-        compare_runs.run_report(compose_report("compare_runs", f"inputs.sweep_dir={sweep}"))
+        compare(sweep)
 
     assert find_reports(outputs) == []
     assert not list(outputs.rglob("report_pointer.txt"))
 
 
 def test_place_that_takes_nothing_is_known_before_models_run(
-    sweep: Path, tmp_path: Path, compose_report: Compose, monkeypatch: pytest.MonkeyPatch
+    sweep: Path, tmp_path: Path, compare: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("THESIS_OUTPUT_ROOT", str(tmp_path / "file" / "outputs"))
@@ -163,21 +187,25 @@ def test_place_that_takes_nothing_is_known_before_models_run(
     with pytest.raises(
         ConfigError, match=r"file/outputs/reports: cannot be written \(Not a directory\); free space or"
     ):
-        compare_runs.run_report(compose_report("compare_runs", f"inputs.sweep_dir={sweep}"))
+        compare(sweep)
 
 
-def test_reports_of_one_second_do_not_share_a_folder(sweep: Path, outputs: Path, compose_report: Compose) -> None:
+def test_reports_of_one_second_do_not_share_a_folder(
+    sweep: Path, outputs: Path, compare: Callable[[Path], None]
+) -> None:
     for _ in range(2):
-        compare_runs.run_report(compose_report("compare_runs", f"inputs.sweep_dir={sweep}"))
+        compare(sweep)
 
     assert [list_files(report) for report in find_reports(outputs)] == [FILES, FILES]
 
 
-def test_pointer_is_appended_once_and_leads_to_the_report(sweep: Path, outputs: Path, compose_report: Compose) -> None:
+def test_pointer_is_appended_once_and_leads_to_the_report(
+    sweep: Path, outputs: Path, compare: Callable[[Path], None], compose_report: Compose
+) -> None:
     pointer = sweep / "000" / "report_pointer.txt"
     pointer.write_text("a note without end", encoding="utf-8")
 
-    compare_runs.run_report(compose_report("compare_runs", f"inputs.sweep_dir={sweep}"))
+    compare(sweep)
 
     (report,) = find_reports(outputs)
     config = parse_report(compose_report("compare_runs", f"inputs.sweep_dir={sweep}"))
@@ -189,12 +217,12 @@ def test_pointer_is_appended_once_and_leads_to_the_report(sweep: Path, outputs: 
 
 
 def test_pointer_that_cannot_be_written_is_a_warning(
-    sweep: Path, outputs: Path, compose_report: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    sweep: Path, outputs: Path, compare: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (sweep / "000" / "report_pointer.txt").symlink_to(tmp_path / "elsewhere")
     (sweep / "001" / "report_pointer.txt").mkdir()
 
-    compare_runs.run_report(compose_report("compare_runs", f"inputs.sweep_dir={sweep}"))
+    compare(sweep)
 
     assert len(find_reports(outputs)) == 1
     assert not (tmp_path / "elsewhere").exists()
@@ -203,7 +231,7 @@ def test_pointer_that_cannot_be_written_is_a_warning(
 
 
 def test_read_only_runs_are_reported_elsewhere(
-    sweep: Path, outputs: Path, compose_report: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sweep: Path, outputs: Path, compare: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for path in outputs.rglob("*"):
         path.chmod(path.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
@@ -211,7 +239,7 @@ def test_read_only_runs_are_reported_elsewhere(
     monkeypatch.setenv("THESIS_OUTPUT_ROOT", str(tmp_path / "mine"))
 
     try:
-        compare_runs.run_report(compose_report("compare_runs", f"inputs.sweep_dir={sweep}"))
+        compare(sweep)
     finally:
         for path in outputs.rglob("*"):
             path.chmod(path.stat().st_mode | stat.S_IWUSR)
@@ -236,7 +264,7 @@ def test_report_goes_beside_the_runs_or_to_outputs(tmp_path: Path, compose_repor
 def test_two_runs_are_put_side_by_side(sweep: Path, outputs: Path, compose_report: Compose) -> None:
     dirs = f"inputs.run_dirs=[{sweep / '000'},{sweep / '004'}]"
 
-    compare_runs.run_report(compose_report("compare_runs", dirs))
+    compare_runs.run_report(compose_report("compare_runs", dirs, FEW_FIGURES))
 
     (report,) = find_reports(outputs)
     differences = read_summary(report)["differences"]

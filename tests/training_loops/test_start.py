@@ -20,6 +20,8 @@ from thesis_ml.training_loops.autoencoder import AutoencoderTask, train
 from thesis_ml.training_loops.start import list_changes
 from thesis_ml.utils.checkpoints import load_checkpoint, save_checkpoint
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 SMALL = (
     "data.limit_events=400",
     "phase1.encoder.enc_hidden=[16]",

@@ -13,6 +13,8 @@ from thesis_ml.facts.readers import read_scalars
 from thesis_ml.training_loops.autoencoder import AutoencoderTask, train
 from thesis_ml.utils.checkpoints import load_checkpoint
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 BETA = 0.3
 WARM = (
     "phase1/latent_space=kl",

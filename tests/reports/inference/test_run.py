@@ -27,7 +27,8 @@ from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_file, load_events
 from thesis_ml.errors import ConfigError, DataError, ReportError
 from thesis_ml.facts.readers import read_run
 from thesis_ml.reports.analyses import compare_tokenizers
-from thesis_ml.reports.config import InferenceConfig
+from thesis_ml.reports.assemble import build_comparison
+from thesis_ml.reports.config import InferenceConfig, parse_report
 from thesis_ml.reports.inference import run as inference_run
 from thesis_ml.reports.inference import stream
 from thesis_ml.reports.inference.closure import ClosureTally
@@ -45,6 +46,7 @@ from thesis_ml.reports.inference.loading import (
 )
 from thesis_ml.reports.inference.nulls import NULLS, NullPlan
 from thesis_ml.reports.inference.overview import describe_inference
+from thesis_ml.reports.inference.result import SCORED, InferenceResult
 from thesis_ml.reports.inference.run import choose_variants, drop_failed, fit_scorers, stream_all
 from thesis_ml.reports.inference.scored import TRIVIAL, ScoredModel
 from thesis_ml.reports.inference.stream import (
@@ -73,6 +75,29 @@ def infer(sweep: Path, outputs: Path, compose_report: Compose) -> Callable[..., 
         return max((outputs / "reports").iterdir())
 
     return make
+
+
+@pytest.fixture
+def score(sweep: Path, compose_report: Compose) -> Callable[..., InferenceResult]:
+    """Run the models of a sweep as a report does, and write nothing."""
+
+    def run(*overrides: str, corruptions: tuple[str, ...] = ONE) -> InferenceResult:
+        keys = (f"inputs.sweep_dir={sweep}", *ON, *corruptions, *overrides)
+        config = parse_report(compose_report("compare_tokenizers", *keys))
+        return inference_run.run_inference(build_comparison(config), config.inference)
+
+    return run
+
+
+def list_reasons(result: InferenceResult) -> dict[str, str | None]:
+    """Return why each model could not be scored, by the name of its folder."""
+    return {name.rpartition("/")[2]: model.get("not_possible") for name, model in result.models.items()}
+
+
+def list_flags(result: InferenceResult) -> list[str]:
+    """Return what the section about the scored events warns of."""
+    (section,) = [section for section in result.sections if section.name == SCORED]
+    return list(section.flags)
 
 
 def read_inference(report: Path) -> dict:
@@ -187,12 +212,12 @@ def test_device_is_no_data_file(sweep: Path, infer: Callable[..., Path]) -> None
 
 
 @pytest.mark.slow
-def test_other_file_is_scored_when_the_fingerprint_may_differ(infer: Callable[..., Path]) -> None:
+def test_other_file_is_scored_when_the_fingerprint_may_differ(score: Callable[..., InferenceResult]) -> None:
     other = (f"inference.data_path={SAMPLE_PATH}", "inference.check_fingerprint=false", "inference.max_samples=1")
 
-    report = infer(*other, f"inference.signal_file={SAMPLE_PATH}", corruptions=("inference.corruption_strategies=[]",))
+    result = score(*other, f"inference.signal_file={SAMPLE_PATH}", corruptions=("inference.corruption_strategies=[]",))
 
-    data = read_inference(report)["data"]
+    data = result.data
     assert (data["n_events"], data["n_signal_file"]) == (1, 1)
     assert data["path"] == str(SAMPLE_PATH)
 
@@ -233,15 +258,14 @@ def test_training_split_is_judged_by_densities_of_other_events(
     assert kinds == sorted(kinds) and set(kinds) == {"! ", "- "}
 
 
-def test_scores_of_codes_alone_are_not_asked_of_models_without(infer: Callable[..., Path]) -> None:
-    report = infer("inference.metrics=[code_mean]", "inference.max_samples=60")
+def test_scores_of_codes_alone_are_not_asked_of_models_without(score: Callable[..., InferenceResult]) -> None:
+    result = score("inference.metrics=[code_mean]", "inference.max_samples=60")
 
-    summary = read_inference(report)
-    assert summary["inference"]["flags"] == [
+    assert list_flags(result) == [
         "No score is kept of linear: inference.metrics asks for those of codes alone, and it has no codes."
     ]
     with pytest.raises(ConfigError, match=r"^inference\.metrics: no model has code_mean, as none has a codebook; ask"):
-        infer("inference.metrics=[code_mean]", "inputs.select=[latent_space:linear]")
+        score("inference.metrics=[code_mean]", "inputs.select=[latent_space:linear]")
 
 
 def test_signal_file_without_names_says_so(tmp_path: Path) -> None:
@@ -347,15 +371,17 @@ def set_weights(run: Path, value: float, part: str) -> None:
     change_checkpoint(run, change)
 
 
-def test_model_that_gives_no_numbers_is_named_and_others_go_on(sweep: Path, infer: Callable[..., Path]) -> None:
+def test_model_that_gives_no_numbers_is_named_and_others_go_on(
+    sweep: Path, score: Callable[..., InferenceResult]
+) -> None:
     set_weights(sweep / "000", 1e38, "encoder")
     set_weights(sweep / "001", 1e38, "decoder")
     set_weights(sweep / "002", math.nan, "decoder")
     set_weights(sweep / "003", 1e3, "decoder.heads.features.bias")
 
-    summary = read_inference(infer("inference.max_samples=50"))
+    result = score("inference.max_samples=50")
 
-    reasons = {name.rpartition("/")[2]: model.get("not_possible") for name, model in summary["models"].items()}
+    reasons = list_reasons(result)
     assert re.fullmatch(r"its latent of \d+ of \d+ background events is not finite; train it again", reasons["000"])
     assert re.match(r"its error_\w+ of \d+ of \d+ background events is not finite", reasons["001"])
     assert "holds NaN or infinity" in reasons["002"]
@@ -363,7 +389,7 @@ def test_model_that_gives_no_numbers_is_named_and_others_go_on(sweep: Path, infe
         r"its decoded values of \d+ of \d+ background events are not finite; train it again", reasons["003"]
     )
     assert [name for name, reason in reasons.items() if reason is None] == ["004", "005"]
-    assert len(summary["inference"]["flags"]) == 4
+    assert len(list_flags(result)) == 4
 
 
 class Diverging:
@@ -443,18 +469,18 @@ def limit_events(run: Path, limit: int) -> None:
 
 
 @pytest.mark.slow
-def test_run_with_the_fewest_events_is_named(sweep: Path, infer: Callable[..., Path]) -> None:
+def test_run_with_the_fewest_events_is_named(sweep: Path, score: Callable[..., InferenceResult]) -> None:
     limit_events(sweep / "002", 40)
 
-    summary = read_inference(infer("inference.corruption_strategies=[]", corruptions=()))
+    result = score(corruptions=("inference.corruption_strategies=[]",))
 
-    (flag,) = summary["inference"]["flags"]
+    (flag,) = list_flags(result)
     assert re.match(r"No more than 40 events of each split are read, as run \S*002 has data.limit_events=40;", flag)
-    assert summary["data"]["n_events"] == 40
+    assert result.data["n_events"] == 40
 
     limit_events(sweep / "004", 1)
     with pytest.raises(ReportError, match=r"which is too few; no more than 1 events .* as run \S*004 has"):
-        infer()
+        score()
 
 
 def take_objects_away(rows: NDArray[Any]) -> NDArray[Any]:
