@@ -18,7 +18,8 @@ import pandas as pd
 
 from _timing import Row, judge, parse_quick, print_header, print_row, run_rounds, summarise_rounds, time_once
 from thesis_ml.facts.readers import summarise_runs
-from thesis_ml.facts.runs import RunFacts, read_run
+from thesis_ml.facts.run_facts import RunFacts
+from thesis_ml.facts.runs import read_run
 
 DEFAULT_RUN = Path(__file__).resolve().parents[1] / "docs" / "default_run"
 N_RUNS, N_EPOCHS, N_ROUNDS = 100, 200, 5

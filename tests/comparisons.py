@@ -8,7 +8,7 @@ import numpy as np
 
 from thesis_ml.facts.history import build_history
 from thesis_ml.facts.lines import RunState, load_history
-from thesis_ml.facts.runs import ComparisonKey, RunFacts
+from thesis_ml.facts.run_facts import ComparisonKey, RunFacts
 from thesis_ml.facts.schema import EpochFacts, History
 from thesis_ml.reports.comparison import Cell, Comparison, Group, LeftOut, PairTest, Spread, Verdict
 

@@ -16,7 +16,8 @@ from thesis_ml.facts.lines import (
     read_result,
     read_state,
 )
-from thesis_ml.facts.runs import RunFacts, read_run
+from thesis_ml.facts.run_facts import RunFacts
+from thesis_ml.facts.runs import read_run
 from thesis_ml.facts.schema import EPOCH_FIELDS, LOSS, SCALARS_FILE
 from thesis_ml.facts.summary import WHOLE, Threshold, list_columns, summarise_run
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from thesis_ml.facts.history import as_float
-from thesis_ml.facts.runs import GROUPS, RunFacts, cut_text
+from thesis_ml.facts.run_facts import RunFacts
+from thesis_ml.facts.runs import GROUPS, cut_text
 from thesis_ml.facts.schema import LOSS
 
 Cell = str | int | float | bool | None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from thesis_ml.errors import ReportError
-from thesis_ml.facts.runs import RunFacts
+from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.summary import REC_MSE, Threshold, list_columns, summarise_run
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.config import InferenceConfig, ReportConfig, ThresholdsConfig

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from thesis_ml.facts.runs import RunFacts
+from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.summary import Cell
 
 __all__ = ["Cell", "Comparison", "Group", "LeftOut", "PairTest", "Spread", "Verdict"]

@@ -14,7 +14,7 @@ import yaml
 
 from thesis_ml.errors import ConfigError
 from thesis_ml.facts.builders import read_git_state, read_versions, to_json
-from thesis_ml.facts.runs import RunFacts
+from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.monitoring.io_utils import save_figure
 from thesis_ml.reports.comparison import Comparison

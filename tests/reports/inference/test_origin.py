@@ -11,7 +11,7 @@ from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig
 from thesis_ml.errors import DataError
 from thesis_ml.facts.readers import read_run
-from thesis_ml.facts.runs import RunFacts
+from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.reports.comparison import Group
 from thesis_ml.reports.inference.loading import restore_runs
 from thesis_ml.reports.inference.origin import refuse_other_run

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from thesis_ml.facts.runs import RunFacts, read_run
+from thesis_ml.facts.run_facts import RunFacts
+from thesis_ml.facts.runs import read_run
 from thesis_ml.facts.summary import summarise_run
 from thesis_ml.reports.comparison import Group
 from thesis_ml.reports.utils.grouping import find_swept, group_runs, name_groups

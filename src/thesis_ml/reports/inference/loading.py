@@ -15,7 +15,7 @@ from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import Events, EventSplits, keep_events, take_first
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_data, fingerprint_file, load_events
 from thesis_ml.errors import ConfigError, DataError, FactsError, ReportError
-from thesis_ml.facts.runs import RunFacts
+from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.reports.comparison import Group
 from thesis_ml.reports.config import InferenceConfig
 from thesis_ml.reports.inference.origin import refuse_other_run

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from thesis_ml.architectures.restore import RestoredModel
 from thesis_ml.config import to_plain
 from thesis_ml.errors import DataError
-from thesis_ml.facts.runs import RunFacts, flatten_config
+from thesis_ml.facts.run_facts import RunFacts
+from thesis_ml.facts.runs import flatten_config
 from thesis_ml.facts.schema import LOSS
 
 DATA_KEYS = ("features", "phi")

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from thesis_ml.facts.runs import RunFacts
+from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.summary import REC_MSE
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.comparison import Comparison

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from matplotlib.figure import Figure
 
-from thesis_ml.facts.runs import RunFacts
+from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.summary import REC_MSE, find_best_epoch
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.plots import style

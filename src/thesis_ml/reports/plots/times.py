@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from thesis_ml.facts.history import as_float
-from thesis_ml.facts.runs import RunFacts
+from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.schema import DATA_WAIT
 from thesis_ml.facts.summary import Threshold, find_time_to
 from thesis_ml.monitoring import io_utils

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ReportError, UnusableRunError
-from thesis_ml.facts.runs import RunFacts, read_run
+from thesis_ml.facts.run_facts import RunFacts
+from thesis_ml.facts.runs import read_run
 from thesis_ml.facts.summary import CHOICE_COLUMNS, Cell, find_setting
 from thesis_ml.reports.comparison import LeftOut
 from thesis_ml.reports.utils.discovery import Found

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from thesis_ml.facts.runs import GROUPS, SEED_KEYS, RunFacts
+from thesis_ml.facts.run_facts import RunFacts
+from thesis_ml.facts.runs import GROUPS, SEED_KEYS
 from thesis_ml.facts.summary import CHOICE_COLUMNS, Cell, find_setting, make_cell
 from thesis_ml.reports.comparison import Group, Spread
 from thesis_ml.reports.utils.statistics import spread

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
-from thesis_ml.facts.runs import ComparisonKey, RunFacts
+from thesis_ml.facts.run_facts import ComparisonKey, RunFacts
 from thesis_ml.facts.summary import REC_MSE, Cell, make_cell
 from thesis_ml.metrics.codebook import has_collapsed
 from thesis_ml.reports.comparison import Group, PairTest, Spread, Verdict
