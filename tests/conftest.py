@@ -113,9 +113,9 @@ def without_shape_checks() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def unchecked_shapes() -> Iterator[None]:
-    """For modules that compare whole runs with each other; tests of their parts check the shapes."""
+    """For tests that compare whole runs with each other: others train the same parts and check the shapes."""
     with without_shape_checks():
         yield
 

@@ -1,4 +1,4 @@
-"""What thesis-train imports, and when: torch, pandas and matplotlib cost seconds at every start."""
+"""What thesis-train imports, and when: torch, pandas, matplotlib and scipy cost seconds at every start."""
 
 import json
 import os
@@ -40,7 +40,7 @@ for name, arguments in json.loads(sys.argv[1]).items():
         code = end.code or 0
     else:
         code = 0
-    report[name] = [code, [module for module in ("torch", "pandas", "matplotlib") if module in sys.modules]]
+    report[name] = [code, [module for module in ("torch", "pandas", "matplotlib", "scipy") if module in sys.modules]]
 print("\\n" + json.dumps(report))
 """
 

@@ -29,19 +29,27 @@ def run_train(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_a_run_goes_to_a_folder_of_its_own_and_is_not_repeated(tmp_path: Path) -> None:
+def test_a_run_goes_to_a_folder_of_its_own_and_is_not_repeated_and_wrong_input_leaves_nothing(tmp_path: Path) -> None:
     first = run_train(tmp_path, *SMALL, "name='a b/c,d'")
     (folder,) = (tmp_path / "outputs/runs").iterdir()
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.name != ".lock"}
+    wrong = [["data.path=nowhere.h5"], ["loop=gan"], ["phase1.trainer.device=cuda"]]
 
-    again = run_train(tmp_path, *SMALL, f"hydra.run.dir={folder}")
+    lines = [[*SMALL, f"hydra.run.dir={folder}"], *wrong]
+    again, missing, unknown, no_device = run_commands(tmp_path, lines, variables={"CUDA_VISIBLE_DEVICES": ""})
 
-    assert first.returncode == again.returncode == 0, first.stderr + again.stderr
+    assert first.returncode == again.exit_code == 0, first.stderr + again.stderr
     assert folder.name.startswith("run_")
     assert folder.name.endswith("_a-b-c-d")
     assert "the sample that comes with thesis-ml" in first.stdout
     assert "this run is finished" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert [missing.exit_code, unknown.exit_code, no_device.exit_code] == [2, 2, 2]
+    assert re.fullmatch(r"error: nowhere\.h5: no such file; .*\n", missing.stderr)
+    assert re.fullmatch(r"error: loop: .*available: ae, diffusion_ae, gan_ae, test_mlp; did you .*\n", unknown.stderr)
+    assert re.fullmatch(r"error: phase1\.trainer\.device: 'cuda' is not available here; .*\n", no_device.stderr)
+    assert no_device.stdout == ""
+    assert list((tmp_path / "outputs/runs").iterdir()) == [folder]
 
 
 @pytest.mark.slow
@@ -59,19 +67,6 @@ def test_a_sweep_shows_the_job_that_failed_and_finishes_the_others(tmp_path: Pat
     assert "3 jobs" in sweep.stdout
     assert "rec_tokens is" in sweep.stdout
     assert "Traceback" not in sweep.stderr
-
-
-def test_wrong_input_found_by_a_loop_is_one_message_and_leaves_nothing(tmp_path: Path) -> None:
-    lines = [["data.path=nowhere.h5"], ["loop=gan"], ["phase1.trainer.device=cuda"]]
-
-    missing, unknown, no_device = run_commands(tmp_path, lines, variables={"CUDA_VISIBLE_DEVICES": ""})
-
-    assert [missing.exit_code, unknown.exit_code, no_device.exit_code] == [2, 2, 2]
-    assert re.fullmatch(r"error: nowhere\.h5: no such file; .*\n", missing.stderr)
-    assert re.fullmatch(r"error: loop: .*available: ae, diffusion_ae, gan_ae, test_mlp; did you .*\n", unknown.stderr)
-    assert re.fullmatch(r"error: phase1\.trainer\.device: 'cuda' is not available here; .*\n", no_device.stderr)
-    assert no_device.stdout == ""
-    assert list((tmp_path / "outputs/runs").iterdir()) == []
 
 
 def test_traceback_is_shown_on_demand_and_keeps_the_exit_code(tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """Which reconstructed token stands for which true one."""
 
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -68,16 +66,3 @@ def test_numbers_that_are_not_finite_are_left_to_whoever_reports_them(value: flo
     predicted[3, 1] = value
 
     assert np.array_equal(match_within_events(predicted, true, lengths, (), 0.0), np.arange(len(true)))
-
-
-def test_scipy_is_imported_by_the_first_matching_only() -> None:
-    code = (
-        "import sys, numpy as np; from thesis_ml.metrics.matching import match_within_events; "
-        "import thesis_ml.training_loops.autoencoder; before = 'scipy' in sys.modules; "
-        "match_within_events(np.zeros((1, 1)), np.zeros((1, 1)), np.array([1]), (), 0.0); "
-        "print(before, 'scipy' in sys.modules)"
-    )
-
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert done.stdout.split() == ["False", "True"]

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def test_orchestrator_draws_at_the_chosen_moments_only(tmp_path: Path) -> None:
     notify_all(LoggingConfig(moments=("on_test_end",)), tmp_path / "figures", "on_epoch_end", "on_train_end")
     assert list_names(tmp_path / "figures") == []
 
-    notify_all(LoggingConfig(moments=("on_test_end",)), tmp_path / "figures", "on_test_end")
+    notify_all(LoggingConfig(moments=("on_test_end",), dpi=30), tmp_path / "figures", "on_test_end")
     assert list_names(tmp_path / "figures") == ALL_FIGURES
 
 
@@ -59,17 +60,49 @@ def test_orchestrator_refuses_a_family_that_does_not_exist(tmp_path: Path) -> No
         build_monitoring(LoggingConfig(), ("loses",), tmp_path)
 
 
-@pytest.mark.parametrize("fig_format", ["png", pytest.param("pdf", marks=pytest.mark.slow), "svg"])
-def test_figure_of_the_same_numbers_is_the_same_file(fig_format: str, tmp_path: Path) -> None:
-    config = LoggingConfig(
-        fig_format=fig_format, moments=("on_test_end",), families=FamilySwitches(metrics=False, latency=False)
-    )
-    for folder in ("one", "two"):
-        notify_all(config, tmp_path / folder, "on_test_end")
+FORMATS = pytest.mark.parametrize(
+    "drawn_twice", ["png", pytest.param("pdf", marks=pytest.mark.slow), "svg"], indirect=True
+)
 
-    assert list_names(tmp_path / "one") == [f"{family}.{fig_format}" for family in ("codebook", "losses", "recon")]
-    for name in list_names(tmp_path / "one"):
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+class DrawnTwice(NamedTuple):
+    """Two folders with the figures of the same numbers, and the random states before and after."""
+
+    folders: tuple[Path, Path]
+    names: list[str]
+    states: tuple[object, object]
+
+
+@pytest.fixture(scope="module")
+def drawn_twice(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DrawnTwice:
+    def read_states() -> tuple[list[int], bytes, object]:
+        return torch.get_rng_state().tolist(), np.random.get_state()[1].tobytes(), random.getstate()
+
+    config = LoggingConfig(
+        fig_format=request.param, moments=("on_test_end",), families=FamilySwitches(metrics=False, latency=False)
+    )
+    root = tmp_path_factory.mktemp("drawn")
+    before = read_states()
+    for folder in ("one", "two"):
+        notify_all(config, root / folder, "on_test_end")
+    names = [f"{family}.{request.param}" for family in ("codebook", "losses", "recon")]
+    return DrawnTwice((root / "one", root / "two"), names, (before, read_states()))
+
+
+@FORMATS
+def test_figure_of_the_same_numbers_is_the_same_file(drawn_twice: DrawnTwice) -> None:
+    one, two = drawn_twice.folders
+
+    assert list_names(one) == drawn_twice.names
+    for name in drawn_twice.names:
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+
+
+@FORMATS
+def test_figures_leave_the_random_numbers_of_a_training_alone(drawn_twice: DrawnTwice) -> None:
+    before, after = drawn_twice.states
+
+    assert before == after
 
 
 def test_file_naming_tells_epoch_and_moment(tmp_path: Path) -> None:
@@ -159,18 +192,6 @@ def test_figures_that_were_drawn_in_time_are_not_drawn_again_when_training_ends(
         drawer.notify(moment, make_history())
 
     assert list_names(tmp_path) == ["losses_on_epoch_end.png"]
-
-
-def test_figures_leave_the_random_numbers_of_a_training_alone(tmp_path: Path) -> None:
-    def read_states() -> tuple[list[int], bytes, object]:
-        return torch.get_rng_state().tolist(), np.random.get_state()[1].tobytes(), random.getstate()
-
-    before = read_states()
-    for drawer in build_monitoring(LoggingConfig(), tuple(FAMILIES), tmp_path):
-        drawer.notify("on_test_end", make_history())
-
-    assert list_names(tmp_path) == sorted(f"{family}.png" for family in FAMILIES)
-    assert read_states() == before
 
 
 def test_orchestrator_imports_no_matplotlib_before_the_first_figure() -> None:

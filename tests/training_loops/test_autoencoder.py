@@ -85,6 +85,7 @@ def test_epoch_lines_stay_short(finished_run) -> None:
     assert len(epoch_line) < 1500
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_train_without_artifacts_leaves_an_empty_folder_empty_and_gives_the_same_numbers(
     train_with, tmp_path: Path, monkeypatch
 ) -> None:
@@ -98,6 +99,7 @@ def test_train_without_artifacts_leaves_an_empty_folder_empty_and_gives_the_same
     assert list((tmp_path / "empty").iterdir()) == []
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_train_repeats_bit_for_bit_and_another_seed_differs(train_with) -> None:
     first, again = (train_with(*VQ, "phase1.trainer.epochs=2", NOTHING_WRITTEN) for _ in range(2))
     other = train_with(*VQ, "phase1.trainer.epochs=2", "phase1.trainer.seed=43", NOTHING_WRITTEN)
@@ -106,6 +108,7 @@ def test_train_repeats_bit_for_bit_and_another_seed_differs(train_with) -> None:
     assert other["test_loss"] != first["test_loss"]
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["gnn", "transformer"])
 def test_context_models_repeat_bit_for_bit_with_two_threads(compose_cfg, name: str) -> None:
@@ -120,6 +123,7 @@ def test_context_models_repeat_bit_for_bit_with_two_threads(compose_cfg, name: s
     assert first == again
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.slow
 def test_figures_and_trackers_change_no_number(train_with, tmp_path: Path) -> None:
     watched = (
@@ -205,6 +209,7 @@ def splits_with_empty_events() -> dict:
     return {name: join_events([events, random_events(2, seed=9, max_tokens=0)]) for name, events in splits.items()}
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("latent_space", sorted(BOTTLENECKS))
 def test_padding_of_the_file_changes_no_loss(
     train_with, tmp_path: Path, splits_with_empty_events, latent_space
@@ -219,6 +224,7 @@ def test_padding_of_the_file_changes_no_loss(
     assert results[0]["final_train_loss"] == pytest.approx(results[1]["final_train_loss"], rel=1e-6)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_units_of_the_file_change_no_loss(train_with, tmp_path: Path) -> None:
     splits = sample_splits(300)
     losses = []
@@ -230,6 +236,7 @@ def test_units_of_the_file_change_no_loss(train_with, tmp_path: Path) -> None:
     assert losses[1:] == pytest.approx(losses[:1] * 2, rel=1e-4)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_gradients_accumulated_over_two_batches_train_like_one_of_twice_the_size(train_with) -> None:
     whole = train_with("phase1/latent_space=linear", "phase1.trainer.epochs=2", NOTHING_WRITTEN)
     halves = ("phase1.trainer.batch_size=64", "phase1.trainer.accumulate=2")

@@ -32,13 +32,16 @@ SMALL = (
     "phase1.latent_space.codebook_size=16",
     "phase1.trainer.batch_size=32",
 )
+FEWER = "data.limit_events=100"
 FEATURES = ("E", "pt", "eta", "phi")
 
 
 def test_whole_run_leaves_losses_samples_arrays_and_figures(compose_cfg, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
 
-    result = train(compose_cfg(*SMALL, "phase1.trainer.epochs=3", "phase1.trainer.sample_every=2"))
+    keys = ("data.limit_events=200", "phase1.trainer.batch_size=16")
+
+    result = train(compose_cfg(*SMALL, *keys, "phase1.trainer.epochs=3", "phase1.trainer.sample_every=2"))
 
     table, arrays = read_scalars(tmp_path / "run/facts"), read_arrays(tmp_path / "run/facts")
     losses = table.query("split == 'train'").metric_diffusion.tolist()
@@ -62,7 +65,7 @@ def test_whole_run_leaves_losses_samples_arrays_and_figures(compose_cfg, tmp_pat
 def events() -> TokenData:
     from conftest import compose_train
 
-    config = diffusion_autoencoder.parse(compose_train("run_dir=.", *SMALL))
+    config = diffusion_autoencoder.parse(compose_train("run_dir=.", *SMALL, FEWER))
     return load_tokens(config.data)
 
 
@@ -78,6 +81,7 @@ def task(events: TokenData, compose_cfg) -> DiffusionTask:
 
 
 @torch.no_grad()
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.slow
 def test_validation_loss_and_samples_do_not_depend_on_the_batch_size(task: DiffusionTask, events: TokenData) -> None:
     numbers = []
@@ -154,9 +158,10 @@ def test_few_events_stand_for_a_split_while_training_and_for_its_ranks(task: Dif
     assert at_the_end.numbers["rec_mse_sample"] == meter.measure_errors(events.val)["rec_mse_sample"]
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_head_is_trained_as_the_loop_ae_trains_it(compose_cfg) -> None:
     # Without clipping, which looks at all gradients together, the denoiser changes nothing of the rest.
-    keys = ("phase1.trainer.epochs=2", "phase1.trainer.grad_clip=null", "logging.save_artifacts=false")
+    keys = ("phase1.trainer.epochs=2", "phase1.trainer.grad_clip=null", "logging.save_artifacts=false", FEWER)
     plain_keys = [key for key in SMALL if "denoiser" not in key and "n_steps" not in key and "loop" not in key]
 
     plain = train_plain(compose_cfg(*plain_keys, *keys, "phase1.trainer.average_decay=0.99"))
@@ -198,6 +203,7 @@ def measure_loss(model: DiffusionAutoencoder, split: TokenSplit, *, is_shuffled:
 @pytest.mark.slow
 @pytest.mark.parametrize("latent_space", ["vq", "linear"])
 @torch.no_grad()
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_samples_of_a_trained_model_follow_its_latents(compose_cfg, tmp_path: Path, latent_space: str) -> None:
     (tmp_path / "run").mkdir()
     keys = ("loop=diffusion_ae", f"phase1/latent_space={latent_space}", "phase1.latent_space.latent_dim=8")

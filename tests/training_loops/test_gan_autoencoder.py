@@ -83,6 +83,7 @@ def step_with(compose_cfg):
     return take
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_train_returns_the_same_keys_as_every_loop_and_repeats(train_with: Trained) -> None:
     first, again = (train_with("phase1.trainer.epochs=2", NOTHING_WRITTEN) for _ in range(2))
     without = train_with("phase1.trainer.epochs=2", NOTHING_WRITTEN, WATCHING)
@@ -92,6 +93,7 @@ def test_train_returns_the_same_keys_as_every_loop_and_repeats(train_with: Train
     assert without["rec_mse"] != first["rec_mse"]
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(
     ("options", "of_critic"),
     [
@@ -163,6 +165,7 @@ def test_loss_of_validation_does_not_depend_on_the_critic(train_with: Trained, t
     assert row.val_loss == pytest.approx(terms, rel=1e-6)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_numbers_of_the_critic_do_not_depend_on_the_size_of_batches(compose_cfg, tmp_path: Path) -> None:
     rows = []
     for size in (64, 160):
@@ -293,6 +296,7 @@ def test_moved_start_of_the_critic_is_described(
     assert all(part in (text or "") for part in moved or ())
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(("schedule", "n_warnings"), [("cosine", 2), ("constant", 1)])
 def test_extension_that_moves_the_start_of_the_critic_warns(
     schedule: str, n_warnings: int, train_with: Trained, tmp_path: Path
@@ -319,6 +323,7 @@ def test_steps_of_the_critic_are_not_counted_and_follow_the_same_schedule(train_
     assert [state["param_groups"][0]["lr"] for state in optimizers.values()] == [0.0, 0.0]
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_run_that_was_stopped_goes_on_to_the_same_numbers(compose_cfg, tmp_path: Path) -> None:
     options = ("phase1.trainer.epochs=3", "phase1.trainer.adversarial_loss=wgan_gp", "phase1.trainer.critic_steps=2")
     for name in ("whole", "parts"):
@@ -341,6 +346,7 @@ def test_run_that_was_stopped_goes_on_to_the_same_numbers(compose_cfg, tmp_path:
     assert all(torch.equal(value, modules[1]["critic"][name]) for name, value in modules[0]["critic"].items())
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_trouble_with_the_critic_is_recorded_once(train_with: Trained, tmp_path: Path) -> None:
     copying = ("phase1/latent_space=none", "phase1.trainer.lr=1e-2", "phase1.trainer.critic_lr=1e-30")
     train_with("phase1.trainer.epochs=20", *copying)

@@ -83,6 +83,7 @@ def test_regression_reaches_what_the_known_function_reaches(train_with) -> None:
     assert result["best_monitor"] == result["best_val_loss"]
 
 
+@pytest.mark.slow
 def test_binary_reaches_what_the_known_function_reaches(train_with, parse) -> None:
     reachable = load_tables(parse(LOOP, "task=binary")).sheet["reachable"]
 
@@ -92,6 +93,7 @@ def test_binary_reaches_what_the_known_function_reaches(train_with, parse) -> No
     assert result["best_monitor"] == pytest.approx(reachable["val"]["auroc"], abs=0.01)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("task", ["regression", "binary", "labels"])
 def test_same_seed_gives_the_same_numbers(train_with, task: str) -> None:
     overrides = (LOOP, f"task={task}", *SMALL, "data.limit_events=500", TWO_EPOCHS, NOTHING_WRITTEN)
@@ -138,7 +140,8 @@ def test_defaults_of_the_classifier_are_those_of_the_loop(parse) -> None:
     assert config.trainer.schedule == "cosine"
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
 def test_labels_of_the_sample_are_told_apart(train_with, tmp_path: Path, seed: int) -> None:
     train_with(LOOP, "task=labels", f"general.trainer.seed={seed}", "logging.make_plots=false")
 
@@ -196,6 +199,7 @@ def test_a_finished_run_is_returned_and_another_task_refused(train_with, compose
         train(compose_cfg(*overrides, "task=binary"))
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("task", ["regression", "binary"])
 def test_a_run_that_was_stopped_ends_with_the_same_numbers(train_with, compose_cfg, tmp_path: Path, task: str) -> None:
     overrides = (LOOP, f"task={task}", *SMALL, TWO_EPOCHS, "logging.make_plots=false")

@@ -7,6 +7,7 @@ import pytest
 from omegaconf import DictConfig
 
 from command_runs import Outcome, run_commands
+from composed_configs import compose_config
 from thesis_ml.cli.train.guardrails import check_command_line, check_job
 from thesis_ml.errors import ConfigError
 from thesis_ml.utils.paths import find_configs
@@ -18,13 +19,10 @@ WRONG = {
     "epochs=3": r"epochs: unknown key; allowed: .*did you mean 'phase1\.trainer\.epochs'",
     "dat=sample": r"dat: unknown key; allowed: .*did you mean 'data'",
     "lop=ae": r"lop: unknown key; .*did you mean 'loop'",
-    "loop=aee": r"loop: unknown name 'aee'; available: .*did you mean 'ae'",
     "phase1/latent_space=vqq": r"phase1/latent_space: unknown option 'vqq'; available: .*did you mean 'vq'",
     "phase1/latent_spac=vq": r"phase1/latent_spac: unknown group; available: .*did you mean 'phase1/latent_space'",
     "logging=plots_standart": r"logging: unknown option 'plots_standart'; .*did you mean 'plots_standard'",
-    "phase1.trainer.lr=abc": r"phase1\.trainer\.lr: expected a number, got 'abc'",
     "phase1.trainer.lr.x=1": r"phase1\.trainer\.lr\.x: phase1\.trainer\.lr is a value",
-    "phase1.trainer=5": r"phase1\.trainer: expected a group of keys, got 5",
     "phase1.trainer.lr": r"phase1\.trainer\.lr: there is no value; write phase1\.trainer\.lr=",
     "phase1.trainer.lr=[1,": r"phase1\.trainer\.lr=\[1,: cannot be read",
     "phase1.trainer.lr=1,2": r"phase1\.trainer\.lr=1,2: several values for one run; add --multirun",
@@ -33,35 +31,18 @@ WRONG = {
     "~phase1.foo": r"phase1\.foo: there is no such key to remove",
     "data=3": r"data: 3 is no option of this group; available: h5_tokens, sample",
     "phase1=3": r"phase1: 3 is no option of this group; set one of its keys",
-    "data={limit_events:0}": r"data\.limit_events: must be at least 1, got 0",
     "phase1.model.width=3": r"phase1\.model: has moved; use phase1\.encoder and phase1\.decoder",
     "phase1/tokenizer=vq": r"phase1\.tokenizer: has moved; use phase1\.latent_space instead",
-    "+phase1/tokenizer=vq": r"phase1\.tokenizer: has moved; use phase1\.latent_space instead",
-    "+phase1.tokenizer=vq": r"phase1\.tokenizer: has moved; use phase1\.latent_space instead",
     "phase1.full_model=x": r"phase1\.full_model: has moved; use loop, and",
-    "+phase1.ae.epochs=3": r"phase1\.ae\.epochs: has moved; use phase1\.trainer instead",
-    "run_dir=elsewhere": r"run_dir: has moved; use hydra\.run\.dir",
-    "phase1/critic=transformer": r"critic: nothing of loop 'ae' reads this key \(loop=gan_ae would\); [^;]*(?=\n)",
     "phase1.trainer.critic_lr=1": r"critic_lr: unknown key; .*; phase1/trainer=adversarial \(of loop=gan_ae\) has it",
     "loop=gan_ae phase1.trainer.sample_every=1": r"; phase1/trainer=diffusion \(of loop=diffusion_ae\) has it",
     "phase1.decoder.n_steps=3": r"n_steps: unknown key; .*; phase1/decoder=diffusion \(of loop=diffusion_ae\) has it",
     "phase1.encoder.n_neighbors=3": r"encoder\.n_neighbors: unknown key; .*; phase1/encoder=gnn has it",
     "loop=gan_ae phase1.critic.hidden={a:1}": r"hidden: expected a list such as \[64, 64\], got a group of keys",
     "logging.families=[adverserial]": r"logging\.families: expected a group of keys \(adversarial, .*\), got a list",
-    "loop=gan_ae phase1.trainer.gradient_penalty=inf": r"gradient_penalty: must be finite and at least 0, got inf",
-    "phase1.trainer.lr=inf": r"phase1\.trainer\.lr: must be finite and above 0, got inf",
-    "+foo=1": r"foo: nothing of loop 'ae' reads this key; it reads data, ",
-    "+general.trainer.epochs=3": r"general\.trainer\.epochs: nothing of loop 'ae' .*mean 'phase1\.trainer\.epochs'",
-    "++phase1={foo:{bar:1}}": r"phase1\.foo\.bar: nothing of loop 'ae' reads this key",
-    "+env.root=x": r"env\.root: unknown key; allowed: data_root, output_root, user",
-    "env.output_root=5": r"env\.output_root: expected a text, got 5",
-    "name=[1,2]": r"name: must be a text, got \[1, 2\]",
     "name=${foo}": r"name: Interpolation key 'foo' not found",
     "name=${oc.env:NO_SUCH_VARIABLE}": r"name: Environment variable 'NO_SUCH_VARIABLE' not found",
     "hydra.run.dirr=x": r"hydra\.run\.dirr: unknown key; allowed: dir; did you mean 'dir'",
-    "phase1.trainer.monitor=perplexty": r"monitor: unknown 'perplexty'; available: .*did you mean 'perplexity'",
-    "phase1.loss.weights={ptt:2}": r"phase1\.loss\.weights\.ptt: unknown feature; .*did you mean 'pt'",
-    "logging.save_artifacts=maybe": r"logging\.save_artifacts: expected true or false, got 'maybe'",
     "--config-dir nowhere": r"--config-dir: there is no folder 'nowhere'",
     "--config-name trian": r"--config-name: unknown name 'trian'; available: train",
     "--cfg job --multirun": r"--multirun and --cfg: must be given alone",
@@ -79,6 +60,31 @@ WRONG = {
     "--config-dir files phase1/experiment=broken": r"broken\.yaml.*line 1",
     "--config-dir files phase1/experiment=old": r"phase1\.tokenizer: has moved; .*a file of the configuration sets it",
 }
+"""Lines that the command refuses."""
+
+WRONG_JOBS = {
+    "loop=aee": r"loop: unknown name 'aee'; available: .*did you mean 'ae'",
+    "phase1.trainer.lr=abc": r"phase1\.trainer\.lr: expected a number, got 'abc'",
+    "phase1.trainer=5": r"phase1\.trainer: expected a group of keys, got 5",
+    "data={limit_events:0}": r"data\.limit_events: must be at least 1, got 0",
+    "+phase1/tokenizer=vq": r"phase1\.tokenizer: has moved; use phase1\.latent_space instead",
+    "+phase1.tokenizer=vq": r"phase1\.tokenizer: has moved; use phase1\.latent_space instead",
+    "+phase1.ae.epochs=3": r"phase1\.ae\.epochs: has moved; use phase1\.trainer instead",
+    "run_dir=elsewhere": r"run_dir: has moved; use hydra\.run\.dir",
+    "phase1/critic=transformer": r"critic: nothing of loop 'ae' reads this key \(loop=gan_ae would\); [^;]*\Z",
+    "loop=gan_ae phase1.trainer.gradient_penalty=inf": r"gradient_penalty: must be finite and at least 0, got inf",
+    "phase1.trainer.lr=inf": r"phase1\.trainer\.lr: must be finite and above 0, got inf",
+    "+foo=1": r"foo: nothing of loop 'ae' reads this key; it reads data, ",
+    "+general.trainer.epochs=3": r"general\.trainer\.epochs: nothing of loop 'ae' .*mean 'phase1\.trainer\.epochs'",
+    "++phase1={foo:{bar:1}}": r"phase1\.foo\.bar: nothing of loop 'ae' reads this key",
+    "+env.root=x": r"env\.root: unknown key; allowed: data_root, output_root, user",
+    "env.output_root=5": r"env\.output_root: expected a text, got 5",
+    "name=[1,2]": r"name: must be a text, got \[1, 2\]",
+    "phase1.trainer.monitor=perplexty": r"monitor: unknown 'perplexty'; available: .*did you mean 'perplexity'",
+    "phase1.loss.weights={ptt:2}": r"phase1\.loss\.weights\.ptt: unknown feature; .*did you mean 'pt'",
+    "logging.save_artifacts=maybe": r"logging\.save_artifacts: expected true or false, got 'maybe'",
+}
+"""Lines that Hydra composes and the checks of a job refuse; that the command asks them, other lines show."""
 
 FILES = {"broken": "phase1: {trainer: [1", "old": "# @package _global_\nphase1:\n  tokenizer:\n    beta: 1.0\n"}
 
@@ -107,6 +113,15 @@ def test_wrong_command_line_is_refused_in_one_message(line: str, outcomes: dict[
 
     assert outcome.exit_code == 2
     assert re.match(rf"error: .*{WRONG[line]}.*\n\Z", outcome.stderr)
+
+
+@pytest.mark.parametrize("line", list(WRONG_JOBS))
+def test_check_job_refuses_in_one_message(line: str, compose_job) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check_job(compose_job(*line.split(" ")))
+
+    assert re.search(WRONG_JOBS[line], str(refused.value))
+    assert "\n" not in str(refused.value)
 
 
 def test_nothing_is_made_or_read_for_a_wrong_command_line(outcomes: dict[str, Outcome], folder: Path) -> None:
@@ -210,14 +225,10 @@ def test_check_job_claims_no_folder(compose_job, tmp_path: Path, monkeypatch: py
 @pytest.fixture
 def compose_job():
     """Compose the configuration of one job as Hydra does, open for changes."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
     def compose_with(*overrides: str) -> DictConfig:
-        GlobalHydra.instance().clear()
-        with initialize_config_dir(str(find_configs()), version_base="1.3"):
-            job = compose("train", overrides=list(overrides), return_hydra_config=True)
+        job = compose_config(find_configs(), "train", overrides, keeps_hydra=True)
         OmegaConf.set_struct(job, False)
         return job
 
