@@ -5,7 +5,6 @@ import re
 import shlex
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,6 +112,10 @@ pytest tests/test_smoke.py
 """What the author of the project types. The outputs of the cluster's paths are sent to where the test stands."""
 
 
+MODULES = {"thesis-train": "thesis_ml.cli.train", "thesis-report": "thesis_ml.cli.reports"}
+"""The module behind each command of ours."""
+
+
 class Outcome(NamedTuple):
     """How a command ended: its exit code and the end of what it printed."""
 
@@ -186,9 +189,8 @@ def split_variables(words: list[str]) -> tuple[dict[str, str], list[str]]:
 
 def find_module(words: list[str]) -> tuple[str, list[str]] | None:
     """Return our module that a command runs and its arguments, None for any other command."""
-    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
-    if words and words[0] in scripts:
-        return scripts[words[0]].partition(":")[0], words[1:]
+    if words and words[0] in MODULES:
+        return MODULES[words[0]], words[1:]
     if words[:2] == ["python", "-m"] and words[2].startswith("thesis_ml."):
         return words[2], words[3:]
     return None
