@@ -10,6 +10,7 @@ from reports.conftest import SWEEP
 
 SWEEP_DIR = f"inputs.sweep_dir=outputs/multiruns/{SWEEP}"
 NAME = "--config-name"
+ONE_FIGURE = "outputs.which_figures=[rec_mse_curves]"
 REFUSED = {
     "nothing": ([], "--config-name: missing; available: compare_globals_heads, compare_runs, compare_tokenizers"),
     "no inputs": ([NAME, "compare_runs"], "inputs: name no run; give inputs.sweep_dir=<folder of a sweep>"),
@@ -41,9 +42,15 @@ REFUSED = {
 }
 MADE = {
     "a sweep": [NAME, "compare_tokenizers", SWEEP_DIR],
-    "a selection": [NAME, "compare_runs", SWEEP_DIR, "inputs.select=[encoder:mlp,latent_space:vq,seed:0,seed:1]"],
-    "elsewhere": [NAME, "compare_runs", SWEEP_DIR, "env.output_root=elsewhere"],
-    "a file of one's own": ["--config-dir", "mine", NAME, "my_comparison", SWEEP_DIR],
+    "a selection": [
+        NAME,
+        "compare_runs",
+        SWEEP_DIR,
+        ONE_FIGURE,
+        "inputs.select=[encoder:mlp,latent_space:vq,seed:0,seed:1]",
+    ],
+    "elsewhere": [NAME, "compare_runs", SWEEP_DIR, ONE_FIGURE, "env.output_root=elsewhere"],
+    "a file of one's own": ["--config-dir", "mine", NAME, "my_comparison", SWEEP_DIR, ONE_FIGURE],
 }
 SHOWN = {"--help": ["--help"], "--cfg job": [NAME, "compare_tokenizers", "outputs.dpi=99", "--cfg", "job"]}
 
