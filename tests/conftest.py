@@ -29,6 +29,13 @@ SHAPE_CHECKS = install_import_hook(
 )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files without quick tests where only those are wanted: to import them all takes longer than to run."""
+    if config.option.markexpr != "quick" or collection_path.suffix != ".py":
+        return None
+    return "mark.quick" not in collection_path.read_text(encoding="utf-8") or None
+
+
 @pytest.fixture
 def dims():
     """The sizes of the sample's default features."""

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+pytestmark = pytest.mark.quick
+
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml"))
 COMPONENTS = [name for name in FILES if name.startswith("phase1/") and not name.startswith("phase1/experiment/")]

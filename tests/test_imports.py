@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.quick
+
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 PACKAGE = "thesis_ml"
 

@@ -13,6 +13,8 @@ from thesis_ml.data.batch import DataDims, TokenBatch, mean_over_tokens
 from thesis_ml.training_loops.optimisation import build_optimizer
 from thesis_ml.training_loops.settings import TrainerConfig
 
+pytestmark = pytest.mark.quick
+
 MODULES = [module.name for module in pkgutil.walk_packages(thesis_ml.__path__, "thesis_ml.")]
 NEED_EXTRAS = ("thesis_ml.monitoring.trackers.wandb", "thesis_ml.monitoring.trackers.mlflow")
 """Modules that import what the test extra leaves out; tests/monitoring/test_trackers.py imports them."""

@@ -58,6 +58,7 @@ def test_train_lowers_the_loss(train_with, tmp_path: Path, latent_space: str) ->
     assert losses[2] < losses[1] < losses[0]
 
 
+@pytest.mark.quick
 def test_train_leaves_the_folder_of_a_run(finished_run) -> None:
     names = {path.relative_to(finished_run.path).as_posix() for path in finished_run.path.rglob("*")}
 
@@ -66,6 +67,7 @@ def test_train_leaves_the_folder_of_a_run(finished_run) -> None:
     assert {"figures/losses.png", "figures/metrics.png", "figures/codebook.png"} <= names
 
 
+@pytest.mark.quick
 def test_facts_of_a_run_are_complete_and_end_with_its_result(finished_run) -> None:
     moments = [fact["moment"] for fact in read_events(finished_run.path / "facts")]
 
