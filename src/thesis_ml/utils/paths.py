@@ -247,9 +247,11 @@ class RunFolder:
             if new <= {LOCK_FILE, HYDRA_FOLDER, LOG_FILE}:
                 self._remove(new)
             return
+        now = self.remember()
         for name, text in start.texts.items():
-            (self.path / HYDRA_FOLDER / name).write_bytes(text)
-        if (self.path / LOG_FILE).is_file():
+            if now.texts.get(name) != text:
+                (self.path / HYDRA_FOLDER / name).write_bytes(text)
+        if now.log_size > start.log_size:
             os.truncate(self.path / LOG_FILE, start.log_size)
 
 
