@@ -22,21 +22,21 @@ from thesis_ml.architectures.restore import restore_model
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import Events, EventSplits, keep_events
 from thesis_ml.data.tokens import load_events
-from thesis_ml.reports.inference.corruptions import CorruptionPlan
-from thesis_ml.reports.inference.nulls import NULLS, NullPlan, is_symmetric
-from thesis_ml.reports.inference.scored import TRIVIAL, ScoredModel, ScoredSplit
-from thesis_ml.reports.inference.solved import Findings, solve_problems
-from thesis_ml.reports.inference.stream import (
+from thesis_ml.reports.inference.changes.corruptions import CorruptionPlan
+from thesis_ml.reports.inference.changes.nulls import NULLS, NullPlan, is_symmetric
+from thesis_ml.reports.inference.scoring.event_scores import BASELINE, ScoredModel, EventScores
+from thesis_ml.reports.inference.scoring.stream import (
     CLEAN,
     ModelScorer,
     PassOptions,
     Scorer,
     StreamPlan,
-    TrivialScorer,
+    BaselineScorer,
     Variant,
     stream_split,
 )
-from thesis_ml.reports.inference.verdicts import describe_findings, format_auroc, list_flags
+from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult, solve_problems
+from thesis_ml.reports.inference.sections.anomaly.verdicts import describe_findings, format_auroc, list_flags
 from thesis_ml.utils.paths import BEST_CHECKPOINT
 
 SETTINGS: Mapping[str, tuple[str, ...]] = {
@@ -74,9 +74,9 @@ LIMITS = (
     # Measured 0.524, 0.495 and 0.513, each ± 0.006: missed for none, whose encoder sees the MET of the event.
     Limit(EXCHANGED, tuple((name, "error_mean") for name in SETTINGS), 0.50, 0.52, needs_all=True),
     Limit("ttH", tuple((name, "error_mean") for name in SETTINGS), 0.51, 0.62, needs_all=True),
-    Limit("ttH", ((TRIVIAL, "ht"),), 0.728, 0.738),
-    Limit("ttH", ((TRIVIAL, "multiplicity"),), 0.729, 0.739),
-    Limit("ttH", ((TRIVIAL, "b_jets"),), 0.677, 0.687),
+    Limit("ttH", ((BASELINE, "ht"),), 0.728, 0.738),
+    Limit("ttH", ((BASELINE, "multiplicity"),), 0.729, 0.739),
+    Limit("ttH", ((BASELINE, "b_jets"),), 0.677, 0.687),
 )
 
 
@@ -88,10 +88,10 @@ def train_run(name: str, folder: Path, *, is_quick: bool) -> Path:
     return folder / BEST_CHECKPOINT
 
 
-def score_split(stored: EventSplits, checkpoints: Mapping[str, Path]) -> ScoredSplit:
+def score_split(stored: EventSplits, checkpoints: Mapping[str, Path]) -> EventScores:
     """Return the scores of the test split, fitted to three quarters of the ttbar events of the training split."""
     background, aside = divide(keep_label(stored.splits["train"], TTBAR))
-    scorers: dict[str, Scorer] = {TRIVIAL: TrivialScorer(background, stored.type_names)}
+    scorers: dict[str, Scorer] = {BASELINE: BaselineScorer(background, stored.type_names)}
     for name, path in checkpoints.items():
         scorer = ModelScorer(restore_model(path), PassOptions())
         scorer.fit(background)
@@ -102,7 +102,7 @@ def score_split(stored: EventSplits, checkpoints: Mapping[str, Path]) -> ScoredS
     pool, events = keep_label(stored.splits["val"], TTBAR), stored.splits["test"]
     plan = StreamPlan(scorers, variants, stored.type_names, pool)
     seen = stream_split(aside, replace(plan, variants=()))
-    return ScoredSplit(
+    return EventScores(
         models=[ScoredModel(name, name, 0, name, (TTBAR,)) for name in checkpoints],
         variants=variants,
         table=stream_split(events, plan),
@@ -128,7 +128,7 @@ def divide(events: Events) -> tuple[Events, Events]:
     return keep_events(events, is_first), keep_events(events, ~is_first)
 
 
-def print_table(findings: Findings) -> dict[tuple[str, str, str], float]:
+def print_table(findings: AnomalyResult) -> dict[tuple[str, str, str], float]:
     """Print the AUROC of every score of every problem and return them by problem, group and score."""
     problems = [solved.problem.name for solved in findings.solved]
     texts: dict[tuple[str, str], dict[str, str]] = {}

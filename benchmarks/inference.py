@@ -23,18 +23,18 @@ from thesis_ml.data.encode import encode_events
 from thesis_ml.data.events import Events, join_events, take_first
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import TokenData, load_events
-from thesis_ml.reports.inference.closure import ClosureTally
-from thesis_ml.reports.inference.corruptions import CORRUPTIONS, DEFAULT_STRENGTHS, CorruptionPlan, corrupt
+from thesis_ml.reports.inference.changes.corruptions import CORRUPTIONS, DEFAULT_STRENGTHS, CorruptionPlan, corrupt
 from thesis_ml.reports.inference.run import stream_events
-from thesis_ml.reports.inference.scored import TRIVIAL
-from thesis_ml.reports.inference.stream import (
+from thesis_ml.reports.inference.scoring.event_scores import BASELINE
+from thesis_ml.reports.inference.scoring.stream import (
     MOST_BACKGROUND,
     ModelScorer,
     PassOptions,
     StreamPlan,
-    TrivialScorer,
+    BaselineScorer,
     Variant,
 )
+from thesis_ml.reports.inference.scoring.tally import ClosureTally
 from thesis_ml.training_loops.autoencoder import AutoencoderSettings
 
 LATENT_SPACES = ("none", "linear", "vq")
@@ -77,7 +77,7 @@ def list_variants() -> list[Variant]:
 
 def build_plan(models: dict[str, RestoredModel], background: Events, type_names: tuple[str, ...]) -> StreamPlan:
     """Return what the events are sent through, densities fitted."""
-    scorers = {TRIVIAL: TrivialScorer(background, type_names)}
+    scorers = {BASELINE: BaselineScorer(background, type_names)}
     for name, restored in models.items():
         scorers[name] = ModelScorer(restored, PassOptions(BATCH_SIZE))
         scorers[name].fit(background)
@@ -206,7 +206,7 @@ def report_memory(events: Events, plan: StreamPlan, models: dict[str, RestoredMo
     A model of each kind and two corruptions tell as much as all of them: whatever else is kept is kept for each.
     """
     models = {name: restored for name, restored in models.items() if name.endswith("seed 0")}
-    scorers = {name: scorer for name, scorer in plan.scorers.items() if name == TRIVIAL or name in models}
+    scorers = {name: scorer for name, scorer in plan.scorers.items() if name == BASELINE or name in models}
     plan = replace(plan, scorers=scorers, variants=plan.variants[:2])
     # The first pass also grows what torch and the allocator keep for good.
     measure_memory(events, plan, models)

@@ -10,7 +10,7 @@ from thesis_ml.facts.history import build_history
 from thesis_ml.facts.lines import RunState, load_history
 from thesis_ml.facts.run_facts import ComparisonKey, RunFacts
 from thesis_ml.facts.schema import EpochFacts, History
-from thesis_ml.reports.comparison import Cell, Comparison, Group, LeftOut, PairTest, Spread, Verdict
+from thesis_ml.reports.comparison import Cell, Comparison, Group, ExcludedRun, PairTest, Spread, Verdict
 
 DEFAULT_RUN = Path(__file__).resolve().parents[1] / "docs" / "default_run" / "facts"
 KEY = ComparisonKey("e53a20276101840b", ("E", "pt", "eta", "phi"), "cos_sin", "f00d", None, None, None)
@@ -115,8 +115,8 @@ def make_comparison(
         inputs=("outputs/multiruns/exp_20261125-010000_tokenizers",),
         runs=runs,
         left_out=(
-            LeftOut("exp_x/030", Path("outputs/exp_x/030"), "failed", "TrainingError: the loss is not finite"),
-            LeftOut(HOSTILE[0], Path(HOSTILE[0]), "damaged", f"line 3: {HOSTILE[1]}"),
+            ExcludedRun("exp_x/030", Path("outputs/exp_x/030"), "failed", "TrainingError: the loss is not finite"),
+            ExcludedRun(HOSTILE[0], Path(HOSTILE[0]), "damaged", f"line 3: {HOSTILE[1]}"),
         ),
         swept=swept,
         groups=tuple(groups),

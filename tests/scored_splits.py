@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from thesis_ml.reports.inference.corruptions import CorruptionPlan
-from thesis_ml.reports.inference.nulls import NULLS, NullPlan
-from thesis_ml.reports.inference.scored import TRIVIAL, ScoredModel, ScoredSplit
-from thesis_ml.reports.inference.stream import Variant
+from thesis_ml.reports.inference.changes.corruptions import CorruptionPlan
+from thesis_ml.reports.inference.changes.nulls import NULLS, NullPlan
+from thesis_ml.reports.inference.scoring.event_scores import BASELINE, ScoredModel, EventScores
+from thesis_ml.reports.inference.scoring.stream import Variant
 
 STRENGTHS = (0.1, 0.2, 0.4)
 SHIFTS = dict(zip(STRENGTHS, (0.5, 1.0, 2.0), strict=True))
@@ -16,7 +16,7 @@ SHIFTS = dict(zip(STRENGTHS, (0.5, 1.0, 2.0), strict=True))
 
 def make_split(
     n_events: int = 1200, seed: int = 0, *, groups: Sequence[str] = ("vq", "none"), n_seeds: int = 1, **changes: Any
-) -> ScoredSplit:
+) -> EventScores:
     """Scores of a standard normal background (label 0) and a signal (label 1) one standard deviation above it.
 
     A third of the events is signal. `lost_object` shifts every score of models by SHIFTS and empties every tenth event.
@@ -37,8 +37,8 @@ def make_split(
         "ht": generator.normal(400.0 + 60.0 * labels, 100.0),
         "b_jets": generator.poisson(1, n_events) + 0.0,
     }
-    table: dict[tuple[str, str], dict[str, np.ndarray]] = {(TRIVIAL, "clean"): trivial}
-    training = {TRIVIAL: {"ht": generator.normal(400.0, 100.0, 500)}}
+    table: dict[tuple[str, str], dict[str, np.ndarray]] = {(BASELINE, "clean"): trivial}
+    training = {BASELINE: {"ht": generator.normal(400.0, 100.0, 500)}}
     for model in models:
         scores = {
             "error_mean": generator.normal(labels, 1.0),
@@ -56,7 +56,7 @@ def make_split(
             table[model.name, name] = {score: values * (1 + 1e-7) for score, values in scores.items()}
     for variant in variants:
         is_emptied = (np.arange(n_events) % 10 == 0) & (variant.name not in NULLS)
-        table[TRIVIAL, variant.name] = {name: np.where(is_emptied, 0.0, values) for name, values in trivial.items()}
+        table[BASELINE, variant.name] = {name: np.where(is_emptied, 0.0, values) for name, values in trivial.items()}
     known = {
         "models": models,
         "variants": variants,
@@ -69,4 +69,4 @@ def make_split(
         "signal": None,
         "training": training,
     }
-    return ScoredSplit(**{**known, **changes})
+    return EventScores(**{**known, **changes})

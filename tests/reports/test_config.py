@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from thesis_ml.errors import ConfigError, ReportError
 from thesis_ml.reports.config import parse_report
-from thesis_ml.reports.inference.corruptions import CORRUPTIONS
+from thesis_ml.reports.inference.changes.corruptions import CORRUPTIONS
 from thesis_ml.reports.plots import choose_figures
 from thesis_ml.utils.paths import find_configs
 

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from thesis_ml.data.events import Events
-from thesis_ml.metrics.auroc import Auroc
+from thesis_ml.metrics.uncertain import Measured
 
 LIGHT_JET, B_JET, PHOTON = 1, 2, 7
 LEPTONS = (3, 4, 5, 6)
@@ -94,7 +94,7 @@ def compute_optimal_scores(events: Events) -> Float[NDArray[np.float64], " N"]:
     return scores
 
 
-def compute_optimal_auroc() -> Auroc:
+def compute_optimal_auroc() -> Measured:
     """Return the AUROC of the likelihood ratio between the classes, from the densities alone.
 
     Given the multiplicities, the sum of pT - 25 GeV over n jets follows a Gamma law of shape n. So the distribution of
@@ -102,7 +102,7 @@ def compute_optimal_auroc() -> Auroc:
     """
     low, high = (_bound_scores(sign) for sign in (-1.0, 1.0))
     coarse, fine = (_integrate(np.linspace(low, high, n_points)) for n_points in (N_GRID // 2 + 1, N_GRID))
-    return Auroc(fine, abs(fine - coarse))
+    return Measured(fine, abs(fine - coarse))
 
 
 def _binomial_shares(n: int, chance: float) -> Float[NDArray[np.float64], " M"]:

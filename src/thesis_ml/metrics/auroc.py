@@ -2,34 +2,28 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
 from thesis_ml.metrics.roc import read_scores, sort_scores
+from thesis_ml.metrics.uncertain import Measured
 
 
-class Auroc(NamedTuple):
-    """An AUROC and its standard error from the finite number of events."""
-
-    value: float
-    error: float
-
-
-class AurocDifference(NamedTuple):
+@dataclass(frozen=True)
+class AurocDifference(Measured):
     """The AUROC of a first score minus that of a second one on the same events.
 
+    The error holds the correlation of the two scores.
+
     Args:
-        value: The difference.
-        error: Its standard error, with the correlation of the two scores.
         p_value: Two-sided, for no difference.
     """
 
-    value: float
-    error: float
-    p_value: float
+    p_value: float = math.nan
 
 
 def compute_auroc(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -46,7 +40,7 @@ def compute_auroc(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | Non
     return sort_scores(scores, labels, weights=weights).build_roc().area
 
 
-def measure_auroc(scores: ArrayLike, labels: ArrayLike) -> Auroc:
+def measure_auroc(scores: ArrayLike, labels: ArrayLike) -> Measured:
     """Return the AUROC of unweighted events with its standard error.
 
     Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988) 837, eq. 3 to 5: the variances of the share of
@@ -60,11 +54,11 @@ def measure_auroc(scores: ArrayLike, labels: ArrayLike) -> Auroc:
     value = compute_auroc(values, is_signal)
     signal, background = _place(values, is_signal)
     if np.isnan(value) or min(len(signal), len(background)) < 2:
-        return Auroc(value, math.nan)
-    return Auroc(value, _compute_error(signal, background))
+        return Measured(value, math.nan)
+    return Measured(value, _compute_error(signal, background))
 
 
-def measure_paired_auroc(background: ArrayLike, signal: ArrayLike) -> Auroc:
+def measure_paired_auroc(background: ArrayLike, signal: ArrayLike) -> Measured:
     """Return the AUROC of corrupted against the same uncorrupted events, with the standard error of such pairs.
 
     Source: DeLong et al. as in `measure_auroc`, eq. 3 to 5, where an event contributes to both variances at once.
@@ -82,8 +76,8 @@ def measure_paired_auroc(background: ArrayLike, signal: ArrayLike) -> Auroc:
     above, below = _place(np.concatenate((before, after)), np.repeat([False, True], len(before)))
     value = float(above.mean()) if len(above) else math.nan
     if np.isnan(value) or len(before) < 2:
-        return Auroc(value, math.nan)
-    return Auroc(value, float((above + below).std(ddof=1) / math.sqrt(len(before))))
+        return Measured(value, math.nan)
+    return Measured(value, float((above + below).std(ddof=1) / math.sqrt(len(before))))
 
 
 def compare_mean_aurocs(first: Sequence[ArrayLike], second: Sequence[ArrayLike], labels: ArrayLike) -> AurocDifference:

@@ -1,24 +1,26 @@
 """Errors from resampling whole events, so that all entries of one event stay together."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from thesis_ml.metrics.roc import Roc, SortedScores
+from thesis_ml.metrics.uncertain import Measured
 
 N_RESAMPLES = 200
 
 
-class Estimate(NamedTuple):
+@dataclass(frozen=True)
+class Estimate(Measured):
     """A number, its standard error, and the central 68% of its resampled values."""
 
-    value: float
-    error: float
-    low: float
-    high: float
+    low: float = math.nan
+    high: float = math.nan
 
 
 def draw_counts(n_events: int, n_resamples: int, generator: np.random.Generator) -> Iterator[Int[NDArray[Any], " E"]]:
@@ -56,6 +58,6 @@ def estimate(value: float, resampled: Float[NDArray[Any], " R"]) -> Estimate:
     """Return `value` with the spread of its resampled values; the spread is nan for fewer than two finite ones."""
     finite = resampled[np.isfinite(resampled)]
     if len(finite) < 2:
-        return Estimate(value, np.nan, np.nan, np.nan)
+        return Estimate(value)
     low, high = np.quantile(finite, [0.16, 0.84])
     return Estimate(value, float(finite.std(ddof=1)), float(low), float(high))

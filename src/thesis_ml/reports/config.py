@@ -11,46 +11,18 @@ from omegaconf import DictConfig, OmegaConf
 
 from thesis_ml.config import choose, parse_config
 from thesis_ml.errors import ConfigError
-from thesis_ml.limits import Count, Positive, Text, Threads, Weight, above, between, require
-from thesis_ml.reports.inference.corruptions import CORRUPTIONS, DEFAULT_STRENGTHS, LARGEST_STRENGTHS, CorruptionPlan
-from thesis_ml.reports.inference.rates import Rates
+from thesis_ml.limits import Weight, between, require
+from thesis_ml.reports.inference.config import InferenceConfig, name_strengths
+from thesis_ml.reports.scoreboard import COLUMNS, MOST_TERMINAL
+from thesis_ml.reports.tex import NumberStyle
+from thesis_ml.reports.utils.discovery import InputsConfig
 from thesis_ml.utils.environment import EnvConfig
 from thesis_ml.utils.paths import MAX_SHOWN
 
-SUMMARY_SCHEMA_VERSION = 1
+SUMMARY_SCHEMA_VERSION = 2
 OUTPUT_ROOT_VARIABLE = "THESIS_OUTPUT_ROOT"
 LISTS = ("sweep_dir", "run_dirs", "select")
 """Keys of `inputs` that take one text or a list of them."""
-
-NEEDS_INFERENCE = ("export", "downstream", "signal_file", "persist_raw_scores", "cross_sections_pb", "luminosity_fb")
-"""Keys of `inference` that ask for something that a report without it does not have."""
-
-LARGEST_SEED = 2**32 - 1
-"""Fits take no larger one."""
-
-ScoreName = Literal[
-    "error_mean",
-    "error_max",
-    "error_sum",
-    "latent_mahalanobis",
-    "latent_mixture",
-    "latent_neighbours",
-    "code_mean",
-    "code_sum",
-]
-"""What a model can say of an event."""
-
-ExportKind = Literal["codes", "latents", "reconstruction"]
-FilePath = Annotated[str, Text("a file, or null")]
-
-
-@dataclass(frozen=True)
-class InputsConfig:
-    """Which runs."""
-
-    sweep_dir: tuple[str, ...] = ()
-    run_dirs: tuple[str, ...] = ()
-    select: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +32,19 @@ class OutputsConfig:
     fig_format: Literal["png", "pdf", "svg"] = "png"
     dpi: Annotated[int, between(30, 1200)] = 150
     which_figures: tuple[str, ...] | None = None
+    tex_numbers: NumberStyle = "plain"
+
+
+@dataclass(frozen=True)
+class ScoreboardConfig:
+    """The columns of the scoreboard that the terminal shows, of those that were measured; the page has all."""
+
+    terminal: tuple[str, ...] = ("bits_per_token", "rec_mse", "width68_pt", "jet_mass", "seeds")
+
+    def __post_init__(self) -> None:
+        for name in self.terminal:
+            choose(name, COLUMNS, "terminal")
+        require(len(self.terminal) <= MOST_TERMINAL, "terminal", f"at most {MOST_TERMINAL} columns", self.terminal)
 
 
 @dataclass(frozen=True)
@@ -72,85 +57,6 @@ class ThresholdsConfig:
 
 
 @dataclass(frozen=True)
-class InferenceConfig:
-    """How events are scored with the models of the runs.
-
-    Args:
-        enabled: Whether any are.
-        dataset_split: Which events.
-        data_path: The file of the events; None: the one that the runs were trained on.
-        check_fingerprint: Leave models out that were trained on another file.
-        signal_file: A further file whose events of the split are signal; None: none.
-        background_classes: Labels that are background; None: `train_classes` of the runs, else the commonest label.
-        batch_size: Events per batch.
-        autocast: Run models in bfloat16.
-        n_threads: Threads on the CPU; None: torch and linear algebra decide.
-        seed: Of corruptions, fits and halves of closure tests.
-        max_samples: Score the first events of the split only.
-        persist_raw_scores: Keep the score of every event.
-        corruption_strategies: Strengths by the name of the corruption; None: all at their default strengths.
-        metrics: Scores of models that are kept; none named: all.
-        cross_sections_pb: By name or number of a label, or `signal_file`; None: no numbers of events are expected.
-        luminosity_fb: Integrated luminosity in 1/fb, which they need.
-        export: What each model makes of all splits, as a file in `inference/`; None: nothing.
-        downstream: Train classifiers on what is left of the events; ten seconds for each model of the sample.
-    """
-
-    enabled: bool = False
-    dataset_split: Literal["train", "val", "test"] = "test"
-    data_path: FilePath | None = None
-    check_fingerprint: bool = True
-    signal_file: FilePath | None = None
-    background_classes: tuple[int, ...] | None = None
-    batch_size: Count = 512
-    autocast: bool = False
-    n_threads: Threads | None = 1
-    seed: Annotated[int, between(0, LARGEST_SEED)] = 0
-    max_samples: Count | None = None
-    persist_raw_scores: bool = False
-    corruption_strategies: Mapping[str, tuple[float, ...]] | None = None
-    metrics: tuple[ScoreName, ...] = ()
-    cross_sections_pb: Mapping[str, Positive] | None = None
-    luminosity_fb: Positive | None = None
-    export: ExportKind | None = None
-    downstream: bool = False
-
-    def __post_init__(self) -> None:
-        for key in NEEDS_INFERENCE:
-            value = getattr(self, key)
-            require(self.enabled or not value, key, "given with inference.enabled=true", value)
-        require(self.background_classes != (), "background_classes", "a list of labels, or null", [])
-        require(self.cross_sections_pb != {}, "cross_sections_pb", "values by label as {ttbar: 830}, or null", {})
-        is_complete = (self.luminosity_fb is None) == (self.cross_sections_pb is None)
-        require(is_complete, "luminosity_fb", "given together with cross_sections_pb", self.luminosity_fb)
-
-    def choose_rates(self) -> Rates | None:
-        """Return cross-sections and luminosity, None where they are not given."""
-        if self.cross_sections_pb is None or self.luminosity_fb is None:
-            return None
-        return Rates(self.cross_sections_pb, self.luminosity_fb)
-
-    def list_corruptions(self) -> tuple[CorruptionPlan, ...]:
-        """Return every corruption at each of its strengths, weakest first.
-
-        Raises:
-            ConfigError: A corruption or a strength is impossible.
-        """
-        chosen = DEFAULT_STRENGTHS if self.corruption_strategies is None else self.corruption_strategies
-        for name, strengths in chosen.items():
-            choose(name, CORRUPTIONS, "inference.corruption_strategies")
-            largest = LARGEST_STRENGTHS[name]
-            for strength in strengths:
-                key = f"inference.corruption_strategies.{name}"
-                above(0, at_most=largest).refuse(key, strength)
-        return tuple(
-            CorruptionPlan(name, strength, self.seed)
-            for name, strengths in chosen.items()
-            for strength in sorted(set(strengths or DEFAULT_STRENGTHS[name]))
-        )
-
-
-@dataclass(frozen=True)
 class ReportConfig:
     """Everything a report may know of how it was configured.
 
@@ -159,7 +65,9 @@ class ReportConfig:
         inputs: Which runs.
         outputs: What is drawn, and how.
         thresholds: The error that runs are timed to.
+        scoreboard: The columns of the scoreboard.
         inference: How events are scored.
+        verbose: Print excluded folders, all checks and the tables too.
         summary_schema_version: The form of summary.json.
         output_root: The folder that gets reports/ as the user gave it; None: beside the runs.
     """
@@ -168,7 +76,9 @@ class ReportConfig:
     inputs: InputsConfig
     outputs: OutputsConfig = field(default_factory=OutputsConfig)
     thresholds: ThresholdsConfig = field(default_factory=ThresholdsConfig)
+    scoreboard: ScoreboardConfig = field(default_factory=ScoreboardConfig)
     inference: InferenceConfig = field(default_factory=InferenceConfig)
+    verbose: bool = False
     summary_schema_version: int = SUMMARY_SCHEMA_VERSION
     output_root: Path | None = None
 
@@ -190,7 +100,7 @@ def parse_report(cfg: DictConfig) -> ReportConfig:
     if isinstance(plain.get("inputs"), Mapping):
         plain["inputs"] = {name: _as_list(name, value) for name, value in plain["inputs"].items()}
     if isinstance(plain.get("inference"), Mapping):
-        plain["inference"] = _name_strengths(plain["inference"])
+        plain["inference"] = name_strengths(plain["inference"])
     if plain.get("report_name") is None and HydraConfig.initialized():
         plain["report_name"] = HydraConfig.get().job.config_name
     require("output_root" not in plain, "output_root", "given as env.output_root", plain.get("output_root"))
@@ -222,24 +132,3 @@ def _as_list(name: Any, value: Any) -> Any:
     if name not in LISTS or isinstance(value, list):
         return value
     return [] if value is None else [value]
-
-
-def _name_strengths(inference: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Let corruptions be a list of names, or have one strength instead of a list."""
-    chosen = inference.get("corruption_strategies")
-    if isinstance(chosen, list) and all(isinstance(name, str) for name in chosen):
-        chosen = {name: [] for name in chosen}
-    elif isinstance(chosen, Mapping):
-        chosen = {name: _list_strengths(value) for name, value in chosen.items()}
-    elif chosen is not None:
-        raise ConfigError(
-            "inference.corruption_strategies: expected names such as [energy_smearing], or strengths by name such as "
-            f"{{energy_smearing: 0.1}}, got {chosen!r}"
-        )
-    return {**inference, "corruption_strategies": chosen}
-
-
-def _list_strengths(value: Any) -> Any:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]

@@ -14,17 +14,17 @@ from scored_splits import make_split
 from thesis_ml.errors import ConfigError
 from thesis_ml.metrics.bootstrap import Estimate
 from thesis_ml.reports.comparison import Cell
-from thesis_ml.reports.inference import solved
-from thesis_ml.reports.inference.anomaly import summarise_scores
-from thesis_ml.reports.inference.problems import list_problems
-from thesis_ml.reports.inference.rates import Rates
-from thesis_ml.reports.inference.result import ResultTable, Section
-from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
-from thesis_ml.reports.inference.solved import Solved, check_rates, holds_multiplicity
-from thesis_ml.reports.inference.verdicts import describe_problem, find_viewer
-from thesis_ml.reports.inference.working_points import Measurement
+from thesis_ml.reports.contents import ResultTable, Section
+from thesis_ml.reports.inference.config import Rates
+from thesis_ml.reports.inference.scoring.event_scores import BASELINE, EventScores
+from thesis_ml.reports.inference.sections.anomaly import result as solved
+from thesis_ml.reports.inference.sections.anomaly.measure import Measurement
+from thesis_ml.reports.inference.sections.anomaly.problems import list_problems
+from thesis_ml.reports.inference.sections.anomaly.result import ProblemResult, check_rates, holds_multiplicity
+from thesis_ml.reports.inference.sections.anomaly.section import summarise_scores
+from thesis_ml.reports.inference.sections.anomaly.verdicts import describe_problem, find_viewer
 from thesis_ml.reports.plots.style import choose_style
-from thesis_ml.reports.plots.table import Nothing, Table
+from thesis_ml.reports.utils.table import MissingFigure, Table
 
 STYLES = {"vq": choose_style(0), "none": choose_style(1)}
 
@@ -82,7 +82,7 @@ def test_about_one_half_is_said_to_be_legitimate() -> None:
     assert "no score of a model sees it" in sentence and "legitimate result" in sentence
 
 
-def replace_scores(scored: ScoredSplit, scorer: str, values: dict[str, float]) -> ScoredSplit:
+def replace_scores(scored: EventScores, scorer: str, values: dict[str, float]) -> EventScores:
     """The split with a scorer whose every score has this mean in each variant."""
     generator = np.random.default_rng(7)
     table = {
@@ -115,7 +115,7 @@ def test_one_sentence_says_who_sees_which_change(of_model: float, of_variable: f
     assert any(text.startswith("lost_object at strength 0.2: ") for text in section.details)
 
 
-def shift_scores(shift: float, n_events: int = 6000) -> ScoredSplit:
+def shift_scores(shift: float, n_events: int = 6000) -> EventScores:
     """Three scores of a model, all of which a signal shifts alike, beside variables that see nothing."""
     scored = make_split(n_events, groups=("vq",))
     generator = np.random.default_rng(7)
@@ -156,7 +156,7 @@ def test_low_scores_of_a_change_are_said_to_be_low() -> None:
     assert "legitimate" not in sentence
 
 
-def make_solved(model: float, variable: float, error: float = 0.002, difference_error: float = 0.004) -> Solved:
+def make_solved(model: float, variable: float, error: float = 0.002, difference_error: float = 0.004) -> ProblemResult:
     """A problem of one score and one variable with these AUROCs."""
     problem = next(one for one in list_problems(make_split(30)) if one.kind == "label")
     noise = np.random.default_rng(0).normal(size=200)
@@ -165,9 +165,9 @@ def make_solved(model: float, variable: float, error: float = 0.002, difference_
         Measurement(
             group, "ht", Estimate(value, error, value, value), (value,), (), (), np.zeros((1, 0)), np.zeros(0), areas
         )
-        for group, value, areas in (("vq", model, noise), (TRIVIAL, variable, 0 * noise))
+        for group, value, areas in (("vq", model, noise), (BASELINE, variable, 0 * noise))
     ]
-    return Solved(problem, measured, ())
+    return ProblemResult(problem, measured, ())
 
 
 @pytest.mark.parametrize(
@@ -405,14 +405,14 @@ def test_scan_of_one_strength_says_why_it_is_not_drawn() -> None:
     sections = summarise_scores(replace(scored, variants=variants))
 
     scan = next(figure for section in sections for figure in section.figures if figure.name == "scan_lost_object")
-    assert scan.table == Nothing("a scan needs two strengths")
+    assert scan.table == MissingFigure("a scan needs two strengths")
 
 
 def test_of_two_labels_the_one_that_was_not_trained_on_is_signal_and_of_three_each() -> None:
     scored = make_split()
     three = np.where(np.arange(1200) % 5 == 0, 2, scored.labels)
 
-    def list_labels(some: ScoredSplit) -> list[str]:
+    def list_labels(some: EventScores) -> list[str]:
         return [problem.name for problem in list_problems(some) if problem.kind == "label"]
 
     assert list_labels(scored) == ["ttH"]

@@ -5,11 +5,11 @@ import pytest
 
 from stored_events import FEATURES, TYPES, make_events, stack_features
 from thesis_ml.data.events import Events, iterate_blocks
-from thesis_ml.reports.inference.closure import ClosureTable, ClosureTally
-from thesis_ml.reports.inference.stream import Passed
+from thesis_ml.reports.inference.scoring.stream import ModelOutput
+from thesis_ml.reports.inference.scoring.tally import ClosureTable, ClosureTally
 
 
-def reconstruct(events: Events, seed: int = 0) -> Passed:
+def reconstruct(events: Events, seed: int = 0) -> ModelOutput:
     """5% resolution in pT and E, 0.02 in eta; each tenth type is taken for the next; MET 10 GeV too high."""
     generator = np.random.default_rng(seed + int(events.index[0]))
     kinematics = stack_features(events)
@@ -17,7 +17,7 @@ def reconstruct(events: Events, seed: int = 0) -> Passed:
     kinematics[:, 2] += generator.normal(0, 0.02, len(kinematics))
     types = events.types
     is_wrong = generator.random(len(types)) < 0.1
-    return Passed(
+    return ModelOutput(
         scores={},
         kinematics=kinematics,
         types=np.where(is_wrong, (types + 1) % 3, types),
@@ -67,7 +67,7 @@ def test_code_lies_at_the_mean_of_its_reconstructed_objects_around_the_circle() 
     for block, part in zip(
         iterate_blocks(events, 250), np.split(np.arange(len(codes)), _ends(events, 250)), strict=True
     ):
-        tally.add(block, Passed({}, kinematics[part], np.full(len(part), 2), None, codes[part]))
+        tally.add(block, ModelOutput({}, kinematics[part], np.full(len(part), 2), None, codes[part]))
     first, second = tally.summarise().places
 
     assert first.mean[0, :2] == pytest.approx(kinematics[is_first, 1:3].mean(axis=0))
@@ -105,7 +105,7 @@ def test_blocks_do_not_matter_for_the_counts() -> None:
         for block in iterate_blocks(events, size):
             stop = start + len(block.ids)
             tokens, rows = slice(start, stop), slice(first_event, first_event + block.n_events)
-            part = Passed({}, whole.kinematics[tokens], whole.types[tokens], whole.globals[rows], whole.codes[tokens])
+            part = ModelOutput({}, whole.kinematics[tokens], whole.types[tokens], whole.globals[rows], whole.codes[tokens])
             tally.add(block, part)
             start, first_event = stop, rows.stop
         tallies.append(tally.summarise())
@@ -119,7 +119,7 @@ def test_a_model_without_energies_types_and_globals_has_residuals_only() -> None
     events = make_events()
     tally = ClosureTally(("pt", "eta"), TYPES, [0], [])
 
-    tally.add(events, Passed({}, stack_features(events)[:, 1:3]))
+    tally.add(events, ModelOutput({}, stack_features(events)[:, 1:3]))
     table = tally.summarise()
 
     assert (table.true, table.confusion, table.below_shell, table.met, table.codes) == ({}, None, None, None, None)

@@ -8,9 +8,9 @@ import pytest
 
 from stored_events import FEATURES, TYPES, make_events, stack_features
 from thesis_ml.data.events import Events
-from thesis_ml.reports.inference.closure import ClosureTally
-from thesis_ml.reports.inference.closure_figures import list_figures
-from thesis_ml.reports.inference.closure_measures import (
+from thesis_ml.reports.inference.scoring.stream import ModelOutput
+from thesis_ml.reports.inference.sections.closure.figures import list_figures
+from thesis_ml.reports.inference.sections.closure.measure import (
     RESOLVED_ERRORS,
     Distance,
     ModelClosure,
@@ -18,7 +18,7 @@ from thesis_ml.reports.inference.closure_measures import (
     measure_distance,
     measure_model,
 )
-from thesis_ml.reports.inference.closure_section import (
+from thesis_ml.reports.inference.sections.closure.tables import (
     ENERGIES,
     describe_quantities,
     find_worst,
@@ -29,21 +29,21 @@ from thesis_ml.reports.inference.closure_section import (
     tabulate_features,
     tabulate_quantities,
 )
-from thesis_ml.reports.inference.stream import Passed
+from thesis_ml.reports.inference.scoring.tally import ClosureTally
 from thesis_ml.reports.plots.style import choose_style
-from thesis_ml.reports.plots.table import Nothing, Table
+from thesis_ml.reports.utils.table import MissingFigure, Table
 
-Change = Callable[[Events], Passed]
-
-
-def copy(events: Events) -> Passed:
-    return Passed({}, stack_features(events), events.types, events.met)
+Change = Callable[[Events], ModelOutput]
 
 
-def smear(events: Events) -> Passed:
+def copy(events: Events) -> ModelOutput:
+    return ModelOutput({}, stack_features(events), events.types, events.met)
+
+
+def smear(events: Events) -> ModelOutput:
     factors = np.random.default_rng(3).normal(1.1, 0.15, (events.n_tokens, 1))
     kinematics = np.concatenate((stack_features(events)[:, :2] * factors, stack_features(events)[:, 2:]), axis=1)
-    return Passed({}, kinematics, events.types, events.met + np.array([5.0, 0.0]))
+    return ModelOutput({}, kinematics, events.types, events.met + np.array([5.0, 0.0]))
 
 
 def measure(change: Change, features: tuple[str, ...] = FEATURES) -> ModelClosure:
@@ -129,9 +129,9 @@ def test_quantity_that_no_event_has_is_not_said() -> None:
 
 
 def test_azimuth_of_the_missing_momentum_is_compared_around_the_circle() -> None:
-    def turn(events: Events) -> Passed:
+    def turn(events: Events) -> ModelOutput:
         phi = (stack_features(events)[:, 3:] + 0.2 + np.pi) % (2 * np.pi) - np.pi
-        return Passed({}, np.concatenate((stack_features(events)[:, :3], phi), axis=1), events.types, events.met)
+        return ModelOutput({}, np.concatenate((stack_features(events)[:, :3], phi), axis=1), events.types, events.met)
 
     model = measure(turn)
 
@@ -170,12 +170,12 @@ def test_quantity_that_no_event_has_is_not_a_number() -> None:
 
 
 def test_model_without_energies_types_and_globals_has_residuals_only() -> None:
-    groups = {"few": [measure(lambda events: Passed({}, stack_features(events)[:, 1:3]), ("pt", "eta"))]}
+    groups = {"few": [measure(lambda events: ModelOutput({}, stack_features(events)[:, 1:3]), ("pt", "eta"))]}
 
     assert [len(table(groups).rows) for table in (tabulate_quantities, tabulate_counts)] == [0, 0]
     assert len(tabulate_features(groups).rows) == 2
     drawn = {figure.name: figure.table for figure in list_figures(groups, ENERGIES, TYPES)}
-    assert isinstance(drawn["closure_quantities"], Nothing)
+    assert isinstance(drawn["closure_quantities"], MissingFigure)
     assert isinstance(drawn["closure_resolution"], Table)
 
 

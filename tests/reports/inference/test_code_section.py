@@ -10,8 +10,10 @@ from thesis_ml.architectures.autoencoder.decoders import DECODERS
 from thesis_ml.architectures.restore import restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.tokens import load_events
-from thesis_ml.reports.inference.closure import CodePlaces
-from thesis_ml.reports.inference.code_section import (
+from thesis_ml.reports.inference.scoring.stream import ModelScorer, PassOptions
+from thesis_ml.reports.inference.scoring.tally import CodePlaces
+from thesis_ml.reports.inference.sections.codes.figures import draw_map
+from thesis_ml.reports.inference.sections.codes.measure import (
     CodeUse,
     decode_codes,
     describe_map,
@@ -20,9 +22,7 @@ from thesis_ml.reports.inference.code_section import (
     tabulate_types,
     tabulate_use,
 )
-from thesis_ml.reports.inference.stream import ModelScorer, PassOptions
-from thesis_ml.reports.plots.codes import draw_map
-from thesis_ml.reports.plots.table import Nothing
+from thesis_ml.reports.utils.table import MissingFigure
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_map_is_of_codes_alone_where_the_decoder_looks_at_one_object(restored, n
 
     assert set(table.texts("place")) == {place}
     assert len(describe_map(groups, table)) == (place == "mean")
-    assert isinstance(tabulate_map({"vq": [replace(groups["vq"][0], places=None)]}), Nothing) == (place == "mean")
+    assert isinstance(tabulate_map({"vq": [replace(groups["vq"][0], places=None)]}), MissingFigure) == (place == "mean")
 
 
 def make_places(n_codes: int) -> CodePlaces:

@@ -9,7 +9,7 @@ from stored_events import TYPES, assert_same_events, make_events, stack_features
 from thesis_ml.data.events import Events, keep_events, keep_tokens
 from thesis_ml.errors import ConfigError
 from thesis_ml.metrics.event_quantities import compute_pair_mass, sum_momenta
-from thesis_ml.reports.inference.corruptions import CORRUPTIONS, KEEPS_MET, CorruptionPlan, corrupt
+from thesis_ml.reports.inference.changes.corruptions import CORRUPTIONS, KEEPS_MET, CorruptionPlan, corrupt
 
 STRENGTHS = dict.fromkeys(CORRUPTIONS, 0.3) | {"dijet_resonance": 1.0, "ghost_object": 0.5}
 

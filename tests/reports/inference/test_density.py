@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from thesis_ml.reports.inference.density import DENSITIES, MOST_REFERENCES
+from thesis_ml.reports.inference.scoring.density import DENSITIES, MOST_REFERENCES
 
 
 def make_rows(n_events: int = 1500, shift: float = 0.0, seed: int = 0) -> np.ndarray:

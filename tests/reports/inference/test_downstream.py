@@ -17,8 +17,9 @@ from thesis_ml.data.tokens import load_events
 from thesis_ml.errors import ConfigError
 from thesis_ml.metrics.auroc import compare_mean_aurocs, compute_auroc
 from thesis_ml.reports.analyses import compare_tokenizers
-from thesis_ml.reports.inference import downstream
-from thesis_ml.reports.inference.downstream import (
+from thesis_ml.reports.inference.models import LoadedData
+from thesis_ml.reports.inference.sections.downstream import measure as downstream
+from thesis_ml.reports.inference.sections.downstream.measure import (
     Reference,
     Results,
     build_section,
@@ -29,7 +30,6 @@ from thesis_ml.reports.inference.downstream import (
     measure_group,
     summarise_tokens,
 )
-from thesis_ml.reports.inference.loading import LoadedData
 
 
 @pytest.fixture(scope="module")

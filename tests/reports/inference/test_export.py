@@ -21,13 +21,19 @@ from thesis_ml.data.events import EventSplits
 from thesis_ml.data.h5_loader import join_rows, split_rows
 from thesis_ml.data.tokens import SAMPLE_PATH, load_events
 from thesis_ml.errors import ReportError
-from thesis_ml.reports.config import InferenceConfig
-from thesis_ml.reports.inference import export
-from thesis_ml.reports.inference.export import ExportPlan, find_obstacle, plan_exports, rebuild, write_export
-from thesis_ml.reports.inference.loading import LoadedData, LoadedModel
-from thesis_ml.reports.inference.score_file import save_scores
-from thesis_ml.reports.inference.scored import ScoredModel
-from thesis_ml.reports.inference.stream import PassOptions
+from thesis_ml.reports.inference.config import InferenceConfig
+from thesis_ml.reports.inference.models import LoadedData, LoadedModel
+from thesis_ml.reports.inference.scoring.event_scores import ScoredModel
+from thesis_ml.reports.inference.scoring.score_file import save_scores
+from thesis_ml.reports.inference.scoring.stream import PassOptions
+from thesis_ml.reports.inference.sections.export import write as export
+from thesis_ml.reports.inference.sections.export.write import (
+    ExportPlan,
+    find_obstacle,
+    plan_exports,
+    rebuild,
+    write_export,
+)
 from thesis_ml.tokenizer.tokenizer import Tokenizer
 from thesis_ml.training_loops.autoencoder import train
 

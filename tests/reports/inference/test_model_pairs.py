@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from thesis_ml.metrics.auroc import compare_mean_aurocs
-from thesis_ml.reports.inference.model_pairs import PairOutcome, compare_groups
-from thesis_ml.reports.inference.problems import Problem
-from thesis_ml.reports.inference.working_points import Column, measure_problem
+from thesis_ml.reports.inference.sections.anomaly.measure import Column, measure_problem
+from thesis_ml.reports.inference.sections.anomaly.pairs import PairOutcome, compare_groups
+from thesis_ml.reports.inference.sections.anomaly.problems import Problem
 
 IS_SIGNAL = np.arange(1500) % 3 == 0
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from scored_splits import make_split
-from thesis_ml.reports.inference.null_checks import (
+from thesis_ml.reports.inference.scoring.event_scores import BASELINE, EventScores
+from thesis_ml.reports.inference.sections.anomaly.null_tests import (
     HELD_OUT,
     NullCheck,
     check_held_out,
@@ -14,10 +15,9 @@ from thesis_ml.reports.inference.null_checks import (
     ignore_rounding,
     measure_null,
 )
-from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
 
 
-def change(scored: ScoredSplit, null: str, score: str, values: np.ndarray) -> ScoredSplit:
+def change(scored: EventScores, null: str, score: str, values: np.ndarray) -> EventScores:
     table = dict(scored.table)
     table["vq, seed 0", null] = {**table["vq, seed 0", null], score: values}
     return replace(scored, table=table)
@@ -32,7 +32,7 @@ def test_scores_that_see_nothing_pass_all_checks() -> None:
 
     assert {check.null for check in checks} == {"phi_rotation", "eta_reflection", "token_order"}
     assert len(checks) == 3 * (2 * 2 + 3) - 3 * 0
-    models = [check for check in checks if check.scorer != TRIVIAL]
+    models = [check for check in checks if check.scorer != BASELINE]
     assert all(check.holds and check.auroc.value == 0.5 for check in models)
 
 

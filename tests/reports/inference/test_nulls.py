@@ -7,8 +7,8 @@ from stored_events import TYPES, make_events, stack_features
 from thesis_ml.data.events import Events, keep_events
 from thesis_ml.errors import ConfigError
 from thesis_ml.metrics.event_quantities import sum_momenta
-from thesis_ml.reports.inference.nulls import NULLS, NullPlan, apply_null, is_symmetric
-from thesis_ml.reports.inference.scores import score_trivially, summarise_events
+from thesis_ml.reports.inference.changes.nulls import NULLS, NullPlan, apply_null, is_symmetric
+from thesis_ml.reports.inference.scoring.scores import compute_baselines, summarise_events
 
 
 def change(events: Events, name: str, seed: int = 1) -> Events:
@@ -22,8 +22,8 @@ def test_variables_without_a_model_see_nothing(name: str) -> None:
     changed = change(events, name)
 
     assert not np.array_equal(stack_features(changed), stack_features(events))
-    for score, values in score_trivially(events, TYPES).items():
-        np.testing.assert_allclose(score_trivially(changed, TYPES)[score], values, err_msg=score)
+    for score, values in compute_baselines(events, TYPES).items():
+        np.testing.assert_allclose(compute_baselines(changed, TYPES)[score], values, err_msg=score)
     np.testing.assert_allclose(summarise_events(changed, 3), summarise_events(events, 3))
 
 

@@ -13,7 +13,7 @@ from thesis_ml.errors import DataError
 from thesis_ml.facts.readers import read_run
 from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.reports.comparison import Group
-from thesis_ml.reports.inference.loading import restore_runs
+from thesis_ml.reports.inference.models import restore_runs
 from thesis_ml.reports.inference.origin import refuse_other_run
 
 

@@ -29,14 +29,14 @@ from thesis_ml.facts.readers import read_run
 from thesis_ml.reports.analyses import compare_tokenizers
 from thesis_ml.reports.assemble import build_comparison
 from thesis_ml.reports.config import InferenceConfig, parse_report
+from thesis_ml.reports.contents import SCORED, InferenceResult
 from thesis_ml.reports.inference import run as inference_run
-from thesis_ml.reports.inference import stream
-from thesis_ml.reports.inference.closure import ClosureTally
-from thesis_ml.reports.inference.corruptions import CORRUPTIONS
-from thesis_ml.reports.inference.loading import (
+from thesis_ml.reports.inference.changes.corruptions import CORRUPTIONS
+from thesis_ml.reports.inference.changes.nulls import NULLS, NullPlan
+from thesis_ml.reports.inference.models import (
     LoadedData,
     LoadedModel,
-    Restored,
+    ModelSet,
     choose_classes,
     choose_options,
     choose_reference,
@@ -44,19 +44,19 @@ from thesis_ml.reports.inference.loading import (
     find_checkpoint,
     load_signal,
 )
-from thesis_ml.reports.inference.nulls import NULLS, NullPlan
-from thesis_ml.reports.inference.overview import describe_inference
-from thesis_ml.reports.inference.result import SCORED, InferenceResult
 from thesis_ml.reports.inference.run import choose_variants, drop_failed, fit_scorers, stream_all
-from thesis_ml.reports.inference.scored import TRIVIAL, ScoredModel
-from thesis_ml.reports.inference.stream import (
+from thesis_ml.reports.inference.scoring import stream
+from thesis_ml.reports.inference.scoring.event_scores import BASELINE, ScoredModel
+from thesis_ml.reports.inference.scoring.stream import (
     ModelScorer,
-    Passed,
+    ModelOutput,
     PassOptions,
     StreamPlan,
-    TrivialScorer,
+    BaselineScorer,
     Variant,
 )
+from thesis_ml.reports.inference.scoring.tally import ClosureTally
+from thesis_ml.reports.inference.sections.overview import describe_inference
 from thesis_ml.utils.checkpoints import load_checkpoint, save_checkpoint
 
 Compose = Callable[..., DictConfig]
@@ -307,7 +307,7 @@ def test_default_corruptions_are_those_that_the_data_can_have() -> None:
 
     variants, skipped = choose_variants(data, InferenceConfig())
     names = {variant.plan.name for variant in variants}
-    described = describe_inference(Restored((), {}), data, {}, skipped)
+    described = describe_inference(ModelSet((), {}), data, {}, skipped)
 
     assert set(CORRUPTIONS) - names == {"btag_flip"}
     assert any("btag_flip: it needs the object type 'b-jet'" in sentence for sentence in described.sentences)
@@ -403,14 +403,14 @@ class Diverging:
     def __init__(self, what: str = "", n_right: int = 0) -> None:
         self._what, self._n_right = what, n_right
 
-    def run(self, events: Events) -> Passed:
+    def run(self, events: Events) -> ModelOutput:
         is_wrong = events.index >= self._n_right
         kinematics, scores = stack_features(events), np.zeros(events.n_events)
         if self._what == "decoded":
             kinematics[np.repeat(is_wrong, events.lengths), 0] = np.inf
         if self._what == "scores":
             scores[is_wrong] = np.nan
-        return Passed({"error_mean": scores}, kinematics)
+        return ModelOutput({"error_mean": scores}, kinematics)
 
 
 def test_model_that_diverges_in_scored_events_is_named_and_others_go_on() -> None:
@@ -422,7 +422,7 @@ def test_model_that_diverges_in_scored_events_is_named_and_others_go_on() -> Non
     data = LoadedData(stored, "", "test", events, events, events, (0,), events)
     plan = StreamPlan(scorers, (), stored.type_names, events)
 
-    streamed, restored = drop_failed(stream_all(data, plan, tallies), Restored(models, {"other": "gone"}))
+    streamed, restored = drop_failed(stream_all(data, plan, tallies), ModelSet(models, {"other": "gone"}))
 
     n_wrong = int((events.lengths[90:] > 0).sum())
     assert [model.scored.name for model in restored.models] == ["good"]
@@ -457,9 +457,9 @@ def test_report_goes_on_when_nothing_can_be_fitted_to_any_model(restored_run, mo
     stored = load_events(DataConfig(limit_events=30, synthetic=SyntheticConfig()))
     data = LoadedData(stored, "", "test", events, events, events, (0,), None)
 
-    scorers, restored = fit_scorers(data, Restored((model,), {"other": "gone"}), InferenceConfig())
+    scorers, restored = fit_scorers(data, ModelSet((model,), {"other": "gone"}), InferenceConfig())
 
-    assert list(scorers) == [TRIVIAL] and restored.models == ()
+    assert list(scorers) == [BASELINE] and restored.models == ()
     assert restored.not_possible["run"].startswith("no density can be fitted to its latents (singular matrix); train")
     assert restored.not_possible["other"] == "gone"
 
@@ -570,7 +570,7 @@ def test_passes_are_counted_before_they_are_made() -> None:
     events, few = splits.splits["test"], take_first(splits.splits["train"], 7)
     data = LoadedData(splits, "", "test", events, events, few, (0,), few)
     variants = [Variant("turned", NullPlan("phi_rotation", 0))]
-    plan = StreamPlan({TRIVIAL: TrivialScorer(events, splits.type_names)}, variants, splits.type_names, events)
+    plan = StreamPlan({BASELINE: BaselineScorer(events, splits.type_names)}, variants, splits.type_names, events)
     done: list[int] = []
 
     inference_run.stream_events(events, plan, {}, done.append)

@@ -10,12 +10,12 @@ from stored_events import make_events
 from thesis_ml.architectures.autoencoder.base import Latent, Reconstruction
 from thesis_ml.data.batch import DataDims, TokenBatch, find_largest
 from thesis_ml.data.events import order_tokens
-from thesis_ml.reports.inference.scores import (
+from thesis_ml.reports.inference.scoring.scores import (
     estimate_log_shares,
     pool_latents,
     score_codes,
     score_errors,
-    score_trivially,
+    compute_baselines,
     summarise_events,
 )
 
@@ -72,8 +72,8 @@ def test_trivial_scores_and_summaries_do_not_know_the_order_of_tokens() -> None:
     order = np.lexsort((events.features["pt"], events.token_events))
     sorted_events = order_tokens(events, order)
 
-    for name, values in score_trivially(events).items():
-        np.testing.assert_allclose(score_trivially(sorted_events)[name], values, err_msg=name)
+    for name, values in compute_baselines(events).items():
+        np.testing.assert_allclose(compute_baselines(sorted_events)[name], values, err_msg=name)
     np.testing.assert_allclose(summarise_events(sorted_events, 3), summarise_events(events, 3))
     assert np.isfinite(summarise_events(events, 3)).all()
     assert (summarise_events(events, 3)[:, -3:].sum(axis=1) == events.lengths).all()

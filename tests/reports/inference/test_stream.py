@@ -7,13 +7,13 @@ from thesis_ml.architectures.restore import restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.events import EventSplits, keep_events
 from thesis_ml.data.tokens import load_events
-from thesis_ml.reports.inference import stream
-from thesis_ml.reports.inference.corruptions import CorruptionPlan
-from thesis_ml.reports.inference.stream import (
+from thesis_ml.reports.inference.changes.corruptions import CorruptionPlan
+from thesis_ml.reports.inference.scoring import stream
+from thesis_ml.reports.inference.scoring.stream import (
     ModelScorer,
     PassOptions,
     StreamPlan,
-    TrivialScorer,
+    BaselineScorer,
     Variant,
     round_scores,
     stream_split,
@@ -35,7 +35,7 @@ def plan(finished_run, stored: EventSplits) -> StreamPlan:
     background = stored.splits["train"]
     scorer = ModelScorer(restore_model(finished_run.path / "model.pt"), PassOptions(batch_size=64))
     scorer.fit(background)
-    trivial = TrivialScorer(background, stored.type_names)
+    trivial = BaselineScorer(background, stored.type_names)
     return StreamPlan({"trivial": trivial, "vq": scorer}, VARIANTS, stored.type_names, background)
 
 

@@ -10,9 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 from scored_splits import SHIFTS, STRENGTHS, make_split
 from thesis_ml.metrics.roc import is_resolved
-from thesis_ml.reports.inference.problems import Problem, list_problems
-from thesis_ml.reports.inference.scored import TRIVIAL, ScoredSplit
-from thesis_ml.reports.inference.working_points import (
+from thesis_ml.reports.inference.scoring.event_scores import BASELINE, EventScores
+from thesis_ml.reports.inference.sections.anomaly.measure import (
     GRID,
     Column,
     Measurement,
@@ -22,6 +21,7 @@ from thesis_ml.reports.inference.working_points import (
     find_lead,
     measure_problem,
 )
+from thesis_ml.reports.inference.sections.anomaly.problems import Problem, list_problems
 
 
 def make_problem(is_signal: np.ndarray, events: np.ndarray | None = None, **changes) -> Problem:
@@ -41,7 +41,7 @@ def measure(problem: Problem, *values: np.ndarray, n_resamples: int = 100, seed:
     return measure_problem(problem, columns, np.random.default_rng(seed), n_resamples)[0]
 
 
-def solve(scored: ScoredSplit, name: str) -> dict[tuple[str, str], Measurement]:
+def solve(scored: EventScores, name: str) -> dict[tuple[str, str], Measurement]:
     problem = next(problem for problem in list_problems(scored) if problem.name == name)
     measured = measure_problem(problem, collect_columns(problem, scored), np.random.default_rng(0), 50)
     return {(one.group, one.score): one for one in measured}
@@ -154,7 +154,7 @@ def test_lead_of_a_score_holds_the_spread_of_its_seeds() -> None:
     generator = np.random.default_rng(5)
     is_signal = np.arange(900) % 3 == 0
     seeds = tuple(generator.normal(is_signal * shift, 1.0) for shift in (0.5, 1.0, 1.5))
-    columns = [Column("a", "error_mean", seeds), Column(TRIVIAL, "ht", (generator.normal(is_signal * 0.9, 1.0),))]
+    columns = [Column("a", "error_mean", seeds), Column(BASELINE, "ht", (generator.normal(is_signal * 0.9, 1.0),))]
 
     one, other = measure_problem(make_problem(is_signal), columns, np.random.default_rng(6))
 
@@ -174,8 +174,8 @@ def test_a_variable_may_be_cut_from_above_and_a_score_may_not() -> None:
 
     measured = solve(replace(scored, table=table), "ttH")
 
-    assert measured[TRIVIAL, "low ht"].auroc.value > 0.6
-    assert (TRIVIAL, "multiplicity") in measured
+    assert measured[BASELINE, "low ht"].auroc.value > 0.6
+    assert (BASELINE, "multiplicity") in measured
     assert measured["vq", "error_mean"].auroc.value < 0.3
 
 

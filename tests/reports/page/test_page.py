@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from comparisons import HOSTILE, make_comparison, make_run, summarise_groups
 from thesis_ml.facts.history import build_history
 from thesis_ml.reports.comparison import Comparison, Group
-from thesis_ml.reports.inference.result import ResultFigure, ResultTable, Section
+from thesis_ml.reports.contents import ResultFigure, ResultTable, Section
 from thesis_ml.reports.page import MAX_SVG_BYTES, build_page, embed_image
 from thesis_ml.reports.page.curves import MAX_POINTS, collect_curves
 from thesis_ml.reports.page.tables import (
@@ -28,9 +28,9 @@ from thesis_ml.reports.page.tables import (
 )
 from thesis_ml.reports.plots import DrawnFigure, choose_figures, draw_figures, explain_missing
 from thesis_ml.reports.plots.sections import draw_section
-from thesis_ml.reports.plots.table import Nothing
 from thesis_ml.reports.utils.escape import strip_controls
 from thesis_ml.reports.utils.numbers import round_with_error
+from thesis_ml.reports.utils.table import MissingFigure
 
 PLAIN = tuple(chr(ord("g") + place) * len(strip_controls(name)) for place, name in enumerate(HOSTILE))
 """Harmless names of the same lengths."""
@@ -322,7 +322,7 @@ def test_numbers_are_short(number: float, text: str) -> None:
 def make_section(name: str) -> Section:
     """Return a section in which every text is `name`."""
     table = ResultTable("one", name, name, ("group", name), ((name, 1.0), (name, None)))
-    figure = ResultFigure("missing", name, Nothing(name), lambda table, styles: Figure())
+    figure = ResultFigure("missing", name, MissingFigure(name), lambda table, styles: Figure())
     return Section("part", name, (name,), (name,), (name,), tables=(table,), figures=(figure,))
 
 

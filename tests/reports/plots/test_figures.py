@@ -18,7 +18,7 @@ from thesis_ml.facts.lines import load_history
 from thesis_ml.reports.comparison import Comparison, Group
 from thesis_ml.reports.plots import FIGURES, DrawnFigure, choose_figures, draw_figures, explain_missing
 from thesis_ml.reports.plots.style import COLOURS, choose_colours, choose_style, make_plain
-from thesis_ml.reports.plots.table import Table, format_csv
+from thesis_ml.reports.utils.table import Table, format_csv
 
 DARK, LIGHT = "#15181c", "#ffffff"
 SIGHTS = {

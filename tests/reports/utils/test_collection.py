@@ -7,12 +7,12 @@ import pytest
 
 from thesis_ml.errors import ReportError
 from thesis_ml.reports.utils.collection import Collection, collect_runs
-from thesis_ml.reports.utils.discovery import Found
+from thesis_ml.reports.utils.discovery import FolderEntry
 from written_runs import read_lines, write_lines, write_run
 
 
 def collect(folder: Path, *select: str) -> Collection:
-    return collect_runs([Found(path.name, path) for path in sorted(folder.iterdir())], select)
+    return collect_runs([FolderEntry(path.name, path) for path in sorted(folder.iterdir())], select)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from comparisons import make_comparison
 from thesis_ml.reports.comparison import Spread
-from thesis_ml.reports.inference.result import ResultTable, Section
+from thesis_ml.reports.contents import ResultTable, Section
 from thesis_ml.reports.utils.tex import (
     MOST_ROWS,
     build_numbers,

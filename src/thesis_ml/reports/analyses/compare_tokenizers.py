@@ -1,11 +1,31 @@
-"""Compare latent spaces: what each loses, at how many bits, and how its codes are used."""
+"""Compare latent spaces: the error, the bits and the codes of each."""
 
 from omegaconf import DictConfig
 
-from thesis_ml.reports.assemble import run_comparison
 from thesis_ml.reports.config import parse_report
+from thesis_ml.reports.plots import choose_figures
+from thesis_ml.reports.report import assemble, compare, infer, use_threads_of
+from thesis_ml.reports.runs import build_runs
+from thesis_ml.reports.terminal import print_report
+from thesis_ml.reports.training import build_training
+from thesis_ml.reports.utils.collection import collect_runs
+from thesis_ml.reports.writing import check_place, write_report
 
 
 def run_report(cfg: DictConfig) -> None:
-    """Write the report; see `run_comparison`."""
-    run_comparison(parse_report(cfg))
+    """Find and read the runs, group and test them, run their models on events, and write the report.
+
+    Raises:
+        ReportError: There is no run that can be used.
+        ConfigError: A figure is unknown, or the folder cannot be written, which is tried before models are run.
+    """
+    config = parse_report(cfg)
+    figures = choose_figures(config.outputs.which_figures)
+    comparison = compare(collect_runs(config.inputs), config)
+    check_place(config)
+    with use_threads_of(config.inference):
+        inference = infer(comparison, config.inference)
+        sections = (build_training(comparison, figures), build_runs(comparison))
+        report = assemble(comparison, sections, inference)
+        folder = write_report(report, config)
+    print_report(report, folder, config)

@@ -6,7 +6,6 @@ import io
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import jinja2
@@ -14,13 +13,15 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from thesis_ml.reports.comparison import Comparison
+from thesis_ml.reports.contents import Panel, ResultFigure, Section
 from thesis_ml.reports.page.curves import collect_curves
-from thesis_ml.reports.page.tables import list_tables, tabulate_result
-from thesis_ml.reports.plots import DrawnFigure
-from thesis_ml.reports.plots.sections import DrawnSection
+from thesis_ml.reports.page.tables import show_scoreboard, show_table
+from thesis_ml.reports.plots import KEY_FIGURE
 from thesis_ml.reports.plots.style import choose_colours
-from thesis_ml.reports.plots.table import format_csv
+from thesis_ml.reports.report import Report
 from thesis_ml.reports.utils.escape import strip_controls
+from thesis_ml.reports.utils.table import MissingFigure, Table, format_csv
+from thesis_ml.utils.paths import FIGURES_FOLDER, INFERENCE_FOLDER, TRAINING_FOLDER
 from thesis_ml.utils.progress import show_progress
 
 ASSETS = Path(__file__).parent / "assets"
@@ -29,46 +30,44 @@ LICENSE = "uPlot-LICENSE.txt"
 SCRIPTS = ("uPlot-1.6.32.iife.min.js", "page.js")
 STYLES = ("uPlot-1.6.32.min.css", "page.css")
 
-MAX_SVG_BYTES = 500_000
-MAX_CSV_BYTES = 300_000
+MAX_SVG_BYTES = 300_000
+MAX_CSV_BYTES = 100_000
 """Beyond these a figure is embedded as png, and its csv lies beside the page only: the page shall fit into a mail."""
 
 PNG_DPI = 160
-NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def build_page(
-    comparison: Comparison,
-    figures: Sequence[DrawnFigure],
-    *,
-    missing: Mapping[str, str] = NOTHING,
-    about: Mapping[str, str] = NOTHING,
-    sections: Sequence[DrawnSection] = (),
-) -> str:
+def build_page(report: Report, figures: Mapping[str, Figure], manifest: Mapping[str, Any]) -> str:
     """Return the page as html.
 
     Args:
-        comparison: What the report compares; its texts come from anybody.
-        figures: In the order of the page.
-        missing: Why the figures of these names were not drawn (`explain_missing`).
-        about: What the page says of the report itself, by label: its id, time, code version.
-        sections: What inference has to say.
+        report: What it shows; texts in it may come from anybody.
+        figures: The drawn figures by name.
+        manifest: Of the report: its id, its time, its code.
     """
+    comparison = report.comparison
     style = "\n".join([*map(read_asset, STYLES), list_group_colours(comparison)])
     # The licence of the chart library goes wherever its code goes.
     script = "\n".join([f"/*\n{read_asset(LICENSE)}\n*/", *map(read_asset, SCRIPTS)])
-    template = make_environment().get_template(TEMPLATE)
-    every = [*figures, *(figure for section in sections for figure in section.figures)]
-    described = {figure: describe_figure(figure) for figure in show_progress(every, "image")}
-    return template.render(
+    images = {name: embed_image(figure, name) for name, figure in show_progress(list(figures.items()), "image")}
+    places = {group.label: place for place, group in enumerate(comparison.groups)}
+    sections = [
+        describe_section(section, folder, images, places)
+        for folder, some in ((TRAINING_FOLDER, report.sections[:1]), (INFERENCE_FOLDER, report.inference_sections))
+        for section in some
+    ]
+    sections += [describe_section(section, TRAINING_FOLDER, images, places) for section in report.sections[1:]]
+    key_figure = next((one for one in report.figures if one.name == KEY_FIGURE and one.name in images), None)
+    return make_environment().get_template(TEMPLATE).render(
         comparison=comparison,
         title=comparison.report_name.replace("_", " "),
-        tables=[(table, embed_csv(table.csv)) for table in list_tables(comparison)],
+        headline=report.headline,
+        checks=report.checks,
+        scoreboard=show_scoreboard(report.scoreboard, places),
+        key_figure=None if key_figure is None else describe_figure(key_figure, TRAINING_FOLDER, images),
+        sections=sections,
         curves=collect_curves(comparison),
-        figures=[described[figure] for figure in figures],
-        missing=missing,
-        about=about,
-        sections=[describe_section(section, comparison, described) for section in sections],
+        about={"report": manifest["report_id"], "made": manifest["created"], "code": manifest["code"]["git_commit"]},
         policy=write_policy(style, script),
         style=style,
         script=script,
@@ -110,34 +109,41 @@ def list_group_colours(comparison: Comparison) -> str:
     return "\n".join(f".g{place} {{ --group: {style.colour}; }}" for place, style in enumerate(styles))
 
 
-def describe_figure(figure: DrawnFigure) -> dict[str, Any]:
-    """Return what the page shows of a figure: its image and its csv, if that is not too long."""
-    csv = format_csv(figure.columns, figure.rows)
-    return {
-        "name": figure.name,
-        "title": figure.title,
-        "image": embed_image(figure.figure, figure.name),
-        "csv": embed_csv(csv) if len(csv) <= MAX_CSV_BYTES else None,
-        "size": f"{len(csv) / 1e6:.1f} MB",
-        "n_rows": len(figure.rows),
-    }
-
-
 def describe_section(
-    drawn: DrawnSection, comparison: Comparison, described: Mapping[DrawnFigure, dict[str, Any]]
+    section: Section, folder: str, images: Mapping[str, str], places: Mapping[str, int]
 ) -> dict[str, Any]:
-    """Return what the page shows of a section, whose figures were described before."""
-    section = drawn.section
-    tables = [tabulate_result(table, comparison) for table in section.tables]
+    """Return a section as the template shows it.
+
+    Args:
+        section: The section.
+        folder: The folder of its files beside the page.
+        images: The drawn figures as data URIs, by name.
+        places: The place of each group by its label, which chooses its colour.
+    """
     return {
         "name": section.name,
         "title": section.title,
-        "sentences": section.sentences,
-        "details": section.details,
-        "flags": section.flags,
-        "tables": [(table, embed_csv(table.csv)) for table in tables if table.rows],
-        "figures": [described[figure] for figure in drawn.figures],
-        "missing": drawn.missing,
+        "caption": section.caption,
+        "checks": section.checks,
+        **_describe_parts(section, folder, images, places),
+        "panels": [
+            {"name": panel.name, "title": panel.title, **_describe_parts(panel, folder, images, places)}
+            for panel in section.panels
+        ],
+    }
+
+
+def describe_figure(figure: ResultFigure, folder: str, images: Mapping[str, str]) -> dict[str, Any]:
+    """Return a drawn figure as the template shows it: its image and its csv, if that is not too long."""
+    assert isinstance(figure.table, Table)
+    csv = format_csv(figure.table.columns, figure.table.rows)
+    return {
+        "name": figure.name,
+        "title": figure.title,
+        "image": images[figure.name],
+        "csv": embed_csv(csv) if len(csv) <= MAX_CSV_BYTES else None,
+        "path": f"{folder}/{FIGURES_FOLDER}/{figure.name}",
+        "n_rows": len(figure.table.rows),
     }
 
 
@@ -156,6 +162,17 @@ def embed_image(figure: Figure, name: str) -> str:
 def embed_csv(text: str) -> str:
     """Return a csv as a data URI, which a link can offer as a file without a server."""
     return _encode("text/csv;charset=utf-8", text.encode("utf-8"))
+
+
+def _describe_parts(
+    part: Section | Panel, folder: str, images: Mapping[str, str], places: Mapping[str, int]
+) -> dict[str, Any]:
+    figures: Sequence[ResultFigure] = [figure for figure in part.figures if figure.name in images]
+    return {
+        "tables": [show_table(table, places) for table in part.tables],
+        "figures": [describe_figure(figure, folder, images) for figure in figures],
+        "missing": {one.name: one.table.reason for one in part.figures if isinstance(one.table, MissingFigure)},
+    }
 
 
 def _encode(kind: str, content: bytes) -> str:

@@ -8,10 +8,11 @@ from matplotlib.figure import Figure
 from thesis_ml.config import choose
 from thesis_ml.facts.schema import LOSS
 from thesis_ml.facts.summary import REC_MSE
-from thesis_ml.reports.comparison import Cell, Comparison
+from thesis_ml.reports.comparison import Comparison, Group
+from thesis_ml.reports.contents import GroupStyle, ResultFigure
 from thesis_ml.reports.plots import codebook, compression, curves, difference, grids, scatter, times
-from thesis_ml.reports.plots.style import GroupStyle, choose_colours
-from thesis_ml.reports.plots.table import Nothing, Table
+from thesis_ml.reports.plots.style import choose_colours
+from thesis_ml.reports.utils.table import MissingFigure, Table
 
 
 @dataclass(frozen=True)
@@ -25,20 +26,12 @@ class FigureSpec:
     """
 
     title: str
-    tabulate: Callable[[Comparison], Table | Nothing]
+    tabulate: Callable[[Comparison], Table | MissingFigure]
     draw: Callable[[Table, Mapping[str, GroupStyle]], Figure]
 
 
-@dataclass(frozen=True, eq=False)
-class DrawnFigure:
-    """A figure and the numbers that it was drawn from, which are the csv beside it."""
-
-    name: str
-    title: str
-    figure: Figure
-    columns: tuple[str, ...]
-    rows: list[tuple[Cell, ...]]
-
+KEY_FIGURE = "pareto_error_vs_compression"
+"""The figure beside the scoreboard."""
 
 NO_REC_MSE = "no run records rec_mse of the validation split"
 
@@ -128,24 +121,15 @@ def choose_figures(names: Sequence[str] | None, where: str = "outputs.which_figu
     return tuple(name for name in FIGURES if name in names)
 
 
-def draw_figures(comparison: Comparison, names: Iterable[str]) -> list[DrawnFigure]:
-    """Draw the named figures; those that have nothing to show are left out, and `explain_missing` says why.
-
-    Args:
-        comparison: What is drawn.
-        names: Of FIGURES, maybe behind a progress bar.
-    """
-    styles = choose_colours(comparison.groups)
-    drawn = []
-    for name in names:
-        spec = FIGURES[name]
-        table = spec.tabulate(comparison)
-        if isinstance(table, Table):
-            drawn.append(DrawnFigure(name, spec.title, spec.draw(table, styles), table.columns, list(table.rows)))
-    return drawn
+def plan_figures(comparison: Comparison, names: Iterable[str]) -> tuple[ResultFigure, ...]:
+    """Return the named figures with their numbers, or why they have none."""
+    return tuple(
+        ResultFigure(name, FIGURES[name].title, FIGURES[name].tabulate(comparison), FIGURES[name].draw)
+        for name in names
+    )
 
 
-def explain_missing(comparison: Comparison, names: Sequence[str]) -> dict[str, str]:
-    """Return why a figure has nothing to show, by the names of those that have nothing."""
-    tables = {name: FIGURES[name].tabulate(comparison) for name in names}
-    return {name: table.reason for name, table in tables.items() if isinstance(table, Nothing)}
+def draw_figures(figures: Iterable[ResultFigure], groups: Sequence[Group]) -> dict[str, Figure]:
+    """Return the figures that have something to show, drawn in the styles of the groups, by name."""
+    styles = choose_colours(groups)
+    return {figure.name: figure.draw(figure.table, styles) for figure in figures if isinstance(figure.table, Table)}

@@ -8,17 +8,17 @@ from matplotlib.figure import Figure
 
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.comparison import Comparison
+from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import style
 from thesis_ml.reports.plots.curves import iterate_runs
-from thesis_ml.reports.plots.style import GroupStyle
-from thesis_ml.reports.plots.table import Nothing, Table, build_table
+from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
 
 NO_CODES = "no run has a codebook"
 MIN_RUNS_OF_A_BOX = 5
 """Below it the quartiles of a box are no more than the points themselves."""
 
 
-def tabulate_perplexity(comparison: Comparison) -> Table | Nothing:
+def tabulate_perplexity(comparison: Comparison) -> Table | MissingFigure:
     """Return the perplexity of every run: of the test, else of the best or the last validation."""
     rows = []
     for group, run in iterate_runs(comparison):
@@ -30,7 +30,7 @@ def tabulate_perplexity(comparison: Comparison) -> Table | Nothing:
             value = values[history.epochs.index(history.best_epoch) if is_known else -1]
         if math.isfinite(value):
             rows.append((group, run.name, run.seed, split, value))
-    return build_table(("group", "run", "seed", "split", "perplexity"), rows) if rows else Nothing(NO_CODES)
+    return build_table(("group", "run", "seed", "split", "perplexity"), rows) if rows else MissingFigure(NO_CODES)
 
 
 def draw_perplexity(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:

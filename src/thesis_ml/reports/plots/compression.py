@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from thesis_ml.facts.history import as_float
 from thesis_ml.facts.summary import REC_MSE
 from thesis_ml.reports.comparison import Comparison, Group
+from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import style
-from thesis_ml.reports.plots.style import GroupStyle
-from thesis_ml.reports.plots.table import Nothing, Table, build_table
+from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
 
 INPUT_BITS = 4 * 32
 """A token of the input: E, pT, eta and phi as 32-bit numbers."""
@@ -55,11 +55,11 @@ MEASURES = {
 """The columns of the summary that count bits, most conservative first."""
 
 
-def tabulate_compression(comparison: Comparison) -> Table | Nothing:
+def tabulate_compression(comparison: Comparison) -> Table | MissingFigure:
     """Return bits per token and test error of every group, and whether another group is better in both."""
     points = [point for group in comparison.groups for point in _list_points(comparison, group)]
     if not points:
-        return Nothing("no run has both bits per token and a test rec_mse")
+        return MissingFigure("no run has both bits per token and a test rec_mse")
     rows = [(*point, _is_on_front(point, points)) for point in points]
     return build_table((*Point._fields, "is_on_front"), rows)
 

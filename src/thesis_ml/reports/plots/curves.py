@@ -12,9 +12,9 @@ from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.summary import REC_MSE
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.comparison import Comparison
+from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import style
-from thesis_ml.reports.plots.style import GroupStyle
-from thesis_ml.reports.plots.table import Nothing, Table, build_table
+from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
 
 CURVE_COLUMNS = ("group", "run", "seed", "epoch")
 
@@ -23,7 +23,7 @@ REC_MSE_LABEL = "rec_mse (val)"
 Styles = Mapping[str, GroupStyle]
 
 
-def tabulate_curves(split: str, names: Sequence[str], needed: str) -> Callable[[Comparison], Table | Nothing]:
+def tabulate_curves(split: str, names: Sequence[str], needed: str) -> Callable[[Comparison], Table | MissingFigure]:
     """Return what makes the table of numbers per epoch of all runs.
 
     Args:
@@ -33,7 +33,7 @@ def tabulate_curves(split: str, names: Sequence[str], needed: str) -> Callable[[
     """
     columns = (*CURVE_COLUMNS, *(f"{split}_{name}" for name in names))
 
-    def tabulate(comparison: Comparison) -> Table | Nothing:
+    def tabulate(comparison: Comparison) -> Table | MissingFigure:
         rows = [
             (group, run.name, run.seed, epoch, *values)
             for group, run in iterate_runs(comparison)
@@ -42,12 +42,12 @@ def tabulate_curves(split: str, names: Sequence[str], needed: str) -> Callable[[
             )
             if any(math.isfinite(value) for value in values)
         ]
-        return build_table(columns, rows) if rows else Nothing(needed)
+        return build_table(columns, rows) if rows else MissingFigure(needed)
 
     return tabulate
 
 
-def tabulate_error_against_time(comparison: Comparison) -> Table | Nothing:
+def tabulate_error_against_time(comparison: Comparison) -> Table | MissingFigure:
     """Return the validation error of every epoch of every run against the time since its start."""
     rows = [
         (group, run.name, run.seed, epoch, time_s, error)
@@ -58,7 +58,7 @@ def tabulate_error_against_time(comparison: Comparison) -> Table | Nothing:
         if math.isfinite(time_s) and math.isfinite(error)
     ]
     columns = (*CURVE_COLUMNS, "total_time_s", "val_rec_mse")
-    return build_table(columns, rows) if rows else Nothing("no run records rec_mse of the validation split")
+    return build_table(columns, rows) if rows else MissingFigure("no run records rec_mse of the validation split")
 
 
 def iterate_runs(comparison: Comparison) -> Iterator[tuple[str, RunFacts]]:

@@ -8,18 +8,18 @@ from matplotlib.figure import Figure
 from thesis_ml.facts.summary import REC_MSE
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.comparison import Comparison
+from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import style
 from thesis_ml.reports.plots.curves import REC_MSE_LABEL
-from thesis_ml.reports.plots.style import GroupStyle
-from thesis_ml.reports.plots.table import Nothing, Table, build_table
+from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
 
 COLUMNS = ("epoch", "first", "second", "first_val_rec_mse", "second_val_rec_mse", "ratio")
 
 
-def tabulate_difference(comparison: Comparison) -> Table | Nothing:
+def tabulate_difference(comparison: Comparison) -> Table | MissingFigure:
     """Return the validation errors of the two runs at every epoch that one of them has, and their ratio."""
     if len(comparison.runs) != 2:
-        return Nothing(f"a difference is drawn between exactly two runs, these are {len(comparison.runs)}")
+        return MissingFigure(f"a difference is drawn between exactly two runs, these are {len(comparison.runs)}")
     first, second = comparison.runs
     curves = [dict(zip(run.history.epochs, run.history.series("val", REC_MSE), strict=True)) for run in comparison.runs]
     rows = []
@@ -28,7 +28,7 @@ def tabulate_difference(comparison: Comparison) -> Table | Nothing:
         if math.isfinite(below) or math.isfinite(above):
             ratio = above / below if below > 0 else math.nan
             rows.append((epoch, first.name, second.name, below, above, ratio))
-    return build_table(COLUMNS, rows) if rows else Nothing("neither run records rec_mse of the validation split")
+    return build_table(COLUMNS, rows) if rows else MissingFigure("neither run records rec_mse of the validation split")
 
 
 def draw_difference(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:

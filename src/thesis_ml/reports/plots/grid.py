@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from thesis_ml.monitoring import io_utils
+from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import style
-from thesis_ml.reports.plots.style import GroupStyle
 
 TRUTH = "truth"
 PANEL_IN = 1.35

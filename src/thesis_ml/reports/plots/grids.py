@@ -14,11 +14,12 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from thesis_ml.facts.history import as_float
 from thesis_ml.monitoring import io_utils
-from thesis_ml.reports.comparison import Cell, Comparison
+from thesis_ml.facts.summary import Cell
+from thesis_ml.reports.comparison import Comparison
+from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import style
 from thesis_ml.reports.plots.scatter import find_best
-from thesis_ml.reports.plots.style import GroupStyle
-from thesis_ml.reports.plots.table import Nothing, Table, build_table
+from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
 
 LEFT_IN, TOP_IN, BOTTOM_IN, BAR_IN = 1.5, 0.3, 0.45, 0.9
 MAX_CELL_IN = (1.1, 0.42)
@@ -28,13 +29,13 @@ FEWEST_LETTERS = 6
 BEST_COLOUR = "#D55E00"
 
 
-def tabulate_grid(name: str) -> Callable[[Comparison], Table | Nothing]:
+def tabulate_grid(name: str) -> Callable[[Comparison], Table | MissingFigure]:
     """Return what makes the table of the best validation `name` over the first two swept parameters with two values."""
 
-    def tabulate(comparison: Comparison) -> Table | Nothing:
+    def tabulate(comparison: Comparison) -> Table | MissingFigure:
         swept = [key for key in comparison.swept if len({group.values.get(key) for group in comparison.groups}) > 1]
         if len(swept) < 2:
-            return Nothing(f"a heat map needs two swept parameters, these runs have {len(swept)}")
+            return MissingFigure(f"a heat map needs two swept parameters, these runs have {len(swept)}")
         first, second = swept[:2]
         cells: dict[tuple[Cell, Cell], list[float]] = {}
         for group in comparison.groups:
@@ -43,7 +44,7 @@ def tabulate_grid(name: str) -> Callable[[Comparison], Table | Nothing]:
             cells.setdefault(place, []).extend(value for value in values if math.isfinite(value))
         rows = [(*place, *_summarise(values)) for place, values in cells.items() if values]
         columns = (first, second, f"best_val_{name}", "sd", "n_runs")
-        return build_table(columns, rows) if rows else Nothing(f"no run records {name} of the validation split")
+        return build_table(columns, rows) if rows else MissingFigure(f"no run records {name} of the validation split")
 
     return tabulate
 

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.summary import REC_MSE, find_best_epoch
 from thesis_ml.reports.comparison import Comparison
+from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import style
 from thesis_ml.reports.plots.curves import iterate_runs
-from thesis_ml.reports.plots.style import GroupStyle
-from thesis_ml.reports.plots.table import Nothing, Table, build_table
+from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
 
 RUN_COLUMNS = ("group", "run", "seed")
 
@@ -28,7 +28,7 @@ def find_median(values: list[float]) -> float:
     return known[len(known) // 2] if known else math.nan
 
 
-def tabulate_throughput(comparison: Comparison) -> Table | Nothing:
+def tabulate_throughput(comparison: Comparison) -> Table | MissingFigure:
     """Return training events per second, the median over epochs, and the best validation error of every run."""
     rows = [
         (
@@ -42,10 +42,10 @@ def tabulate_throughput(comparison: Comparison) -> Table | Nothing:
     ]
     known = [row for row in rows if math.isfinite(row[3]) and math.isfinite(row[4])]
     columns = (*RUN_COLUMNS, "throughput_events_per_s", "best_val_rec_mse")
-    return build_table(columns, known) if known else Nothing("no run records throughput and rec_mse")
+    return build_table(columns, known) if known else MissingFigure("no run records throughput and rec_mse")
 
 
-def tabulate_tradeoff(comparison: Comparison) -> Table | Nothing:
+def tabulate_tradeoff(comparison: Comparison) -> Table | MissingFigure:
     """Return the loss of tokens and of globals of every run, at its best epoch, on the validation split."""
     rows = [
         (
@@ -59,7 +59,7 @@ def tabulate_tradeoff(comparison: Comparison) -> Table | Nothing:
     ]
     known = [row for row in rows if math.isfinite(row[3]) and math.isfinite(row[4])]
     columns = (*RUN_COLUMNS, "best_rec_tokens", "best_rec_globals")
-    return build_table(columns, known) if known else Nothing("no run has a loss of both tokens and globals")
+    return build_table(columns, known) if known else MissingFigure("no run has a loss of both tokens and globals")
 
 
 def draw_scatter(x_label: str, y_label: str) -> Callable[[Table, Mapping[str, GroupStyle]], Figure]:

@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -16,8 +15,10 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.comparison import Group
-from thesis_ml.reports.plots.table import Table
+from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.utils.escape import strip_controls
+from thesis_ml.reports.utils.table import Table
+from thesis_ml.reports.utils.words import shorten
 
 COLOURS = ("#0077BB", "#DD6611", "#33AA88", "#AA3333", "#4433FF", "#55AACC", "#006677", "#4477FF")
 """Found by search: as far apart as can be for full, red-blind and green-blind sight (25 or more in Lab, where Okabe and
@@ -53,15 +54,6 @@ CATEGORY_RIGHT_IN = 0.15
 MAX_SPAN_OF_LINEAR = 10.0
 MAX_SPAN_OF_X_TICKS = 200.0
 """Beyond it a panel has room along x for powers of ten alone."""
-
-
-@dataclass(frozen=True)
-class GroupStyle:
-    """How a group looks in every figure and on the page."""
-
-    colour: str
-    marker: str
-    dash: str
 
 
 FALLBACK = GroupStyle(io_utils.REFERENCE_COLOUR, ".", "-")
@@ -107,14 +99,6 @@ def replace_unknown(text: str) -> str:
 @cache
 def _list_letters() -> frozenset[int]:
     return frozenset(get_font(findfont(FontProperties())).get_charmap())
-
-
-def shorten(text: str, letters: int) -> str:
-    """Return at most so many letters of a text, without its middle, where names differ least; 0 for all."""
-    if not letters or len(text) <= letters:
-        return text
-    tail = letters // 2
-    return f"{text[: letters - tail - 1]}…{text[-tail:]}"
 
 
 def wrap_label(text: object, letters: int) -> str:

@@ -13,10 +13,10 @@ from thesis_ml.facts.schema import DATA_WAIT
 from thesis_ml.facts.summary import Threshold, find_time_to
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.comparison import Comparison
+from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import style
 from thesis_ml.reports.plots.curves import iterate_runs
-from thesis_ml.reports.plots.style import GroupStyle
-from thesis_ml.reports.plots.table import Nothing, Table, build_table
+from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
 
 TIME_TO_THRESHOLD = "time_to_threshold_s"
 
@@ -27,18 +27,18 @@ PART_COLOURS = {"data_wait_s": "#E69F00", "train_s": "#4C72B0", "val_s": "#8FBF8
 PART_HATCHES = {"data_wait_s": "///", "train_s": "", "val_s": "...", "other_s": "xx"}
 
 
-def tabulate_time_to_threshold(comparison: Comparison) -> Table | Nothing:
+def tabulate_time_to_threshold(comparison: Comparison) -> Table | MissingFigure:
     """Return when each run's error first reached the threshold; blank when it never did."""
     threshold = comparison.threshold
     if threshold is None:
-        return Nothing("no run records rec_mse, and no threshold was set (thresholds.val_mse)")
+        return MissingFigure("no run records rec_mse, and no threshold was set (thresholds.val_mse)")
     rows = [
         (group, run.name, run.seed, threshold, _find_time_to(comparison, run, threshold), total_s)
         for group, run in iterate_runs(comparison)
         if math.isfinite(total_s := run.history.latest_value("total_time_s"))
     ]
     columns = ("group", "run", "seed", "threshold", TIME_TO_THRESHOLD, "total_time_s")
-    return build_table(columns, rows) if rows else Nothing("no run has finished an epoch")
+    return build_table(columns, rows) if rows else MissingFigure("no run has finished an epoch")
 
 
 def _find_time_to(comparison: Comparison, run: RunFacts, threshold: float) -> float:
@@ -81,7 +81,7 @@ def draw_time_to_threshold(table: Table, styles: Mapping[str, GroupStyle]) -> Fi
     return figure
 
 
-def tabulate_time_breakdown(comparison: Comparison) -> Table | Nothing:
+def tabulate_time_breakdown(comparison: Comparison) -> Table | MissingFigure:
     """Return the seconds that each run waited for data, trained, validated, and spent between epochs."""
     rows = [
         (group, run.name, run.seed, *parts)
@@ -89,7 +89,7 @@ def tabulate_time_breakdown(comparison: Comparison) -> Table | Nothing:
         if (parts := split_time(run)) is not None
     ]
     columns = ("group", "run", "seed", *PARTS)
-    return build_table(columns, rows) if rows else Nothing("no run records the time of its epochs and its events")
+    return build_table(columns, rows) if rows else MissingFigure("no run records the time of its epochs and its events")
 
 
 def split_time(run: RunFacts) -> tuple[float, float, float, float] | None:

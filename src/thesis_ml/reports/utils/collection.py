@@ -9,8 +9,9 @@ from thesis_ml.errors import ReportError, UnusableRunError
 from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.runs import read_run
 from thesis_ml.facts.summary import CHOICE_COLUMNS, Cell, find_setting
-from thesis_ml.reports.comparison import LeftOut
-from thesis_ml.reports.utils.discovery import Found
+from thesis_ml.reports.comparison import ExcludedRun
+from thesis_ml.reports.utils.discovery import FolderEntry, InputsConfig, find_folders
+from thesis_ml.utils.progress import show_progress
 
 USED_STATE = "complete"
 ALIASES = {"tokenizer": "latent_space"}
@@ -23,38 +24,47 @@ class Collection:
     """The runs that a report uses, and the folders that it found and does not use."""
 
     runs: tuple[RunFacts, ...]
-    left_out: tuple[LeftOut, ...]
+    excluded: tuple[ExcludedRun, ...]
 
 
-def collect_runs(found: Iterable[Found], select: Sequence[str]) -> Collection:
-    """Read all folders and return what is used of them.
+def collect_runs(inputs: InputsConfig) -> Collection:
+    """Find and read all folders and return the runs to use and the folders that are excluded.
+
+    Raises:
+        ReportError: No run can be used, or the inputs name a folder, a column or a value that does not exist.
+    """
+    return read_folders(show_progress(find_folders(inputs), "run"), inputs.select)
+
+
+def read_folders(found: Iterable[FolderEntry], select: Sequence[str]) -> Collection:
+    """Read all folders and return the runs to use and the folders that are excluded.
 
     Args:
         found: The folders, maybe behind a progress bar.
         select: Texts `column:value`; values of one column are alternatives, columns must all agree.
 
     Raises:
-        ReportError: No run can be used, or `select` names what does not exist.
+        ReportError: No run can be used, or `select` names a column or a value that does not exist.
     """
     runs: list[RunFacts] = []
-    left_out: list[LeftOut] = []
+    excluded: list[ExcludedRun] = []
     for entry in found:
         try:
             run = read_run(entry.path, entry.name)
         except UnusableRunError as error:
-            left_out.append(LeftOut(entry.name, entry.path, error.state, error.reason))
+            excluded.append(ExcludedRun(entry.name, entry.path, error.state, error.reason))
             continue
         runs.append(run)
     kept, copies = drop_copies(runs)
     usable = [run for run in kept if run.state.name == USED_STATE]
-    left_out += copies + [describe_unfinished(run) for run in kept if run.state.name != USED_STATE]
+    excluded += copies + [describe_unfinished(run) for run in kept if run.state.name != USED_STATE]
     if not usable:
-        raise ReportError(_explain_none(left_out))
+        raise ReportError(_explain_none(excluded))
     chosen, others = select_runs(usable, select)
-    return Collection(tuple(chosen), tuple(left_out + others))
+    return Collection(tuple(chosen), tuple(excluded + others))
 
 
-def drop_copies(runs: Sequence[RunFacts]) -> tuple[list[RunFacts], list[LeftOut]]:
+def drop_copies(runs: Sequence[RunFacts]) -> tuple[list[RunFacts], list[ExcludedRun]]:
     """Keep one folder of each run; of a run that was copied, one where it is complete."""
     best: dict[str, RunFacts] = {}
     for run in runs:
@@ -65,17 +75,19 @@ def drop_copies(runs: Sequence[RunFacts]) -> tuple[list[RunFacts], list[LeftOut]
         if known is None or (known.state.name != USED_STATE and run.state.name == USED_STATE):
             best[identity] = run
     kept: list[RunFacts] = []
-    copies: list[LeftOut] = []
+    copies: list[ExcludedRun] = []
     for run in runs:
         first = run if run.state.run_id is None else best[run.state.run_id]
         if first is run:
             kept.append(run)
         else:
-            copies.append(LeftOut(run.name, run.path, run.state.name, f"is a copy of {first.name}: the same run_id"))
+            copies.append(
+                ExcludedRun(run.name, run.path, run.state.name, f"is a copy of {first.name}: the same run_id")
+            )
     return kept, copies
 
 
-def describe_unfinished(run: RunFacts) -> LeftOut:
+def describe_unfinished(run: RunFacts) -> ExcludedRun:
     """Say why a run that did not come to its end is not used."""
     state = run.state
     reason = {
@@ -84,10 +96,10 @@ def describe_unfinished(run: RunFacts) -> LeftOut:
         "running": "is still running",
         "silent": state.reason,
     }.get(state.name, "no facts were recorded")
-    return LeftOut(run.name, run.path, state.name, f"{reason}; {state.n_epochs} epochs are recorded")
+    return ExcludedRun(run.name, run.path, state.name, f"{reason}; {state.n_epochs} epochs are recorded")
 
 
-def select_runs(runs: Sequence[RunFacts], select: Sequence[str]) -> tuple[list[RunFacts], list[LeftOut]]:
+def select_runs(runs: Sequence[RunFacts], select: Sequence[str]) -> tuple[list[RunFacts], list[ExcludedRun]]:
     """Return the runs that `select` asks for, and the others with what they are instead.
 
     Raises:
@@ -102,14 +114,14 @@ def select_runs(runs: Sequence[RunFacts], select: Sequence[str]) -> tuple[list[R
     for column, values in wanted.items():
         _refuse_unknown_values(column, values, runs)
     chosen: list[RunFacts] = []
-    others: list[LeftOut] = []
+    others: list[ExcludedRun] = []
     for run in runs:
         misses = [column for column, values in wanted.items() if not _matches(find_value(run, column), values)]
         if not misses:
             chosen.append(run)
             continue
         value = _format_value(find_value(run, misses[0]))
-        others.append(LeftOut(run.name, run.path, run.state.name, f"is not selected: its {misses[0]} is {value}"))
+        others.append(ExcludedRun(run.name, run.path, run.state.name, f"is not selected: its {misses[0]} is {value}"))
     if not chosen:
         raise ReportError(f"inputs.select: no run has {' and '.join(select)} at once; leave one of them out")
     return chosen, others
@@ -164,8 +176,8 @@ def _format_value(value: Cell) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _explain_none(left_out: Sequence[LeftOut]) -> str:
-    listed = "; ".join(f"{entry.name} is {entry.state} ({entry.reason})" for entry in left_out[:MOST_LISTED])
-    more = f"; and {len(left_out) - MOST_LISTED} more" if len(left_out) > MOST_LISTED else ""
-    found = "1 folder" if len(left_out) == 1 else f"{len(left_out)} folders"
+def _explain_none(excluded: Sequence[ExcludedRun]) -> str:
+    listed = "; ".join(f"{entry.name} is {entry.state} ({entry.reason})" for entry in excluded[:MOST_LISTED])
+    more = f"; and {len(excluded) - MOST_LISTED} more" if len(excluded) > MOST_LISTED else ""
+    found = "1 folder" if len(excluded) == 1 else f"{len(excluded)} folders"
     return f"inputs: {found} found and no complete run among them: {listed}{more}"

@@ -9,7 +9,6 @@ from typing import Any
 from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ReportError
 from thesis_ml.facts.lines import as_mapping
-from thesis_ml.reports.config import InputsConfig
 from thesis_ml.utils.paths import (
     FACTS_FOLDER,
     HYDRA_FOLDER,
@@ -28,28 +27,37 @@ GLOB_SIGNS = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True)
-class Found:
+class InputsConfig:
+    """Which runs."""
+
+    sweep_dir: tuple[str, ...] = ()
+    run_dirs: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FolderEntry:
     """A folder that may hold a run, and what the report calls it."""
 
     name: str
     path: Path
 
 
-def find_folders(inputs: InputsConfig) -> tuple[Found, ...]:
+def find_folders(inputs: InputsConfig) -> tuple[FolderEntry, ...]:
     """Return every folder that the inputs name, in their order, each once however often it is named.
 
     Raises:
-        ReportError: Nothing is named, or what is named does not exist.
+        ReportError: MissingFigure is named, or what is named does not exist.
     """
     if not inputs.sweep_dir and not inputs.run_dirs:
         raise ReportError("inputs: name no run; give inputs.sweep_dir=<folder of a sweep> or inputs.run_dirs=[a,b]")
-    found: list[Found] = []
+    found: list[FolderEntry] = []
     for sweep in expand_paths(inputs.sweep_dir, "inputs.sweep_dir"):
         jobs = list_jobs(sweep)
         if not jobs:
             raise ReportError(f"inputs.sweep_dir: {str(sweep)!r} holds no run; give the folder of a sweep")
         found += jobs
-    found += [Found(path.resolve().name, path) for path in expand_paths(inputs.run_dirs, "inputs.run_dirs")]
+    found += [FolderEntry(path.resolve().name, path) for path in expand_paths(inputs.run_dirs, "inputs.run_dirs")]
     return tuple(_name_apart(_drop_repeated(found)))
 
 
@@ -79,27 +87,27 @@ def expand_paths(texts: Iterable[str], where: str) -> list[Path]:
     return paths
 
 
-def list_jobs(sweep: Path) -> list[Found]:
+def list_jobs(sweep: Path) -> list[FolderEntry]:
     """Return the jobs of a sweep, those of all sweeps in a folder of sweeps, or the runs in a folder of runs.
 
     What lies among them and is no run is returned too, so that it is accounted for.
     """
     name = sweep.resolve().name
     if (sweep / FACTS_FOLDER).is_dir() and not (sweep / SWEEP_FILE).is_file():
-        return [Found(name, sweep)]
+        return [FolderEntry(name, sweep)]
     children = sorted((path for path in sweep.iterdir() if _is_visible_folder(path)), key=_sort_naturally)
-    found: list[Found] = []
+    found: list[FolderEntry] = []
     for child in children:
         if not is_run_folder(child) and (child / SWEEP_FILE).is_file():
             found += _list_sweep(child)
         else:
-            found.append(Found(f"{name}/{child.name}", child))
+            found.append(FolderEntry(f"{name}/{child.name}", child))
     if not any(is_run_folder(entry.path) for entry in found) and (sweep / SWEEP_FILE).is_file():
         found += list_old_jobs(sweep)
     return found
 
 
-def list_old_jobs(sweep: Path) -> list[Found]:
+def list_old_jobs(sweep: Path) -> list[FolderEntry]:
     """Return the jobs of a sweep of schema 1, which lie among the single runs: `runs/run_<time>_<name>_job<n>`."""
     runs, own = sweep.resolve().parent.parent / RUNS_FOLDER, SWEEP_NAME.fullmatch(sweep.resolve().name)
     if own is None or not runs.is_dir():
@@ -111,7 +119,7 @@ def list_old_jobs(sweep: Path) -> list[Found]:
         match = OLD_JOB.fullmatch(path.name)
         if match and match["time"] >= own["time"] and _is_old_job(path, match, own, min(ends, default="~")):
             jobs.append((int(match["number"]), path.name, path))
-    return [Found(f"{own.string}/{path.name}", path) for _, _, path in sorted(jobs)]
+    return [FolderEntry(f"{own.string}/{path.name}", path) for _, _, path in sorted(jobs)]
 
 
 def _is_old_job(path: Path, job: re.Match[str], sweep: re.Match[str], end: str) -> bool:
@@ -141,11 +149,11 @@ def _find_sweep_name(hydra: Mapping[str, Any]) -> str | None:
     return name if SWEEP_NAME.fullmatch(name) else None
 
 
-def _list_sweep(sweep: Path) -> list[Found]:
+def _list_sweep(sweep: Path) -> list[FolderEntry]:
     name = sweep.resolve().name
     children = sorted((path for path in sweep.iterdir() if _is_visible_folder(path)), key=_sort_naturally)
-    jobs = [Found(f"{name}/{child.name}", child) for child in children]
-    return jobs or list_old_jobs(sweep) or [Found(name, sweep)]
+    jobs = [FolderEntry(f"{name}/{child.name}", child) for child in children]
+    return jobs or list_old_jobs(sweep) or [FolderEntry(name, sweep)]
 
 
 def _is_visible_folder(path: Path) -> bool:
@@ -159,15 +167,15 @@ def _sort_naturally(path: Path | str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", str(path)) if part]
 
 
-def _drop_repeated(found: Sequence[Found]) -> list[Found]:
+def _drop_repeated(found: Sequence[FolderEntry]) -> list[FolderEntry]:
     """Keep the first of each folder, also when it is reached by a link."""
-    kept: dict[Path, Found] = {}
+    kept: dict[Path, FolderEntry] = {}
     for entry in found:
         kept.setdefault(entry.path.resolve(), entry)
     return list(kept.values())
 
 
-def _name_apart(found: Sequence[Found]) -> list[Found]:
+def _name_apart(found: Sequence[FolderEntry]) -> list[FolderEntry]:
     """Return the same folders with names that occur once."""
     taken: set[str] = set()
     named = []
@@ -180,7 +188,7 @@ def _name_apart(found: Sequence[Found]) -> list[Found]:
             number += 1
             name = f"{base}-{number}"
         taken.add(name)
-        named.append(Found(name, entry.path))
+        named.append(FolderEntry(name, entry.path))
     return named
 
 

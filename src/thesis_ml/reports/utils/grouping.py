@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.runs import GROUPS, SEED_KEYS
 from thesis_ml.facts.summary import CHOICE_COLUMNS, Cell, find_setting, make_cell
-from thesis_ml.reports.comparison import Group, Spread
-from thesis_ml.reports.utils.statistics import spread
+from thesis_ml.metrics.uncertain import Spread
+from thesis_ml.reports.comparison import Group
 
 LOOP = "loop"
 OF_LOOPS = ("decoder", "critic", "trainer")
@@ -69,7 +69,7 @@ def spread_numbers(runs: Sequence[RunFacts], rows: Mapping[str, Mapping[str, Cel
             value = rows[run.name].get(name)
             if isinstance(value, int | float) and not isinstance(value, bool):
                 by_seed.setdefault(run.name if run.seed is None else run.seed, []).append(float(value))
-        spreads[name] = spread([spread(values).mean for values in by_seed.values()])
+        spreads[name] = Spread.of([Spread.of(values).mean for values in by_seed.values()])
     return spreads
 
 

@@ -1,4 +1,4 @@
-"""Names as text."""
+"""Names as text: joined, and shortened."""
 
 from collections.abc import Sequence
 
@@ -9,3 +9,11 @@ def join_names(names: Sequence[str]) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{comma.join(names[:-1])}{';' if comma == '; ' else ''} and {names[-1]}"
+
+
+def shorten(text: str, letters: int) -> str:
+    """Return at most so many letters of a text, without its middle, where names differ least; 0 for all."""
+    if not letters or len(text) <= letters:
+        return text
+    tail = letters // 2
+    return f"{text[: letters - tail - 1]}…{text[-tail:]}"

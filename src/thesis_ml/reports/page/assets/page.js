@@ -1,4 +1,4 @@
-// Sort and filter the tables of the page, and switch runs on and off in its chart.
+// Sort, filter and save the tables of the page, open its sections by address, and switch runs in its chart.
 "use strict";
 
 document.documentElement.classList.add("has-script");
@@ -243,5 +243,89 @@ function connectChart() {
   return chart;
 }
 
+// A table as csv, with the digits that are shown; a text that a spreadsheet would compute is quoted.
+function formatCsv(table) {
+  const rows = [table.tHead.rows[0], ...table.tBodies[0].rows];
+  const cells = rows.map((row) => Array.from(row.cells, (cell) => cell.dataset.value ?? cell.textContent.trim()));
+  const guard = (text) => (/^[=+\-@]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text);
+  return cells.map((row) => row.map((text) => `"${guard(text).replaceAll('"', '""')}"`).join(",")).join("\n");
+}
+
+function save(name, content, kind) {
+  const link = document.createElement("a");
+  link.href = `data:${kind};charset=utf-8,${encodeURIComponent(content)}`;
+  link.download = name;
+  link.click();
+}
+
+function connectFiles() {
+  for (const button of document.querySelectorAll("[data-csv]")) {
+    const table = document.getElementById(button.dataset.csv);
+    button.addEventListener("click", () => save(`${button.dataset.csv.replace(/-table$/, "")}.csv`, formatCsv(table), "text/csv"));
+  }
+  for (const link of document.querySelectorAll("[data-image]")) {
+    const source = link.closest("figure").querySelector("img").src;
+    link.textContent = source.startsWith("data:image/svg") ? "svg" : "image";
+    link.addEventListener("click", () => {
+      link.href = source;
+      link.download = link.dataset.image + (link.textContent === "svg" ? ".svg" : ".png");
+    });
+  }
+}
+
+function connectColumns() {
+  for (const box of document.querySelectorAll("[data-column]")) {
+    const table = document.getElementById(box.dataset.column);
+    box.addEventListener("change", () => {
+      for (const row of table.rows) {
+        row.cells[Number(box.value)].hidden = !box.checked;
+      }
+    });
+  }
+}
+
+function connectFigures() {
+  const dialog = document.getElementById("enlarged");
+  const large = dialog.querySelector("img");
+  for (const button of document.querySelectorAll("[data-enlarge]")) {
+    button.addEventListener("click", () => {
+      const image = button.querySelector("img");
+      [large.src, large.alt] = [image.src, image.alt];
+      dialog.showModal();
+    });
+  }
+  dialog.addEventListener("click", () => dialog.close());
+}
+
+// The address names what is open: #closure opens that section, and a link to a panel opens it with its section.
+function openAddress() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let part = target; part !== null; part = part.parentElement) {
+    if (part instanceof HTMLDetailsElement) {
+      part.open = true;
+    }
+  }
+  target?.scrollIntoView();
+}
+
+function connectSections() {
+  for (const part of document.querySelectorAll("details.section, details.panel")) {
+    part.addEventListener("toggle", () => {
+      if (part.open) {
+        history.replaceState(null, "", `#${part.id}`);
+      }
+    });
+  }
+  window.addEventListener("hashchange", openAddress);
+  window.addEventListener("beforeprint", () => {
+    document.querySelectorAll("details.section").forEach((part) => { part.open = true; });
+  });
+  openAddress();
+}
+
 connectTables();
+connectColumns();
+connectFiles();
+connectFigures();
 connectChart();
+connectSections();

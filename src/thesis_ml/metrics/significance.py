@@ -1,0 +1,164 @@
+"""Which differences between groups of models are significant."""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy.special import stdtr, stdtrit
+
+from thesis_ml.metrics.uncertain import Measured, Spread
+
+LEVEL = 0.05
+"""Chance to call one of all pairs different though none is."""
+
+
+@dataclass(frozen=True)
+class PairTest:
+    """Whether two groups of models differ in one number.
+
+    Args:
+        quantity: The number.
+        first, second: Labels of the groups; the first is the better one.
+        difference: How far the second is from the first, at least 0, with its standard error.
+        p_seeds: For no difference given the seeds, Welch's test; nan where a group has one seed.
+        p_events: For no difference given the events, which both groups saw; nan where the number is not one of events.
+        least_significant: The smallest difference that these seeds show among all pairs; nan where it is not known.
+    """
+
+    quantity: str
+    first: str
+    second: str
+    difference: Measured
+    p_seeds: float
+    p_events: float = math.nan
+    least_significant: float = math.nan
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether other seeds, and other events where these matter, would give the same order."""
+        return self.p_seeds < LEVEL and not self.p_events >= LEVEL
+
+    @property
+    def outcome(self) -> str:
+        """Return the outcome of the test in words."""
+        if math.isnan(self.p_seeds):
+            return "no test: one seed"
+        return "significant" if self.is_significant else "not significant"
+
+
+def compute_welch_p(first: Spread, second: Spread) -> float:
+    """Return the two-sided p-value that two means are equal, without taking their spreads for equal.
+
+    Source: B. L. Welch, Biometrika 34 (1947) 28: t = (m1 - m2) / sqrt(s1^2 / n1 + s2^2 / n2).
+
+    Returns:
+        nan when a group has fewer than two values.
+    """
+    error, freedom = _combine(first, second)
+    if math.isnan(error):
+        return math.nan
+    difference = abs(first.mean - second.mean)
+    if error == 0:
+        return 1.0 if difference == 0 else 0.0
+    return float(2 * stdtr(freedom, -difference / error))
+
+
+def find_least_significant(first: Spread, second: Spread, n_pairs: int = 1) -> float:
+    """Return the smallest difference of means that Welch's test surely calls different at `LEVEL`.
+
+    Holm's correction divides the level by at most the number of pairs, so that a larger difference is significant
+    for any differences of the other pairs.
+    """
+    error, freedom = _combine(first, second)
+    return error if not error > 0 else float(stdtrit(freedom, 1 - LEVEL / n_pairs / 2)) * error
+
+
+def correct_holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values corrected for their number; nan stays and does not count.
+
+    Source: S. Holm, Scand. J. Stat. 6 (1979) 65: the k-th smallest of m, times m - k + 1, and never falling.
+    """
+    order = sorted((p_value, place) for place, p_value in enumerate(p_values) if not math.isnan(p_value))
+    corrected = [math.nan] * len(p_values)
+    largest = 0.0
+    for rank, (p_value, place) in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p_value))
+        corrected[place] = largest
+    return corrected
+
+
+def compare_pairs(
+    quantity: str, spreads: Mapping[str, Spread], *, larger_is_better: bool = False
+) -> tuple[PairTest, ...]:
+    """Return Welch's test of every pair of groups that have a number, corrected by Holm over all pairs.
+
+    Args:
+        quantity: Name of the number.
+        spreads: Its spread over the seeds of each group.
+        larger_is_better: Whether the group with the larger mean stands first in its pair.
+    """
+    known = {label: one for label, one in spreads.items() if one.n > 0}
+    pairs = [
+        (one, other) if (known[one].mean <= known[other].mean) != larger_is_better else (other, one)
+        for one, other in itertools.combinations(known, 2)
+    ]
+    p_values = [compute_welch_p(known[first], known[second]) for first, second in pairs]
+    n_tested = max(sum(not math.isnan(p_value) for p_value in p_values), 1)
+    return tuple(
+        PairTest(
+            quantity=quantity,
+            first=first,
+            second=second,
+            difference=Measured(abs(known[second].mean - known[first].mean), _combine(known[first], known[second])[0]),
+            p_seeds=p_value,
+            least_significant=find_least_significant(known[first], known[second], n_tested),
+        )
+        for (first, second), p_value in zip(pairs, correct_holm(p_values), strict=True)
+    )
+
+
+def assign_letters(ranking: Sequence[str], tests: Iterable[PairTest]) -> dict[str, str]:
+    """Return the compact letter display of groups: two groups share a letter if they do not differ significantly.
+
+    The best group has the letter a. A pair without a test, which one seed does not allow, counts as not significant.
+
+    Source: H.-P. Piepho, J. Comput. Graph. Stat. 13 (2004) 456, by maximal sets of groups without a significant pair.
+
+    Args:
+        ranking: Labels, best first.
+        tests: Tests of pairs of them.
+    """
+    differ = {frozenset((test.first, test.second)) for test in tests if test.is_significant}
+    columns: list[set[str]] = [set(ranking)]
+    for pair in sorted(differ, key=sorted):
+        one, other = sorted(pair)
+        split = [part - {label} for part in columns if pair <= part for label in (one, other)]
+        columns = [part for part in columns if not pair <= part] + split
+        columns = [part for part in columns if not any(part < whole for whole in columns)]
+        columns = [part for place, part in enumerate(columns) if part not in columns[:place]]
+    columns.sort(key=lambda part: sorted(map(list(ranking).index, part)))
+    letters = [_count_in_letters(place) for place in range(len(columns))]
+    return {
+        label: "".join(letter for letter, part in zip(letters, columns, strict=True) if label in part)
+        for label in ranking
+    }
+
+
+def _count_in_letters(number: int) -> str:
+    """Return a, b, ..., z, aa, ab, ... for 0, 1, ..."""
+    number, rest = divmod(number, 26)
+    return (_count_in_letters(number - 1) if number else "") + chr(ord("a") + rest)
+
+
+def _combine(first: Spread, second: Spread) -> tuple[float, float]:
+    """Return the standard error of the difference of two means, and its degrees of freedom."""
+    if first.n < 2 or second.n < 2:
+        return math.nan, math.nan
+    parts = [one.sd**2 / one.n for one in (first, second)]
+    total = sum(parts)
+    if total == 0:
+        return 0.0, math.nan
+    # Relative parts, because squares of small variances are below the smallest number.
+    shares = [part / total for part in parts]
+    return math.sqrt(total), 1 / sum(share**2 / (one.n - 1) for share, one in zip(shares, (first, second), strict=True))

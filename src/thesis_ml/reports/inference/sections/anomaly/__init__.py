@@ -1,0 +1,81 @@
+"""The section on separation: anomaly scores and baselines for signals and corruptions, and the null tests."""
+
+import math
+from collections.abc import Sequence
+
+from thesis_ml.metrics.uncertain import Measured
+from thesis_ml.reports.contents import Panel, Section
+from thesis_ml.reports.inference.context import Context
+from thesis_ml.reports.inference.sections.anomaly.checks import NAME, check_result
+from thesis_ml.reports.inference.sections.anomaly.figures import plan_overview, plan_roc, plan_scan
+from thesis_ml.reports.inference.sections.anomaly.files import format_dark_machines, format_working_points, list_numbers
+from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult, ProblemResult, solve_problems
+from thesis_ml.reports.inference.sections.anomaly.tables import (
+    name_panel,
+    tabulate_best,
+    tabulate_correlations,
+    tabulate_expected,
+    tabulate_matrix,
+    tabulate_nulls,
+    tabulate_pairs,
+    tabulate_problem,
+)
+
+
+def build_separation(context: Context) -> Section:
+    """Return the section."""
+    result = solve_problems(context.scores)
+    scored = result.scored
+    expected = [] if scored.rates is None else [tabulate_expected(result.solved, scored.rates.luminosity_fb)]
+    tables = (
+        tabulate_matrix(result),
+        tabulate_best(result.solved),
+        tabulate_pairs(result.solved),
+        *expected,
+        tabulate_correlations(result.correlations),
+        tabulate_nulls(result),
+    )
+    return Section(
+        name=NAME,
+        title="Separation",
+        caption="An AUROC of 0.5 is chance. A score that is no better than a baseline needs no model.",
+        checks=tuple(check_result(result)),
+        scores={"lead": find_leads(result)},
+        tables=tuple(table for table in tables if table.rows),
+        figures=plan_overview(result),
+        panels=build_panels(result),
+        summary=list_numbers(result),
+        files={
+            "dark_machines.csv": format_dark_machines(result.solved, scored.channel),
+            "working_points.csv": format_working_points(result.solved),
+        },
+    )
+
+
+def build_panels(result: AnomalyResult) -> tuple[Panel, ...]:
+    """Return for each signal and corruption its working points, its ROC curves, and the scan of its strengths."""
+    families: dict[str, list[ProblemResult]] = {}
+    for one in result.solved:
+        families.setdefault(one.problem.family or one.problem.name, []).append(one)
+    panels = []
+    for family, scan in families.items():
+        middle = next(one for one in scan if one.problem.is_reference)
+        figures = (plan_roc(middle), *((plan_scan(family, scan),) if middle.problem.kind == "corruption" else ()))
+        table = tabulate_problem(middle, result)
+        panels.append(Panel(name_panel(middle.problem), table.title, (table,), figures))
+    return tuple(panels)
+
+
+def find_leads(result: AnomalyResult) -> dict[str, Measured]:
+    """Return by how much the best score of each group is above the best baseline, where that is largest.
+
+    Signals count; without any, corruptions at their middle strength.
+    """
+    signals = [one for one in result.solved if one.problem.kind != "corruption"]
+    problems: Sequence[ProblemResult] = signals or [one for one in result.solved if one.problem.is_reference]
+    leads: dict[str, Measured] = {}
+    for group in dict.fromkeys(model.group for model in result.scored.models):
+        found = [lead for one in problems if (lead := one.find_lead(group)) and math.isfinite(lead.value)]
+        if found:
+            leads[group] = max(found, key=lambda lead: lead.value)
+    return leads

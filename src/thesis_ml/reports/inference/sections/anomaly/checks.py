@@ -1,0 +1,78 @@
+"""Checks of anomaly detection: contamination, overtraining, null tests, and events that cannot show anything."""
+
+from collections.abc import Iterator, Sequence
+
+from thesis_ml.reports.contents import Check
+from thesis_ml.reports.inference.sections.anomaly.null_tests import CHANCE, EXACT, FEWEST_CHECKED, HELD_OUT, NullCheck
+from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult
+from thesis_ml.reports.inference.sections.anomaly.tables import name_problem
+from thesis_ml.reports.utils.words import join_names
+
+NAME = "separation"
+MOST_EMPTIED = 0.5
+"""A corruption that leaves more of the events without any object is named."""
+
+MOST_LISTED = 3
+
+
+def check_result(result: AnomalyResult) -> Iterator[Check]:
+    """Yield the checks of a result."""
+    if result.scored.is_trained_on:
+        text = "The training split is scored, which the models know; use inference.dataset_split=test."
+        yield Check("split", "failed", text, NAME)
+    yield from check_contamination(result)
+    held_out = [check for check in result.nulls if check.null == HELD_OUT]
+    others = [check for check in result.nulls if check.null != HELD_OUT]
+    yield from _check_nulls("overtraining", held_out, "held-out and training background are separated")
+    yield from _check_nulls("null tests", others, "changes that must not matter are seen")
+    if not result.scored.is_symmetric:
+        yield Check("eta reflection", "note", "The events are not symmetric in eta: their reflection is no null test.", NAME)
+    if result.n_background < FEWEST_CHECKED:
+        text = f"{result.n_background} background events are too few for null tests, which need {FEWEST_CHECKED}."
+        yield Check("null tests", "note", text, NAME)
+    emptied = [
+        name_problem(one.problem)
+        for one in result.solved
+        if one.n_emptied > MOST_EMPTIED * int(one.problem.is_background.sum())
+    ]
+    if emptied:
+        text = f"{_list_some(emptied)}: most events are left without objects, and their AUROCs show only that."
+        yield Check("empty events", "note", text, NAME)
+
+
+def check_contamination(result: AnomalyResult) -> Iterator[Check]:
+    """Yield whether models were trained on the signal; that all classes were is a choice of the user."""
+    labels = [one for one in result.contaminated if one.problem.kind == "label"]
+    if labels:
+        signals = join_names([one.problem.name for one in labels])
+        text = f"The training events hold {signals}: their separation is no test of unseen signals (data.train_classes)."
+        yield Check("contamination", "note", text, NAME)
+    for one in result.contaminated:
+        if one.problem.kind == "signal":
+            text = f"{join_names(one.contaminated)}: the training events hold the class of inference.signal_file."
+            yield Check("contamination", "failed", text, NAME)
+    for one in result.unknown:
+        text = (
+            f"{join_names(one.unknown)}: whether the training events hold the class of inference.signal_file is unknown; "
+            "write the attribute label_meaning into both files."
+        )
+        yield Check("contamination", "note", text, NAME)
+    asked = [one for one in result.solved if one.problem.kind != "corruption"]
+    if asked and not result.contaminated and not result.unknown:
+        yield Check("contamination", "passed", "No model was trained on a signal.", NAME)
+
+
+def _check_nulls(name: str, checks: Sequence[NullCheck], meaning: str) -> Iterator[Check]:
+    failed = [check for check in checks if not check.holds]
+    n_by_chance = CHANCE * sum(check.tolerance != EXACT and check.auroc.error > 0 for check in checks)
+    if failed:
+        listed = _list_some([f"{check.score} of {check.scorer} ({check.auroc})" for check in failed])
+        text = f"{len(failed)} of {len(checks)} fail, {n_by_chance:.1f} expected by chance; {meaning}: {listed}."
+        yield Check(name, "failed", text, NAME)
+    elif checks:
+        yield Check(name, "passed", f"All {len(checks)} are within their errors.", NAME)
+
+
+def _list_some(texts: Sequence[str]) -> str:
+    more = [f"{len(texts) - MOST_LISTED} more"] if len(texts) > MOST_LISTED else []
+    return join_names([*texts[:MOST_LISTED], *more])

@@ -1,0 +1,191 @@
+"""Tables of closure: residuals, event quantities, types and missing energy of each group of models."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from thesis_ml.metrics.residuals import RELATIVE_FEATURES
+from thesis_ml.metrics.uncertain import Measured, Spread
+from thesis_ml.reports.contents import ResultTable, Value
+from thesis_ml.reports.inference.scoring.tally import ALL, AZIMUTH, COUNT, TAIL, Residual
+from thesis_ml.reports.inference.sections.aggregate import spread_over
+from thesis_ml.reports.inference.sections.closure.measure import (
+    SIGNIFICANT_ERRORS,
+    Groups,
+    ModelClosure,
+    QuantityClosure,
+    measure_distance,
+    summarise_values,
+)
+
+ENERGIES = ("ht", "ht_miss", "leading_pt", "m_jj", "m_bb")
+"""Event quantities in GeV; the others count the objects of a type."""
+
+UNITS = {"eta": "", "phi": "rad", "mass": "GeV"}
+RESIDUAL_COLUMNS = ("feature", "unit", "bias (median)", "response", "resolution (σ68)", f"share beyond {TAIL:g} σ68", "n")
+DISTANCE_COLUMNS = ("distance", "floor", "excess", "significant")
+NO_RESIDUAL = Residual(math.nan, math.nan, math.nan, 0)
+
+Rows = list[tuple[Value, ...]]
+
+
+def tabulate_features(groups: Groups) -> ResultTable:
+    """Return the residual of each feature over all tokens."""
+    rows = tuple((row[0], *row[2:]) for row in _list_residuals(groups, lambda objects: objects == ALL))
+    note = "Reconstructed minus true of all objects, relative for E and pT; mean ± standard deviation over seeds."
+    return ResultTable("closure_features", "Residuals of objects", note, ("group", *RESIDUAL_COLUMNS), rows)
+
+
+def tabulate_residuals(groups: Groups) -> ResultTable:
+    """Return the residual of each feature per object type, label and bin of true pT."""
+    rows = tuple(_list_residuals(groups, lambda objects: objects != ALL))
+    columns = ("group", "objects", *RESIDUAL_COLUMNS)
+    note = "By object type, label of the event, and true pT in GeV."
+    return ResultTable("closure_residuals", "Residuals by type, label and pT", note, columns, rows, is_printed=False)
+
+
+def tabulate_quantities(groups: Groups) -> ResultTable:
+    """Return residual and distance of the event quantities in GeV."""
+    rows: Rows = []
+    for label, members in groups.items():
+        for name in ENERGIES:
+            found = [member.paired[name] for member in members if name in member.paired]
+            if found:
+                bias, width = spread_over(found, lambda one: one.median), spread_over(found, lambda one: one.width68)
+                rows.append((label, name, bias, width, *_list_distance(found), found[0].n_events))
+    return ResultTable(
+        name="closure_events",
+        title="Event quantities from reconstructed objects [GeV]",
+        note="Bias and resolution of reconstructed minus true, event by event. Distance: Wasserstein-1 of half of the "
+        "reconstructed to the other half of the true events. Floor: the same of true events (20 splits). Excess: their "
+        f"difference with its error from events, significant above {SIGNIFICANT_ERRORS:g} errors.",
+        columns=("group", "quantity", "bias (median)", "resolution (σ68)", *DISTANCE_COLUMNS, "n"),
+        rows=tuple(rows),
+    )
+
+
+def tabulate_counts(groups: Groups) -> ResultTable:
+    """Return how many objects of each type are predicted per event."""
+    rows: Rows = []
+    for label, members in groups.items():
+        for name in members[0].paired:
+            if name.startswith(COUNT):
+                found = [member.paired[name] for member in members]
+                equal = spread_over(found, lambda one: one.same)
+                predicted = spread_over(found, lambda one: one.reconstructed)
+                row = (label, name.removeprefix(COUNT), found[0].true, predicted, equal)
+                rows.append((*row, *_list_distance(found)))
+    return ResultTable(
+        name="closure_counts",
+        title="Objects per event by predicted type",
+        note="Mean numbers of true and predicted objects, and the share of events in which both are equal.",
+        columns=("group", "type", "true", "predicted", "equal", *DISTANCE_COLUMNS),
+        rows=tuple(rows),
+        is_printed=False,
+    )
+
+
+def tabulate_checks(groups: Groups) -> ResultTable:
+    """Return type accuracy, the share of unphysical objects, and MET beside H_T^miss."""
+    rows: Rows = []
+    for label, members in groups.items():
+        met, met_phi = measure_constant(members[0])
+        rows.append(
+            (
+                label,
+                len(members),
+                spread_over(members, measure_accuracy),
+                spread_over(members, lambda one: one.counted.below_shell),
+                members[0].counted.true_below_shell,
+                spread_over(members, lambda one: one.counted.jet_mass_width68),
+                spread_over(members, lambda one: read_met(one, "met").median),
+                spread_over(members, lambda one: read_met(one, "met").width68),
+                met,
+                spread_over(members, lambda one: read_met(one, "met_phi").width68),
+                met_phi,
+                spread_over(members, measure_ht_miss),
+                spread_over(members, lambda one: read_met(one, AZIMUTH).width68),
+            )
+        )
+    return ResultTable(
+        name="closure_checks",
+        title="Types, unphysical objects, jet masses and missing energy",
+        note="MET and its azimuth are predicted from the latents; a constant prediction is the trivial baseline. "
+        "H_T^miss is computed from reconstructed objects. Resolutions in GeV and radian.",
+        columns=(
+            *("group", "models", "type accuracy", "share with E < p", "share with E < p (true)", "jet mass σ68 (rel.)"),
+            *("MET bias", "MET σ68", "MET σ68 of a constant", "MET φ σ68", "MET φ σ68 of a constant"),
+            *("H_T^miss σ68", "H_T^miss φ σ68"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def tabulate_confusion(groups: Groups, type_names: Sequence[str]) -> ResultTable:
+    """Return the share of each true type that is predicted as each type."""
+    rows: Rows = []
+    for label, members in groups.items():
+        counts = [member.counted.confusion for member in members if member.counted.confusion is not None]
+        if not counts:
+            continue
+        total = np.sum(counts, axis=0)
+        for number, name in enumerate(type_names):
+            n_objects = int(total[number].sum())
+            shares = (total[number] / n_objects).tolist() if n_objects else [None] * len(type_names)
+            rows.append((label, name, n_objects // len(counts), *shares))
+    return ResultTable(
+        name="closure_types",
+        title="Predicted types",
+        note="Share of the objects of each true type that is predicted as each type, over all seeds.",
+        columns=("group", "true type", "n", *type_names),
+        rows=tuple(rows),
+        is_printed=False,
+    )
+
+
+def measure_accuracy(model: ModelClosure) -> float | None:
+    """Return the share of objects whose type is predicted, None where no type is."""
+    counts = model.counted.confusion
+    return None if counts is None or not counts.sum() else float(counts.trace() / counts.sum())
+
+
+def measure_ht_miss(model: ModelClosure) -> float | None:
+    """Return the 68% half-width of H_T^miss in GeV, None where it cannot be computed."""
+    return model.paired["ht_miss"].width68 if "ht_miss" in model.paired else None
+
+
+def read_met(model: ModelClosure, name: str) -> Residual:
+    """Return the residual of MET, its azimuth or the azimuth of H_T^miss, nan where there is none."""
+    return model.met.get(name, NO_RESIDUAL)
+
+
+def measure_constant(model: ModelClosure) -> tuple[float, float]:
+    """Return the 68% half-widths of MET in GeV and its azimuth in radian when every event gets their medians."""
+    if model.counted.met is None:
+        return math.nan, math.nan
+    met, phi = model.counted.met[0].T
+    return summarise_values(met).width68, summarise_values(phi).width68
+
+
+def _list_residuals(groups: Groups, is_wanted: Callable[[str], bool]) -> Rows:
+    rows: Rows = []
+    for label, members in groups.items():
+        for (objects, feature), first in members[0].counted.residuals.items():
+            if not is_wanted(objects) or not first.n_tokens:
+                continue
+            found = [member.counted.residuals[objects, feature] for member in members]
+            bias = spread_over(found, lambda one: one.median)
+            is_relative = feature in RELATIVE_FEATURES
+            unit = "relative" if is_relative else UNITS.get(feature, "")
+            response = Spread(1 + bias.mean, bias.sd, bias.n) if is_relative else None
+            width = spread_over(found, lambda one: one.width68)
+            tails = spread_over(found, lambda one: one.tails).mean
+            rows.append((label, objects, feature, unit, bias, response, width, tails, first.n_tokens))
+    return rows
+
+
+def _list_distance(found: Sequence[QuantityClosure]) -> tuple[Value, ...]:
+    one = measure_distance(found)
+    verdict = ("yes" if one.is_significant else "no") if math.isfinite(one.error) else ""
+    return one.distance, one.floor, Measured(one.excess, one.error), verdict

@@ -1,0 +1,64 @@
+"""The section on training: the numbers of all groups, the tests of their pairs, and the figures of the facts."""
+
+from collections.abc import Mapping, Sequence
+
+from thesis_ml.metrics.significance import LEVEL
+from thesis_ml.reports.comparison import Comparison, Group
+from thesis_ml.reports.contents import ResultTable, Section, Value
+from thesis_ml.reports.plots import plan_figures
+
+SEED = "seed"
+"""A number that means nothing on average."""
+
+
+def build_training(comparison: Comparison, figures: Sequence[str]) -> Section:
+    """Return the section.
+
+    Args:
+        comparison: The runs.
+        figures: Names of the figures.
+    """
+    tables = (tabulate_groups(comparison), tabulate_pairs(comparison))
+    return Section(
+        name="training",
+        title="Training",
+        caption="Numbers of the test split and of the best epoch, from the facts of the runs.",
+        tables=tuple(table for table in tables if table.rows),
+        figures=plan_figures(comparison, figures),
+    )
+
+
+def tabulate_groups(comparison: Comparison) -> ResultTable:
+    """Return mean and standard deviation of every number over the runs of every group."""
+    names = [
+        name
+        for name in comparison.columns
+        if name not in (SEED, *comparison.swept) and any(name in group.numbers for group in comparison.groups)
+    ]
+    # The number that is judged stands first.
+    names.sort(key=lambda name: name != comparison.verdict.column)
+    rows: list[tuple[Value, ...]] = [
+        (group.label, len(group.runs), *(group.numbers.get(name) for name in names)) for group in comparison.groups
+    ]
+    note = "Mean ± standard deviation over the seeds of a group."
+    return ResultTable("all_numbers", "All numbers of the groups", note, ("group", "runs", *names), tuple(rows), False)
+
+
+def tabulate_pairs(comparison: Comparison) -> ResultTable:
+    """Return the tests of all pairs of groups in the number that is judged."""
+    column = comparison.verdict.column
+    numbers: Mapping[str, Group] = {group.label: group for group in comparison.groups}
+    rows: list[tuple[Value, ...]] = []
+    for test in comparison.verdict.tests:
+        first, second = (numbers[label].numbers[test.quantity].mean for label in (test.first, test.second))
+        ratio = second / first if first else None
+        rows.append(
+            (test.first, test.second, test.difference, ratio, test.p_seeds, test.outcome, test.least_significant)
+        )
+    return ResultTable(
+        name="pairs",
+        title="Pairs of groups",
+        note=f"Welch's test in {column} at {LEVEL:.0%}, corrected by Holm over all pairs.",
+        columns=("better", "worse", "difference", "ratio", "p", "outcome", "smallest significant difference"),
+        rows=tuple(rows),
+    )
