@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from thesis_ml.reports.inference.sections.anomaly.verdicts import describe_findings, format_auroc, list_flags
 
 from _workload import train_in
 from thesis_ml.architectures.restore import restore_model
@@ -24,19 +25,18 @@ from thesis_ml.data.events import Events, EventSplits, keep_events
 from thesis_ml.data.tokens import load_events
 from thesis_ml.reports.inference.changes.corruptions import CorruptionPlan
 from thesis_ml.reports.inference.changes.nulls import NULLS, NullPlan, is_symmetric
-from thesis_ml.reports.inference.scoring.event_scores import BASELINE, ScoredModel, EventScores
+from thesis_ml.reports.inference.scoring.event_scores import BASELINE, EventScores, ScoredModel
 from thesis_ml.reports.inference.scoring.stream import (
     CLEAN,
+    BaselineScorer,
     ModelScorer,
     PassOptions,
     Scorer,
     StreamPlan,
-    BaselineScorer,
     Variant,
     stream_split,
 )
 from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult, solve_problems
-from thesis_ml.reports.inference.sections.anomaly.verdicts import describe_findings, format_auroc, list_flags
 from thesis_ml.utils.paths import BEST_CHECKPOINT
 
 SETTINGS: Mapping[str, tuple[str, ...]] = {

@@ -28,10 +28,10 @@ from thesis_ml.reports.inference.run import stream_events
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE
 from thesis_ml.reports.inference.scoring.stream import (
     MOST_BACKGROUND,
+    BaselineScorer,
     ModelScorer,
     PassOptions,
     StreamPlan,
-    BaselineScorer,
     Variant,
 )
 from thesis_ml.reports.inference.scoring.tally import ClosureTally

@@ -10,7 +10,7 @@ from thesis_ml.facts.history import build_history
 from thesis_ml.facts.lines import RunState, load_history
 from thesis_ml.facts.run_facts import ComparisonKey, RunFacts
 from thesis_ml.facts.schema import EpochFacts, History
-from thesis_ml.reports.comparison import Cell, Comparison, Group, ExcludedRun, PairTest, Spread, Verdict
+from thesis_ml.reports.comparison import Cell, Comparison, ExcludedRun, Group, PairTest, Spread, Verdict
 
 DEFAULT_RUN = Path(__file__).resolve().parents[1] / "docs" / "default_run" / "facts"
 KEY = ComparisonKey("e53a20276101840b", ("E", "pt", "eta", "phi"), "cos_sin", "f00d", None, None, None)

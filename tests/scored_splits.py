@@ -7,7 +7,7 @@ import numpy as np
 
 from thesis_ml.reports.inference.changes.corruptions import CorruptionPlan
 from thesis_ml.reports.inference.changes.nulls import NULLS, NullPlan
-from thesis_ml.reports.inference.scoring.event_scores import BASELINE, ScoredModel, EventScores
+from thesis_ml.reports.inference.scoring.event_scores import BASELINE, EventScores, ScoredModel
 from thesis_ml.reports.inference.scoring.stream import Variant
 
 STRENGTHS = (0.1, 0.2, 0.4)

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import pytest
 import yaml
 from omegaconf import DictConfig
+from thesis_ml.reports.assemble import build_comparison
 
 from reports.conftest import SWEEP, compose_report_config
 from thesis_ml.errors import ConfigError
 from thesis_ml.reports import assemble, writing
 from thesis_ml.reports.analyses import compare_globals_heads, compare_runs, compare_tokenizers
-from thesis_ml.reports.assemble import build_comparison
 from thesis_ml.reports.config import parse_report
 from written_runs import write_run
 

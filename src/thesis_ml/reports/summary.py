@@ -77,9 +77,7 @@ def read_summary(path: Path) -> dict[str, Any]:
         summary = json.loads(path.read_text(encoding="utf-8"))
         version = summary["summary_schema_version"]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ReportError(
-            f"{path}: is no summary ({error}); give the summary.json of a report"
-        ) from error
+        raise ReportError(f"{path}: is no summary ({error}); give the summary.json of a report") from error
     if version not in (1, SCHEMA_VERSION):
         raise ReportError(f"{path}: has the schema version {version!r:.20}; this program knows 1 and {SCHEMA_VERSION}")
     return upgrade_summary(summary) if version == 1 else summary

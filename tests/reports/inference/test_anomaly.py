@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import norm
+from thesis_ml.reports.inference.sections.anomaly.section import summarise_scores
+from thesis_ml.reports.inference.sections.anomaly.verdicts import describe_problem, find_viewer
 
 from scored_splits import make_split
 from thesis_ml.errors import ConfigError
@@ -21,8 +23,6 @@ from thesis_ml.reports.inference.sections.anomaly import result as solved
 from thesis_ml.reports.inference.sections.anomaly.measure import Measurement
 from thesis_ml.reports.inference.sections.anomaly.problems import list_problems
 from thesis_ml.reports.inference.sections.anomaly.result import ProblemResult, check_rates, holds_multiplicity
-from thesis_ml.reports.inference.sections.anomaly.section import summarise_scores
-from thesis_ml.reports.inference.sections.anomaly.verdicts import describe_problem, find_viewer
 from thesis_ml.reports.plots.style import choose_style
 from thesis_ml.reports.utils.table import MissingFigure, Table
 

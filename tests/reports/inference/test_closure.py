@@ -105,7 +105,9 @@ def test_blocks_do_not_matter_for_the_counts() -> None:
         for block in iterate_blocks(events, size):
             stop = start + len(block.ids)
             tokens, rows = slice(start, stop), slice(first_event, first_event + block.n_events)
-            part = ModelOutput({}, whole.kinematics[tokens], whole.types[tokens], whole.globals[rows], whole.codes[tokens])
+            part = ModelOutput(
+                {}, whole.kinematics[tokens], whole.types[tokens], whole.globals[rows], whole.codes[tokens]
+            )
             tally.add(block, part)
             start, first_event = stop, rows.stop
         tallies.append(tally.summarise())

@@ -9,6 +9,7 @@ import pytest
 from stored_events import FEATURES, TYPES, make_events, stack_features
 from thesis_ml.data.events import Events
 from thesis_ml.reports.inference.scoring.stream import ModelOutput
+from thesis_ml.reports.inference.scoring.tally import ClosureTally
 from thesis_ml.reports.inference.sections.closure.figures import list_figures
 from thesis_ml.reports.inference.sections.closure.measure import (
     RESOLVED_ERRORS,
@@ -29,7 +30,6 @@ from thesis_ml.reports.inference.sections.closure.tables import (
     tabulate_features,
     tabulate_quantities,
 )
-from thesis_ml.reports.inference.scoring.tally import ClosureTally
 from thesis_ml.reports.plots.style import choose_style
 from thesis_ml.reports.utils.table import MissingFigure, Table
 

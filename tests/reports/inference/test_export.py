@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from thesis_ml.reports.inference.scoring.score_file import save_scores
 
 import thesis_ml
 from conftest import SMALL, compose_train
@@ -24,7 +25,6 @@ from thesis_ml.errors import ReportError
 from thesis_ml.reports.inference.config import InferenceConfig
 from thesis_ml.reports.inference.models import LoadedData, LoadedModel
 from thesis_ml.reports.inference.scoring.event_scores import ScoredModel
-from thesis_ml.reports.inference.scoring.score_file import save_scores
 from thesis_ml.reports.inference.scoring.stream import PassOptions
 from thesis_ml.reports.inference.sections.export import write as export
 from thesis_ml.reports.inference.sections.export.write import (

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 from omegaconf import DictConfig
+from thesis_ml.reports.assemble import build_comparison
 
 from data_files import read_dataset, replace_dataset, sample_splits, write_tokens_file
 from stored_events import FEATURES, stack_features
@@ -27,7 +28,6 @@ from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_file, load_events
 from thesis_ml.errors import ConfigError, DataError, ReportError
 from thesis_ml.facts.readers import read_run
 from thesis_ml.reports.analyses import compare_tokenizers
-from thesis_ml.reports.assemble import build_comparison
 from thesis_ml.reports.config import InferenceConfig, parse_report
 from thesis_ml.reports.contents import SCORED, InferenceResult
 from thesis_ml.reports.inference import run as inference_run
@@ -48,11 +48,11 @@ from thesis_ml.reports.inference.run import choose_variants, drop_failed, fit_sc
 from thesis_ml.reports.inference.scoring import stream
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE, ScoredModel
 from thesis_ml.reports.inference.scoring.stream import (
-    ModelScorer,
+    BaselineScorer,
     ModelOutput,
+    ModelScorer,
     PassOptions,
     StreamPlan,
-    BaselineScorer,
     Variant,
 )
 from thesis_ml.reports.inference.scoring.tally import ClosureTally

@@ -11,11 +11,11 @@ from thesis_ml.architectures.autoencoder.base import Latent, Reconstruction
 from thesis_ml.data.batch import DataDims, TokenBatch, find_largest
 from thesis_ml.data.events import order_tokens
 from thesis_ml.reports.inference.scoring.scores import (
+    compute_baselines,
     estimate_log_shares,
     pool_latents,
     score_codes,
     score_errors,
-    compute_baselines,
     summarise_events,
 )
 

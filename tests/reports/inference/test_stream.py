@@ -10,10 +10,10 @@ from thesis_ml.data.tokens import load_events
 from thesis_ml.reports.inference.changes.corruptions import CorruptionPlan
 from thesis_ml.reports.inference.scoring import stream
 from thesis_ml.reports.inference.scoring.stream import (
+    BaselineScorer,
     ModelScorer,
     PassOptions,
     StreamPlan,
-    BaselineScorer,
     Variant,
     round_scores,
     stream_split,

@@ -12,6 +12,8 @@ from html.parser import HTMLParser
 
 import pytest
 from matplotlib.figure import Figure
+from thesis_ml.reports.plots.sections import draw_section
+from thesis_ml.reports.utils.numbers import round_with_error
 
 from comparisons import HOSTILE, make_comparison, make_run, summarise_groups
 from thesis_ml.facts.history import build_history
@@ -27,9 +29,7 @@ from thesis_ml.reports.page.tables import (
     tabulate_result,
 )
 from thesis_ml.reports.plots import DrawnFigure, choose_figures, draw_figures, explain_missing
-from thesis_ml.reports.plots.sections import draw_section
 from thesis_ml.reports.utils.escape import strip_controls
-from thesis_ml.reports.utils.numbers import round_with_error
 from thesis_ml.reports.utils.table import MissingFigure
 
 PLAIN = tuple(chr(ord("g") + place) * len(strip_controls(name)) for place, name in enumerate(HOSTILE))

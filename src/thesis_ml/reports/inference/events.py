@@ -1,7 +1,7 @@
 """The events of a report, which all its models are given."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -328,5 +328,3 @@ def _explain_other(
 def _reads_more(model: LoadedModel, options: DataConfig) -> bool:
     limit = model.restored.data.limit_events
     return options.limit_events is not None and (limit is None or limit > options.limit_events)
-
-

@@ -58,19 +58,27 @@ def build_page(report: Report, figures: Mapping[str, Figure], manifest: Mapping[
     ]
     sections += [describe_section(section, TRAINING_FOLDER, images, places) for section in report.sections[1:]]
     key_figure = next((one for one in report.figures if one.name == KEY_FIGURE and one.name in images), None)
-    return make_environment().get_template(TEMPLATE).render(
-        comparison=comparison,
-        title=comparison.report_name.replace("_", " "),
-        headline=report.headline,
-        checks=report.checks,
-        scoreboard=show_scoreboard(report.scoreboard, places),
-        key_figure=None if key_figure is None else describe_figure(key_figure, TRAINING_FOLDER, images),
-        sections=sections,
-        curves=collect_curves(comparison),
-        about={"report": manifest["report_id"], "made": manifest["created"], "code": manifest["code"]["git_commit"]},
-        policy=write_policy(style, script),
-        style=style,
-        script=script,
+    return (
+        make_environment()
+        .get_template(TEMPLATE)
+        .render(
+            comparison=comparison,
+            title=comparison.report_name.replace("_", " "),
+            headline=report.headline,
+            checks=report.checks,
+            scoreboard=show_scoreboard(report.scoreboard, places),
+            key_figure=None if key_figure is None else describe_figure(key_figure, TRAINING_FOLDER, images),
+            sections=sections,
+            curves=collect_curves(comparison),
+            about={
+                "report": manifest["report_id"],
+                "made": manifest["created"],
+                "code": manifest["code"]["git_commit"],
+            },
+            policy=write_policy(style, script),
+            style=style,
+            script=script,
+        )
     )
 
 

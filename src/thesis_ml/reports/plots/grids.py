@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from thesis_ml.facts.history import as_float
-from thesis_ml.monitoring import io_utils
 from thesis_ml.facts.summary import Cell
+from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import style

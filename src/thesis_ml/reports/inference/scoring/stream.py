@@ -17,7 +17,7 @@ from thesis_ml.data.encode import encode_events
 from thesis_ml.data.events import Events, iterate_blocks
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.errors import DataError
-from thesis_ml.reports.inference.changes.corruptions import CorruptionPlan, corrupt
+from thesis_ml.reports.inference.changes.corruptions import corrupt
 from thesis_ml.reports.inference.changes.nulls import NullPlan, apply_null
 from thesis_ml.reports.inference.config import InferenceConfig
 from thesis_ml.reports.inference.scoring.density import DENSITIES, Score, fit_mahalanobis

@@ -22,7 +22,9 @@ TITLE = "Models and events"
 def build_overview(context: Context) -> Section:
     """Return the section on what was scored, and how long it took."""
     data = context.data
-    writers = {SCORES_FILE: partial(save_scores, data, context.scores.table)} if context.config.persist_raw_scores else {}
+    writers = (
+        {SCORES_FILE: partial(save_scores, data, context.scores.table)} if context.config.persist_raw_scores else {}
+    )
     return Section(
         name=NAME,
         title=TITLE,

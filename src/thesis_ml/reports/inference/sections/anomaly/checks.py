@@ -26,7 +26,9 @@ def check_result(result: AnomalyResult) -> Iterator[Check]:
     yield from _check_nulls("overtraining", held_out, "held-out and training background are separated")
     yield from _check_nulls("null tests", others, "changes that must not matter are seen")
     if not result.scored.is_symmetric:
-        yield Check("eta reflection", "note", "The events are not symmetric in eta: their reflection is no null test.", NAME)
+        yield Check(
+            "eta reflection", "note", "The events are not symmetric in eta: their reflection is no null test.", NAME
+        )
     if result.n_background < FEWEST_CHECKED:
         text = f"{result.n_background} background events are too few for null tests, which need {FEWEST_CHECKED}."
         yield Check("null tests", "note", text, NAME)
@@ -45,7 +47,9 @@ def check_contamination(result: AnomalyResult) -> Iterator[Check]:
     labels = [one for one in result.contaminated if one.problem.kind == "label"]
     if labels:
         signals = join_names([one.problem.name for one in labels])
-        text = f"The training events hold {signals}: their separation is no test of unseen signals (data.train_classes)."
+        text = (
+            f"The training events hold {signals}: their separation is no test of unseen signals (data.train_classes)."
+        )
         yield Check("contamination", "note", text, NAME)
     for one in result.contaminated:
         if one.problem.kind == "signal":
@@ -53,7 +57,7 @@ def check_contamination(result: AnomalyResult) -> Iterator[Check]:
             yield Check("contamination", "failed", text, NAME)
     for one in result.unknown:
         text = (
-            f"{join_names(one.unknown)}: whether the training events hold the class of inference.signal_file is unknown; "
+            f"{join_names(one.unknown)}: unknown whether it was trained on the class of inference.signal_file; "
             "write the attribute label_meaning into both files."
         )
         yield Check("contamination", "note", text, NAME)

@@ -14,7 +14,7 @@ from thesis_ml.reports.contents import GroupStyle, ResultFigure
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE
 from thesis_ml.reports.inference.sections.anomaly.measure import GRID, TURNED, Measurement
 from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult, ProblemResult
-from thesis_ml.reports.inference.sections.anomaly.tables import NULL_NAMES, name_problem, slug
+from thesis_ml.reports.inference.sections.anomaly.tables import name_problem, slug
 from thesis_ml.reports.plots import style
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
 

@@ -1,6 +1,5 @@
 """What scores are asked to tell apart: changed events from clean ones, one label from the rest, another file."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from thesis_ml.reports.inference.labels import OF_FILE, SIGNAL_FILE, name_label
 from thesis_ml.reports.inference.scoring.event_scores import CLEAN, EventScores
 
 Kind = Literal["corruption", "label", "signal"]
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:

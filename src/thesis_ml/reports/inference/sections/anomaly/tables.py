@@ -87,8 +87,8 @@ def tabulate_best(solved: Iterable[ProblemResult]) -> ResultTable:
     return ResultTable(
         name="best_scores",
         title="Best score beside the best baseline",
-        note="The best of many scores is chosen by the numbers shown, which favours it. Sums over tokens and densities of "
-        "latents contain the multiplicity. The error of the difference holds events, which both share, and seeds.",
+        note="The best of many scores is chosen by the numbers shown, which favours it. Sums over tokens and densities "
+        "of latents contain the multiplicity. The error of the difference holds events, which both share, and seeds.",
         columns=(
             "problem",
             *("best score", "AUROC"),
@@ -117,7 +117,11 @@ def tabulate_problem(solved: ProblemResult, result: AnomalyResult) -> ResultTabl
                 _to_measured(one.auroc),
                 seeds.sd if seeds.n > 1 else None,
                 seeds.n,
-                *(cell for point in one.points for cell in _list_point(point.signal_efficiency, point.n_background, point.improvement)),
+                *(
+                    cell
+                    for point in one.points
+                    for cell in _list_point(point.signal_efficiency, point.n_background, point.improvement)
+                ),
                 *(cell for cut in one.rejections for cell in _list_point(cut.rejection, cut.n_background)),
                 _remark(one, result.find_correlation(one.group, one.score)),
             )
@@ -136,9 +140,7 @@ def tabulate_problem(solved: ProblemResult, result: AnomalyResult) -> ResultTabl
 
 def tabulate_correlations(correlations: Iterable[Correlation]) -> ResultTable:
     """Return the correlation of all scores with H_T and the multiplicity."""
-    rows = [
-        (one.group, one.score, one.ht, one.multiplicity, "strong" if one.is_strong else "") for one in correlations
-    ]
+    rows = [(one.group, one.score, one.ht, one.multiplicity, "strong" if one.is_strong else "") for one in correlations]
     return ResultTable(
         name="correlations",
         title="Correlation of scores with H_T and multiplicity",
@@ -151,7 +153,14 @@ def tabulate_correlations(correlations: Iterable[Correlation]) -> ResultTable:
 def tabulate_nulls(result: AnomalyResult) -> ResultTable:
     """Return all null tests, those that fail first."""
     rows = [
-        (check.scorer, check.score, "passed" if check.holds else "FAILED", NULL_NAMES[check.null], check.auroc, check.rule)
+        (
+            check.scorer,
+            check.score,
+            "passed" if check.holds else "FAILED",
+            NULL_NAMES[check.null],
+            check.auroc,
+            check.rule,
+        )
         for check in sorted(result.nulls, key=lambda check: check.holds)
     ]
     return ResultTable(
@@ -183,8 +192,8 @@ def tabulate_pairs(solved: Iterable[ProblemResult]) -> ResultTable:
     return ResultTable(
         name="pairs_of_models",
         title="Pairs of models on the same events",
-        note="Significant only if both tests are at 5%: that of the events (DeLong for labels, paired samples else) and "
-        "that of the seeds (Welch), each corrected by Holm within a problem.",
+        note="Significant only if both tests are at 5%: that of the events (DeLong for labels, paired samples else) "
+        "and that of the seeds (Welch), each corrected by Holm within a problem.",
         columns=("better", "worse", "problem", "score", "difference", "p (events)", "p (seeds)", "outcome"),
         rows=tuple(rows),
         is_printed=False,

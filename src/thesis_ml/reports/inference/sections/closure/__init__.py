@@ -64,5 +64,7 @@ def check_masses(groups: Groups) -> Iterator[Check]:
 
 
 def _spread_jet_masses(groups: Groups) -> dict[str, Spread]:
-    spreads = {label: spread_over(members, lambda one: one.counted.jet_mass_width68) for label, members in groups.items()}
+    spreads = {
+        label: spread_over(members, lambda one: one.counted.jet_mass_width68) for label, members in groups.items()
+    }
     return {label: one for label, one in spreads.items() if one.n}

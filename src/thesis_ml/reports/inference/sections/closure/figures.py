@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from thesis_ml.facts.summary import Cell
 from thesis_ml.reports.contents import ResultFigure
+from thesis_ml.reports.inference.scoring.tally import AZIMUTH, list_pt_bins
 from thesis_ml.reports.inference.sections.aggregate import spread_over
 from thesis_ml.reports.inference.sections.closure import drawings as plots
 from thesis_ml.reports.inference.sections.closure.measure import Groups, ModelClosure, measure_distance
-from thesis_ml.reports.inference.scoring.tally import AZIMUTH, list_pt_bins
 from thesis_ml.reports.plots.grid import TRUTH
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
 

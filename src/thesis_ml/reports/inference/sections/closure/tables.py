@@ -23,7 +23,15 @@ ENERGIES = ("ht", "ht_miss", "leading_pt", "m_jj", "m_bb")
 """Event quantities in GeV; the others count the objects of a type."""
 
 UNITS = {"eta": "", "phi": "rad", "mass": "GeV"}
-RESIDUAL_COLUMNS = ("feature", "unit", "bias (median)", "response", "resolution (σ68)", f"share beyond {TAIL:g} σ68", "n")
+RESIDUAL_COLUMNS = (
+    "feature",
+    "unit",
+    "bias (median)",
+    "response",
+    "resolution (σ68)",
+    f"share beyond {TAIL:g} σ68",
+    "n",
+)
 DISTANCE_COLUMNS = ("distance", "floor", "excess", "significant")
 NO_RESIDUAL = Residual(math.nan, math.nan, math.nan, 0)
 

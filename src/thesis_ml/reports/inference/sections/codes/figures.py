@@ -28,7 +28,7 @@ def plan_figures(groups: CodeGroups) -> tuple[ResultFigure, ...]:
     return (
         ResultFigure(
             "code_map",
-            "Where each code lies: decoded alone, or the mean of the objects that chose it; the first seed of each group",
+            "Where each code lies: decoded alone, or the mean of the objects that chose it; first seed of a group",
             tabulate_map(groups),
             draw_map,
         ),

@@ -31,8 +31,8 @@ def tabulate_use(groups: CodeGroups) -> ResultTable:
     return ResultTable(
         name="codes",
         title="Use of the codes",
-        note="Perplexity (effective number of codes) of all objects of the split, the mean over quantisers. -ln p: mean "
-        "of an object, p being the share of its codes in the background of the training split.",
+        note="Perplexity (effective number of codes) of all objects of the split, the mean over quantisers. -ln p: "
+        "mean of an object, p being the share of its codes in the background of the training split.",
         columns=("group", "models", "quantisers", "codes", "perplexity", "utilisation", "dead codes", "-ln p [nat]"),
         rows=tuple(rows),
     )

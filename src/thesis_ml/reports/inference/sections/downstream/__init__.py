@@ -65,7 +65,9 @@ def build_section(problem: Classification, context: Context, results: Results) -
     originals = {form: average_auroc([scores], is_signal) for form, scores in results.original.items()}
     baselines = measure_baselines(problem)
     pairs = {
-        form: compare_tokenizers(form, {label: runs[form] for label, runs in results.groups.items() if runs[form]}, is_signal)
+        form: compare_tokenizers(
+            form, {label: runs[form] for label, runs in results.groups.items() if runs[form]}, is_signal
+        )
         for form in FORMS
     }
     tables = (
@@ -119,7 +121,12 @@ def tabulate_losses(
         note="events: the pooled table of original and of reconstructed events; tokens: moments of the inputs of the "
         "encoder, and of the latents of the codes. lost: AUROC of the original in the same form minus that of the "
         "tokenizer, on the same events; its error holds events and seeds.",
-        columns=("group", "runs", "bits of a token", *(f"{form}: {name}" for form in FORMS for name in ("AUROC", "lost"))),
+        columns=(
+            "group",
+            "runs",
+            "bits of a token",
+            *(f"{form}: {name}" for form in FORMS for name in ("AUROC", "lost")),
+        ),
         rows=tuple(rows),
     )
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -31,7 +31,6 @@ from thesis_ml.reports.inference.scoring.stream import (
 )
 from thesis_ml.tokenizer.tokenizer import Tokenizer
 from thesis_ml.utils.h5_writing import explain_failure, open_for_writing
-from thesis_ml.utils.paths import make_name_safe
 from thesis_ml.utils.progress import count_progress
 
 EXPORT_VERSION = 1
