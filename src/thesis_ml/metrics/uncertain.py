@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 ERROR_DIGITS = 2
 """Significant digits of an error, as the Particle Data Group keeps for most."""
@@ -66,7 +66,7 @@ class Spread:
     n: int
 
     @classmethod
-    def of(cls, values: Iterable[float | None]) -> Self:
+    def of(cls, values: Iterable[float | None]) -> "Spread":
         """Return the spread of the values that are numbers."""
         known = [value for value in values if value is not None and math.isfinite(value)]
         if not known:
