@@ -35,8 +35,8 @@ def plan(finished_run, stored: EventSplits) -> StreamPlan:
     background = stored.splits["train"]
     scorer = ModelScorer(restore_model(finished_run.path / "model.pt"), PassOptions(batch_size=64))
     scorer.fit(background)
-    trivial = BaselineScorer(background, stored.type_names)
-    return StreamPlan({"trivial": trivial, "vq": scorer}, VARIANTS, stored.type_names, background)
+    baselines = BaselineScorer(background, stored.type_names)
+    return StreamPlan({"baseline": baselines, "vq": scorer}, VARIANTS, stored.type_names, background)
 
 
 def test_scores_do_not_depend_on_blocks_and_company(
@@ -49,7 +49,7 @@ def test_scores_do_not_depend_on_blocks_and_company(
     monkeypatch.setattr(stream, "BLOCK_EVENTS", 17)
     alone = stream_split(keep_events(events, is_kept), plan)
 
-    assert set(alone) == {(name, variant) for name in ("trivial", "vq") for variant in ("clean", "lost", "scale")}
+    assert set(alone) == {(name, variant) for name in ("baseline", "vq") for variant in ("clean", "lost", "scale")}
     for key, scores in alone.items():
         for name, values in scores.items():
             np.testing.assert_allclose(values, together[key][name][is_kept], rtol=1e-4, atol=1e-5, err_msg=name)
@@ -61,7 +61,7 @@ def test_clean_events_are_observed_and_passes_counted(plan: StreamPlan, stored: 
 
     stream_split(events, plan, lambda name, block, passed: seen.append((name, passed)), counted.append)
 
-    assert [name for name, _ in seen] == ["trivial", "vq"]
+    assert [name for name, _ in seen] == ["baseline", "vq"]
     passed = seen[1][1]
     assert passed.kinematics.shape == (events.n_tokens, 4)
     assert passed.types.shape == (events.n_tokens,)
