@@ -1,9 +1,11 @@
 """One pass through models and corruptions gives each event the scores it has on its own."""
 
+import math
+
 import numpy as np
 import pytest
 
-from thesis_ml.architectures.restore import restore_model
+from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.events import EventSplits, keep_events
 from thesis_ml.data.tokens import load_events
@@ -97,3 +99,15 @@ def test_autocast_is_honoured_and_off_unless_it_is_asked_for(finished_run, store
     assert not np.array_equal(exact, rounded)
     np.testing.assert_allclose(rounded, exact, rtol=0.5, atol=0.05)
     np.testing.assert_array_equal(score(autocast=False), exact)
+
+
+def test_latent_that_is_no_number_has_scores_that_are_none(restored_run: RestoredModel) -> None:
+    events = load_events(DataConfig(limit_events=60, synthetic=SyntheticConfig())).splits["test"]
+    scorer = ModelScorer(restored_run, PassOptions())
+    scorer.fit(events)
+    for weights in restored_run.model.encoder.parameters():
+        weights.data.fill_(math.nan)
+
+    scores = scorer.run(events).scores
+
+    assert np.isnan(scores["latent_mixture"][events.lengths > 0]).all()
