@@ -33,6 +33,12 @@ def push_below_shell(events: Events) -> ModelOutput:
     return ModelOutput({}, kinematics, events.types, events.met)
 
 
+def turn(events: Events) -> ModelOutput:
+    """Return the events with all objects turned by 0.2 rad about the beam."""
+    phi = (stack_features(events)[:, 3:] + 0.2 + np.pi) % (2 * np.pi) - np.pi
+    return ModelOutput({}, np.concatenate((stack_features(events)[:, :3], phi), axis=1), events.types, events.met)
+
+
 def measure(change: Change, features: tuple[str, ...] = FEATURES, events: Events | None = None) -> ModelClosure:
     """Return the closure of a reconstruction of some events."""
     events = make_events(4000) if events is None else events

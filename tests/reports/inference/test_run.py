@@ -140,7 +140,9 @@ def test_training_split_is_judged_by_densities_of_other_events(
     assert ("split", "failed") in checks and "overtraining" not in dict(checks)
     events = (report / "inference" / "events.csv").read_text(encoding="utf-8")
     assert 'background events of the validation split, to fit densities",' in events
-    assert "✗ split: The training split is scored" in " ".join(capsys.readouterr().out.split())
+    shown = capsys.readouterr().out
+    assert "✗ split: The training split is scored" in shown
+    assert shown.rindex("✗") < shown.index("✓")
 
 
 def test_scores_of_codes_alone_are_not_asked_of_models_without(score: Callable[..., InferenceResult]) -> None:

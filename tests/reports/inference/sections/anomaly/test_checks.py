@@ -66,7 +66,7 @@ def test_classes_without_names_may_have_been_trained_on(
     (found,) = check_contamination(result)
 
     assert found.state == "note"
-    assert found.text.startswith("vq and none: unknown whether it was trained on the class of inference.signal_file;")
+    assert found.text.startswith("vq and none: unknown whether trained on the class of inference.signal_file;")
     assert "write the attribute label_meaning" in found.text
     assert list_numbers(result)["problems"]["signal_file"]["contamination_unknown"] == ["vq", "none"]
 

@@ -14,10 +14,10 @@ STYLES = {"vq": choose_style(0), "none": choose_style(1)}
 def test_every_figure_is_drawn_from_its_table() -> None:
     result = solve(make_split(1500))
 
-    figures = [*plan_overview(result), *(figure for panel in build_panels(result) for figure in panel.figures)]
+    of_panels = [figure for panel in build_panels(result) for figure in panel.figures]
 
-    assert {"roc_ttH", "scan_lost_object", "roc_lost_object_0_2"} <= {one.name for one in figures}
-    for figure in figures:
+    assert {one.name for one in of_panels} == {"roc_ttH", "scan_lost_object", "roc_lost_object_0_2"}
+    for figure in (*plan_overview(result), *of_panels):
         assert isinstance(figure.table, Table)
         drawn = figure.draw(figure.table, STYLES)
         assert drawn.axes and all(axes.has_data() for axes in drawn.axes)

@@ -18,7 +18,7 @@ Separate = Callable[[EventScores], Section]
 
 
 def test_section_has_the_matrix_first_and_every_problem_in_a_panel(separate: Separate) -> None:
-    section = separate(make_split(n_seeds=2))
+    section = separate(make_split(n_seeds=2, channel="val"))
 
     assert [table.name for table in section.tables] == [
         "separation",
@@ -29,6 +29,7 @@ def test_section_has_the_matrix_first_and_every_problem_in_a_panel(separate: Sep
     ]
     assert set(find_table(section, "separation").links.values()) == {panel.name for panel in section.panels}
     assert set(section.files) == {"dark_machines.csv", "working_points.csv"}
+    assert {line.split(",")[2] for line in section.files["dark_machines.csv"].splitlines()} == {"Chan", "val"}
     assert set(section.summary["problems"]) == {"ttH", "lost_object 0.1", "lost_object 0.2", "lost_object 0.4"}
 
 

@@ -3,10 +3,7 @@
 import numpy as np
 import pytest
 
-from closures import measure
-from stored_events import stack_features
-from thesis_ml.data.events import Events
-from thesis_ml.reports.inference.scoring.stream import ModelOutput
+from closures import measure, turn
 from thesis_ml.reports.inference.sections.closure.measure import (
     SIGNIFICANT_ERRORS,
     Distance,
@@ -61,10 +58,6 @@ def test_quantity_that_no_event_has_is_not_a_number() -> None:
 
 
 def test_azimuth_of_the_missing_momentum_is_compared_around_the_circle() -> None:
-    def turn(events: Events) -> ModelOutput:
-        phi = (stack_features(events)[:, 3:] + 0.2 + np.pi) % (2 * np.pi) - np.pi
-        return ModelOutput({}, np.concatenate((stack_features(events)[:, :3], phi), axis=1), events.types, events.met)
-
     model = measure(turn)
 
     assert model.met["ht_miss_phi"].median == pytest.approx(0.2)

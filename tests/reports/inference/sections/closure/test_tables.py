@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from closures import break_values, copy, measure
+from closures import break_values, copy, measure, turn
 from section_contents import read_row
 from stored_events import FEATURES, TYPES, make_events, stack_features
 from thesis_ml.metrics.uncertain import Measured, Spread
@@ -102,6 +102,12 @@ def test_residuals_counts_and_checks_of_known_changes(groups: Groups) -> None:
     assert (exact["jet mass σ68 (rel.)"].mean, check["jet mass σ68 (rel.)"].mean) == pytest.approx((0, 0.15), abs=0.01)
     assert exact["MET σ68"].mean == 0 < exact["MET σ68 of a constant"]
     assert exact["H_T^miss φ σ68"].mean == pytest.approx(0, abs=1e-9)
+
+
+def test_resolution_of_the_azimuth_is_that_around_the_circle() -> None:
+    row = read_row(tabulate_checks({"a": [measure(turn)]}), group="a")
+
+    assert row["H_T^miss φ σ68"].mean == pytest.approx(0, abs=1e-9)
 
 
 def test_seeds_of_a_group_are_mean_and_standard_deviation(groups: Groups) -> None:

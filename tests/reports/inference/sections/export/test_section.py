@@ -82,7 +82,7 @@ def test_model_that_cannot_be_written_fails_the_check(restored_run: RestoredMode
     found = find_check(section.checks, "exports")
     assert found.state == "failed"
     assert found.text == (
-        "reconstruction of vq are not exported: its reconstruction holds NaN or infinity; train it further."
+        "vq: no file of its reconstruction: its reconstruction holds NaN or infinity; train it further."
     )
     assert section.tables == () and not section.writers
 

@@ -61,7 +61,7 @@ def check_contamination(result: AnomalyResult) -> Iterator[Check]:
             yield Check("contamination", "failed", text, NAME)
     for one in result.unknown:
         text = (
-            f"{join_names(one.unknown)}: unknown whether it was trained on the class of inference.signal_file; "
+            f"{join_names(one.unknown)}: unknown whether trained on the class of inference.signal_file; "
             "write the attribute label_meaning into both files."
         )
         yield Check("contamination", "note", text, NAME)

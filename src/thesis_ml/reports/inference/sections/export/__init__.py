@@ -36,7 +36,7 @@ def build_exports(context: Context) -> Section | None:
         tokenizer = Tokenizer(model.restored, model.checkpoint_hash or "")
         plan = ExportPlan(tokenizer, kind, data.stored, options, model.scored.name, context.config.max_samples)
         if (obstacle := find_obstacle(plan)) is not None:
-            text = f"{kind} of {model.scored.name} are not exported: {obstacle}."
+            text = f"{model.scored.name}: no file of its {kind}: {obstacle}."
             checks.append(Check("exports", "failed", text, NAME))
             continue
         name = _name_file(model.scored.name, kind, writers)
