@@ -51,7 +51,7 @@ REPORTS_ALLOWED = {
     "inference": {"plots", "utils", "comparison", "contents"},
     "page": {"plots", "utils", "comparison", "contents", "scoreboard", "report"},
 }
-"""What each folder of `reports/` may import beside itself of the others: models and pages know nothing of each other."""
+"""The parts of `reports/` that each of its folders may import: models and pages know nothing of each other."""
 
 MAY_IMPORT_LATE = (
     "thesis_ml/__init__.py",

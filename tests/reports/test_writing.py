@@ -294,7 +294,7 @@ def test_summary_of_the_first_schema_is_read_as_the_second(tmp_path: Path) -> No
 
     new = read_any_summary(path)
 
-    assert (new["summary_schema_version"], new["headline"]) == (2, ["Smallest rec_mse: vq."])
+    assert (new["summary_schema_version"], new["headline"]) == (2, ["Smallest: vq."])
     assert [(check["name"], check["text"]) for check in new["checks"]] == [("comparability", "The runs differ.")]
     assert new["separation"]["checks"][0]["text"] == "Null of vq."
     assert "scores" not in new
