@@ -33,6 +33,11 @@ RESIDUAL_COLUMNS = (
     "n",
 )
 DISTANCE_COLUMNS = ("distance", "floor", "excess", "significant")
+DISTANCE_NOTE = (
+    "Bias and resolution of reconstructed minus true, event by event. Distance: Wasserstein-1 of half of the "
+    "reconstructed to the other half of the true events. Floor: the same of true events (20 splits). Excess: their "
+    f"difference with its error from events, significant above {SIGNIFICANT_ERRORS:g} errors."
+)
 NO_RESIDUAL = Residual(math.nan, math.nan, math.nan, 0)
 
 Rows = list[tuple[Value, ...]]
@@ -65,9 +70,7 @@ def tabulate_quantities(groups: Groups) -> ResultTable:
     return ResultTable(
         name="closure_events",
         title="Event quantities from reconstructed objects [GeV]",
-        note="Bias and resolution of reconstructed minus true, event by event. Distance: Wasserstein-1 of half of the "
-        "reconstructed to the other half of the true events. Floor: the same of true events (20 splits). Excess: their "
-        f"difference with its error from events, significant above {SIGNIFICANT_ERRORS:g} errors.",
+        note=DISTANCE_NOTE,
         columns=("group", "quantity", "bias (median)", "resolution (σ68)", *DISTANCE_COLUMNS, "n"),
         rows=tuple(rows),
     )
