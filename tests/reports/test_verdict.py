@@ -98,7 +98,7 @@ def test_group_that_copies_collapsed_or_is_worse_than_the_mean_is_never_best(tmp
 
     labels = {label.split()[-1]: reason for label, reason in comparison.verdict.unranked.items()}
     assert [label.split()[-1] for label in comparison.verdict.ranking] == ["512"]
-    assert "copy" in labels["linear"] and "collapsed" in labels["500"] and "mean of all tokens" in labels["32"]
+    assert "copied" in labels["linear"] and "collapsed" in labels["500"] and "mean of all tokens" in labels["32"]
     assert "linear" not in headline(comparison)[0]
     assert headline(comparison)[1].startswith("Not ranked: ")
     (collapsed,) = find_checks(comparison, "collapsed codebooks")

@@ -26,10 +26,10 @@ UNITS = {"eta": "", "phi": "rad", "mass": "GeV"}
 RESIDUAL_COLUMNS = (
     "feature",
     "unit",
-    "bias (median)",
+    "bias",
     "response",
-    "resolution (σ68)",
-    f"share beyond {TAIL:g} σ68",
+    "resolution",
+    f"share beyond {TAIL:g} resolutions",
     "n",
 )
 DISTANCE_COLUMNS = ("distance", "floor", "excess", "significant")
@@ -46,7 +46,7 @@ Rows = list[tuple[Value, ...]]
 def tabulate_features(groups: Groups) -> ResultTable:
     """Return the residual of each feature over all tokens."""
     rows = tuple((row[0], *row[2:]) for row in _list_residuals(groups, lambda objects: objects == ALL))
-    note = "Reconstructed minus true of all objects, relative for E and pT; mean ± standard deviation over seeds."
+    note = "Reconstructed minus true of all objects, relative for E and pT. Bias: median; resolution: 68% half-width."
     return ResultTable("closure_features", "Residuals of objects", note, ("group", *RESIDUAL_COLUMNS), rows)
 
 
@@ -71,7 +71,7 @@ def tabulate_quantities(groups: Groups) -> ResultTable:
         name="closure_events",
         title="Event quantities from reconstructed objects [GeV]",
         note=DISTANCE_NOTE,
-        columns=("group", "quantity", "bias (median)", "resolution (σ68)", *DISTANCE_COLUMNS, "n"),
+        columns=("group", "quantity", "bias", "resolution", *DISTANCE_COLUMNS, "n"),
         rows=tuple(rows),
     )
 
@@ -125,9 +125,9 @@ def tabulate_checks(groups: Groups) -> ResultTable:
         note="MET and its azimuth are predicted from the latents; a constant prediction is the trivial baseline. "
         "H_T^miss is computed from reconstructed objects. Resolutions in GeV and radian.",
         columns=(
-            *("group", "models", "type accuracy", "share with E < p", "share with E < p (true)", "jet mass σ68 (rel.)"),
-            *("MET bias", "MET σ68", "MET σ68 of a constant", "MET φ σ68", "MET φ σ68 of a constant"),
-            *("H_T^miss σ68", "H_T^miss φ σ68"),
+            *("group", "models", "type accuracy", "share with E < p", "share with E < p (true)", "jet mass resolution"),
+            *("MET bias", "MET resolution", "MET of a constant", "MET phi resolution", "MET phi of a constant"),
+            *("H_T^miss resolution", "H_T^miss phi resolution"),
         ),
         rows=tuple(rows),
     )
