@@ -1,4 +1,4 @@
-"""What anomaly scores of models trained on ttbar alone tell apart on the sample's test split, beside required AUROCs.
+"""AUROCs of the anomaly scores of models trained on ttbar alone on the sample's test split, beside required ones.
 
 Trains none, linear with 2 values and vq for 15 epochs without weight on the object types (some 20 s each), streams the
 test split through them and prints the AUROCs with errors in markdown, and which required ones are missed. `--folder`
@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from thesis_ml.reports.inference.sections.anomaly.verdicts import describe_findings, format_auroc, list_flags
 
 from _workload import train_in
 from thesis_ml.architectures.restore import restore_model
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import Events, EventSplits, keep_events
 from thesis_ml.data.tokens import load_events
+from thesis_ml.metrics.uncertain import Measured
 from thesis_ml.reports.inference.changes.corruptions import CorruptionPlan
 from thesis_ml.reports.inference.changes.nulls import NULLS, NullPlan, is_symmetric
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE, EventScores, ScoredModel
@@ -36,7 +36,10 @@ from thesis_ml.reports.inference.scoring.stream import (
     Variant,
     stream_split,
 )
+from thesis_ml.reports.inference.sections.anomaly.checks import check_result
 from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult, solve_problems
+from thesis_ml.reports.inference.sections.anomaly.tables import tabulate_best
+from thesis_ml.reports.utils.table import format_value
 from thesis_ml.utils.paths import BEST_CHECKPOINT
 
 SETTINGS: Mapping[str, tuple[str, ...]] = {
@@ -128,20 +131,28 @@ def divide(events: Events) -> tuple[Events, Events]:
     return keep_events(events, is_first), keep_events(events, ~is_first)
 
 
-def print_table(findings: AnomalyResult) -> dict[tuple[str, str, str], float]:
+def print_table(result: AnomalyResult) -> dict[tuple[str, str, str], float]:
     """Print the AUROC of every score of every problem and return them by problem, group and score."""
-    problems = [solved.problem.name for solved in findings.solved]
+    problems = [solved.problem.name for solved in result.solved]
     texts: dict[tuple[str, str], dict[str, str]] = {}
     numbers = {}
-    for solved in findings.solved:
+    for solved in result.solved:
         for measured in solved.measurements:
             names = (measured.group, measured.score)
-            texts.setdefault(names, {})[solved.problem.name] = format_auroc(measured.auroc)
+            texts.setdefault(names, {})[solved.problem.name] = str(Measured(measured.auroc.value, measured.auroc.error))
             numbers[solved.problem.name, *names] = measured.auroc.value
     print(f"| model | score | {' | '.join(problems)} |\n|{' --- |' * (2 + len(problems))}")
     for (group, score), row in texts.items():
         print(f"| {group} | {score} | {' | '.join(row.get(problem, '') for problem in problems)} |")
     return numbers
+
+
+def print_best(result: AnomalyResult) -> None:
+    """Print the best score of every problem beside the best baseline."""
+    table = tabulate_best(result.solved)
+    for row in (table.columns, ("---",) * len(table.columns), *table.rows):
+        print(f"| {' | '.join(map(format_value, row))} |")
+    print()
 
 
 def list_misses(numbers: Mapping[tuple[str, str, str], float], limits: Sequence[Limit]) -> list[str]:
@@ -172,10 +183,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         checkpoints = {name: train_run(name, folder, is_quick=arguments.quick) for name in SETTINGS}
-        findings = solve_problems(score_split(stored, checkpoints), 20 if arguments.quick else 200)
-    numbers = print_table(findings)
+        result = solve_problems(score_split(stored, checkpoints), 20 if arguments.quick else 200)
+    numbers = print_table(result)
     print()
-    print("\n".join(f"- {sentence}" for sentence in (*list_flags(findings), *describe_findings(findings))))
+    print_best(result)
+    print("\n".join(f"- {check.name} {check.state}: {check.text}" for check in check_result(result)))
     misses = [] if arguments.quick else list_misses(numbers, LIMITS)
     print("\n".join(f"missed: {what}" for what in misses) or "nothing missed")
     sys.exit(1 if misses else 0)

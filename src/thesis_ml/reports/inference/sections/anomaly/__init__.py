@@ -9,6 +9,7 @@ from thesis_ml.reports.inference.context import Context
 from thesis_ml.reports.inference.sections.anomaly.checks import NAME, check_result
 from thesis_ml.reports.inference.sections.anomaly.figures import plan_overview, plan_roc, plan_scan
 from thesis_ml.reports.inference.sections.anomaly.files import format_dark_machines, format_working_points, list_numbers
+from thesis_ml.reports.inference.sections.anomaly.null_tests import FEWEST_CHECKED
 from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult, ProblemResult, solve_problems
 from thesis_ml.reports.inference.sections.anomaly.tables import (
     name_panel,
@@ -69,10 +70,11 @@ def build_panels(result: AnomalyResult) -> tuple[Panel, ...]:
 def find_leads(result: AnomalyResult) -> dict[str, Measured]:
     """Return by how much the best score of each group is above the best baseline, where that is largest.
 
-    Signals count; without any, corruptions at their middle strength.
+    Signals count; without any, corruptions at their middle strength. Neither counts with too few events for an error.
     """
-    signals = [one for one in result.solved if one.problem.kind != "corruption"]
-    problems: Sequence[ProblemResult] = signals or [one for one in result.solved if one.problem.is_reference]
+    solved = [one for one in result.solved if one.problem.n_fewest >= FEWEST_CHECKED]
+    signals = [one for one in solved if one.problem.kind != "corruption"]
+    problems: Sequence[ProblemResult] = signals or [one for one in solved if one.problem.is_reference]
     leads: dict[str, Measured] = {}
     for group in dict.fromkeys(model.group for model in result.scored.models):
         found = [lead for one in problems if (lead := one.find_lead(group)) and math.isfinite(lead.value)]

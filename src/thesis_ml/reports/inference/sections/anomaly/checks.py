@@ -32,6 +32,10 @@ def check_result(result: AnomalyResult) -> Iterator[Check]:
     if result.n_background < FEWEST_CHECKED:
         text = f"{result.n_background} background events are too few for null tests, which need {FEWEST_CHECKED}."
         yield Check("null tests", "note", text, NAME)
+    few = [name_problem(one.problem) for one in result.solved if one.problem.n_fewest < FEWEST_CHECKED]
+    if few:
+        text = f"{_list_some(few)}: fewer than {FEWEST_CHECKED} signal or background events, too few for an AUROC."
+        yield Check("few events", "note", text, NAME)
     emptied = [
         name_problem(one.problem)
         for one in result.solved

@@ -51,6 +51,12 @@ class Problem:
         """Whether signal events are changed copies of the background events."""
         return self.kind == "corruption"
 
+    @property
+    def n_fewest(self) -> int:
+        """The number of entries of the smaller one of signal and background."""
+        n_signal = int(self.is_signal.sum())
+        return min(n_signal, len(self.is_signal) - n_signal)
+
     def has(self, scored: EventScores, scorer: str) -> bool:
         """Return whether a scorer saw all entries."""
         if self.kind == "signal":

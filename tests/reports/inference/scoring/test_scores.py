@@ -67,7 +67,7 @@ def test_largest_of_negative_values_is_negative() -> None:
     assert find_largest(torch.tensor([[-3.0], [-2.0]]), torch.tensor([2])).item() == -2
 
 
-def test_trivial_scores_and_summaries_do_not_know_the_order_of_tokens() -> None:
+def test_baselines_and_summaries_do_not_know_the_order_of_tokens() -> None:
     events = make_events()
     order = np.lexsort((events.features["pt"], events.token_events))
     sorted_events = order_tokens(events, order)

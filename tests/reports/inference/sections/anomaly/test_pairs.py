@@ -1,4 +1,4 @@
-"""Groups of models are told apart only where events and seeds agree."""
+"""Groups of models differ significantly only where events and seeds agree."""
 
 import math
 
@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from thesis_ml.metrics.auroc import compare_mean_aurocs
+from thesis_ml.metrics.significance import PairTest
 from thesis_ml.reports.inference.sections.anomaly.measure import Column, measure_problem
-from thesis_ml.reports.inference.sections.anomaly.pairs import PairOutcome, compare_groups
+from thesis_ml.reports.inference.sections.anomaly.pairs import compare_groups
 from thesis_ml.reports.inference.sections.anomaly.problems import Problem
 
 IS_SIGNAL = np.arange(1500) % 3 == 0
 
 
-def compare(*columns: Column, kind: str = "label", is_signal: np.ndarray = IS_SIGNAL) -> tuple[PairOutcome, ...]:
+def compare(*columns: Column, kind: str = "label", is_signal: np.ndarray = IS_SIGNAL) -> tuple[PairTest, ...]:
     n_events = len(is_signal) // 2
     events = np.tile(np.arange(n_events), 2) if kind == "corruption" else np.arange(len(is_signal))
     problem = Problem("toy", kind, is_signal, None, events, ~is_signal)
@@ -30,12 +31,12 @@ def draw(group: str, shifts: list[float], seed: int, shared: np.ndarray | None =
     )
 
 
-def test_groups_that_differ_in_events_and_seeds_are_distinguishable() -> None:
+def test_groups_that_differ_in_events_and_seeds_differ_significantly() -> None:
     (pair,) = compare(draw("worse", [0.5, 0.52, 0.49], 1), draw("better", [1.5, 1.48, 1.52], 2))
 
     assert (pair.first, pair.second) == ("better", "worse")
-    assert pair.is_distinguishable and pair.outcome == "distinguishable"
-    assert pair.difference > 5 * pair.error
+    assert pair.is_significant and pair.outcome == "significant"
+    assert pair.difference.is_above(0, n_errors=5)
 
 
 def test_seeds_that_differ_as_much_forbid_it_though_the_events_agree() -> None:
@@ -44,8 +45,7 @@ def test_seeds_that_differ_as_much_forbid_it_though_the_events_agree() -> None:
     (pair,) = compare(draw("a", [0.4, 1.0, 1.6], 4, shared), draw("b", [0.6, 1.3, 1.9], 5, shared))
 
     assert pair.p_events < 1e-6 < 0.05 < pair.p_seeds
-    assert not pair.is_distinguishable
-    assert pair.outcome == "cannot be told apart: seeds differ as much"
+    assert not pair.is_significant and pair.outcome == "not significant"
 
 
 def test_events_that_are_too_few_forbid_it_though_the_seeds_agree() -> None:
@@ -65,14 +65,14 @@ def test_events_that_are_too_few_forbid_it_though_the_seeds_agree() -> None:
     (pair,) = compare(*jittered, is_signal=is_few)
 
     assert pair.p_seeds < 0.05 < pair.p_events
-    assert not pair.is_distinguishable and pair.outcome == "cannot be told apart"
+    assert not pair.is_significant and pair.outcome == "not significant"
 
 
-def test_one_seed_gives_no_verdict() -> None:
+def test_one_seed_gives_no_test() -> None:
     (pair,) = compare(draw("a", [0.5], 7), draw("b", [1.5], 8))
 
-    assert math.isnan(pair.p_seeds) and not pair.is_distinguishable
-    assert pair.outcome == "one seed: no verdict"
+    assert math.isnan(pair.p_seeds) and not pair.is_significant
+    assert pair.outcome == "no test: one seed"
 
 
 def test_labels_are_compared_by_delong_and_pairs_by_shared_samples() -> None:
@@ -81,9 +81,9 @@ def test_labels_are_compared_by_delong_and_pairs_by_shared_samples() -> None:
     (by_pairs,) = compare(first, second, kind="corruption")
 
     expected = compare_mean_aurocs([first.values[0]], [second.values[0]], IS_SIGNAL)
-    assert (by_labels.difference, by_labels.error) == pytest.approx((expected.value, expected.error))
-    assert by_pairs.difference == pytest.approx(expected.value)
-    assert by_pairs.error != by_labels.error
+    assert (by_labels.difference.value, by_labels.difference.error) == pytest.approx((expected.value, expected.error))
+    assert by_pairs.difference.value == pytest.approx(expected.value)
+    assert by_pairs.difference.error != by_labels.difference.error
 
 
 def test_p_values_are_corrected_for_the_number_of_pairs() -> None:

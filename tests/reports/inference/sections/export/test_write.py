@@ -1,4 +1,4 @@
-"""What a model makes of events, as a file: it holds what it says, reads back, and is there whole or not at all."""
+"""A file of codes, latents or reconstructions holds what it says, reads back, and is there whole or not at all."""
 
 import json
 import re
@@ -9,28 +9,22 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from thesis_ml.reports.inference.scoring.score_file import save_scores
 
 import thesis_ml
 from conftest import SMALL, compose_train
 from data_files import limit_file_size
 from stored_events import stack_features
-from thesis_ml.architectures.restore import restore_model
 from thesis_ml.data.checks import Place
-from thesis_ml.data.config import DataConfig, SyntheticConfig
+from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import EventSplits
 from thesis_ml.data.h5_loader import join_rows, split_rows
-from thesis_ml.data.tokens import SAMPLE_PATH, load_events
+from thesis_ml.data.tokens import load_events
 from thesis_ml.errors import ReportError
-from thesis_ml.reports.inference.config import InferenceConfig
-from thesis_ml.reports.inference.models import LoadedData, LoadedModel
-from thesis_ml.reports.inference.scoring.event_scores import ScoredModel
 from thesis_ml.reports.inference.scoring.stream import PassOptions
 from thesis_ml.reports.inference.sections.export import write as export
 from thesis_ml.reports.inference.sections.export.write import (
     ExportPlan,
     find_obstacle,
-    plan_exports,
     rebuild,
     write_export,
 )
@@ -38,11 +32,6 @@ from thesis_ml.tokenizer.tokenizer import Tokenizer
 from thesis_ml.training_loops.autoencoder import train
 
 MakePlan = Callable[..., ExportPlan]
-
-
-@pytest.fixture(scope="module")
-def stored() -> EventSplits:
-    return load_events(DataConfig(limit_events=300, synthetic=SyntheticConfig()))
 
 
 @pytest.fixture
@@ -225,19 +214,6 @@ def test_full_disk_leaves_nothing_and_one_line(make_plan: MakePlan, tmp_path: Pa
     assert not [entry for entry in tmp_path.iterdir() if entry.is_file()]
 
 
-def test_scores_that_the_disk_does_not_take_are_named(stored: EventSplits, tmp_path: Path) -> None:
-    events = stored.splits["test"]
-    data = LoadedData(stored, "", "test", events, events, events, (0,), None)
-    table = {("model", "clean"): {"error_mean": np.zeros(events.n_events)}}
-    message = r"^scores.h5: cannot be written \(File too large\); free space or set env.output_root$"
-
-    for n_bytes in (0, 1000, 5000):
-        with pytest.raises(ReportError, match=message), limit_file_size(n_bytes):
-            save_scores(data, table, tmp_path / "scores.h5")
-
-    assert not (tmp_path / "scores.h5").exists()
-
-
 def test_folder_that_cannot_be_written_is_named(make_plan: MakePlan, tmp_path: Path) -> None:
     with pytest.raises(ReportError, match=r"codes.h5: cannot be written \(No such file or directory\); free space or"):
         write_export(make_plan("codes"), tmp_path / "nowhere" / "codes.h5")
@@ -257,37 +233,3 @@ def test_models_that_cannot_be_written_are_known_before(make_plan: MakePlan, mon
     for parameter in weights.parameters():
         parameter.data.fill_(float("nan"))
     assert find_obstacle(plan) == "its reconstruction holds NaN or infinity; train it further"
-
-
-def test_export_that_lacks_events_of_the_data_says_so(restored_model: LoadedModel, stored: EventSplits) -> None:
-    events = stored.splits["test"]
-    data = LoadedData(stored, "", "test", events, events, events, (0,), None)
-    n_all = sum(SyntheticConfig().sizes().values())
-
-    def say(stored: EventSplits, **keys) -> tuple[str, ...]:
-        config = InferenceConfig(enabled=True, export="codes", **keys)
-        return plan_exports([restored_model], replace(data, stored=stored), config).sections[0].sentences
-
-    assert say(stored) == (
-        f"The files hold 900 of the {n_all} events of the data, because of data.limit_events of the runs.",
-    )
-    assert "hold 30 of the" in say(stored, max_samples=10)[0]
-    assert say(load_events(DataConfig(synthetic=SyntheticConfig()))) == ()
-
-
-def test_events_of_a_file_are_counted_in_the_file(restored_model: LoadedModel) -> None:
-    stored = load_events(DataConfig(path=str(SAMPLE_PATH), limit_events=20))
-    events = stored.splits["test"]
-    data = LoadedData(stored, "", "test", events, events, events, (0,), None)
-
-    (section,) = plan_exports([restored_model], data, InferenceConfig(enabled=True, export="codes")).sections
-
-    with h5py.File(SAMPLE_PATH) as file:
-        n_all = sum(len(file[name]) for name in stored.datasets.values())
-    assert f"hold 60 of the {n_all} events" in section.sentences[0]
-
-
-@pytest.fixture
-def restored_model(finished_run) -> LoadedModel:
-    scored = ScoredModel("vq", "vq", 0, "run", None)
-    return LoadedModel(scored, restore_model(finished_run.path / "model.pt"), "hash")

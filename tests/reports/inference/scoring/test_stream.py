@@ -1,9 +1,11 @@
 """One pass through models and corruptions gives each event the scores it has on its own."""
 
+import math
+
 import numpy as np
 import pytest
 
-from thesis_ml.architectures.restore import restore_model
+from thesis_ml.architectures.restore import RestoredModel, restore_model
 from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.events import EventSplits, keep_events
 from thesis_ml.data.tokens import load_events
@@ -35,8 +37,8 @@ def plan(finished_run, stored: EventSplits) -> StreamPlan:
     background = stored.splits["train"]
     scorer = ModelScorer(restore_model(finished_run.path / "model.pt"), PassOptions(batch_size=64))
     scorer.fit(background)
-    trivial = BaselineScorer(background, stored.type_names)
-    return StreamPlan({"trivial": trivial, "vq": scorer}, VARIANTS, stored.type_names, background)
+    baselines = BaselineScorer(background, stored.type_names)
+    return StreamPlan({"baseline": baselines, "vq": scorer}, VARIANTS, stored.type_names, background)
 
 
 def test_scores_do_not_depend_on_blocks_and_company(
@@ -49,7 +51,7 @@ def test_scores_do_not_depend_on_blocks_and_company(
     monkeypatch.setattr(stream, "BLOCK_EVENTS", 17)
     alone = stream_split(keep_events(events, is_kept), plan)
 
-    assert set(alone) == {(name, variant) for name in ("trivial", "vq") for variant in ("clean", "lost", "scale")}
+    assert set(alone) == {(name, variant) for name in ("baseline", "vq") for variant in ("clean", "lost", "scale")}
     for key, scores in alone.items():
         for name, values in scores.items():
             np.testing.assert_allclose(values, together[key][name][is_kept], rtol=1e-4, atol=1e-5, err_msg=name)
@@ -61,7 +63,7 @@ def test_clean_events_are_observed_and_passes_counted(plan: StreamPlan, stored: 
 
     stream_split(events, plan, lambda name, block, passed: seen.append((name, passed)), counted.append)
 
-    assert [name for name, _ in seen] == ["trivial", "vq"]
+    assert [name for name, _ in seen] == ["baseline", "vq"]
     passed = seen[1][1]
     assert passed.kinematics.shape == (events.n_tokens, 4)
     assert passed.types.shape == (events.n_tokens,)
@@ -97,3 +99,15 @@ def test_autocast_is_honoured_and_off_unless_it_is_asked_for(finished_run, store
     assert not np.array_equal(exact, rounded)
     np.testing.assert_allclose(rounded, exact, rtol=0.5, atol=0.05)
     np.testing.assert_array_equal(score(autocast=False), exact)
+
+
+def test_latent_that_is_no_number_has_scores_that_are_none(restored_run: RestoredModel) -> None:
+    events = load_events(DataConfig(limit_events=60, synthetic=SyntheticConfig())).splits["test"]
+    scorer = ModelScorer(restored_run, PassOptions())
+    scorer.fit(events)
+    for weights in restored_run.model.encoder.parameters():
+        weights.data.fill_(math.nan)
+
+    scores = scorer.run(events).scores
+
+    assert np.isnan(scores["latent_mixture"][events.lengths > 0]).all()

@@ -1,5 +1,7 @@
 """Closure of reconstructions whose losses are known."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -125,4 +127,68 @@ def test_a_model_without_energies_types_and_globals_has_residuals_only() -> None
     table = tally.summarise()
 
     assert (table.true, table.confusion, table.below_shell, table.met, table.codes) == ({}, None, None, None, None)
+    assert (table.true_below_shell, table.jet_mass_width68) == (None, None)
     assert {name for _, name in table.residuals} == {"pt", "eta"}
+
+
+def tally_copy(events: Events, change_tokens: Callable[[np.ndarray], np.ndarray] = np.copy) -> ClosureTable:
+    """Return the closure of copies of the objects, of which a function changes E, pt, eta, phi."""
+    tally = ClosureTally(FEATURES, TYPES, [0], [])
+    for block in iterate_blocks(events, 700):
+        tally.add(block, ModelOutput({}, change_tokens(stack_features(block)), block.types, block.met))
+    return tally.summarise()
+
+
+def scale_mass(kinematics: np.ndarray, width: float, seed: int = 4) -> np.ndarray:
+    """Multiply the mass of each object by a factor from N(1, width), its momentum unchanged."""
+    energy, pt, eta, phi = kinematics.T
+    momentum = pt * np.cosh(eta)
+    factors = np.random.default_rng(seed).normal(1, width, len(pt))
+    return np.stack((np.hypot(momentum, factors * np.sqrt(energy**2 - momentum**2)), pt, eta, phi), axis=1)
+
+
+def test_resolution_of_the_jet_mass_is_that_of_its_scale() -> None:
+    events = make_events(6000)
+
+    smeared = tally_copy(events, lambda kinematics: scale_mass(kinematics, 0.02))
+
+    assert smeared.jet_mass_width68 == pytest.approx(0.02, rel=0.05)
+    assert smeared.residuals["all", "pt"].width68 == pytest.approx(0, abs=1e-4)
+    assert tally_copy(events).jet_mass_width68 == pytest.approx(0, abs=1e-4)
+
+
+def test_resolution_of_the_jet_mass_is_of_jets_with_a_mass_alone() -> None:
+    events = make_events(3000)
+    massless = events.with_features(E=events.features["pt"] * np.cosh(events.features["eta"]))
+    kinematics = stack_features(events)
+    is_electron = events.ids == 3
+    kinematics[is_electron, 0] *= np.random.default_rng(6).uniform(1, 2, is_electron.sum())
+    tally = ClosureTally(FEATURES, TYPES, [0], [])
+
+    tally.add(events, ModelOutput({}, kinematics, events.types, events.met))
+
+    assert tally.summarise().jet_mass_width68 == pytest.approx(0, abs=1e-4)
+    assert tally_copy(massless).jet_mass_width68 is None
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05])
+def test_share_of_true_objects_below_the_mass_shell_is_counted(share: float) -> None:
+    events = make_events(4000)
+    is_below = np.random.default_rng(5).random(events.n_tokens) < share
+    momentum = events.features["pt"] * np.cosh(events.features["eta"])
+    below = events.with_features(E=np.where(is_below, 0.95 * momentum, events.features["E"]))
+
+    table = tally_copy(below)
+
+    assert table.true_below_shell == table.below_shell == pytest.approx(is_below.mean(), abs=1e-12)
+
+
+def test_share_of_reconstructed_objects_below_the_mass_shell_is_counted_apart() -> None:
+    def push_below(kinematics: np.ndarray) -> np.ndarray:
+        changed = kinematics.copy()
+        changed[::20, 0] = 0.95 * changed[::20, 1] * np.cosh(changed[::20, 2])
+        return changed
+
+    table = tally_copy(make_events(4000), push_below)
+
+    assert (table.true_below_shell, table.below_shell) == (0.0, pytest.approx(0.05, abs=1e-3))

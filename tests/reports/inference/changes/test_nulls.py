@@ -16,7 +16,7 @@ def change(events: Events, name: str, seed: int = 1) -> Events:
 
 
 @pytest.mark.parametrize("name", NULLS)
-def test_variables_without_a_model_see_nothing(name: str) -> None:
+def test_baselines_do_not_change_under_a_null(name: str) -> None:
     events = make_events()
 
     changed = change(events, name)

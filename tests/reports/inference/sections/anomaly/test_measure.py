@@ -145,9 +145,9 @@ def test_error_of_a_difference_is_of_the_same_events() -> None:
 
     one, other = measure_problem(make_problem(is_signal), columns, np.random.default_rng(6))
 
-    difference, error = find_difference(one, other)
-    assert difference == pytest.approx(one.auroc.value - other.auroc.value)
-    assert error < 0.2 * one.auroc.error
+    difference = find_difference(one, other)
+    assert difference.value == pytest.approx(one.auroc.value - other.auroc.value)
+    assert difference.error < 0.2 * one.auroc.error
 
 
 def test_lead_of_a_score_holds_the_spread_of_its_seeds() -> None:
@@ -158,10 +158,10 @@ def test_lead_of_a_score_holds_the_spread_of_its_seeds() -> None:
 
     one, other = measure_problem(make_problem(is_signal), columns, np.random.default_rng(6))
 
-    difference, error = find_lead(one, other)
-    assert difference == find_difference(one, other)[0]
+    lead, difference = find_lead(one, other), find_difference(one, other)
+    assert lead.value == difference.value
     seeds_alone = np.std(one.by_seed, ddof=1) / math.sqrt(3)
-    assert error == pytest.approx(math.hypot(find_difference(one, other)[1], seeds_alone))
+    assert lead.error == pytest.approx(math.hypot(difference.error, seeds_alone))
     assert seeds_alone > 0.03
 
 
