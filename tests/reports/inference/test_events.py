@@ -15,14 +15,9 @@ from thesis_ml.architectures.restore import RestoredModel
 from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_file, load_events
 from thesis_ml.errors import ReportError
+from thesis_ml.reports.inference.background import choose_classes, divide_background
 from thesis_ml.reports.inference.config import InferenceConfig
-from thesis_ml.reports.inference.events import (
-    choose_classes,
-    choose_options,
-    choose_reference,
-    divide_background,
-    load_signal,
-)
+from thesis_ml.reports.inference.events import choose_options, choose_reference, load_signal
 from thesis_ml.reports.inference.models import LoadedModel
 from thesis_ml.reports.inference.scoring.event_scores import ScoredModel
 

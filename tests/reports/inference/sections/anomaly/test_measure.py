@@ -11,12 +11,12 @@ from sklearn.metrics import roc_auc_score
 from scored_splits import SHIFTS, STRENGTHS, make_split
 from thesis_ml.metrics.roc import is_resolved
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE, EventScores
+from thesis_ml.reports.inference.sections.anomaly.expected import expect_events
 from thesis_ml.reports.inference.sections.anomaly.measure import (
     GRID,
     Column,
     Measurement,
     collect_columns,
-    expect_events,
     find_difference,
     find_lead,
     measure_problem,

@@ -6,7 +6,7 @@ import pytest
 from closures import measure
 from stored_events import stack_features
 from thesis_ml.data.events import Events
-from thesis_ml.reports.inference.scoring.stream import ModelOutput
+from thesis_ml.reports.inference.scoring.model_output import ModelOutput
 from thesis_ml.reports.inference.sections.closure.measure import (
     SIGNIFICANT_ERRORS,
     Distance,

@@ -8,7 +8,8 @@ import numpy as np
 from thesis_ml.metrics.residuals import RELATIVE_FEATURES
 from thesis_ml.metrics.uncertain import Measured, Spread
 from thesis_ml.reports.contents import ResultTable, Value
-from thesis_ml.reports.inference.scoring.tally import ALL, AZIMUTH, COUNT, TAIL, Residual
+from thesis_ml.reports.inference.scoring.quantities import AZIMUTH, COUNT
+from thesis_ml.reports.inference.scoring.tally import ALL, TAIL, Residual
 from thesis_ml.reports.inference.sections.aggregate import spread_over
 from thesis_ml.reports.inference.sections.closure.measure import (
     SIGNIFICANT_ERRORS,
