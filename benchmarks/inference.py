@@ -23,17 +23,11 @@ from thesis_ml.data.encode import encode_events
 from thesis_ml.data.events import Events, join_events, take_first
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import TokenData, load_events
+from thesis_ml.reports.inference.background import MOST_BACKGROUND
 from thesis_ml.reports.inference.changes.corruptions import CORRUPTIONS, DEFAULT_STRENGTHS, CorruptionPlan, corrupt
 from thesis_ml.reports.inference.context import stream_events
-from thesis_ml.reports.inference.events import MOST_BACKGROUND
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE
-from thesis_ml.reports.inference.scoring.stream import (
-    BaselineScorer,
-    ModelScorer,
-    PassOptions,
-    StreamPlan,
-    Variant,
-)
+from thesis_ml.reports.inference.scoring.stream import BaselineScorer, ModelScorer, PassOptions, StreamPlan, Variant
 from thesis_ml.reports.inference.scoring.tally import ClosureTally
 from thesis_ml.training_loops.autoencoder import AutoencoderSettings
 

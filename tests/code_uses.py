@@ -3,7 +3,7 @@
 import numpy as np
 
 from thesis_ml.architectures.restore import RestoredModel
-from thesis_ml.reports.inference.scoring.tally import CodePlaces
+from thesis_ml.reports.inference.scoring.places import CodePlaces
 from thesis_ml.reports.inference.sections.codes.measure import CodeUse
 
 

@@ -10,7 +10,10 @@ from thesis_ml.facts.history import build_history
 from thesis_ml.facts.lines import RunState, load_history
 from thesis_ml.facts.run_facts import ComparisonKey, RunFacts
 from thesis_ml.facts.schema import EpochFacts, History
-from thesis_ml.reports.comparison import Cell, Comparison, ExcludedRun, Group, PairTest, Spread, Verdict
+from thesis_ml.facts.summary import Cell
+from thesis_ml.metrics.significance import PairTest
+from thesis_ml.metrics.uncertain import Measured, Spread
+from thesis_ml.reports.comparison import Comparison, ExcludedRun, Group, Verdict
 
 DEFAULT_RUN = Path(__file__).resolve().parents[1] / "docs" / "default_run" / "facts"
 KEY = ComparisonKey("e53a20276101840b", ("E", "pt", "eta", "phi"), "cos_sin", "f00d", None, None, None)
@@ -114,7 +117,7 @@ def make_comparison(
         report_name="compare_tokenizers",
         inputs=("outputs/multiruns/exp_20261125-010000_tokenizers",),
         runs=runs,
-        left_out=(
+        excluded=(
             ExcludedRun("exp_x/030", Path("outputs/exp_x/030"), "failed", "TrainingError: the loss is not finite"),
             ExcludedRun(HOSTILE[0], Path(HOSTILE[0]), "damaged", f"line 3: {HOSTILE[1]}"),
         ),
@@ -122,9 +125,6 @@ def make_comparison(
         groups=tuple(groups),
         columns=COLUMNS,
         rows=rows,
-        config_differences={
-            key: {run.name: group.values[key] for group in groups for run in group.runs} for key in swept
-        },
         threshold=0.08,
         verdict=make_verdict(groups),
     )
@@ -183,18 +183,13 @@ def make_row(run: RunFacts, group: Group) -> dict[str, Cell]:
 
 
 def make_verdict(groups: Sequence[Group]) -> Verdict:
-    """Return a verdict about the first groups."""
+    """Return a verdict in which each group is worse than the one before."""
     tests = tuple(
-        PairTest(first.label, second.label, 1.5 ** (place + 1), 0.004 * (place + 1), place < 3, 0.008)
+        PairTest("rec_mse", first.label, second.label, Measured(0.01 * (place + 1), 0.002), 0.004 * (place + 1))
         for number, first in enumerate(groups)
         for place, second in enumerate(groups[number + 1 :])
     )
-    sentences = (
-        f"{groups[0].label} has the smallest rec_mse, 0.046 ± 0.001 (n = {len(groups[0].runs)}).",
-        "The other groups lie above it by 50% and more.",
-    )
-    banners = ("Two runs saw other data: limit_events 2000 and none. They are compared in physical units only.",)
-    return Verdict("rec_mse", sentences, tests, banners)
+    return Verdict("rec_mse", tuple(group.label for group in groups), {}, tests)
 
 
 def summarise_groups(comparison: Comparison) -> Comparison:

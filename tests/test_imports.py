@@ -45,12 +45,20 @@ POSIX_ONLY = {
     "termios",
     "tty",
 }
+REPORTS_ALLOWED = {
+    "utils": {"comparison"},
+    "plots": {"utils", "comparison", "contents"},
+    "inference": {"plots", "utils", "comparison", "contents"},
+    "page": {"plots", "utils", "comparison", "contents", "scoreboard", "report"},
+}
+"""The parts of `reports/` that each of its folders may import: models and pages know nothing of each other."""
+
 MAY_IMPORT_LATE = (
     "thesis_ml/__init__.py",
     "thesis_ml/cli/",
     "thesis_ml/monitoring/orchestrator.py",
     "thesis_ml/metrics/matching.py",
-    "thesis_ml/reports/assemble.py",
+    "thesis_ml/reports/report.py",
     "hydra_plugins/htcondor_launcher/launcher.py",
 )
 PLUGINS_MAY_IMPORT = ("thesis_ml.utils.", "thesis_ml.errors.", "thesis_ml.facts.lines.")
@@ -103,6 +111,15 @@ def catches_everything(node: ast.AST) -> bool:
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(PACKAGE)])
 def test_module_imports_only_what_lies_below_it(name: str) -> None:
     assert find_wrong_direction(name, list_imported(ast.walk(parse(SOURCE / name)))) == set()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(f"{PACKAGE}/reports/")])
+def test_module_of_reports_imports_only_what_lies_below_it(name: str) -> None:
+    own = name.removeprefix(f"{PACKAGE}/reports/").split("/")[0]
+    inner = [full.split(".") for full in list_imported(ast.walk(parse(SOURCE / name)))]
+    found = {parts[2] for parts in inner if parts[:2] == [PACKAGE, "reports"]}
+
+    assert found - {own} <= REPORTS_ALLOWED.get(own, found)
 
 
 def test_direction_of_every_package_is_known() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -146,6 +147,16 @@ def test_events_without_tokens_are_kept_and_counted(tmp_path: Path) -> None:
     assert data.sheet["splits"]["train"]["n_events_without_tokens"] == n_empty
     assert f"{n_empty} events without objects" in data.describe()
     assert data.train.n_events == 60
+
+
+def test_weights_are_said_to_enter_no_loss_where_there_are_any(tmp_path: Path) -> None:
+    path = write_tokens_file(tmp_path / "events.h5", random_splits(min_tokens=1))
+    plain = load(path).describe()
+    with h5py.File(path, "a") as file:
+        file["W_train"] = np.linspace(0.5, 2, 60)
+
+    assert "event weights enter" not in plain
+    assert load(path).describe().endswith("event weights enter scores such as the AUROC, but no loss")
 
 
 @pytest.mark.parametrize("attributes", [None, {}])

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from thesis_ml.metrics.auroc import (
+    AurocDifference,
     compare_mean_aurocs,
     compute_auroc,
     compute_p_value,
     measure_auroc,
     measure_paired_auroc,
 )
+from thesis_ml.metrics.uncertain import Measured
 
 EVENTS = st.lists(st.tuples(st.integers(-3, 3), st.booleans(), st.floats(0.1, 10)), min_size=2, max_size=60)
 
@@ -126,7 +128,7 @@ def test_p_values_of_no_difference_are_uniform() -> None:
 def test_scores_of_the_same_order_do_not_differ() -> None:
     scores, labels = np.random.default_rng(7).normal(size=50), np.arange(50) % 2
 
-    assert compare_mean_aurocs([scores], [3 * scores + 1], labels) == (0.0, 0.0, 1.0)
+    assert compare_mean_aurocs([scores], [3 * scores + 1], labels) == AurocDifference(0.0, 0.0, 1.0)
 
 
 def test_mean_over_seeds_has_the_spread_of_repetitions() -> None:
@@ -149,7 +151,8 @@ def test_mean_over_one_score_is_that_score() -> None:
 
     both = compare_mean_aurocs([first, first], [second, second, second], labels)
 
-    assert both == pytest.approx(compare_mean_aurocs([first], [second], labels))
+    one = compare_mean_aurocs([first], [second], labels)
+    assert (both.value, both.error, both.p_value) == pytest.approx((one.value, one.error, one.p_value))
     assert both.value == pytest.approx(compute_auroc(first, labels) - compute_auroc(second, labels), abs=1e-12)
 
 
@@ -181,7 +184,7 @@ def test_paired_error_is_the_spread_over_repetitions() -> None:
 def test_paired_auroc_counts_ties_one_half() -> None:
     scores = np.array([1.0, 2.0, 2.0, 5.0])
 
-    assert measure_paired_auroc(scores, scores) == (0.5, 0.0)
+    assert measure_paired_auroc(scores, scores) == Measured(0.5, 0.0)
     assert math.isnan(measure_paired_auroc([], []).value)
     with pytest.raises(ValueError, match="expected 4 scores, one per event, got 3"):
         measure_paired_auroc(scores, scores[:3])

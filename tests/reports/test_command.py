@@ -48,6 +48,7 @@ MADE = {
         SWEEP_DIR,
         ONE_FIGURE,
         "inputs.select=[encoder:mlp,latent_space:vq,seed:0,seed:1]",
+        "verbose=true",
     ],
     "elsewhere": [NAME, "compare_runs", SWEEP_DIR, ONE_FIGURE, "env.output_root=elsewhere"],
     "a file of one's own": ["--config-dir", "mine", NAME, "my_comparison", SWEEP_DIR, ONE_FIGURE],
@@ -113,14 +114,14 @@ def test_report_needs_neither_torch_nor_pandas(outcomes: dict[str, Outcome]) -> 
 def test_report_prints_verdict_and_folder(outcomes: dict[str, Outcome]) -> None:
     text = outcomes["a sweep"].stdout
 
-    assert text.startswith("compare_tokenizers: 6 found = 6 used + 0 left out\n- Smallest rec_mse: ")
+    assert text.startswith("compare_tokenizers: 6 runs used, 0 folders excluded\ngroup ")
     assert "report: " in text.splitlines()[-1]
 
 
 def test_selection_is_accounted_for(outcomes: dict[str, Outcome]) -> None:
     text = outcomes["a selection"].stdout
 
-    assert "compare_runs: 6 found = 2 used + 4 left out" in text
+    assert "compare_runs: 2 runs used, 4 folders excluded" in text
     assert text.count("is not selected") == 4
 
 

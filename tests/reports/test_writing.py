@@ -13,13 +13,14 @@ from typing import NamedTuple
 import pytest
 import yaml
 from omegaconf import DictConfig
-from thesis_ml.reports.assemble import build_comparison
 
 from reports.conftest import SWEEP, compose_report_config
-from thesis_ml.errors import ConfigError
-from thesis_ml.reports import assemble, writing
+from thesis_ml.errors import ConfigError, ReportError
+from thesis_ml.reports import writing
 from thesis_ml.reports.analyses import compare_globals_heads, compare_runs, compare_tokenizers
 from thesis_ml.reports.config import parse_report
+from thesis_ml.reports.summary import read_summary as read_any_summary
+from thesis_ml.reports.utils.collection import collect_runs
 from written_runs import write_run
 
 Compose = Callable[..., DictConfig]
@@ -27,6 +28,7 @@ FILES = {
     "index.html",
     "manifest.yaml",
     "numbers.tex",
+    "tables/groups.csv",
     "tables/groups.tex",
     "tables/pairs.tex",
     "training/summary.csv",
@@ -89,9 +91,9 @@ def test_report_on_a_trained_sweep_leaves_what_it_promises(
     (report,) = find_reports(outputs)
     assert re.fullmatch(rf"report_\d{{8}}-\d{{6}}_{name}", report.name)
     assert list_files(report) == FILES
-    assert f"{name}: 6 found = 6 used + 0 left out" in capsys.readouterr().out
+    assert f"{name}: 6 runs used, 0 folders excluded" in capsys.readouterr().out
     summary = read_summary(report)
-    assert (summary["summary_schema_version"], summary["swept"], summary["n_used"]) == (1, ["latent_space"], 6)
+    assert (summary["summary_schema_version"], summary["swept"], summary["n_used"]) == (2, ["latent_space"], 6)
     assert [(group["label"], group["numbers"]["rec_mse"]["n"]) for group in summary["groups"]] == [
         ("linear", 3),
         ("vq", 3),
@@ -168,7 +170,7 @@ def test_report_that_fails_leaves_nothing(
     def fail(*_: object) -> str:
         raise error("in the middle")
 
-    monkeypatch.setattr(writing, "build_numbers", fail)
+    monkeypatch.setattr(writing, "build_page", fail)
 
     with pytest.raises((error, ConfigError)):
         compare(sweep)
@@ -182,7 +184,7 @@ def test_place_that_takes_nothing_is_known_before_models_run(
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("THESIS_OUTPUT_ROOT", str(tmp_path / "file" / "outputs"))
-    monkeypatch.setattr(assemble, "infer", lambda *_: pytest.fail("ran models first"))
+    monkeypatch.setattr(compare_runs, "infer", lambda *_: pytest.fail("ran models first"))
 
     with pytest.raises(
         ConfigError, match=r"file/outputs/reports: cannot be written \(Not a directory\); free space or"
@@ -209,7 +211,7 @@ def test_pointer_is_appended_once_and_leads_to_the_report(
 
     (report,) = find_reports(outputs)
     config = parse_report(compose_report("compare_runs", f"inputs.sweep_dir={sweep}"))
-    writing.point_runs_to(report, build_comparison(config).runs)
+    writing.point_runs_to(report, collect_runs(config.inputs).runs)
     note, line = pointer.read_text(encoding="utf-8").splitlines()
     assert note == "a note without end"
     assert line.split("\t")[0] == report.name
@@ -277,3 +279,36 @@ def test_two_runs_are_put_side_by_side(sweep: Path, outputs: Path, compose_repor
     assert "phase1.trainer.lr" not in config
     assert "code" not in differences
     assert numbers["rec_mse"] == (rows["000"]["rec_mse"], rows["004"]["rec_mse"])
+
+
+def test_summary_of_the_first_schema_is_read_as_the_second(tmp_path: Path) -> None:
+    verdict = {
+        "column": "rec_mse",
+        "banners": ["The runs differ."],
+        "sentences": ["Smallest rec_mse: vq."],
+        "tests": [],
+    }
+    old = {"summary_schema_version": 1, "verdict": verdict, "scores": {"flags": ["Null of vq."], "sentences": []}}
+    path = tmp_path / "summary.json"
+    path.write_text(json.dumps(old), encoding="utf-8")
+
+    new = read_any_summary(path)
+
+    assert (new["summary_schema_version"], new["headline"]) == (2, ["Smallest: vq."])
+    assert [(check["name"], check["text"]) for check in new["checks"]] == [("comparability", "The runs differ.")]
+    assert new["separation"]["checks"][0]["text"] == "Null of vq."
+    assert "scores" not in new
+
+
+def test_summary_that_was_written_is_read(compared: Compared) -> None:
+    path = compared.report / "training" / "summary.json"
+
+    assert read_any_summary(path) == json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"summary_schema_version": 3}'])
+def test_file_that_is_no_summary_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text(text, encoding="utf-8")
+
+    with pytest.raises(ReportError, match="summary"):
+        read_any_summary(tmp_path / "summary.json")

@@ -56,8 +56,10 @@ class TokenData:
         return {"train": self.train, "val": self.val, "test": self.test}
 
     def describe(self) -> str:
-        """Return the data sheet in a few lines."""
-        return describe_sheet(self.sheet, ORIGINS.get(self.path, str(self.path)))
+        """Return the data sheet in a few lines, and that weights enter no loss where the file has any."""
+        text = describe_sheet(self.sheet, ORIGINS.get(self.path, str(self.path)))
+        is_weighted = any(bool((split.weights != 1).any()) for split in self.splits().values())
+        return f"{text}\n  event weights enter scores such as the AUROC, but no loss" if is_weighted else text
 
 
 def load_tokens(config: DataConfig) -> TokenData:

@@ -37,6 +37,13 @@ class RoundedNumber(NamedTuple):
             return both
         return f"({both})e{self.exponent:+03d}" if self.error else f"{both}e{self.exponent:+03d}"
 
+    @property
+    def concise(self) -> str:
+        """Return the number with the last digits of its error in parentheses: 0.97000(63)."""
+        digits = self.error.replace(".", "").lstrip("0")
+        power = f"e{self.exponent:+03d}" if self.exponent else ""
+        return f"{self.value}{f'({digits})' if digits else ''}{power}"
+
 
 @dataclass(frozen=True)
 class Measured:

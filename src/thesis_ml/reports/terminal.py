@@ -40,10 +40,11 @@ def describe_report(report: Report, columns: Sequence[str]) -> str:
     comparison, checks = report.comparison, report.checks
     failed = [check for check in checks if check.state == "failed"]
     passed = [check.name for check in checks if check.state == "passed"]
-    lines = [f"{comparison.report_name}: {len(comparison.runs)} of {comparison.n_found} runs used"]
+    lines = [f"{comparison.report_name}: {len(comparison.runs)} runs used, {len(comparison.excluded)} folders excluded"]
     lines += format_scoreboard(report.scoreboard, columns)
     lines += [line for sentence in report.headline for line in _wrap(sentence)]
-    lines += [line for check in failed[:MOST_FAILED] for line in _wrap(f"✗ {check.name}: {check.text}")]
+    most = MOST_LINES if len(failed) < MOST_FAILED else 1
+    lines += [line for check in failed[:MOST_FAILED] for line in _wrap(f"✗ {check.name}: {check.text}", most)]
     if len(failed) > MOST_FAILED:
         lines.append(f"✗ {len(failed) - MOST_FAILED} more failed checks are on the page")
     if passed:
@@ -75,10 +76,9 @@ def format_scoreboard(scoreboard: Scoreboard, columns: Sequence[str]) -> list[st
 
 
 def describe_details(report: Report) -> str:
-    """Return the excluded folders, all checks and all tables as text, for `verbose=true`."""
-    lines = [f"excluded: {entry.name} ({entry.state}): {entry.reason}" for entry in report.comparison.excluded]
+    """Return all checks and all tables as text, for `verbose=true`."""
     marks = {"passed": "✓", "failed": "✗", "note": "-"}
-    lines += [f"{marks[check.state]} {check.name}: {check.text}" for check in report.checks]
+    lines = [f"{marks[check.state]} {check.name}: {check.text}" for check in report.checks]
     for section in (*report.sections, *report.inference_sections):
         for table in section.tables:
             lines += ["", f"{section.title}: {table.title}"]
@@ -92,7 +92,7 @@ def _format_score(score: Score | None) -> str:
     if score is None:
         return ""
     marks = f"{'*' if score.is_best else ''}{score.letters}"
-    return f"{format_value(score.value)} {marks}".rstrip()
+    return f"{format_value(score.value, is_concise=True)} {marks}".rstrip()
 
 
 def _wrap(text: str, most: int = MOST_LINES) -> list[str]:

@@ -49,9 +49,7 @@ class TexWriter:
         """Return a rounded number with its error in tex."""
         value, error, exponent = rounded
         if self.style == "siunitx":
-            last_digits = error.replace(".", "").lstrip("0")
-            power = f"e{exponent}" if exponent else ""
-            return rf"\num{{{value}{f'({last_digits})' if last_digits else ''}{power}}}"
+            return rf"\num{{{rounded.concise}}}"
         digits = rf"{value} \pm {error}" if error else value
         power = rf"\times 10^{{{exponent}}}" if exponent else ""
         return rf"\ensuremath{{{f'({digits})' if error and exponent else digits}{power}}}"

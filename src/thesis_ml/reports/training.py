@@ -7,6 +7,7 @@ from thesis_ml.reports.comparison import Comparison, Group
 from thesis_ml.reports.contents import ResultTable, Section, Value
 from thesis_ml.reports.plots import plan_figures
 
+WELCH_NOTE = f"Welch's test at {LEVEL:.0%}, corrected by Holm over all pairs."
 SEED = "seed"
 """A number that means nothing on average."""
 
@@ -58,7 +59,7 @@ def tabulate_pairs(comparison: Comparison) -> ResultTable:
     return ResultTable(
         name="pairs",
         title="Pairs of groups",
-        note=f"Welch's test in {column} at {LEVEL:.0%}, corrected by Holm over all pairs.",
+        note=f"{column}: {WELCH_NOTE}",
         columns=("better", "worse", "difference", "ratio", "p", "outcome", "smallest significant difference"),
         rows=tuple(rows),
     )

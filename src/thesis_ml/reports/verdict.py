@@ -31,9 +31,9 @@ COPIES = ("none", "linear", "kl")
 MEAN_ERROR = 1.0
 """The rec_mse of a model that answers with the mean of all tokens."""
 
-COPY_REASON = "its latents are as wide as a token, which it can copy"
-COLLAPSE_REASON = "its codebook has collapsed"
-MEAN_REASON = "its error is no better than that of the mean of all tokens"
+COPY_REASON = "latents as wide as a token, which can be copied"
+COLLAPSE_REASON = "a collapsed codebook"
+MEAN_REASON = "an error no better than that of the mean of all tokens"
 
 
 def judge(groups: Sequence[Group]) -> Verdict:
@@ -83,7 +83,7 @@ def find_key_differences(runs: Sequence[RunFacts]) -> list[str]:
 def explain_unranked(group: Group, column: str) -> str | None:
     """Return why a group is not ranked; None for a group that is."""
     if column not in group.numbers:
-        return f"it has no {column}"
+        return f"no {column}"
     if column in (REC_MSE, *PHYSICAL) and can_copy(group.runs[0]):
         return COPY_REASON
     if is_collapsed(group):

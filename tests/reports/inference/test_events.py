@@ -15,14 +15,9 @@ from thesis_ml.architectures.restore import RestoredModel
 from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_file, load_events
 from thesis_ml.errors import ReportError
+from thesis_ml.reports.inference.background import choose_classes
 from thesis_ml.reports.inference.config import InferenceConfig
-from thesis_ml.reports.inference.events import (
-    choose_classes,
-    choose_options,
-    choose_reference,
-    divide_background,
-    load_signal,
-)
+from thesis_ml.reports.inference.events import choose_options, choose_reference, load_signal
 from thesis_ml.reports.inference.models import LoadedModel
 from thesis_ml.reports.inference.scoring.event_scores import ScoredModel
 
@@ -106,15 +101,6 @@ def test_data_is_that_of_most_models_unless_a_file_is_named(restored_run: Restor
 
     assert choose_reference(models, InferenceConfig()) is models[1]
     assert choose_reference(models, InferenceConfig(data_path=str(SAMPLE_PATH))) is models[0]
-
-
-def test_densities_and_unfitted_events_share_none() -> None:
-    events = load_events(DataConfig(limit_events=300, synthetic=SyntheticConfig())).splits["train"]
-
-    fitted, others = divide_background(events, seed=1)
-
-    assert (fitted.n_events, others.n_events) == (225, 75)
-    assert not set(fitted.index) & set(others.index)
 
 
 def test_background_without_objects_is_refused(sweep: Path, infer: Callable[..., Path], tmp_path: Path) -> None:

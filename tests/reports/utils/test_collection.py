@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from thesis_ml.errors import ReportError
-from thesis_ml.reports.utils.collection import Collection, collect_runs
+from thesis_ml.reports.utils.collection import Collection, read_folders
 from thesis_ml.reports.utils.discovery import FolderEntry
 from written_runs import read_lines, write_lines, write_run
 
 
 def collect(folder: Path, *select: str) -> Collection:
-    return collect_runs([FolderEntry(path.name, path) for path in sorted(folder.iterdir())], select)
+    return read_folders([FolderEntry(path.name, path) for path in sorted(folder.iterdir())], select)
 
 
 @pytest.fixture
@@ -37,14 +37,14 @@ def every_state(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_folder_is_used_or_left_out_with_its_state_and_a_reason(every_state: Path) -> None:
+def test_every_folder_is_used_or_excluded_with_its_state_and_a_reason(every_state: Path) -> None:
     collection = collect(every_state)
 
-    found = [run.name for run in collection.runs] + [entry.name for entry in collection.left_out]
+    found = [run.name for run in collection.runs] + [entry.name for entry in collection.excluded]
     assert sorted(found) == sorted(path.name for path in every_state.iterdir())
     assert [run.name for run in collection.runs] == ["complete"]
-    assert all(entry.state == entry.name and entry.reason for entry in collection.left_out)
-    reasons = {entry.name: entry.reason for entry in collection.left_out}
+    assert all(entry.state == entry.name and entry.reason for entry in collection.excluded)
+    reasons = {entry.name: entry.reason for entry in collection.excluded}
     assert reasons["failed"] == "TrainingError: rec_tokens is nan; 2 epochs are recorded"
     assert reasons["interrupted"] == "was stopped by SIGTERM; 2 epochs are recorded"
 
@@ -64,7 +64,7 @@ def test_copy_of_a_run_is_named_and_its_complete_folder_used(tmp_path: Path) -> 
     collection = collect(tmp_path)
 
     assert [run.name for run in collection.runs] == ["b_whole"]
-    assert [(entry.name, entry.reason) for entry in collection.left_out] == [
+    assert [(entry.name, entry.reason) for entry in collection.excluded] == [
         ("a_early", "is a copy of b_whole: the same run_id"),
         ("c_copy", "is a copy of b_whole: the same run_id"),
     ]
@@ -88,8 +88,8 @@ def test_select_takes_values_of_a_column_as_alternatives(select: list[str], name
     collection = collect(tmp_path, *select)
 
     assert [run.name for run in collection.runs] == names
-    assert len(collection.runs) + len(collection.left_out) == 3
-    assert all("is not selected" in entry.reason for entry in collection.left_out)
+    assert len(collection.runs) + len(collection.excluded) == 3
+    assert all("is not selected" in entry.reason for entry in collection.excluded)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ def run_inference(groups: Sequence[Group], config: InferenceConfig) -> Inference
     sections = []
     with context.clock.time("references of compression"):
         references = fit_references(context)
-    for build in SECTIONS:
-        with context.clock.time(f"section {build.__module__.rpartition('.sections.')[2].split('.')[0]}"):
+    for name, build in SECTIONS.items():
+        with context.clock.time(name):
             section = build(context)
         sections += [] if section is None else [section]
     return InferenceResult(

@@ -87,12 +87,19 @@ def _format_cell(value: Cell) -> str:
     return guard_csv(known) if isinstance(known, str) else repr(known)
 
 
-def format_value(value: Cell | Measured | Spread) -> str:
-    """Return a value as text: a number rounded to its error, else to four digits; blank where nothing was measured."""
+def format_value(value: Cell | Measured | Spread, *, is_concise: bool = False) -> str:
+    """Return a value as text: a number rounded to its error, else to four digits; blank where nothing was measured.
+
+    Args:
+        value: The value.
+        is_concise: Write 0.970(12) for 0.970 ± 0.012.
+    """
     if isinstance(value, Spread):
         value = value.measured
     if isinstance(value, Measured):
-        return str(value) if math.isfinite(value.value) else ""
+        if not math.isfinite(value.value):
+            return ""
+        return value.round().concise if is_concise else str(value)
     if isinstance(value, float):
         return format_number(value) if math.isfinite(value) else ""
     return "" if value is None else str(value)

@@ -7,7 +7,7 @@ import pytest
 
 from stored_events import FEATURES, TYPES, make_events, stack_features
 from thesis_ml.data.events import Events, iterate_blocks
-from thesis_ml.reports.inference.scoring.stream import ModelOutput
+from thesis_ml.reports.inference.scoring.model_output import ModelOutput
 from thesis_ml.reports.inference.scoring.tally import ClosureTable, ClosureTally
 
 

@@ -1,6 +1,6 @@
-"""Anomaly scores of events: from what a model loses of them, where it puts them, and from variables without a model."""
+"""Anomaly scores of events: reconstruction errors, densities of latents, rarity of codes, and baselines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,21 +15,37 @@ from thesis_ml.data.events import Events
 from thesis_ml.metrics.event_quantities import compute_ht, compute_ht_miss, find_leading_pt, sum_events
 
 Scores = Mapping[str, Float[NDArray[Any], " N"]]
+ErrorScore = Callable[[Float[Tensor, " P"], Int[Tensor, " B"]], Float[Tensor, " B"]]
 B_JET = "b-jet"
 
 
-def score_errors(output: Reconstruction, batch: TokenBatch, dims: DataDims) -> dict[str, Float[Tensor, " B"]]:
-    """Return the mean, the largest and the sum of the squared errors of the tokens of each event; 0 without tokens.
+def sum_errors(errors: Float[Tensor, " P"], lengths: Int[Tensor, " B"]) -> Float[Tensor, " B"]:
+    """Return the sum over the tokens of each event, which grows with their number."""
+    return sum_over_events(errors[:, None], lengths)[:, 0]
 
-    The error of a token is the mean over its standardised features. A sum grows with the number of tokens.
-    """
+
+def average_errors(errors: Float[Tensor, " P"], lengths: Int[Tensor, " B"]) -> Float[Tensor, " B"]:
+    """Return the mean over the tokens of each event, 0 without tokens."""
+    return sum_errors(errors, lengths) / lengths.clamp(min=1)
+
+
+def find_largest_error(errors: Float[Tensor, " P"], lengths: Int[Tensor, " B"]) -> Float[Tensor, " B"]:
+    """Return the largest error of the tokens of each event, 0 without tokens."""
+    return find_largest(errors[:, None], lengths)[:, 0]
+
+
+ERROR_SCORES: Mapping[str, ErrorScore] = {
+    "error_mean": average_errors,
+    "error_max": find_largest_error,
+    "error_sum": sum_errors,
+}
+"""Scores of events from the errors of their tokens."""
+
+
+def score_errors(output: Reconstruction, batch: TokenBatch, dims: DataDims) -> dict[str, Float[Tensor, " B"]]:
+    """Return the scores of each event; the error of a token is the mean square over its standardised features."""
     errors = wrap_differences(output.features - batch.features, dims).square().mean(dim=1)
-    total = sum_over_events(errors[:, None], batch.lengths)[:, 0]
-    return {
-        "error_mean": total / batch.lengths.clamp(min=1),
-        "error_max": find_largest(errors[:, None], batch.lengths)[:, 0],
-        "error_sum": total,
-    }
+    return {name: score(errors, batch.lengths) for name, score in ERROR_SCORES.items()}
 
 
 def pool_latents(latents: Float[Tensor, "P D"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B V"]:
@@ -61,13 +77,13 @@ def estimate_log_shares(counts: Int[Tensor, " K"]) -> Float[Tensor, " K"]:
 
 
 def compute_baselines(events: Events, type_names: Sequence[str] = ()) -> dict[str, Float[NDArray[Any], " N"]]:
-    """Return what needs no model: multiplicity, H_T, H_T^miss and the leading pT, in GeV, and the number of b-jets.
+    """Return the baselines: multiplicity, H_T, H_T^miss and the leading pT, in GeV, and the number of b-jets.
 
     Args:
         events: Energies in GeV.
         type_names: Names of the object ids 1, 2, ...; without a `b-jet` among them none are counted.
     """
-    trivial = {
+    baselines = {
         "multiplicity": events.lengths.astype(np.float64),
         "ht": compute_ht(events.features, events.lengths),
         "ht_miss": compute_ht_miss(events.features, events.lengths)[:, 0],
@@ -75,21 +91,21 @@ def compute_baselines(events: Events, type_names: Sequence[str] = ()) -> dict[st
     }
     if B_JET in type_names:
         is_b_jet = events.known_ids == 1 + list(type_names).index(B_JET)
-        trivial["b_jets"] = np.bincount(events.token_events[is_b_jet], minlength=events.n_events).astype(np.float64)
-    return trivial
+        baselines["b_jets"] = np.bincount(events.token_events[is_b_jet], minlength=events.n_events).astype(np.float64)
+    return baselines
 
 
 def summarise_events(events: Events, n_types: int) -> Float[NDArray[Any], "N V"]:
     """Return values of each event that do not depend on the order of its tokens, for a density without a model.
 
-    They are the trivial scores and MET, energies as ln(1 + x / GeV), the mean of |eta| and of eta^2, and the number of
+    They are the baselines and MET, energies as ln(1 + x / GeV), the mean of |eta| and of eta^2, and the number of
     tokens of each type.
     """
-    trivial = compute_baselines(events)
-    energies = [np.log1p(values) for name, values in trivial.items() if name != "multiplicity"]
+    baselines = compute_baselines(events)
+    energies = [np.log1p(values) for name, values in baselines.items() if name != "multiplicity"]
     eta = events.features["eta"]
     n_tokens = np.maximum(events.lengths, 1)[:, None]
     shapes = sum_events(np.stack((np.abs(eta), eta**2), axis=1), events.lengths) / n_tokens
     counts = sum_events((events.known_ids[:, None] == np.arange(1, n_types + 1)).astype(np.float64), events.lengths)
-    columns = [trivial["multiplicity"], *energies, np.log1p(events.globals["met"])]
+    columns = [baselines["multiplicity"], *energies, np.log1p(events.globals["met"])]
     return np.concatenate((np.stack(columns, axis=1), shapes, counts), axis=1)

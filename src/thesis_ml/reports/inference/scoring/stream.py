@@ -22,6 +22,7 @@ from thesis_ml.reports.inference.changes.nulls import NullPlan, apply_null
 from thesis_ml.reports.inference.config import InferenceConfig
 from thesis_ml.reports.inference.scoring.density import DENSITIES, Score, fit_mahalanobis
 from thesis_ml.reports.inference.scoring.event_scores import CLEAN, RawScores, Variant
+from thesis_ml.reports.inference.scoring.model_output import ModelOutput, count_not_finite
 from thesis_ml.reports.inference.scoring.scores import (
     compute_baselines,
     estimate_log_shares,
@@ -33,25 +34,6 @@ from thesis_ml.reports.inference.scoring.scores import (
 
 BLOCK_EVENTS = 2048
 """Events in memory at a time."""
-
-
-@dataclass(frozen=True)
-class ModelOutput:
-    """What becomes of some events: their scores, and the reconstruction where a model made one.
-
-    Args:
-        scores: One number per event by the name of the score.
-        kinematics: Reconstructed features in GeV and radian, in the order of the model's features.
-        types: Predicted object types from 0, where the model predicts them.
-        globals: Predicted MET and METphi, likewise.
-        codes: The code of each token for each quantiser, where there are any.
-    """
-
-    scores: Mapping[str, Float[NDArray[Any], " B"]]
-    kinematics: Float[NDArray[Any], "P C"] | None = None
-    types: Int[NDArray[Any], " P"] | None = None
-    globals: Float[NDArray[Any], "B 2"] | None = None
-    codes: Int[NDArray[Any], "P Q"] | None = None
 
 
 class Scorer(Protocol):
@@ -204,22 +186,6 @@ class ModelScorer:
             globals=output.globals,
             codes=output.latent.codes,
         )
-
-
-def count_not_finite(
-    kinematics: Float[NDArray[Any], "P C"],
-    predicted: Float[NDArray[Any], "B 2"] | None,
-    lengths: Int[NDArray[Any], " B"],
-) -> int:
-    """Return of how many events a reconstructed feature or global is not finite.
-
-    Energies are decoded by exp: a finite error of 100 standard deviations may become infinity.
-    """
-    is_wrong = np.zeros(len(lengths), dtype=bool)
-    is_wrong[np.repeat(np.arange(len(lengths)), lengths)[~np.isfinite(kinematics).all(axis=1)]] = True
-    if predicted is not None:
-        is_wrong |= ~np.isfinite(predicted).all(axis=1)
-    return int(is_wrong.sum())
 
 
 Observer = Callable[[str, Events, ModelOutput], None]

@@ -13,33 +13,23 @@ from numpy.typing import NDArray
 from thesis_ml.data.events import Events
 from thesis_ml.metrics.event_quantities import (
     FOUR_MOMENTUM,
-    Columns,
-    compute_ht,
-    compute_ht_miss,
-    compute_pair_mass,
-    find_leading_pt,
     share_below_mass_shell,
 )
 from thesis_ml.metrics.fine_histogram import FineHistogram
 from thesis_ml.metrics.residuals import compute_residuals
-from thesis_ml.reports.inference.scoring.stream import ModelOutput, count_not_finite
+from thesis_ml.reports.inference.scoring.model_output import ModelOutput, count_not_finite
+from thesis_ml.reports.inference.scoring.places import MAPPED, CodePlaces, PlaceTally
+from thesis_ml.reports.inference.scoring.quantities import compute_masses, list_jets, measure_events
 
 PT_EDGES_GEV = (0.0, 40.0, 60.0, 90.0, 150.0, 250.0, np.inf)
 TAIL = 3.0
 """Tails begin at this many half-widths of the central 68% from the median."""
 
 ALL = "all"
-COUNT = "n "
-"""Begins the names of the quantities that count objects."""
 
-AZIMUTH = "ht_miss_phi"
-"""The one quantity that is an angle."""
 
 LEAST_MASS_GEV = 0.1
 """Jets of one massless particle have no relative residual."""
-
-MAPPED = ("pt", "eta", "phi")
-"""Where an object lies."""
 
 
 class Residual(NamedTuple):
@@ -56,19 +46,6 @@ class Residual(NamedTuple):
     width68: float
     tails: float
     n_tokens: int
-
-
-@dataclass(frozen=True)
-class CodePlaces:
-    """Where the objects that chose each code of a quantiser are reconstructed.
-
-    Args:
-        mean: Their mean pT [GeV] and eta, and the circular mean of phi; nan for a code that none chose.
-        types: The type that is predicted of most, -1 where none is predicted.
-    """
-
-    mean: Float[NDArray[Any], "C 3"]
-    types: Int[NDArray[Any], " C"]
 
 
 @dataclass(frozen=True)
@@ -98,42 +75,6 @@ class ClosureTable:
     met: tuple[Float[NDArray[Any], "N 2"], Float[NDArray[Any], "N 2"]] | None
     codes: Sequence[Int[NDArray[Any], "K C"]] | None
     places: Sequence[CodePlaces] | None = None
-
-
-class PlaceTally:
-    """Adds up where the objects of each code of one quantiser are reconstructed.
-
-    Args:
-        n_codes: How many codes.
-        n_types: How many object types may be predicted.
-    """
-
-    def __init__(self, n_codes: int, n_types: int) -> None:
-        self._sums = np.zeros((4, n_codes))
-        self._counts = np.zeros(n_codes, dtype=np.int64)
-        self._types = np.zeros((n_types, n_codes), dtype=np.int64)
-
-    def add(
-        self,
-        codes: Int[NDArray[Any], " P"],
-        places: Float[NDArray[Any], "P 3"],
-        types: Int[NDArray[Any], " P"] | None,
-    ) -> None:
-        """Count objects at pT, eta and phi with their predicted types."""
-        pt, eta, phi = places.T
-        n_types, n_codes = self._types.shape
-        for row, values in enumerate((pt, eta, np.cos(phi), np.sin(phi))):
-            self._sums[row] += np.bincount(codes, values, minlength=n_codes)
-        self._counts += np.bincount(codes, minlength=n_codes)
-        if types is not None:
-            self._types += np.bincount(types * n_codes + codes, minlength=self._types.size).reshape(n_types, n_codes)
-
-    def summarise(self) -> CodePlaces:
-        """Return where each code lies."""
-        is_used = self._counts > 0
-        pt, eta, x, y = np.where(is_used, self._sums / np.maximum(self._counts, 1), np.nan)
-        types = np.where(self._types.sum(axis=0) > 0, self._types.argmax(axis=0), -1)
-        return CodePlaces(np.stack((pt, eta, np.arctan2(y, x)), axis=1), types)
 
 
 class ClosureTally:
@@ -266,58 +207,6 @@ class ClosureTally:
 def list_pt_bins() -> dict[str, tuple[float, float]]:
     """Return the edges in GeV of each group of objects by their true pT; the last has no upper one."""
     return {f"pt {low:g}-{high:g}": (low, high) for low, high in itertools.pairwise(PT_EDGES_GEV)}
-
-
-def list_jets(type_names: Sequence[str]) -> list[int]:
-    """Return the object types from 0 that are jets."""
-    return [number for number, name in enumerate(type_names) if "jet" in name]
-
-
-def compute_masses(tokens: Columns) -> Float[NDArray[Any], " P"]:
-    """Return the mass of each token in GeV, 0 where E < p."""
-    momentum = tokens["pt"] * np.cosh(tokens["eta"])
-    masses: NDArray[np.float64] = np.sqrt(np.maximum(tokens["E"] ** 2 - momentum**2, 0.0))
-    return masses
-
-
-def measure_events(
-    tokens: Columns,
-    types: Int[NDArray[Any], " P"],
-    lengths: Int[NDArray[Any], " N"],
-    type_names: Sequence[str],
-) -> dict[str, Float[NDArray[Any], " N"]]:
-    """Return H_T, H_T^miss, the leading pT, the masses of the two hardest jets and b-jets, and how many of each type.
-
-    What an event does not have is nan.
-
-    Args:
-        tokens: E, pt, eta, phi by name.
-        types: Object types from 0.
-        lengths: Tokens per event.
-        type_names: Their names; those that contain `jet` are jets, `b-jet` is a b-jet.
-    """
-    is_jet = np.isin(types, list_jets(type_names))
-    is_b_jet = np.isin(types, [number for number, name in enumerate(type_names) if name == "b-jet"])
-    events = np.repeat(np.arange(len(lengths)), lengths)
-    counts = {
-        f"{COUNT}{name}": np.bincount(events[types == number], minlength=len(lengths)).astype(np.float64)
-        for number, name in enumerate(type_names)
-    }
-    ht_miss, azimuth = compute_ht_miss(tokens, lengths).T
-    # At the |eta| of hundreds that a model which diverges gives, momenta along the beam are beyond any number.
-    with np.errstate(over="ignore", invalid="ignore"):
-        masses = {
-            "m_jj": compute_pair_mass(tokens, lengths, is_jet),
-            "m_bb": compute_pair_mass(tokens, lengths, is_b_jet),
-        }
-    return {
-        "ht": compute_ht(tokens, lengths),
-        "ht_miss": ht_miss,
-        AZIMUTH: np.where(ht_miss > 0, azimuth, np.nan),
-        "leading_pt": find_leading_pt(tokens, lengths),
-        **masses,
-        **counts,
-    }
 
 
 def _read_histogram(

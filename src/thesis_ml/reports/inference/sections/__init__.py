@@ -1,6 +1,6 @@
 """The sections of inference: each is a folder or module that makes one `Section` from the context."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from thesis_ml.reports.contents import Section
 from thesis_ml.reports.inference.context import Context
@@ -11,12 +11,12 @@ from thesis_ml.reports.inference.sections.downstream import build_downstream
 from thesis_ml.reports.inference.sections.export import build_exports
 from thesis_ml.reports.inference.sections.overview import build_overview
 
-SECTIONS: tuple[Callable[[Context], Section | None], ...] = (
-    build_closure,
-    build_codes,
-    build_separation,
-    build_downstream,
-    build_exports,
-    build_overview,
-)
+SECTIONS: Mapping[str, Callable[[Context], Section | None]] = {
+    "closure": build_closure,
+    "codes": build_codes,
+    "anomaly": build_separation,
+    "downstream": build_downstream,
+    "export": build_exports,
+    "overview": build_overview,
+}
 """In the order of the page; the last one knows the time that the others took."""

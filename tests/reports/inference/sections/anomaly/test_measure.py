@@ -16,7 +16,6 @@ from thesis_ml.reports.inference.sections.anomaly.measure import (
     Column,
     Measurement,
     collect_columns,
-    expect_events,
     find_difference,
     find_lead,
     measure_problem,
@@ -183,25 +182,3 @@ def test_events_left_without_a_score_give_no_number() -> None:
     measured = measure(make_problem(np.array([0, 0, 1, 1])), np.array([0.0, 1.0, math.nan, 2.0]))
 
     assert math.isnan(measured.auroc.value) and math.isnan(measured.auroc.error)
-
-
-def test_expected_events_are_cross_section_times_luminosity_times_efficiency() -> None:
-    """Two backgrounds, one of which no cut keeps: the other one's cross-section alone is left."""
-    generator = np.random.default_rng(7)
-    labels = np.repeat([0, 1, 2], [20_000, 5_000, 20_000])
-    scores = np.concatenate(
-        (generator.normal(size=20_000), generator.normal(1.5, 1.0, 5_000), generator.normal(-50, 1.0, 20_000))
-    )
-    problem = make_problem(labels == 1, labels=labels, signal_label=1)
-
-    expected = expect_events(
-        problem, Column("vq", "error_mean", (scores,)), {0: 10.0, 1: 0.5, 2: 90.0}, 2.0, np.random.default_rng(8)
-    )
-
-    cut = expected[0]
-    assert cut.background.value == pytest.approx(0.01 * 100 * 2000, rel=1e-2)
-    threshold = norm.isf(0.1)
-    assert cut.signal.value == pytest.approx(0.5 * 2000 * norm.sf(threshold - 1.5), rel=0.05)
-    assert cut.significance.value == pytest.approx(cut.signal.value / math.sqrt(cut.background.value))
-    assert cut.n_background == pytest.approx(2000, rel=0.02)
-    assert expected[1].significance.error > 0

@@ -4,7 +4,7 @@ import pytest
 
 from closures import break_values, measure
 from stored_events import TYPES, stack_features
-from thesis_ml.reports.inference.scoring.stream import ModelOutput
+from thesis_ml.reports.inference.scoring.model_output import ModelOutput
 from thesis_ml.reports.inference.sections.closure.figures import plan_figures
 from thesis_ml.reports.inference.sections.closure.measure import ModelClosure
 from thesis_ml.reports.inference.sections.closure.tables import ENERGIES

@@ -12,7 +12,7 @@ from thesis_ml.reports.inference.config import InferenceConfig
 from thesis_ml.reports.inference.context import Clock, Context
 from thesis_ml.reports.inference.models import LoadedModel
 from thesis_ml.reports.inference.scoring.event_scores import ScoredModel
-from thesis_ml.reports.inference.scoring.stream import ModelOutput
+from thesis_ml.reports.inference.scoring.model_output import ModelOutput
 from thesis_ml.reports.inference.sections.closure import build_closure, check_masses
 from thesis_ml.reports.inference.sections.closure.measure import ModelClosure
 

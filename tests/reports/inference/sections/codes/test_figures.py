@@ -9,7 +9,7 @@ import torch
 from code_uses import make_places, make_use
 from thesis_ml.architectures.autoencoder.decoders import DECODERS
 from thesis_ml.architectures.restore import RestoredModel
-from thesis_ml.reports.inference.scoring.tally import CodePlaces
+from thesis_ml.reports.inference.scoring.places import CodePlaces
 from thesis_ml.reports.inference.sections.codes.figures import draw_map, tabulate_map, tabulate_ranks
 from thesis_ml.reports.utils.table import MissingFigure
 

@@ -22,12 +22,8 @@ from thesis_ml.data.tokens import load_events
 from thesis_ml.errors import ReportError
 from thesis_ml.reports.inference.scoring.stream import PassOptions
 from thesis_ml.reports.inference.sections.export import write as export
-from thesis_ml.reports.inference.sections.export.write import (
-    ExportPlan,
-    find_obstacle,
-    rebuild,
-    write_export,
-)
+from thesis_ml.reports.inference.sections.export.plan import ExportPlan, find_obstacle, rebuild
+from thesis_ml.reports.inference.sections.export.write import write_export
 from thesis_ml.tokenizer.tokenizer import Tokenizer
 from thesis_ml.training_loops.autoencoder import train
 
@@ -44,10 +40,8 @@ def make_plan(finished_run, stored: EventSplits) -> MakePlan:
     return make
 
 
-@pytest.fixture
-def blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks so small that every split has several."""
-    monkeypatch.setattr(export, "BLOCK_EVENTS", 70)
+SMALL_BLOCKS = {"block_events": 70}
+"""Every split has several of them."""
 
 
 def read_all(path: Path) -> dict[str, np.ndarray]:
@@ -68,11 +62,10 @@ def test_rows_come_back_as_the_events_that_they_were_made_of(stored: EventSplits
     np.testing.assert_allclose(again.met, events.met, rtol=1e-6)
 
 
-@pytest.mark.usefixtures("blocks")
 def test_reconstruction_is_a_data_file_that_a_training_reads(
     make_plan: MakePlan, stored: EventSplits, tmp_path: Path
 ) -> None:
-    plan, path = make_plan("reconstruction"), tmp_path / "again.h5"
+    plan, path = make_plan("reconstruction", **SMALL_BLOCKS), tmp_path / "again.h5"
 
     write_export(plan, path)
 
@@ -91,12 +84,11 @@ def test_reconstruction_is_a_data_file_that_a_training_reads(
     assert np.isfinite(train(compose_train(f"run_dir={run}", *of_file))["rec_mse"])
 
 
-@pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("kind", ["codes", "latents"])
 def test_file_of_tokens_decodes_to_the_reconstruction(
     make_plan: MakePlan, stored: EventSplits, tmp_path: Path, kind: str
 ) -> None:
-    plan = make_plan(kind)
+    plan = make_plan(kind, **SMALL_BLOCKS)
 
     write_export(plan, tmp_path / "tokens.h5")
 
@@ -131,12 +123,9 @@ def test_attributes_say_what_the_numbers_mean(make_plan: MakePlan, tmp_path: Pat
     assert attributes["content"] == "codes"
 
 
-def test_content_depends_neither_on_blocks_nor_on_other_events(
-    make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_content_depends_neither_on_blocks_nor_on_other_events(make_plan: MakePlan, tmp_path: Path) -> None:
     write_export(make_plan("codes"), tmp_path / "whole.h5")
-    monkeypatch.setattr(export, "BLOCK_EVENTS", 33)
-    write_export(make_plan("codes", max_events=100), tmp_path / "first.h5")
+    write_export(make_plan("codes", max_events=100, block_events=33), tmp_path / "first.h5")
 
     whole, first = read_all(tmp_path / "whole.h5"), read_all(tmp_path / "first.h5")
 
@@ -145,7 +134,6 @@ def test_content_depends_neither_on_blocks_nor_on_other_events(
         np.testing.assert_array_equal(values, whole[name][: len(values)], err_msg=name)
 
 
-@pytest.mark.usefixtures("blocks")
 def test_interrupted_export_leaves_what_was_there(
     make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,7 +150,7 @@ def test_interrupted_export_leaves_what_was_there(
 
     monkeypatch.setattr(export, "iterate_blocks", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_export(make_plan("codes"), path)
+        write_export(make_plan("codes", **SMALL_BLOCKS), path)
 
     assert path.read_bytes() == b"before"
     assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == ["codes.h5"]
@@ -202,14 +190,13 @@ def test_file_that_the_disk_changed_is_not_kept(
     assert not [entry for entry in tmp_path.iterdir() if entry.is_file()]
 
 
-@pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("kind", ["codes", "latents", "reconstruction"])
 def test_full_disk_leaves_nothing_and_one_line(make_plan: MakePlan, tmp_path: Path, kind: str) -> None:
     message = f"{kind}.h5: cannot be written (File too large); free space or set env.output_root"
 
     for n_bytes in (0, 3000, 8000):
         with pytest.raises(ReportError, match=f"^{re.escape(message)}$"), limit_file_size(n_bytes):
-            write_export(make_plan(kind), tmp_path / f"{kind}.h5")
+            write_export(make_plan(kind, **SMALL_BLOCKS), tmp_path / f"{kind}.h5")
 
     assert not [entry for entry in tmp_path.iterdir() if entry.is_file()]
 

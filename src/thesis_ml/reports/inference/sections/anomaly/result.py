@@ -13,11 +13,10 @@ from thesis_ml.metrics.uncertain import Measured
 from thesis_ml.reports.inference.config import Rates
 from thesis_ml.reports.inference.labels import name_label
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE, CLEAN, EventScores
+from thesis_ml.reports.inference.sections.anomaly.expected import ExpectedEvents, expect_events
 from thesis_ml.reports.inference.sections.anomaly.measure import (
-    ExpectedEvents,
     Measurement,
     collect_columns,
-    expect_events,
     find_lead,
     measure_problem,
 )

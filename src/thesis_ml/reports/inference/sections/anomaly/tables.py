@@ -35,6 +35,13 @@ NULL_NAMES = {
     "held_out": "overtraining: held-out against training background",
 }
 
+CUTS_NOTE = f"n: background events that survive; blank below {FEWEST_BACKGROUND}. gain: eps_S / sqrt(eps_B)."
+CORRELATION_NOTE = f"Spearman's rank correlation on background events, strong from {STRONG:g} on; mean over seeds."
+EXPECTED_NOTE = (
+    "From the given cross-sections, which also mix the background. n: background events of the file that survive; "
+    f"blank below {FEWEST_BACKGROUND}. eps_B = 1 is no cut."
+)
+
 Rows = list[tuple[Value, ...]]
 
 
@@ -131,8 +138,7 @@ def tabulate_problem(solved: ProblemResult, result: AnomalyResult) -> ResultTabl
     return ResultTable(
         name=f"scores_{slug(solved.problem.name)}",
         title=name_problem(solved.problem),
-        note=f"{sides}{', the same before and after the corruption' if solved.problem.is_paired else ''}. "
-        f"n: background events that survive; blank below {FEWEST_BACKGROUND}. gain: eps_S / sqrt(eps_B).",
+        note=f"{sides}. {CUTS_NOTE}",
         columns=("group", "score", "AUROC", "sd over seeds", "seeds", *points, *cuts, "remark"),
         rows=tuple(rows),
     )
@@ -144,7 +150,7 @@ def tabulate_correlations(correlations: Iterable[Correlation]) -> ResultTable:
     return ResultTable(
         name="correlations",
         title="Correlation of scores with H_T and multiplicity",
-        note=f"Spearman's rank correlation on background events, strong from {STRONG:g} on; of several seeds the mean.",
+        note=CORRELATION_NOTE,
         columns=("group", "score", "with H_T", "with multiplicity", "remark"),
         rows=tuple(rows),
     )
@@ -213,8 +219,7 @@ def tabulate_expected(solved: Sequence[ProblemResult], luminosity_fb: float) -> 
     return ResultTable(
         name="expected_events",
         title=f"Expected events in {luminosity_fb:g} / fb",
-        note="From the given cross-sections, which also mix the background. n: background events of the file that "
-        f"survive; blank below {FEWEST_BACKGROUND}. eps_B = 1 is no cut.",
+        note=EXPECTED_NOTE,
         columns=("group", "problem", "score", "eps_B", "signal", "background", "S/sqrt(B)", "n"),
         rows=tuple(rows),
         n_keys=4,

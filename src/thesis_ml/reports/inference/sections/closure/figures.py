@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from thesis_ml.facts.summary import Cell
 from thesis_ml.reports.contents import ResultFigure
-from thesis_ml.reports.inference.scoring.tally import AZIMUTH, list_pt_bins
+from thesis_ml.reports.inference.scoring.quantities import AZIMUTH
+from thesis_ml.reports.inference.scoring.tally import list_pt_bins
 from thesis_ml.reports.inference.sections.aggregate import spread_over
 from thesis_ml.reports.inference.sections.closure import drawings as plots
 from thesis_ml.reports.inference.sections.closure.measure import Groups, ModelClosure, measure_distance

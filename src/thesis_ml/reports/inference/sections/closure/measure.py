@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from thesis_ml.metrics.residuals import wrap_angles
 from thesis_ml.metrics.wasserstein import Closure, measure_closure
-from thesis_ml.reports.inference.scoring.tally import AZIMUTH, TAIL, ClosureTable, Residual
+from thesis_ml.reports.inference.scoring.quantities import AZIMUTH
+from thesis_ml.reports.inference.scoring.tally import TAIL, ClosureTable, Residual
 
 SIGNIFICANT_ERRORS = 3.0
 """A distance above its floor by more standard errors than that is significant."""

@@ -8,7 +8,8 @@ import numpy as np
 from thesis_ml.metrics.residuals import RELATIVE_FEATURES
 from thesis_ml.metrics.uncertain import Measured, Spread
 from thesis_ml.reports.contents import ResultTable, Value
-from thesis_ml.reports.inference.scoring.tally import ALL, AZIMUTH, COUNT, TAIL, Residual
+from thesis_ml.reports.inference.scoring.quantities import AZIMUTH, COUNT
+from thesis_ml.reports.inference.scoring.tally import ALL, TAIL, Residual
 from thesis_ml.reports.inference.sections.aggregate import spread_over
 from thesis_ml.reports.inference.sections.closure.measure import (
     SIGNIFICANT_ERRORS,
@@ -26,13 +27,18 @@ UNITS = {"eta": "", "phi": "rad", "mass": "GeV"}
 RESIDUAL_COLUMNS = (
     "feature",
     "unit",
-    "bias (median)",
+    "bias",
     "response",
-    "resolution (σ68)",
-    f"share beyond {TAIL:g} σ68",
+    "resolution",
+    f"share beyond {TAIL:g} resolutions",
     "n",
 )
 DISTANCE_COLUMNS = ("distance", "floor", "excess", "significant")
+DISTANCE_NOTE = (
+    "Bias and resolution of reconstructed minus true, event by event. Distance: Wasserstein-1 of half of the "
+    "reconstructed to the other half of the true events. Floor: the same of true events (20 splits). Excess: their "
+    f"difference with its error from events, significant above {SIGNIFICANT_ERRORS:g} errors."
+)
 NO_RESIDUAL = Residual(math.nan, math.nan, math.nan, 0)
 
 Rows = list[tuple[Value, ...]]
@@ -41,7 +47,7 @@ Rows = list[tuple[Value, ...]]
 def tabulate_features(groups: Groups) -> ResultTable:
     """Return the residual of each feature over all tokens."""
     rows = tuple((row[0], *row[2:]) for row in _list_residuals(groups, lambda objects: objects == ALL))
-    note = "Reconstructed minus true of all objects, relative for E and pT; mean ± standard deviation over seeds."
+    note = "Reconstructed minus true of all objects, relative for E and pT. Bias: median; resolution: 68% half-width."
     return ResultTable("closure_features", "Residuals of objects", note, ("group", *RESIDUAL_COLUMNS), rows)
 
 
@@ -65,10 +71,8 @@ def tabulate_quantities(groups: Groups) -> ResultTable:
     return ResultTable(
         name="closure_events",
         title="Event quantities from reconstructed objects [GeV]",
-        note="Bias and resolution of reconstructed minus true, event by event. Distance: Wasserstein-1 of half of the "
-        "reconstructed to the other half of the true events. Floor: the same of true events (20 splits). Excess: their "
-        f"difference with its error from events, significant above {SIGNIFICANT_ERRORS:g} errors.",
-        columns=("group", "quantity", "bias (median)", "resolution (σ68)", *DISTANCE_COLUMNS, "n"),
+        note=DISTANCE_NOTE,
+        columns=("group", "quantity", "bias", "resolution", *DISTANCE_COLUMNS, "n"),
         rows=tuple(rows),
     )
 
@@ -122,9 +126,9 @@ def tabulate_checks(groups: Groups) -> ResultTable:
         note="MET and its azimuth are predicted from the latents; a constant prediction is the trivial baseline. "
         "H_T^miss is computed from reconstructed objects. Resolutions in GeV and radian.",
         columns=(
-            *("group", "models", "type accuracy", "share with E < p", "share with E < p (true)", "jet mass σ68 (rel.)"),
-            *("MET bias", "MET σ68", "MET σ68 of a constant", "MET φ σ68", "MET φ σ68 of a constant"),
-            *("H_T^miss σ68", "H_T^miss φ σ68"),
+            *("group", "models", "type accuracy", "share with E < p", "share with E < p (true)", "jet mass resolution"),
+            *("MET bias", "MET resolution", "MET of a constant", "MET phi resolution", "MET phi of a constant"),
+            *("H_T^miss resolution", "H_T^miss phi resolution"),
         ),
         rows=tuple(rows),
     )

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from thesis_ml.facts.summary import Cell
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.contents import ResultFigure
-from thesis_ml.reports.inference.scoring.tally import MAPPED
+from thesis_ml.reports.inference.scoring.places import MAPPED
 from thesis_ml.reports.inference.sections.codes.measure import CodeGroups, list_places
 from thesis_ml.reports.plots import style
 from thesis_ml.reports.plots.grid import PANEL_IN, TITLE_IN, Styles, list_entries, new_grid

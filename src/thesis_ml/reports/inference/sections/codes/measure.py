@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from thesis_ml.architectures.restore import RestoredModel
 from thesis_ml.reports.inference.scoring.event_scores import EventScores
-from thesis_ml.reports.inference.scoring.tally import MAPPED, CodePlaces
+from thesis_ml.reports.inference.scoring.places import MAPPED, CodePlaces
 
 MOST_DECODED = 8192
 ALONE, MEAN = "decoded alone", "mean"

@@ -30,11 +30,12 @@ from thesis_ml.data.normalizer import Normalizer, fit_normalizer
 from thesis_ml.metrics.auroc import AurocDifference, compare_mean_aurocs, compute_auroc, measure_auroc
 from thesis_ml.metrics.significance import PairTest, compute_welch_p, correct_holm
 from thesis_ml.metrics.uncertain import Measured, Spread
-from thesis_ml.reports.inference.events import LoadedData, draw_events
+from thesis_ml.reports.inference.background import draw_events
+from thesis_ml.reports.inference.events import LoadedData
 from thesis_ml.reports.inference.models import LoadedModel
 from thesis_ml.reports.inference.scoring.scores import compute_baselines
 from thesis_ml.reports.inference.scoring.stream import BLOCK_EVENTS, PassOptions
-from thesis_ml.reports.inference.sections.export.write import ExportPlan, find_obstacle, rebuild
+from thesis_ml.reports.inference.sections.export.plan import ExportPlan, find_obstacle, rebuild
 from thesis_ml.tokenizer.tokenizer import Tokenizer
 
 SEEDS = (0, 1, 2)

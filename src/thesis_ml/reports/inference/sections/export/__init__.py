@@ -13,7 +13,8 @@ from thesis_ml.reports.inference.config import ExportKind, InferenceConfig
 from thesis_ml.reports.inference.context import Context
 from thesis_ml.reports.inference.models import LoadedModel
 from thesis_ml.reports.inference.scoring.stream import choose_pass_options
-from thesis_ml.reports.inference.sections.export.write import ExportPlan, find_obstacle, write_export
+from thesis_ml.reports.inference.sections.export.plan import ExportPlan, find_obstacle
+from thesis_ml.reports.inference.sections.export.write import write_export
 from thesis_ml.tokenizer.tokenizer import Tokenizer
 from thesis_ml.utils.paths import make_name_safe
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thesis_ml.reports.utils.numbers import round_with_error
+from thesis_ml.metrics.uncertain import Measured, Spread, round_with_error
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,7 @@ from thesis_ml.reports.utils.numbers import round_with_error
 )
 def test_number_is_rounded_to_its_error(value: float, error: float, text: str) -> None:
     assert str(round_with_error(value, error)) == text
+    assert str(Measured(value, error)) == text
 
 
 @given(
@@ -46,3 +47,25 @@ def test_rounding_stays_within_a_twentieth_of_the_error(value: float, error: flo
     if abs(error) > 1e-12 * abs(value):
         assert float(rounded.value) * 10**rounded.exponent == pytest.approx(value, abs=0.0501 * error, rel=1e-12)
         assert float(rounded.error) * 10**rounded.exponent == pytest.approx(error, rel=0.051)
+
+
+def test_spread_is_mean_and_sample_deviation_of_what_is_known() -> None:
+    one = Spread.of([5.0])
+
+    assert Spread.of([1.0, math.nan, 2.0, None, 3.0]) == Spread(2.0, 1.0, 3)
+    assert (one.n, math.isnan(one.sd), Spread.of([]).n) == (1, True, 0)
+    assert str(Spread(2.0, 0.1, 3)) == "2.00 ± 0.10"
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.97, 0.000634, "0.97000(63)"),
+        (171.0, 18.6, "171(19)"),
+        (2.21e-5, 1.2e-7, "2.210(12)e-05"),
+        (0.031, math.nan, "0.031"),
+        (9.0, 0.0, "9"),
+    ],
+)
+def test_concise_form_has_the_error_in_parentheses(value: float, error: float, text: str) -> None:
+    assert round_with_error(value, error).concise == text
