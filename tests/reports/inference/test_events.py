@@ -12,10 +12,9 @@ import pytest
 from data_files import read_dataset, replace_dataset, sample_splits, write_tokens_file
 from inference_runs import change_checkpoint, take_objects_away
 from thesis_ml.architectures.restore import RestoredModel
-from thesis_ml.data.config import DataConfig, SyntheticConfig
+from thesis_ml.data.config import DataConfig
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_file, load_events
 from thesis_ml.errors import ReportError
-from thesis_ml.reports.inference.background import choose_classes
 from thesis_ml.reports.inference.config import InferenceConfig
 from thesis_ml.reports.inference.events import choose_options, choose_reference, load_signal
 from thesis_ml.reports.inference.models import LoadedModel
@@ -71,24 +70,6 @@ def test_signal_file_without_names_says_so(tmp_path: Path) -> None:
     )
 
     assert found is not None and found[1] == (None,) * len(np.unique(found[0].labels))
-
-
-def test_background_is_what_models_were_trained_on() -> None:
-    stored = load_events(DataConfig(limit_events=300, synthetic=SyntheticConfig()))
-    labels = sorted(set(stored.splits["train"].labels.tolist()))
-
-    def choose(*trained: tuple[int, ...] | None, asked: tuple[int, ...] | None = None) -> tuple[int, ...]:
-        models = [
-            LoadedModel(ScoredModel(str(number), "a", 0, "run", classes), restored=None, checkpoint_hash=None)
-            for number, classes in enumerate(trained)
-        ]
-        return choose_classes(models, stored, InferenceConfig(background_classes=asked))
-
-    commonest = int(np.bincount(stored.splits["train"].labels).argmax())
-    assert choose(None) == (commonest,)
-    assert choose(None, (labels[-1],)) == (labels[-1],)
-    assert choose((labels[0],), (labels[-1],)) == (commonest,)
-    assert choose(None, asked=tuple(labels)) == tuple(labels)
 
 
 def test_data_is_that_of_most_models_unless_a_file_is_named(restored_run: RestoredModel) -> None:

@@ -3,14 +3,12 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-import thesis_ml
 from conftest import SMALL, compose_train
 from data_files import limit_file_size
 from stored_events import stack_features
@@ -20,26 +18,12 @@ from thesis_ml.data.events import EventSplits
 from thesis_ml.data.h5_loader import join_rows, split_rows
 from thesis_ml.data.tokens import load_events
 from thesis_ml.errors import ReportError
-from thesis_ml.reports.inference.scoring.stream import PassOptions
 from thesis_ml.reports.inference.sections.export import write as export
-from thesis_ml.reports.inference.sections.export.plan import ExportPlan, find_obstacle, rebuild
+from thesis_ml.reports.inference.sections.export.plan import ExportPlan, rebuild
 from thesis_ml.reports.inference.sections.export.write import write_export
-from thesis_ml.tokenizer.tokenizer import Tokenizer
 from thesis_ml.training_loops.autoencoder import train
 
 MakePlan = Callable[..., ExportPlan]
-
-
-@pytest.fixture
-def make_plan(finished_run, stored: EventSplits) -> MakePlan:
-    tokenizer = thesis_ml.load_tokenizer(finished_run.path)
-
-    def make(kind: str, **changes) -> ExportPlan:
-        return replace(ExportPlan(tokenizer, kind, stored, PassOptions(batch_size=64), "vq"), **changes)
-
-    return make
-
-
 SMALL_BLOCKS = {"block_events": 70}
 """Every split has several of them."""
 
@@ -204,19 +188,3 @@ def test_full_disk_leaves_nothing_and_one_line(make_plan: MakePlan, tmp_path: Pa
 def test_folder_that_cannot_be_written_is_named(make_plan: MakePlan, tmp_path: Path) -> None:
     with pytest.raises(ReportError, match=r"codes.h5: cannot be written \(No such file or directory\); free space or"):
         write_export(make_plan("codes"), tmp_path / "nowhere" / "codes.h5")
-
-
-def test_models_that_cannot_be_written_are_known_before(make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = make_plan("reconstruction")
-    assert find_obstacle(plan) is None
-
-    restored = plan.tokenizer.restored
-    normalizer = replace(restored.normalizer, features=("pt", "eta", "phi"))
-    few = replace(restored, dims=replace(restored.dims, normalizer=normalizer))
-    lacking = replace(plan, tokenizer=Tokenizer(few, "x"))
-    assert find_obstacle(lacking) == "it reconstructs pt, eta, phi, and a data file needs E too"
-
-    weights = plan.tokenizer.restored.model.decoder
-    for parameter in weights.parameters():
-        parameter.data.fill_(float("nan"))
-    assert find_obstacle(plan) == "its reconstruction holds NaN or infinity; train it further"
