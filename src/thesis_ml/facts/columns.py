@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from thesis_ml.facts.history import HistoryTable, as_float
-from thesis_ml.facts.lines import as_int, as_mapping
+from thesis_ml.facts.history import HistoryTable, as_float, as_int, as_mapping
 from thesis_ml.facts.schema import EPOCH_FIELDS, LOSS
 
 CHUNK_LINES = 512
@@ -35,10 +34,7 @@ class EpochColumns:
         Raises:
             ValueError: Its epoch is no whole number, or no likely one.
         """
-        epoch = as_int(fact.get("epoch"))
-        if epoch is None or not 0 <= epoch <= LARGEST_EPOCH:
-            raise ValueError(f"epoch: expected a whole number from 0 on, got {fact.get('epoch')!r:.40}")
-        self._epochs.append(epoch)
+        self._epochs.append(read_epoch_number(fact))
         self._waiting.append(fact)
         if len(self._waiting) >= CHUNK_LINES:
             self._convert()
@@ -81,6 +77,18 @@ class EpochColumns:
                 return
             self._series[key] = array("d", itertools.repeat(np.nan, n_before))
         self._series[key].extend(_to_column(values))
+
+
+def read_epoch_number(fact: Mapping[str, Any]) -> int:
+    """Return the number of the epoch of a line.
+
+    Raises:
+        ValueError: It is no whole number, or no likely one.
+    """
+    epoch = as_int(fact.get("epoch"))
+    if epoch is None or not 0 <= epoch <= LARGEST_EPOCH:
+        raise ValueError(f"epoch: expected a whole number from 0 on, got {fact.get('epoch')!r:.40}")
+    return epoch
 
 
 def _list_names(metrics: Iterable[Mapping[str, Any]]) -> list[str]:

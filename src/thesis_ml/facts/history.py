@@ -19,7 +19,6 @@ class HistoryTable:
     def __init__(self) -> None:
         self.best_epoch: int | None = None
         self.matching: Matching = "tokens"
-        self.step = 0
         self._test: dict[str, float] = {}
         self._arrays: dict[str, np.ndarray] = {}
         self._epochs: list[int] = []
@@ -29,6 +28,11 @@ class HistoryTable:
     @property
     def last_epoch(self) -> int | None:
         return self._epochs[-1] if self._epochs else None
+
+    @property
+    def step(self) -> int:
+        steps = self._fields["step"]
+        return int(steps[-1]) if steps else 0
 
     def append(self, facts: EpochFacts) -> None:
         """Add one epoch; a number that appears late is nan in the epochs before."""
@@ -44,7 +48,6 @@ class HistoryTable:
         for name, values in self._fields.items():
             values.append(as_float(getattr(facts, name)))
         self._epochs.append(facts.epoch)
-        self.step = facts.step
 
     def fill(
         self,
@@ -106,6 +109,16 @@ def list_histories(history: History) -> dict[str, list[Any]]:
         names = ("loss", *history.names(split))
         histories |= {f"{split}_{name}": history.series(split, name) for name in names}
     return histories | {name: history.values(name) for name in EPOCH_FIELDS}
+
+
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """Return a mapping as it is, and anything else as an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def as_int(value: Any) -> int | None:
+    """Return a whole number as it is, and anything else as None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def as_float(value: Any) -> float:

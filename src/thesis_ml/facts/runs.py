@@ -13,8 +13,8 @@ import numpy as np
 
 from thesis_ml.errors import FactsError, UnusableRunError
 from thesis_ml.facts.columns import EpochColumns
-from thesis_ml.facts.history import HistoryTable, as_float
-from thesis_ml.facts.lines import RunState, StateWatch, as_int, as_mapping, has_arrays, iterate_events
+from thesis_ml.facts.history import HistoryTable, as_float, as_int, as_mapping
+from thesis_ml.facts.lines import RunState, StateWatch, has_arrays, iterate_events
 from thesis_ml.facts.run_facts import ComparisonKey, RunFacts, StoredArrays
 from thesis_ml.facts.schema import ARRAYS_FILE, EVENTS_FILE, LOSS, MOMENTS, SCALARS_FILE, History
 from thesis_ml.facts.schema1 import BETA_KEY, OldEpochs, read_old_config, restore_metrics
@@ -84,12 +84,11 @@ class RunReader:
         """Return the facts; see `read_run`."""
         self._check_folder()
         self._read_lines()
-        if self._schema == 1:
-            return self._build_old()
-        config = as_mapping(self._newest.get("config"))
-        values = flatten_config(config)
+        if isinstance(self._epochs, OldEpochs):
+            return self._build_old(self._epochs)
+        values = flatten_config(as_mapping(self._newest.get("config")))
         return self._build(
-            epochs=self._epochs if isinstance(self._epochs, EpochColumns) else EpochColumns(),
+            epochs=self._epochs,
             test=as_mapping(as_mapping((self._final or {}).get("metrics")).get("test")),
             values=values,
             choices=choose_columns(values),
@@ -173,16 +172,12 @@ class RunReader:
         elif moment == "on_warning" and len(self._warnings) < MOST_TEXTS:
             self._warnings.append(cut_text(fact.get("text")))
 
-    def _build_old(self) -> RunFacts:
+    def _build_old(self, old: OldEpochs) -> RunFacts:
         config, options, overrides, remarks = read_old_config(self._folder)
         self._remarks += remarks
         values = flatten_config(config)
-        assert isinstance(self._epochs, OldEpochs)
         beta = find_old_beta(values, overrides)
-        try:
-            epochs = self._epochs.convert(beta)
-        except ValueError as error:
-            raise UnusableRunError("damaged", f"{EVENTS_FILE}: {error}") from None
+        epochs = old.convert(beta)
         if beta is None:
             self._remarks.append("rec_globals is blank: it was recorded with a weight that is not known")
         metrics = as_mapping((self._final or {}).get("metrics"))

@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 
 from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ConfigError, FactsError
-from thesis_ml.facts.builders import Job, collect_run_meta
+from thesis_ml.facts.builders import collect_run_meta
 from thesis_ml.facts.lines import read_run_id
 from thesis_ml.facts.recorder import FactsRecorder, open_recorder
 from thesis_ml.facts.schema import DATA_WAIT, LOSS
@@ -86,14 +87,14 @@ def open_run_recorder(
     Raises:
         FactsError: The facts cannot be written.
     """
-    plain = settings.to_plain()
-    meta = collect_run_meta(
-        plain,
+    meta = replace(
+        collect_run_meta(settings.to_plain()),
         seed=settings.trainer.seed,
         n_threads=torch.get_num_threads(),
         cuda_info=describe_cuda(),
         dataset_fingerprint=data.fingerprint,
-        job=Job(settings.job_id or None, settings.overrides),
+        hydra_job_id=settings.job_id or None,
+        overrides=settings.overrides,
     )
     folder = settings.run_dir
     recorder = open_recorder(
