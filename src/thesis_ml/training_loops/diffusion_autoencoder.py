@@ -20,7 +20,7 @@ from thesis_ml.training_loops import autoencoder
 from thesis_ml.training_loops.autoencoder import AutoencoderSettings, AutoencoderTask
 from thesis_ml.training_loops.engine import run_training
 from thesis_ml.training_loops.registry import DIFFUSION_LOOP
-from thesis_ml.training_loops.sampling import SampleMeter, measure_fully, measure_subset
+from thesis_ml.training_loops.sampling import SUBSET_EVENTS, SampleMeter, measure_fully, take_first
 from thesis_ml.training_loops.settings import TrainerConfig
 from thesis_ml.training_loops.start import Start
 from thesis_ml.training_loops.task import ApplyGradients, EpochSums, SplitMeasurement, StepResult
@@ -91,8 +91,9 @@ class DiffusionTask:
         meter = SampleMeter(self.model, self.normalizer, self.trainer.batch_size, seed, check_stops)
         if epoch is None:
             return measure_fully(meter, split) if name == "test" else SplitMeasurement()
-        is_due = (epoch + 1) % self.trainer.sample_every == 0
-        return measure_subset(meter, split) if is_due else SplitMeasurement()
+        if (epoch + 1) % self.trainer.sample_every:
+            return SplitMeasurement()
+        return SplitMeasurement(meter.measure_errors(take_first(split, SUBSET_EVENTS)))
 
     def _compare(self, batch: TokenBatch, weights: Mapping[str, float], seed: int) -> StepResult:
         output: Reconstruction = self.model(batch)

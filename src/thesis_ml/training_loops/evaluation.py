@@ -12,11 +12,12 @@ from torch import Tensor
 
 from thesis_ml.data.batch import DataDims, TokenBatch
 from thesis_ml.data.splits import TokenSplit, iterate_batches
+from thesis_ml.data.tokens import TokenData
 from thesis_ml.metrics.matching import match_within_events
 from thesis_ml.training_loops.guards import refuse_bad_numbers
 from thesis_ml.training_loops.settings import TrainerConfig
 from thesis_ml.training_loops.tally import EpochTally, ResidualTally
-from thesis_ml.training_loops.task import MeasuresSplits, RunData, SplitMeasurement, StepResult, Task
+from thesis_ml.training_loops.task import MeasuresSplits, SplitMeasurement, StepResult, Task
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Evaluator:
     """
 
     task: Task
-    data: RunData
+    data: TokenData
     splits: Mapping[str, TokenSplit]
     trainer: TrainerConfig
     device: torch.device
@@ -69,7 +70,7 @@ class Evaluator:
             TrainingError: A number is not finite.
         """
         tally = EpochTally(self.task, self.data.dims, keeps_scores=True)
-        residuals = ResidualTally(self.data.normalizer)
+        residuals = ResidualTally(self.data.dims.normalizer)
         set_mode(self.task, training=False)
         for batch in iterate_batches(self.splits[split], self.trainer.batch_size, generator=None):
             with self.autocast():

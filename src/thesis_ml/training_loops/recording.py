@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from thesis_ml.config import hint_nearest
+from thesis_ml.data.tokens import TokenData
 from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.builders import collect_run_meta
 from thesis_ml.facts.lines import read_run_id
@@ -16,7 +17,7 @@ from thesis_ml.facts.schema import DATA_WAIT, LOSS
 from thesis_ml.monitoring.orchestrator import FigureDrawer, TrackerFeed, build_monitoring, build_tracking
 from thesis_ml.monitoring.trackers import TrackedRun
 from thesis_ml.training_loops.settings import RunSettings
-from thesis_ml.training_loops.task import NamedNumbers, RunData, Task
+from thesis_ml.training_loops.task import NamedNumbers, Task
 from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER, make_name_safe
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class ResumedAt(NamedTuple):
 
 
 def open_run_recorder(
-    task: Task, data: RunData, settings: RunSettings, resumed: ResumedAt | None = None
+    task: Task, data: TokenData, settings: RunSettings, resumed: ResumedAt | None = None
 ) -> FactsRecorder:
     """Open the recorder of a run and record that it starts or resumes.
 
@@ -102,7 +103,7 @@ def open_run_recorder(
         meta=meta,
         metric_names=(
             *(LEARNING_RATE, DATA_WAIT),
-            *list_metric_names(task, data.normalizer.features),
+            *list_metric_names(task, data.dims.normalizer.features),
             *COMPRESSION * (task.codec is not None),
         ),
         subscribers=_list_subscribers(task, settings, meta.run_id),
@@ -117,7 +118,7 @@ def open_run_recorder(
 
 
 def _record_beginning(
-    recorder: FactsRecorder, task: Task, data: RunData, settings: RunSettings, resumed: ResumedAt | None
+    recorder: FactsRecorder, task: Task, data: TokenData, settings: RunSettings, resumed: ResumedAt | None
 ) -> None:
     plain = settings.to_plain()
     if resumed is not None and resumed.has_started:

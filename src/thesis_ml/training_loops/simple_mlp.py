@@ -16,12 +16,11 @@ from thesis_ml.data.config import DataConfig, Workers, refuse_workers
 from thesis_ml.data.table_data import (
     KnownTableConfig,
     LabelTableConfig,
-    TableData,
     build_known_tables,
     build_label_tables,
     hash_known_tables,
 )
-from thesis_ml.data.tokens import fingerprint_data, load_tokens
+from thesis_ml.data.tokens import TokenData, fingerprint_data, load_tokens
 from thesis_ml.facts.schema import Matching
 from thesis_ml.metrics.auroc import compute_auroc
 from thesis_ml.training_loops.engine import run_training
@@ -172,7 +171,7 @@ def measure_scores(events: EventScores) -> float:
     return compute_auroc(scores, labels, weights)
 
 
-def load_tables(settings: TableSettings) -> TableData:
+def load_tables(settings: TableSettings) -> TokenData:
     """Return the rows of the chosen task.
 
     Raises:

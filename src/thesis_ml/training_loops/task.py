@@ -1,8 +1,8 @@
-"""The contracts between a loop and the engine: a task, one step, and the data."""
+"""The contracts between a loop and the engine: a task and one step."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from thesis_ml.architectures.autoencoder.base import DecoderOutput, Latent
-from thesis_ml.data.batch import DataDims, TokenBatch
+from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import TokenSplit
 from thesis_ml.facts.schema import Matching
 
@@ -194,41 +194,3 @@ class MeasuresSplits(Protocol):
             check_stops: To be called between batches; it raises when the run is to stop.
         """
         ...
-
-
-@runtime_checkable
-class ColumnEncoding(Protocol):
-    """How the columns of the data came about; plain values of it go into checkpoints."""
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Physical features that a reconstruction is compared in; none where nothing is reconstructed."""
-        ...
-
-    def decode_features(self, encoded: Float[Tensor, "P F"]) -> Float[Tensor, "P C"]: ...
-
-    def to_state(self) -> dict[str, Any]: ...
-
-
-@runtime_checkable
-class RunData(Protocol):
-    """Three splits of events, and their data sheet."""
-
-    @property
-    def train(self) -> TokenSplit: ...
-
-    @property
-    def dims(self) -> DataDims: ...
-
-    @property
-    def normalizer(self) -> ColumnEncoding: ...
-
-    @property
-    def sheet(self) -> Mapping[str, Any]: ...
-
-    @property
-    def fingerprint(self) -> str: ...
-
-    def splits(self) -> dict[str, TokenSplit]: ...
-
-    def describe(self) -> str: ...
