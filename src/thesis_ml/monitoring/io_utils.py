@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from thesis_ml.facts.schema import LOSS, History
 from thesis_ml.monitoring.config import LoggingConfig
 
 COLUMN_WIDTH_IN = 3.4
@@ -182,12 +183,18 @@ def draw_epochs(
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
 
 
-def draw_test_value(axes: Axes, epoch: int | None, value: float) -> None:
-    """Mark the number of the test split at the epoch whose weights were tested; nothing when there is none."""
-    if epoch is None or math.isnan(value):
-        return
-    # Open, so that it does not hide the validation beneath it.
-    axes.plot([epoch], [value], "D", markersize=5, color=SPLIT_COLOURS["test"], markerfacecolor="none", label="test")
+def draw_splits(axes: Axes, history: History, name: str, *, scale: float = 1.0) -> None:
+    """Draw a number of the splits that have it per epoch, and mark that of the test at the epoch that was tested."""
+    for split in ("train", "val"):
+        if name == LOSS or name in history.names(split):
+            values = [scale * value for value in history.series(split, name)]
+            draw_epochs(axes, history.epochs, values, split=split, label=split)
+    tested = scale * history.test.get(name, math.nan)
+    if history.best_epoch is not None and not math.isnan(tested):
+        colour = SPLIT_COLOURS["test"]
+        # Open, so that it does not hide the validation beneath it.
+        axes.plot([history.best_epoch], [tested], "D", markersize=5, color=colour, markerfacecolor="none", label="test")
+    use_log_scale_if_wide(axes)
 
 
 def use_log_scale_if_wide(axes: Axes) -> None:
