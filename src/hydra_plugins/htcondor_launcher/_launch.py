@@ -53,14 +53,7 @@ FACTS_ARRIVE_WITHIN_S = 10.0
 
 @dataclass(frozen=True)
 class Batch:
-    """Jobs that a sweeper submits together.
-
-    Args:
-        config: The configuration of the sweep.
-        options: The keys below hydra.launcher.
-        overrides: Overrides of the user and swept values, for every job.
-        first: Number of the first job in the sweep.
-    """
+    """Jobs that a sweeper submits together: the overrides of each, and the number of the first one in the sweep."""
 
     config: DictConfig
     options: HTCondorConfig

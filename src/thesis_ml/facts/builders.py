@@ -37,11 +37,7 @@ WITH_FULL_META = ("on_start", "on_resume", "on_exception")
 
 
 def collect_run_meta(config: Any) -> RunMeta:
-    """Describe a run with a new run_id: its code, machine, versions and configuration.
-
-    Args:
-        config: The parsed experiment, as a dataclass or a plain mapping.
-    """
+    """Describe a run with a new run_id: its code, machine, versions and parsed configuration."""
     commit, is_dirty = read_git_state()
     return RunMeta(
         run_id=make_run_id(),

@@ -182,11 +182,7 @@ def read_run_id(folder: Path) -> str | None:
 
 
 def read_state(folder: Path, now: datetime | None = None) -> RunState:
-    """Return the state of a run from its facts alone.
-
-    Args:
-        folder: The facts folder.
-        now: The time to call a run silent by, by default the present.
+    """Return the state of a run from its facts alone; `now`, by default the present, decides whether it is silent.
 
     Raises:
         FactsError: The lines cannot be read.

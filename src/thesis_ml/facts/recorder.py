@@ -94,13 +94,7 @@ class FactsRecorder:
         )
 
     def record_test(self, epoch: int, metrics: Metrics, result: Mapping[str, Any]) -> None:
-        """Record the numbers of the test split and the result; this completes the run.
-
-        Args:
-            epoch: The epoch whose weights were tested.
-            metrics: `loss`, its terms and the metrics of the test split.
-            result: Result of `train`.
-        """
+        """Record the numbers of the test split, with the weights of `epoch`, and the result; this completes the run."""
         self._refuse_unknown("test", metrics)
         body = {"epoch": epoch, "split": "test", "metrics": {"test": metrics}, "result": result}
         line = builders.build_line("on_test_end", self.meta, body)

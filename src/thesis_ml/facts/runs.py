@@ -50,11 +50,9 @@ MAX_DEPTH = 20
 
 
 def read_run(folder: Path, name: str) -> RunFacts:
-    """Return the facts of a run folder; no code in the folder is run, and links out of it are not followed.
+    """Return the facts of a run folder, called `name` in messages and tables; links out of it are not followed.
 
-    Args:
-        folder: The run folder.
-        name: Name of the run in messages and tables.
+    No code in the folder is run.
 
     Raises:
         UnusableRunError: The folder is damaged, foreign or empty; its `state` and `reason` say so.

@@ -78,9 +78,7 @@ class LineFile:
 class FactsFiles:
     """The open files of a facts folder: `events.jsonl`, one JSON object a line, and `scalars.csv`.
 
-    Args:
-        folder: The facts folder.
-        metric_names: The metrics of `scalars.csv`, which has a row per epoch and split.
+    The table has a row per epoch and split, and the metrics that are named when the run starts.
 
     Raises:
         FactsError: A file cannot be opened or written, or the table was started with other columns.

@@ -118,15 +118,7 @@ def new_page(height_in: float) -> Figure:
 
 
 def add_panel(figure: Figure, column: int, top_in: float, height_in: float, *, y_label: str) -> Axes:
-    """Return a new panel of column width on a page.
-
-    Args:
-        figure: The page.
-        column: 0 for the left column, 1 for the right one.
-        top_in: From the upper edge of the page to that of the panel.
-        height_in: Height of the panel.
-        y_label: Its quantity and unit.
-    """
+    """Return a new panel in the left (0) or right (1) column of a page, `top_in` below its upper edge."""
     width_in, total_in = figure.get_size_inches()
     left_in = column * COLUMN_WIDTH_IN + LEFT_IN
     size = (PANEL_WIDTH_IN / width_in, height_in / total_in)
@@ -206,12 +198,7 @@ def use_log_scale_if_wide(axes: Axes) -> None:
 
 
 def set_log_scale(axes: Axes, span: float) -> None:
-    """Make the y axis logarithmic, with plain numbers at 1, 2 and 5 where there is room for them.
-
-    Args:
-        axes: The panel.
-        span: Largest over smallest value drawn.
-    """
+    """Make the y axis logarithmic, with plain numbers at 1, 2 and 5 where `span`, high over low, leaves room."""
     axes.set_yscale("log")
     _set_plain_ticks(axes.yaxis, has_room=span < MAX_SPAN_OF_PLAIN_TICKS)
 

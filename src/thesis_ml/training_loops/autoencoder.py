@@ -44,12 +44,7 @@ from thesis_ml.training_loops.task import ApplyGradients, EpochSums, NamedNumber
 
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderSettings(RunSettings):
-    """Everything that a loop on particle tokens knows of its run.
-
-    Args:
-        data: The events.
-        phase1: The components of the model.
-    """
+    """Everything that a loop on particle tokens knows of its run."""
 
     data: DataConfig
     phase1: ModelConfig

@@ -37,12 +37,7 @@ def measure_codes(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) ->
 
 
 def describe_collapsed_codebook(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) -> str | None:
-    """Return a message when tokens use hardly any of the codes of a quantiser, None where they do.
-
-    Args:
-        codebook_sizes: Codes of each quantiser.
-        counts: How often each code was chosen, a row per quantiser where there are several; None: not counted.
-    """
+    """Return a message when tokens use hardly any codes of a quantiser; the arguments are those of `measure_codes`."""
     if not codebook_sizes or counts is None:
         return None
     rows = np.atleast_2d(counts)

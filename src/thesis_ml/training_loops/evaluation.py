@@ -22,14 +22,7 @@ from thesis_ml.training_loops.task import MeasuresSplits, SplitMeasurement, Step
 
 @dataclass(frozen=True)
 class SplitEvaluation:
-    """The numbers of one pass over a split.
-
-    Args:
-        numbers: All that is recorded, by name.
-        residuals: The tokens, true and reconstructed.
-        counts: Count vectors summed over the split.
-        arrays: Arrays of the task itself, by name.
-    """
+    """The recorded numbers of one pass over a split, its tokens, summed counts, and arrays of the task itself."""
 
     numbers: Mapping[str, float]
     residuals: ResidualTally
@@ -39,15 +32,9 @@ class SplitEvaluation:
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Evaluates the present weights of a task.
+    """Evaluates the present weights of a task on splits that lie on its device.
 
-    Args:
-        task: In evaluation mode while a pass lasts.
-        data: Names the columns.
-        splits: The events, on the device of the task.
-        trainer: Batch size and precision.
-        device: Of the task.
-        check_stops: Called between batches; it raises when the run is to stop.
+    `check_stops` is called between batches; it raises when the run is to stop.
     """
 
     task: Task
@@ -59,12 +46,7 @@ class Evaluator:
 
     @torch.no_grad()
     def evaluate(self, split: str, epoch: int, *, is_final: bool = False) -> SplitEvaluation:
-        """Return the numbers of a split.
-
-        Args:
-            split: Its name.
-            epoch: Epochs that are over, from 0.
-            is_final: The weights are those that the run ends with.
+        """Return the numbers of a split after `epoch`, counted from 0, or with the weights that the run ends with.
 
         Raises:
             TrainingError: A number is not finite.

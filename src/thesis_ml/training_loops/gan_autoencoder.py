@@ -87,11 +87,7 @@ class AdversarialTrainerConfig(TrainerConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class GanSettings(AutoencoderSettings):
-    """Everything that the loop `gan_ae` knows of its run.
-
-    Args:
-        critic: The options of the critic.
-    """
+    """Everything that the loop `gan_ae` knows of its run."""
 
     trainer: AdversarialTrainerConfig
     critic: ComponentConfig

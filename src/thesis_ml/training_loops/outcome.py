@@ -21,14 +21,7 @@ log = logging.getLogger(__name__)
 def record_outcome(
     evaluator: Evaluator, best_epoch: BestEpoch, losses: Mapping[str, float], recorder: FactsRecorder
 ) -> dict[str, Any]:
-    """Evaluate the best weights on val and test, record the result and return it.
-
-    Args:
-        evaluator: Of the task.
-        best_epoch: The weights that the run ends with.
-        losses: Loss of the last epoch by split.
-        recorder: Where all of it goes.
-    """
+    """Evaluate the best weights on val and test, record the result and return it; `losses` are of the last epoch."""
     settings, best = best_epoch.settings, best_epoch.model
     assert best is not None, "a run has an epoch after its warm-up"
     evaluator.task.model.load_state_dict(best.weights)

@@ -32,20 +32,14 @@ COMPRESSION = ("bits_per_token", "entropy_bits", "kl_bits")
 def list_metric_names(task: NamedNumbers, features: Sequence[str]) -> Sequence[str]:
     """Return every number that a run may record for the validation split, beside `loss`.
 
-    Args:
-        task: Names its own numbers.
-        features: The physical features that are reconstructed, none where nothing is.
+    `features` are the physical features that are reconstructed, none where nothing is.
     """
     residuals = [f"{kind}_{feature}" for feature in features for kind in ("median", "width68")]
     return (*["rec_mse"] * bool(features), *task.term_names, *task.metric_names, *task.epoch_metric_names, *residuals)
 
 
 def check_monitor(settings: RunSettings, metric_names: Sequence[str]) -> None:
-    """Refuse a monitor that the run does not record.
-
-    Args:
-        settings: Of the run.
-        metric_names: From `list_metric_names`.
+    """Refuse a monitor that the run does not record: none of `list_metric_names`.
 
     Raises:
         ConfigError: There is no such number.
@@ -59,13 +53,9 @@ def check_monitor(settings: RunSettings, metric_names: Sequence[str]) -> None:
 
 
 class ResumedAt(NamedTuple):
-    """The place where a run resumes.
+    """The place where a run resumes: epochs and optimiser steps that are over, and warnings.
 
-    Args:
-        epoch: Epochs that are over.
-        step: Optimiser steps that are over.
-        has_started: The run got as far as its data; otherwise only its error is recorded.
-        warnings: Texts for the user.
+    `has_started` says whether the run got as far as its data; otherwise only its error is recorded.
     """
 
     epoch: int
@@ -77,13 +67,7 @@ class ResumedAt(NamedTuple):
 def open_run_recorder(
     task: Task, data: TokenData, settings: RunSettings, resumed: ResumedAt | None = None
 ) -> FactsRecorder:
-    """Open the recorder of a run and record that it starts or resumes.
-
-    Args:
-        task: Names the numbers that will be recorded.
-        data: The events, whose sheet is recorded.
-        settings: Those of the run.
-        resumed: Where a run resumes whose facts were cut to that point; None for a new run.
+    """Open the recorder of a run and record that it starts or, where its facts were cut to `resumed`, that it resumes.
 
     Raises:
         FactsError: The facts cannot be written.

@@ -58,14 +58,7 @@ class TableTrainerConfig(TrainerConfig):
 
 @dataclass(frozen=True)
 class GeneralConfig:
-    """The groups below `general`.
-
-    Args:
-        trainer: How the model is trained.
-        model: The dense stack.
-        table: The known table of the tasks `regression` and `binary`.
-        events: How the events of `data` become the rows of the task `labels`.
-    """
+    """The groups below `general`: `table` is for the tasks `regression` and `binary`, `events` for `labels`."""
 
     trainer: TableTrainerConfig
     model: TableModelConfig
@@ -75,13 +68,7 @@ class GeneralConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TableSettings(RunSettings):
-    """Everything that the loop `test_mlp` knows of its run.
-
-    Args:
-        task: The target.
-        data: The events, for the task `labels`.
-        general: Model, training and tables.
-    """
+    """Everything that the loop `test_mlp` knows of its run; only the task `labels` reads `data`."""
 
     task: TaskName
     data: DataConfig
@@ -127,12 +114,7 @@ NUMBERS: Mapping[str, TableNumbers] = {
 
 
 class TableTask:
-    """Learn one number per row: the target of a regression, or the log-odds of a row to be signal.
-
-    Args:
-        model: The dense stack.
-        settings: The options; its task says which of the two.
-    """
+    """Learn one number per row: the target of a regression, or the log-odds of a row to be signal."""
 
     plot_families = ("losses", "metrics", "latency")
     codec = None

@@ -18,10 +18,7 @@ from thesis_ml.utils.stopwatch import Stopwatch
 class EpochTally:
     """Sum the steps of one split: token numbers over tokens, event numbers over events, counts as they are.
 
-    Args:
-        task: Names the terms and which numbers are per event.
-        dims: The columns of the features.
-        keeps_scores: Keep the scores of all events. A training does not: its weights change between them.
+    Only an evaluation keeps the scores of all events: the weights of a training change between them.
     """
 
     def __init__(self, task: Task, dims: DataDims, *, keeps_scores: bool = False) -> None:

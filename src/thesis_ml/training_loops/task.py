@@ -47,13 +47,7 @@ class EventScores(NamedTuple):
 
 @dataclass(frozen=True)
 class EpochSums:
-    """Sums over an epoch: unweighted terms, averaged exactly, and counts.
-
-    Args:
-        terms: Averages of the terms.
-        counts: Sums of the counts.
-        scores: Those of all events, of an evaluation whose steps gave any.
-    """
+    """Sums over an epoch: averages of the unweighted terms, counts, and of an evaluation the scores of all events."""
 
     terms: Mapping[str, float]
     counts: Mapping[str, Int[Tensor, "..."]]

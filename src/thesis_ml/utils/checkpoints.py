@@ -47,10 +47,7 @@ _NAMING = ("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4")
 def save_checkpoint(content: dict[str, Any], path: Path, *, previous: Path | None = None) -> None:
     """Write `content` to `path`: temporary file, flush to the disk, rename.
 
-    Args:
-        content: Tensors and plain values.
-        path: The file.
-        previous: New path of the previous file once the new one is complete; None: the previous file is not kept.
+    The file before it moves to `previous` once the new one is complete, if that is given.
 
     Raises:
         FactsError: The folder cannot be written or the disk is full; the file at `path` is kept.

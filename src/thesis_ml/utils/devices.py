@@ -9,11 +9,7 @@ from thesis_ml.errors import ConfigError
 
 
 def choose_device(name: str, where: str = "device") -> torch.device:
-    """Return the device called `name`; `auto` takes CUDA, then MPS, then the CPU.
-
-    Args:
-        name: auto, cuda, mps or cpu.
-        where: The key that the name came from, for messages.
+    """Return the device called `name`, as the key `where` says; `auto` takes CUDA, then MPS, then the CPU.
 
     Raises:
         ConfigError: This machine has no such device.

@@ -138,14 +138,7 @@ def explain_no_file(path: Path) -> str | None:
 
 @dataclass(frozen=True)
 class FolderStart:
-    """The content of a folder before a start: empty, or the description and the log of the run it holds.
-
-    Args:
-        is_new: The folder held no run.
-        names: Names of its entries.
-        texts: The files of .hydra/ by name.
-        log_size: Bytes of the log file.
-    """
+    """The content of a folder before a start: names of its entries, and description and log of a run that it holds."""
 
     is_new: bool
     names: frozenset[str]

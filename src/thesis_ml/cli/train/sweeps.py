@@ -47,11 +47,7 @@ _failures: dict[str, BaseException] = {}
 
 
 class StartChecks(Callback):
-    """Check every job of a start before anything is made, and remember where a sweep goes.
-
-    Args:
-        loops: Names that `loop` may have.
-    """
+    """Check every job of a start before anything is made, and remember where a sweep goes."""
 
     def __init__(self, loops: Sequence[str]) -> None:
         self.loops = tuple(loops)

@@ -10,13 +10,7 @@ from thesis_ml.errors import ConfigError
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """The identity, name and configuration of a run for a tracker.
-
-    Args:
-        run_id: The identity of the run in its facts, which it has in the tracker too.
-        name: Name of the run folder.
-        config: The parsed experiment as plain values.
-    """
+    """The identity of a run in its facts, the name of its folder, and its parsed configuration as plain values."""
 
     run_id: str
     name: str
