@@ -27,6 +27,7 @@ from thesis_ml.facts.schema import (
     EpochFacts,
     Metrics,
 )
+from thesis_ml.utils.files import replace_file
 
 
 class LineFile:
@@ -140,15 +141,15 @@ def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
         FactsError: The file cannot be written, or an array holds Python objects.
     """
     path = folder / ARRAYS_FILE
-
-    def write(stream: io.BufferedWriter) -> None:
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+    try:
+        with (
+            named_failure(path),
+            replace_file(path) as stream,
+            zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
-
-    try:
-        replace_file(path, write)
     except ValueError as error:
         raise FactsError(f"{path}: cannot record an array ({error}); give numbers or text") from error
 
@@ -169,25 +170,6 @@ def cut_facts(folder: Path, n_epochs: int) -> int:
     rows = _cut_file(folder / SCALARS_FILE, n_epochs, _find_epoch_of_row)
     held = events & rows
     return next((epoch for epoch in range(n_epochs) if epoch not in held), n_epochs)
-
-
-def replace_file(path: Path, write: Callable[[io.BufferedWriter], None]) -> None:
-    """Let `write` fill a temporary file, flush it to the disk and replace `path` by it.
-
-    Raises:
-        FactsError: The folder cannot be written or the disk is full; the previous file is kept.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with named_failure(path):
-            with temporary.open("wb") as stream:
-                write(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def mend_last_line(path: Path) -> None:
@@ -274,7 +256,8 @@ def _cut_file(path: Path, n_epochs: int, find_epoch: Callable[[bytes], int | Non
         if epoch is not None and epoch < n_epochs:
             held.add(epoch)
     if len(kept) < len(lines):
-        replace_file(path, lambda stream: stream.writelines(kept))
+        with named_failure(path), replace_file(path) as stream:
+            stream.writelines(kept)
     return held
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from thesis_ml.errors import DataError, FactsError
+from thesis_ml.utils.files import replace_file
 
 CHECKPOINT_VERSION = 2
 """Version of the checkpoint format, increased when the required content changes."""
@@ -52,19 +53,11 @@ def save_checkpoint(content: dict[str, Any], path: Path, *, previous: Path | Non
     Raises:
         FactsError: The folder cannot be written or the disk is full; the file at `path` is kept.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("wb") as stream:
+        with replace_file(path, previous=previous) as stream:
             torch.save(content, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if previous is not None and path.exists():
-            path.replace(previous)
-        temporary.replace(path)
         _flush_folder(path.parent)
     except (OSError, RuntimeError) as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise FactsError(
             f"{path}: the checkpoint cannot be written ({error}); free space or choose another folder"
         ) from error

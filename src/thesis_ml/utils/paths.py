@@ -17,6 +17,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from thesis_ml.errors import ConfigError, FactsError
+from thesis_ml.utils.files import replace_file
 
 FACTS_FOLDER = "facts"
 FIGURES_FOLDER = "figures"
@@ -187,9 +188,8 @@ class RunFolder:
         try:
             folder.mkdir(exist_ok=True)
             for name, text in texts.items():
-                partial = folder / f".{name}.tmp"
-                partial.write_text(text, encoding="utf-8")
-                partial.replace(folder / name)
+                with replace_file(folder / name) as stream:
+                    stream.write(text.encode())
         except OSError as error:
             raise FactsError(f"{folder}: cannot be written ({error.strerror}); free space or choose another") from error
 
