@@ -16,7 +16,6 @@ from typing import Any, Literal
 import numpy as np
 
 from thesis_ml.errors import FactsError
-from thesis_ml.facts.columns import EpochColumns
 from thesis_ml.facts.history import HistoryTable, as_float, as_int, as_mapping
 from thesis_ml.facts.schema import ARRAYS_FILE, EVENTS_FILE, History
 
@@ -257,17 +256,16 @@ def has_arrays(folder: Path, max_bytes: int = MAX_ARRAYS_BYTES) -> bool:
 
 
 def _fill_table(folder: Path, facts: Iterable[Mapping[str, Any]]) -> HistoryTable:
-    columns, table = EpochColumns(), HistoryTable()
+    table = HistoryTable()
     for number, fact in enumerate(facts, start=1):
         if fact["moment"] == "on_start" and fact.get("matching") == "event":
             table.matching = "event"
         if fact["moment"] != "on_epoch_end":
             continue
         try:
-            columns.add(fact)
+            table.add(fact)
         except ValueError as error:
             raise FactsError(f"{folder / EVENTS_FILE}, line {number}: damaged ({error}); remove that line") from None
-    columns.fill(table)
     return table
 
 

@@ -67,7 +67,7 @@ class FactsRecorder:
 
     def record_epoch(self, facts: EpochFacts) -> None:
         """Record the numbers of one epoch."""
-        last_epoch = self._table.last_epoch
+        last_epoch = self.history.last_epoch
         if last_epoch is not None and facts.epoch <= last_epoch:
             raise FactsError(f"facts: epoch {facts.epoch} follows epoch {last_epoch}; record each epoch once, in order")
         for split, metrics in facts.metrics.items():
@@ -78,7 +78,7 @@ class FactsRecorder:
             # Rows go first, so that an epoch with a line has all its rows.
             self._files.write_epoch(facts)
         self._write(line)
-        self._table.append(rounded)
+        self._table.add(vars(rounded))
         self._notify("on_epoch_end")
 
     def record_train_end(self, best_epoch: int | None) -> None:
@@ -88,7 +88,7 @@ class FactsRecorder:
         self._record(
             "on_train_end",
             epoch=history.last_epoch,
-            step=self._table.step,
+            step=_count_steps(history),
             best_epoch=best_epoch,
             histories=list_histories(history),
         )
@@ -115,8 +115,9 @@ class FactsRecorder:
     def record_interrupt(self, reason: str, exit_code: int, *, step: int | None = None) -> None:
         """Record that a signal or the time limit stops the run; the exception that follows is not recorded."""
         self._is_end_recorded = True
-        step = self._table.step if step is None else step
-        self._record("on_interrupt", epoch=self._table.last_epoch, step=step, reason=reason, exit_code=exit_code)
+        history = self.history
+        step = _count_steps(history) if step is None else step
+        self._record("on_interrupt", epoch=history.last_epoch, step=step, reason=reason, exit_code=exit_code)
 
     def save_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Replace the arrays of the run, which figures need in addition to the numbers per epoch."""
@@ -183,6 +184,10 @@ class FactsRecorder:
             raise FactsError(
                 f"facts: {split} has undeclared {', '.join(unknown)}; declared when the run began: {declared}"
             )
+
+
+def _count_steps(history: History) -> int:
+    return int(history.latest_value("step")) if history.epochs else 0
 
 
 def open_recorder(

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from thesis_ml.errors import FactsError, UnusableRunError
-from thesis_ml.facts.columns import EpochColumns
 from thesis_ml.facts.history import HistoryTable, as_float, as_int, as_mapping
 from thesis_ml.facts.lines import RunState, StateWatch, has_arrays, iterate_events
 from thesis_ml.facts.run_facts import ComparisonKey, RunFacts, StoredArrays
@@ -68,7 +67,7 @@ class RunReader:
         self._name = name
         self._watch = StateWatch()
         self._schema = 2
-        self._epochs: EpochColumns | OldEpochs = EpochColumns()
+        self._epochs: HistoryTable | OldEpochs = HistoryTable()
         self._starts: list[Mapping[str, Any]] = []
         self._newest: Mapping[str, Any] = {}
         self._meta: Mapping[str, Any] = {}
@@ -86,7 +85,7 @@ class RunReader:
             return self._build_old(self._epochs)
         values = flatten_config(as_mapping(self._newest.get("config")))
         return self._build(
-            epochs=self._epochs,
+            table=self._epochs,
             test=as_mapping(as_mapping((self._final or {}).get("metrics")).get("test")),
             values=values,
             choices=choose_columns(values),
@@ -175,27 +174,25 @@ class RunReader:
         self._remarks += remarks
         values = flatten_config(config)
         beta = find_old_beta(values, overrides)
-        epochs = old.convert(beta)
+        table = old.convert(beta)
         if beta is None:
             self._remarks.append("rec_globals is blank: it was recorded with a weight that is not known")
         metrics = as_mapping((self._final or {}).get("metrics"))
         test = restore_metrics({LOSS: metrics.get("test_loss"), **as_mapping(metrics.get("test"))}, beta)
         columns = {column: options[group] for column, group in GROUPS.items() if group in options}
         return self._build(
-            epochs=epochs, test=test, values=values, choices={**choose_columns(values), **columns}, overrides=overrides
+            table=table, test=test, values=values, choices={**choose_columns(values), **columns}, overrides=overrides
         )
 
     def _build(
         self,
         *,
-        epochs: EpochColumns,
+        table: HistoryTable,
         test: Mapping[str, Any],
         values: Mapping[str, Any],
         choices: Mapping[str, str],
         overrides: tuple[str, ...],
     ) -> RunFacts:
-        table = HistoryTable()
-        epochs.fill(table)
         table.best_epoch = self._best_epoch
         table.matching = "event" if self._newest.get("matching") == "event" else "tokens"
         table.set_test({name: value for name, value in test.items() if len(name) <= LONGEST_TEXT})

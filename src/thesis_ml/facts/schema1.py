@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from thesis_ml.facts.columns import EpochColumns, read_epoch_number
-from thesis_ml.facts.history import as_float, as_mapping
+from thesis_ml.facts.history import HistoryTable, as_float, as_mapping, read_epoch_number
 from thesis_ml.facts.schema import EPOCH_FIELDS
 from thesis_ml.utils.paths import HYDRA_FOLDER
 from thesis_ml.utils.plain_yaml import read_plain_yaml
@@ -42,18 +41,18 @@ class OldEpochs:
         # Every line repeats the histories in full, so only the newest one is kept.
         self._last = fact
 
-    def convert(self, globals_beta: float | None) -> EpochColumns:
+    def convert(self, globals_beta: float | None) -> HistoryTable:
         """Return the epochs in the form of schema 2.
 
         Args:
             globals_beta: The weight that `rec_globals` was recorded with; None when it is not known.
         """
         self._fill_from_histories()
-        columns = EpochColumns()
+        table = HistoryTable()
         for _, fact in sorted(self._epochs.items()):
             metrics = {split: restore_metrics(values, globals_beta) for split, values in fact["metrics"].items()}
-            columns.add({**fact, "metrics": metrics})
-        return columns
+            table.add({**fact, "metrics": metrics})
+        return table
 
     def _fill_from_histories(self) -> None:
         """Add the numbers that only the histories hold, if they have one number per epoch."""

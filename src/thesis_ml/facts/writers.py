@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from thesis_ml.errors import FactsError
-from thesis_ml.facts.columns import read_epoch_number
+from thesis_ml.facts.history import read_epoch_number
 from thesis_ml.facts.lines import parse_line
 from thesis_ml.facts.schema import (
     ARRAYS_FILE,

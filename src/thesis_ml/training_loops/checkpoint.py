@@ -127,7 +127,7 @@ def restore_newest(
             continue
         return [f"{failure}; going on from {name}" for failure in failures]
     restore(initial)
-    has_lost = read_history_table(run_dir / FACTS_FOLDER).last_epoch is not None
+    has_lost = read_history_table(run_dir / FACTS_FOLDER).view().last_epoch is not None
     cut_facts(run_dir / FACTS_FOLDER, 0)
     is_worth_saying = has_lost or any((run_dir / name).exists() for name in (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT))
     return [f"{failure}; starting the run afresh" for failure in failures] if is_worth_saying else []
