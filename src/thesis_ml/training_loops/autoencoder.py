@@ -85,7 +85,7 @@ class AutoencoderTask:
     plot_families: ClassVar[Sequence[str]] = ("losses", "metrics", "recon", "codebook", "latency")
 
     def __init__(self, model: Autoencoder, data: TokenData, settings: AutoencoderSettings) -> None:
-        self.model = self.codec = model
+        self.model = model
         self.feature_loss = build_loss(settings.phase1, data.dims)
         self.matching = choose_matching(settings.phase1)
         self.log_met_scale = data.normalizer.global_statistics[0].scale

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.data.batch import DataDims, TokenBatch, wrap_differences
 from thesis_ml.data.splits import TokenSplit, iterate_batches, select_events
 from thesis_ml.metrics.codebook import has_collapsed, measure_entropies
 from thesis_ml.training_loops.evaluation import match_features
-from thesis_ml.training_loops.task import TokenCodec
 
 MOST_EVENTS = 1000
 """Events of a split that the latents are taken from, so that the cost does not grow with the data."""
@@ -54,7 +54,7 @@ def describe_collapsed_codebook(codebook_sizes: tuple[int, ...], counts: np.ndar
 
 @torch.no_grad()
 def measure_rounding(
-    codec: TokenCodec,
+    model: Autoencoder,
     split: TokenSplit,
     dims: DataDims,
     batch_size: int,
@@ -70,7 +70,7 @@ def measure_rounding(
     is found by bisection. Nothing when 16 bits do not do.
 
     Args:
-        codec: The model, in evaluation mode.
+        model: In evaluation mode.
         split: The events; the extremes of others would cut off latents beyond them.
         dims: The columns of the features.
         batch_size: Events per batch.
@@ -80,12 +80,12 @@ def measure_rounding(
     batches = _take_batches(split, batch_size, most_events)
     if not batches:
         return {}
-    latents = [codec.encode(batch).values.float() for batch in batches]
+    latents = [model.encode(batch).values.float() for batch in batches]
     values = torch.cat(latents)
     low, high = values.amin(dim=0), values.amax(dim=0)
 
     def measure_error(parts: Iterable[Tensor]) -> float:
-        return _measure_error(codec, zip(parts, batches, strict=True), dims, matches=matches)
+        return _measure_error(model, zip(parts, batches, strict=True), dims, matches=matches)
 
     allowed = LARGEST_LOSS * measure_error(latents)
 
@@ -121,12 +121,12 @@ def round_values(
 
 
 def _measure_error(
-    codec: TokenCodec, pairs: Iterable[tuple[Tensor, TokenBatch]], dims: DataDims, *, matches: bool
+    model: Autoencoder, pairs: Iterable[tuple[Tensor, TokenBatch]], dims: DataDims, *, matches: bool
 ) -> float:
     """Return the mean squared error of the features decoded from the latents of batches, of matched tokens if asked."""
     total, n_values = 0.0, 0
     for values, batch in pairs:
-        decoded = codec.decode(values, batch.lengths).features.float()
+        decoded = model.decode(values, batch.lengths).features.float()
         if matches:
             decoded = match_features(decoded, batch.features, batch.lengths, dims)
         total += float(wrap_differences(decoded - batch.features, dims).square().sum())

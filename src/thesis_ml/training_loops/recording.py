@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.config import hint_nearest
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.errors import ConfigError, FactsError
@@ -26,7 +27,7 @@ LEARNING_RATE = "lr"
 """With `DATA_WAIT` a number of the training split that no task names: they are the engine's."""
 
 COMPRESSION = ("bits_per_token", "entropy_bits", "kl_bits")
-"""Numbers of the test split alone, which the engine measures where a task has a codec."""
+"""Numbers of the test split alone, which the engine measures where the model is an autoencoder."""
 
 
 def list_metric_names(task: NamedNumbers, features: Sequence[str]) -> Sequence[str]:
@@ -88,7 +89,7 @@ def open_run_recorder(
         metric_names=(
             *(LEARNING_RATE, DATA_WAIT),
             *list_metric_names(task, data.dims.normalizer.features),
-            *COMPRESSION * (task.codec is not None),
+            *COMPRESSION * isinstance(task.model, Autoencoder),
         ),
         subscribers=_list_subscribers(task, settings, meta.run_id),
         resume=resumed is not None,

@@ -117,7 +117,6 @@ class TableTask:
     """Learn one number per row: the target of a regression, or the log-odds of a row to be signal."""
 
     plot_families = ("losses", "metrics", "latency")
-    codec = None
     matching: Matching = "tokens"
 
     def __init__(self, model: TableModel, settings: TableSettings) -> None:

@@ -9,7 +9,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from thesis_ml.architectures.autoencoder.base import DecoderOutput, Latent
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import TokenSplit
 from thesis_ml.facts.schema import Matching
@@ -67,22 +66,6 @@ class ApplyGradients(Protocol):
 
 
 @runtime_checkable
-class TokenCodec(Protocol):
-    """A model as far as it compresses tokens: to a `Latent`, and from the values of one back to features.
-
-    Args:
-        codebook_sizes: Codes of each quantiser; none where latents are continuous.
-    """
-
-    @property
-    def codebook_sizes(self) -> tuple[int, ...]: ...
-
-    def encode(self, batch: TokenBatch) -> Latent: ...
-
-    def decode(self, values: Float[Tensor, "P D"], lengths: Int[Tensor, " B"]) -> DecoderOutput: ...
-
-
-@runtime_checkable
 class NamedNumbers(Protocol):
     """A task, or its class, as far as it names its numbers.
 
@@ -107,8 +90,8 @@ class Task(NamedNumbers, Protocol):
     """One kind of training: models, optimisers, and one step.
 
     Args:
-        model: The module that best_val.pt holds; its `reconstruct` is used by reports.
-        codec: The model that compresses tokens, whose cost in bits the engine measures; None where none does.
+        model: The module that best_val.pt holds; its `reconstruct` is used by reports. The engine measures the cost in
+            bits of an `Autoencoder`.
         modules: Every module with state, by name; `model` among them.
         optimizers: Every optimiser, by name; that of `model` first.
         per_event_names: Terms and metrics that average over events; all others average over tokens.
@@ -119,9 +102,6 @@ class Task(NamedNumbers, Protocol):
 
     @property
     def model(self) -> nn.Module: ...
-
-    @property
-    def codec(self) -> TokenCodec | None: ...
 
     @property
     def modules(self) -> Mapping[str, nn.Module]: ...
