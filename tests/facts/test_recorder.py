@@ -213,14 +213,6 @@ def test_record_failed_start_tells_why(facts_folder: Path, open_run: OpenRun) ->
     assert read_state(facts_folder).name == "running"
 
 
-def test_record_failed_start_without_a_folder_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-    record_failed_start(None, ValueError("x"))
-
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_epoch_lines_of_a_long_run_stay_short(open_run: OpenRun, make_epoch: MakeEpoch, facts_folder: Path) -> None:
     with open_run() as recorder:
         for epoch in range(300):

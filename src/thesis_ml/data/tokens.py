@@ -65,7 +65,9 @@ def load_tokens(config: DataConfig) -> TokenData:
     stored = _read_events(config)
     hashes = {split: hash_events(events) for split, events in stored.splits.items()}
     stored = _choose_events(stored, config)
-    normalizer = _fit(stored, config)
+    if not stored.splits["train"].n_tokens:
+        raise Place(stored.path, stored.datasets["train"]).error("no event has an object; there is nothing to learn")
+    normalizer = fit_normalizer(stored.splits["train"], config)
     fingerprint = fingerprint_data(config)
     sheet = build_sheet(stored, hashes, name=config.name, fingerprint=fingerprint)
     description = describe_sheet(sheet, ORIGINS.get(stored.path, str(stored.path)))
@@ -141,10 +143,3 @@ def _keep_classes(events: Events, classes: tuple[int, ...], place: Place) -> Eve
             available = "no labels" if present.tolist() == [-1] else f"the classes {present.tolist()[:20]}"
             raise place.error(f"data.train_classes asks for class {label}; the events read have {available}")
     return keep_events(events, np.isin(events.labels, classes))
-
-
-def _fit(stored: EventSplits, config: DataConfig) -> Normalizer:
-    train = stored.splits["train"]
-    if not train.n_tokens:
-        raise Place(stored.path, stored.datasets["train"]).error("no event has an object; there is nothing to learn")
-    return fit_normalizer(train, config)

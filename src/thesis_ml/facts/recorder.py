@@ -108,9 +108,9 @@ class FactsRecorder:
         """Record that the run resumes at `epoch`, with its configuration and its machine."""
         self._record("on_resume", epoch=epoch, step=step, config=config)
 
-    def record_warning(self, text: str, *, epoch: int | None = None, step: int | None = None) -> None:
+    def record_warning(self, text: str, *, epoch: int | None = None) -> None:
         """Record a warning to the user."""
-        self._record("on_warning", epoch=epoch, step=step, text=text)
+        self._record("on_warning", epoch=epoch, step=None, text=text)
 
     def record_interrupt(self, reason: str, exit_code: int, *, step: int | None = None) -> None:
         """Record that a signal or the time limit stops the run; the exception that follows is not recorded."""
@@ -223,16 +223,13 @@ def open_recorder(
     return FactsRecorder(files, table, meta=meta, metric_names=names, subscribers=subscribers)
 
 
-def record_failed_start(folder: Path | None, error: BaseException, meta: RunMeta | None = None) -> None:
-    """Record an error that ended a run before its recorder was open; nothing is recorded if the folder is None.
+def record_failed_start(folder: Path, error: BaseException) -> None:
+    """Record an error that ended a run before its recorder was open.
 
     Raises:
         FactsError: The folder cannot be written.
     """
-    if folder is None:
-        return
-    meta = meta or RunMeta(run_id=builders.make_run_id())
-    meta = dataclasses.replace(meta, run_id=read_run_id(folder) or meta.run_id)
+    meta = RunMeta(run_id=read_run_id(folder) or builders.make_run_id())
     with contextlib.closing(LineFile(folder / EVENTS_FILE)) as events:
         events.append(format_line(builders.build_exception(meta, error)))
 

@@ -63,8 +63,8 @@ def save_checkpoint(content: dict[str, Any], path: Path, *, previous: Path | Non
         ) from error
 
 
-def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Return the dict in `path`; code in the file is never run.
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Return the dict in `path`, its tensors on the CPU; code in the file is never run.
 
     Raises:
         DataError: There is no such file, or it is damaged or holds anything but tensors and plain values.
@@ -74,7 +74,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         if not path.is_file():
             raise DataError(f"{path}: no such checkpoint; give the path of a best_val.pt or last.pt")
         _refuse_damage(path)
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         # Not damage: a file that is only out of reach must not be thrown away.
         raise FactsError(f"{path}: cannot be read ({error.strerror}); try again when the disk answers") from error
