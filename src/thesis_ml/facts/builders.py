@@ -1,6 +1,5 @@
 """Build the records of a run: one plain dict per moment, and the description of the run and its machine."""
 
-import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -20,7 +19,7 @@ import numpy as np
 
 from thesis_ml.config import to_plain
 from thesis_ml.errors import FactsError
-from thesis_ml.facts.history import as_float, list_histories
+from thesis_ml.facts.history import list_histories
 from thesis_ml.facts.schema import LOSS, SCHEMA_VERSION, EpochFacts, History, RunMeta
 
 GIT_TIMEOUT_S = 0.5
@@ -97,21 +96,23 @@ def build_line(moment: str, meta: RunMeta, body: Mapping[str, Any]) -> dict[str,
 
 
 def build_epoch_end(meta: RunMeta, facts: EpochFacts) -> dict[str, Any]:
-    """Build the line of one epoch; its length does not depend on the number of the epoch."""
-    metrics = {
-        split: {name: value for name, value in numbers.items() if name != LOSS}
-        for split, numbers in facts.metrics.items()
-    }
+    """Build the line of one epoch: losses exactly, all other numbers with `EPOCH_DIGITS` digits.
+
+    Its length does not depend on the number of the epoch.
+    """
     body = {
         "epoch": facts.epoch,
         "step": facts.step,
         "train_loss": facts.metrics.get("train", {}).get(LOSS),
         "val_loss": facts.metrics.get("val", {}).get(LOSS),
-        "metrics": metrics,
-        "epoch_time_s": facts.epoch_time_s,
-        "total_time_s": facts.total_time_s,
-        "throughput": facts.throughput,
-        "max_memory_mib": facts.max_memory_mib,
+        "metrics": {
+            split: {name: _round(value) for name, value in numbers.items() if name != LOSS}
+            for split, numbers in facts.metrics.items()
+        },
+        "epoch_time_s": _round(facts.epoch_time_s),
+        "total_time_s": _round(facts.total_time_s),
+        "throughput": _round(facts.throughput),
+        "max_memory_mib": _round(facts.max_memory_mib),
     }
     return build_line("on_epoch_end", meta, body)
 
@@ -127,22 +128,6 @@ def build_exception(meta: RunMeta, error: BaseException, history: History | None
         "histories": {} if history is None else list_histories(history),
     }
     return build_line("on_exception", meta, body)
-
-
-def round_epoch(facts: EpochFacts) -> EpochFacts:
-    """Return an epoch as written in its line: losses exactly, all other numbers with `EPOCH_DIGITS` digits."""
-    metrics = {
-        split: {name: value if name == LOSS else _round(value) for name, value in numbers.items()}
-        for split, numbers in facts.metrics.items()
-    }
-    return dataclasses.replace(
-        facts,
-        metrics=metrics,
-        epoch_time_s=as_float(_round(facts.epoch_time_s)),
-        total_time_s=as_float(_round(facts.total_time_s)),
-        throughput=as_float(_round(facts.throughput)),
-        max_memory_mib=_round(facts.max_memory_mib),
-    )
 
 
 def to_json(value: Any) -> Any:

@@ -72,13 +72,12 @@ class FactsRecorder:
             raise FactsError(f"facts: epoch {facts.epoch} follows epoch {last_epoch}; record each epoch once, in order")
         for split, metrics in facts.metrics.items():
             self._refuse_unknown(split, metrics)
-        rounded = builders.round_epoch(facts)
-        line = builders.build_epoch_end(self.meta, rounded)
+        line = builders.build_epoch_end(self.meta, facts)
         if self._files is not None:
             # Rows go first, so that an epoch with a line has all its rows.
             self._files.write_epoch(facts)
         self._write(line)
-        self._table.add(vars(rounded))
+        self._table.add(line)
         self._notify("on_epoch_end")
 
     def record_train_end(self, best_epoch: int | None) -> None:

@@ -30,7 +30,7 @@ from thesis_ml.training_loops.recording import check_monitor, list_metric_names
 from thesis_ml.training_loops.registry import TABLE_LOOP
 from thesis_ml.training_loops.settings import RunSettings, TrainerConfig, parse_launch, to_plain_config
 from thesis_ml.training_loops.start import Start
-from thesis_ml.training_loops.task import ApplyGradients, EpochSums, EventScores, StepResult
+from thesis_ml.training_loops.task import ApplyGradients, EpochSums, StepResult
 
 TaskName = Literal["regression", "binary", "labels"]
 
@@ -143,13 +143,10 @@ class TableTask:
 
     def finish_epoch(self, sums: EpochSums) -> dict[str, float]:
         numbers = {"loss": sums.terms[self.term_names[0]]}
-        return numbers if sums.scores is None else {**numbers, "auroc": measure_scores(sums.scores)}
-
-
-def measure_scores(events: EventScores) -> float:
-    """Return the weighted AUROC of all events of a split."""
-    scores, labels, weights = (part.cpu().numpy() for part in events)
-    return compute_auroc(scores, labels, weights)
+        if sums.scores is None:
+            return numbers
+        scores, labels, weights = (part.cpu().numpy() for part in sums.scores)
+        return {**numbers, "auroc": compute_auroc(scores, labels, weights)}
 
 
 def load_tables(settings: TableSettings) -> TokenData:
