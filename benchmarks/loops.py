@@ -32,7 +32,6 @@ from thesis_ml.architectures.simple.classifier import Table, build_table_model, 
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.event_tables import flatten_events
 from thesis_ml.data.splits import TokenSplit, iterate_batches
-from thesis_ml.data.table_data import TableData
 from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.metrics.event_quantities import compute_ht
 from thesis_ml.metrics.wasserstein import measure_closure
@@ -190,7 +189,7 @@ def start_tables(limit: str) -> BareLoop:
     """Return the step loop of `test_mlp`."""
     config = configure(*TABLES, limit, "general.trainer.device=cpu", parse=simple_mlp.parse)
 
-    def make_task(data: TableData, config: TableSettings) -> TableTask:
+    def make_task(data: TokenData, config: TableSettings) -> TableTask:
         return TableTask(build_table_model(data.train.features, config.general.model), config)
 
     return BareLoop(load_tables(config), config, make_task)

@@ -180,9 +180,9 @@ def _between_facts_and_checkpoint(bomb: _Bomb) -> None:
 
 
 def _between_csv_and_jsonl(bomb: _Bomb) -> None:
-    from thesis_ml.facts.writers import ScalarsWriter
+    from thesis_ml.facts.writers import FactsFiles
 
-    _wrap(ScalarsWriter, "write_epoch", bomb, is_before=False)
+    _wrap(FactsFiles, "write_epoch", bomb, is_before=False)
 
 
 def _before_the_test(bomb: _Bomb) -> None:
@@ -192,9 +192,9 @@ def _before_the_test(bomb: _Bomb) -> None:
 
 
 def _before_the_result(bomb: _Bomb) -> None:
-    from thesis_ml.facts.writers import ScalarsWriter
+    from thesis_ml.facts.writers import FactsFiles
 
-    _wrap(ScalarsWriter, "write_test", bomb, is_before=False)
+    _wrap(FactsFiles, "write_test", bomb, is_before=False)
 
 
 FAULTS: dict[str, Callable[[_Bomb], None]] = {

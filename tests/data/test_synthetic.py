@@ -316,7 +316,7 @@ def test_other_options_of_data_work_as_for_a_file(tmp_path: Path) -> None:
     for split, events in read.splits().items():
         assert np.array_equal(made.splits()[split].features, events.features)
         assert np.array_equal(made.splits()[split].labels, events.labels)
-    assert "events made by the generator" in made.describe()
+    assert "events made by the generator" in made.description
 
 
 @pytest.mark.parametrize("key", PARAMETERS)

@@ -70,7 +70,7 @@ def test_known_tables_repeat_and_splits_differ(task: Any) -> None:
     assert torch.equal(first.train.labels, again.train.labels)
     assert not torch.equal(first.train.features, other.train.features)
     assert not torch.equal(first.val.features, first.test.features[:500])
-    assert "the known function reaches" in first.describe()
+    assert "the known function reaches" in first.description
 
 
 def test_binary_split_of_one_class_is_refused() -> None:
@@ -115,7 +115,7 @@ def test_labels_are_those_of_the_chosen_classes(
     assert table.train.labels.sum() == n_signal
     assert (table.train.labels == 0).sum() == n_background
     assert torch.equal(table.train.labels.bool(), is_signal)
-    assert f"signal: train {n_signal} of {n_signal + n_background}" in table.describe()
+    assert f"signal: train {n_signal} of {n_signal + n_background}" in table.description
 
 
 def test_classes_that_only_the_test_split_has_are_left_out(tmp_path: Path) -> None:

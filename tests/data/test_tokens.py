@@ -33,7 +33,7 @@ def test_sample_is_what_its_description_says(sample: TokenData) -> None:
     assert sample.sheet["encoding"] == "mev"
     assert sample.dims.columns == ("log_E", "log_pt", "eta", "cos_phi", "sin_phi")
     assert sample.dims.type_names[:2] == ("jet", "b-jet")
-    assert "the sample that comes with thesis-ml" in sample.describe().splitlines()[0]
+    assert "the sample that comes with thesis-ml" in sample.description.splitlines()[0]
 
 
 def test_sheet_is_plain_json(sample: TokenData) -> None:
@@ -145,18 +145,18 @@ def test_events_without_tokens_are_kept_and_counted(tmp_path: Path) -> None:
     n_empty = int((splits["train"].lengths == 0).sum())
     assert n_empty > 0
     assert data.sheet["splits"]["train"]["n_events_without_tokens"] == n_empty
-    assert f"{n_empty} events without objects" in data.describe()
+    assert f"{n_empty} events without objects" in data.description
     assert data.train.n_events == 60
 
 
 def test_weights_are_said_to_enter_no_loss_where_there_are_any(tmp_path: Path) -> None:
     path = write_tokens_file(tmp_path / "events.h5", random_splits(min_tokens=1))
-    plain = load(path).describe()
+    plain = load(path).description
     with h5py.File(path, "a") as file:
         file["W_train"] = np.linspace(0.5, 2, 60)
 
     assert "event weights enter" not in plain
-    assert load(path).describe().endswith("event weights enter scores such as the AUROC, but no loss")
+    assert load(path).description.endswith("event weights enter scores such as the AUROC, but no loss")
 
 
 @pytest.mark.parametrize("attributes", [None, {}])
@@ -181,7 +181,7 @@ def test_duplicates_between_splits_are_counted(tmp_path: Path) -> None:
     data = load(write_tokens_file(tmp_path / "events.h5", leaking))
 
     assert data.sheet["duplicates"] == {"train-val": 0, "train-test": 4, "val-test": 0}
-    assert "train-test 4" in data.describe()
+    assert "train-test 4" in data.description
 
 
 def test_physical_tokens_are_those_of_the_file(tmp_path: Path) -> None:

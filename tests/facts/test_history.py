@@ -36,10 +36,10 @@ def test_history_is_nan_where_a_number_was_not_measured(make_epoch: MakeEpoch) -
 
 def test_history_does_not_change_while_the_run_goes_on(make_epoch: MakeEpoch) -> None:
     table = HistoryTable()
-    table.append(make_epoch(0))
+    table.add(vars(make_epoch(0)))
     view = table.view()
 
-    table.append(make_epoch(1))
+    table.add(vars(make_epoch(1)))
     table.set_test({"loss": 1.0})
 
     assert view.epochs == (0,)
@@ -62,7 +62,7 @@ def test_history_cannot_be_written_to(make_epoch: MakeEpoch) -> None:
 
 def test_history_views_share_their_numbers(make_epoch: MakeEpoch) -> None:
     table = HistoryTable()
-    table.append(make_epoch(0))
+    table.add(vars(make_epoch(0)))
 
     first, second = table.view(), table.view()
 

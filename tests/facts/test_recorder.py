@@ -61,6 +61,21 @@ def test_recorder_writes_before_it_tells(open_run: OpenRun, make_epoch: MakeEpoc
     assert listener.told == [("on_start", 0, 1), ("on_epoch_end", 1, 2)]
 
 
+def test_train_end_line_holds_every_number_per_epoch(
+    open_run: OpenRun, make_epoch: MakeEpoch, facts_folder: Path
+) -> None:
+    with open_run() as recorder:
+        recorder.record_epoch(make_epoch(0))
+        recorder.record_epoch(make_epoch(1))
+        recorder.record_train_end(best_epoch=1)
+
+    histories = read_events(facts_folder)[-1]["histories"]
+    assert histories["epoch"] == [0, 1]
+    assert histories["val_loss"] == [1 / 7, 1 / 8]
+    assert histories["train_usage"] == [None, None]
+    assert histories["epoch_time_s"] == [1.5, 1.5]
+
+
 def test_recorder_outlives_a_failing_subscriber(
     open_run: OpenRun, make_epoch: MakeEpoch, facts_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -196,14 +211,6 @@ def test_record_failed_start_tells_why(facts_folder: Path, open_run: OpenRun) ->
     with open_run(resume=True) as recorder:
         recorder.record_start(config={}, data={}, run_dir=None)
     assert read_state(facts_folder).name == "running"
-
-
-def test_record_failed_start_without_a_folder_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-    record_failed_start(None, ValueError("x"))
-
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_epoch_lines_of_a_long_run_stay_short(open_run: OpenRun, make_epoch: MakeEpoch, facts_folder: Path) -> None:

@@ -1,6 +1,5 @@
 """Files: exact, strict, whole, and loud when they cannot be written."""
 
-import contextlib
 import csv
 import json
 import struct
@@ -17,7 +16,7 @@ from facts.conftest import MakeEpoch, OpenRun, WriteRun
 from thesis_ml.errors import FactsError
 from thesis_ml.facts.lines import read_arrays, read_events
 from thesis_ml.facts.schema import EVENTS_FILE, SCALARS_FILE
-from thesis_ml.facts.writers import EventsWriter, ScalarsWriter, cut_facts, format_number, write_arrays
+from thesis_ml.facts.writers import FactsFiles, cut_facts, format_line, format_number, write_arrays
 
 
 def refuse_constant(name: str) -> None:
@@ -44,9 +43,9 @@ def test_lines_are_strict_json(open_run: OpenRun, make_epoch: MakeEpoch, facts_f
     assert line["metrics"]["train"] == {"rec_mse": None, "usage": None}
 
 
-def test_events_writer_refuses_a_bare_nan(tmp_path: Path) -> None:
-    with contextlib.closing(EventsWriter(tmp_path)) as writer, pytest.raises(ValueError):
-        writer.write({"a": float("nan")})
+def test_format_line_refuses_a_bare_nan() -> None:
+    with pytest.raises(ValueError):
+        format_line({"a": float("nan")})
 
 
 def test_scalars_have_exactly_the_columns_of_the_format(write_run: WriteRun) -> None:
@@ -85,10 +84,10 @@ def test_format_number_is_blank_where_nothing_was_measured(value: float | None) 
 
 
 def test_scalars_refuse_other_columns_than_they_began_with(tmp_path: Path) -> None:
-    ScalarsWriter(tmp_path, ["a"]).close()
+    FactsFiles(tmp_path, ["a"]).close()
 
     with pytest.raises(FactsError, match=r"other columns \(metric_a, metric_b\)"):
-        ScalarsWriter(tmp_path, ["b"])
+        FactsFiles(tmp_path, ["b"])
 
 
 def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
@@ -117,7 +116,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
 
     with pytest.raises(FactsError, match=r"events\.jsonl: cannot be written"):
-        EventsWriter(tmp_path / "file")
+        FactsFiles(tmp_path / "file", [])
 
 
 def test_a_folder_that_vanishes_fails_the_run(
@@ -134,12 +133,12 @@ FILL_DISK = """
 import resource, sys
 from pathlib import Path
 from thesis_ml.errors import FactsError
-from thesis_ml.facts.writers import EventsWriter
-writer = EventsWriter(Path(sys.argv[1]))
+from thesis_ml.facts.writers import FactsFiles
+files = FactsFiles(Path(sys.argv[1]), [])
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     for number in range(100):
-        writer.write({"moment": "on_warning", "text": str(number) * 20})
+        files.write_line({"moment": "on_warning", "text": str(number) * 20})
 except FactsError as error:
     print(error)
 """

@@ -20,7 +20,7 @@ from thesis_ml.facts.recorder import open_recorder
 from thesis_ml.facts.schema import EpochFacts, RunMeta
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.monitoring.orchestrator import TrackerFeed, build_tracking, list_epoch_numbers
-from thesis_ml.monitoring.trackers import TRACKERS, TrackedRun, TrackerKind, refuse_missing_packages
+from thesis_ml.monitoring.trackers import TRACKERS, TrackedRun, refuse_missing_packages
 
 RUN = TrackedRun("0123abcd", "run_1", {"loop": "ae", "phase1": {"trainer": {"lr": 1e-3}}})
 
@@ -123,7 +123,7 @@ def test_trackers_are_those_that_can_be_chosen_and_installed() -> None:
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])
 def test_tracker_whose_package_is_missing_names_its_extra(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TRACKERS, name, TrackerKind(TRACKERS[name].target, ("a_package_that_nobody_has",)))
+    monkeypatch.setitem(TRACKERS, name, (TRACKERS[name][0], ("a_package_that_nobody_has",)))
 
     with pytest.raises(ConfigError, match=rf"logging\.tracker: '{name}' needs a_package.*thesis-ml\[{name}\]"):
         refuse_missing_packages(name, "logging.tracker")
@@ -134,7 +134,7 @@ def test_a_folder_that_bears_the_name_of_a_package_is_no_package(
 ) -> None:
     (tmp_path / "some_tracker").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(TRACKERS, "wandb", TrackerKind("", ("some_tracker",)))
+    monkeypatch.setitem(TRACKERS, "wandb", ("", ("some_tracker",)))
 
     with pytest.raises(ConfigError, match="needs some_tracker"):
         refuse_missing_packages("wandb", "tracker")

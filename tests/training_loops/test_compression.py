@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from thesis_ml.architectures.autoencoder.base import DecoderOutput, Latent
+from thesis_ml.architectures.autoencoder.base import Autoencoder, DecoderOutput, Latent
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import select_events
 from thesis_ml.data.tokens import TokenData
@@ -32,12 +32,13 @@ FEW = (
 NUMBERS = ["metric_bits_per_token", "metric_entropy_bits", "metric_kl_bits"]
 
 
-class ShiftingCodec:
+class ShiftingModel(Autoencoder):
     """Keep the features themselves as latents, and decode them with a constant error."""
 
     codebook_sizes = ()
 
     def __init__(self, error: float) -> None:
+        nn.Module.__init__(self)
         self.error = error
         self.n_encoded = self.n_decoded = 0
 
@@ -67,34 +68,34 @@ def find_bits_by_trying(data: TokenData, error: float) -> int:
 def test_rounding_takes_the_fewest_bits_that_cost_at_most_a_percent(event_data: TokenData, error: float) -> None:
     expected = find_bits_by_trying(event_data, error)
 
-    numbers = measure_rounding(ShiftingCodec(error), event_data.test, event_data.dims, batch_size=64)
+    numbers = measure_rounding(ShiftingModel(error), event_data.test, event_data.dims, batch_size=64)
 
     assert 1 < expected < 17
     assert numbers == {"bits_per_token": event_data.dims.n_features * expected}
 
 
 def test_rounding_is_not_measured_where_sixteen_bits_do_not_do(event_data: TokenData) -> None:
-    assert measure_rounding(ShiftingCodec(1e-6), event_data.test, event_data.dims, batch_size=64) == {}
+    assert measure_rounding(ShiftingModel(1e-6), event_data.test, event_data.dims, batch_size=64) == {}
 
 
 def test_rounding_takes_one_bit_where_latents_do_not_matter(event_data: TokenData) -> None:
-    codec = ShiftingCodec(0.1)
-    codec.decode = lambda values, lengths: DecoderOutput(
+    model = ShiftingModel(0.1)
+    model.decode = lambda values, lengths: DecoderOutput(
         torch.zeros(len(values), event_data.dims.n_features), None, None
     )
 
-    numbers = measure_rounding(codec, event_data.test, event_data.dims, batch_size=64)
+    numbers = measure_rounding(model, event_data.test, event_data.dims, batch_size=64)
 
     assert numbers == {"bits_per_token": event_data.dims.n_features}
 
 
 def test_rounding_costs_a_bounded_number_of_events(event_data: TokenData) -> None:
-    codec = ShiftingCodec(0.1)
+    model = ShiftingModel(0.1)
 
-    measure_rounding(codec, event_data.train, event_data.dims, batch_size=64, most_events=100)
+    measure_rounding(model, event_data.train, event_data.dims, batch_size=64, most_events=100)
 
-    assert 0 < codec.n_encoded <= 100
-    assert codec.n_decoded <= 6 * 100
+    assert 0 < model.n_encoded <= 100
+    assert model.n_decoded <= 6 * 100
 
 
 def test_rounding_compares_matched_tokens_where_the_run_does(event_data: TokenData) -> None:
@@ -104,14 +105,14 @@ def test_rounding_compares_matched_tokens_where_the_run_does(event_data: TokenDa
         )
         return DecoderOutput(values.index_select(0, places) + 0.01, None, None)
 
-    expected = measure_rounding(ShiftingCodec(0.01), event_data.test, event_data.dims, batch_size=64)
-    codec = ShiftingCodec(0.01)
-    codec.decode = shift_places
+    expected = measure_rounding(ShiftingModel(0.01), event_data.test, event_data.dims, batch_size=64)
+    model = ShiftingModel(0.01)
+    model.decode = shift_places
 
-    matched = measure_rounding(codec, event_data.test, event_data.dims, batch_size=64, matches=True)
+    matched = measure_rounding(model, event_data.test, event_data.dims, batch_size=64, matches=True)
 
     assert matched == expected
-    assert measure_rounding(codec, event_data.test, event_data.dims, batch_size=64) != expected
+    assert measure_rounding(model, event_data.test, event_data.dims, batch_size=64) != expected
 
 
 def split_places(values: Tensor, lengths: Tensor) -> list[tuple[Tensor, int]]:
@@ -125,7 +126,7 @@ def test_rounding_needs_tokens(event_data: TokenData) -> None:
     empty = select_events(event_data.test, (lengths == 0).nonzero()[:, 0])
 
     assert empty.n_events > 0
-    assert measure_rounding(ShiftingCodec(0.1), empty, event_data.dims, batch_size=64) == {}
+    assert measure_rounding(ShiftingModel(0.1), empty, event_data.dims, batch_size=64) == {}
 
 
 def test_round_values_moves_none_by_more_than_half_a_cell() -> None:

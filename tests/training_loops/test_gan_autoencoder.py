@@ -229,7 +229,7 @@ def test_weight_that_is_not_adaptive_is_the_one_of_the_config(step_with) -> None
 def test_gradient_of_the_opposition_is_that_of_the_weighted_term(step_with) -> None:
     fixed = ("phase1.trainer.adversarial_weight=0.3", "phase1.trainer.adaptive_weight=false")
     task, _, steps = step_with(5.0, *LINEAR, *fixed, "phase1.trainer.feature_matching=0.5")
-    step, batch = task.autoencoder.compare(task.model(steps.batch), steps.batch, task.autoencoder.weights), steps.batch
+    step, batch = task.compare(task.model(steps.batch), steps.batch, task.weights), steps.batch
     real, fake = (task.critic(batch._replace(features=part)) for part in (batch.features, step.features))
 
     matching = (real.states - fake.states).square().mean()

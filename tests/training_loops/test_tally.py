@@ -14,7 +14,7 @@ from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import TokenSplit, iterate_batches, select_events
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.training_loops.autoencoder import AutoencoderTask
-from thesis_ml.training_loops.tally import EpochTally, ResidualTally, TimedBatches
+from thesis_ml.training_loops.tally import EpochTally, ResidualTally, time_batches
 from thesis_ml.training_loops.task import StepResult
 from thesis_ml.utils.checkpoints import load_checkpoint, save_checkpoint
 from thesis_ml.utils.stopwatch import Stopwatch
@@ -205,7 +205,7 @@ def test_timed_batches_are_those_given_and_their_wait_is_summed(event_data: Toke
             yield batch
 
     clock = Stopwatch()
-    timed = TimedBatches(yield_slowly(), clock)
+    timed = time_batches(yield_slowly(), clock)
     seen = []
     for batch in timed:
         seen.append(batch.index)

@@ -26,12 +26,7 @@ DOLLARS = {"$": "$(DOLLAR)", "$$": "$$(DOLLARDOLLAR)"}
 
 @dataclass(frozen=True)
 class Place:
-    """The paths of the files of a batch of jobs.
-
-    Args:
-        folder: The folder of the sweep.
-        first: Number of the first job.
-    """
+    """The paths of the files of a batch of jobs in the folder of the sweep, by the number of its first job."""
 
     folder: Path
     first: int

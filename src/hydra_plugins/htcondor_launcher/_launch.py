@@ -29,9 +29,8 @@ from hydra_plugins.htcondor_launcher._progress import SweepProgress
 from hydra_plugins.htcondor_launcher._states import DONE, JobState, advance, count_states, give_up, list_stuck
 from thesis_ml.errors import ConfigError, FactsError, TrainingError
 from thesis_ml.facts.lines import read_result, read_state
-from thesis_ml.utils.overrides import quote_value
 from thesis_ml.utils.paths import FACTS_FOLDER, REPORT_CONFIGS, find_configs
-from thesis_ml.utils.texts import make_printable
+from thesis_ml.utils.texts import make_printable, quote_value
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +52,7 @@ FACTS_ARRIVE_WITHIN_S = 10.0
 
 @dataclass(frozen=True)
 class Batch:
-    """Jobs that a sweeper submits together.
-
-    Args:
-        config: The configuration of the sweep.
-        options: The keys below hydra.launcher.
-        overrides: Overrides of the user and swept values, for every job.
-        first: Number of the first job in the sweep.
-    """
+    """Jobs that a sweeper submits together: the overrides of each, and the number of the first one in the sweep."""
 
     config: DictConfig
     options: HTCondorConfig

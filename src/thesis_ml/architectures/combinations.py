@@ -10,10 +10,7 @@ from thesis_ml.errors import ConfigError
 def refuse_combinations(model: ModelConfig, data: DataConfig, *, denoises: bool) -> None:
     """Refuse combinations without a meaning; one that merely performs badly is let pass.
 
-    Args:
-        model: The parsed components.
-        data: The events.
-        denoises: Whether the loop trains the denoiser of a decoder.
+    `denoises` says whether the loop trains the denoiser of a decoder.
 
     Raises:
         ConfigError: With the reason and what to use instead.

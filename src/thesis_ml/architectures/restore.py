@@ -93,7 +93,7 @@ def _restore(content: Mapping[str, Any]) -> RestoredModel:
     _check_weights(weights, config, dims)
     model = build_model(config, dims)
     model.load_state_dict(weights)
-    data = parse_config(DataConfig, _take_mapping(plain, "data"), "data")
+    data, trainer = parse_config(DataConfig, _take_mapping(plain, "data"), "data"), phase1.get("trainer")
     return RestoredModel(
         model=model.eval(),
         config=config,
@@ -104,7 +104,7 @@ def _restore(content: Mapping[str, Any]) -> RestoredModel:
         epoch=_read_whole(content.get("epoch")),
         data=data,
         loop=_read_text(plain.get("loop")),
-        seed=_read_seed(phase1.get("trainer")),
+        seed=_read_whole(trainer.get("seed")) if isinstance(trainer, Mapping) else None,
         metrics=_read_numbers(content.get("metrics")),
     )
 
@@ -152,10 +152,6 @@ def _read_numbers(values: Any) -> dict[str, float]:
     return {
         name: value for name, value in entries if isinstance(name, str) and isinstance(value, float) and isfinite(value)
     }
-
-
-def _read_seed(trainer: Any) -> int | None:
-    return _read_whole(trainer.get("seed")) if isinstance(trainer, Mapping) else None
 
 
 def _read_whole(value: Any) -> int | None:

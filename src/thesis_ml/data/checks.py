@@ -22,6 +22,13 @@ RANGES = {"GeV": (0.0, LARGEST_NUMBER), "rad": (-6.3, 6.3), "1": (-100.0, 100.0)
 """What columns of a unit may hold: angles to two pi, and an |eta| far beyond every detector."""
 LARGEST_LN_MEV = 20.0
 """ln(485 TeV / MeV): no object of a collider has more energy."""
+FEWEST = 20
+"""Tokens or events whose median tells the unit; fewer may have any energy that a collider reaches."""
+FURTHEST_MEDIAN = 6.0
+"""Standard deviations of ln(E) or ln(pT) between the medians of arrays and of the training: MeV lie 10 away."""
+FURTHEST_MET = 150.0
+"""How many times the median MET of the training is too much; it must also be above 1 TeV."""
+LEAST_SPREAD = 0.3
 
 
 @dataclass(frozen=True)
@@ -145,36 +152,22 @@ def explain_impossible(
     return None
 
 
-def check_scale(
-    events: Events,
-    normalizer: Normalizer,
-    *,
-    fewest: int = 20,
-    furthest_median: float = 6.0,
-    furthest_met: float = 150.0,
-) -> None:
+def check_scale(events: Events, normalizer: Normalizer) -> None:
     """Refuse arrays whose energies are in MeV or logarithms: they are none of a collider, or far from the training.
-
-    Args:
-        events: The events.
-        normalizer: Fitted to those that a model was trained on.
-        fewest: Tokens or events whose median tells the unit; fewer may have any energy that a collider reaches.
-        furthest_median: Standard deviations of ln(E) or ln(pT) between both medians: MeV lie 10 away.
-        furthest_met: How many times the median MET of the training is too much; it must also be above 1 TeV.
 
     Raises:
         DataError: They are in another unit.
     """
-    if events.n_tokens >= fewest:
+    if events.n_tokens >= FEWEST:
         if (problem := explain_impossible(events.features)) is not None:
             raise ARRAYS.error(f"{problem}; energies must be in GeV, not in MeV or logarithms")
         for column in normalizer.feature_statistics:
             if column.is_log:
                 median = _take_median(events.column(column.feature))
-                if abs(math.log(max(median, LOG_FLOOR_GEV)) - column.mean) > furthest_median * column.scale:
+                if abs(math.log(max(median, LOG_FLOOR_GEV)) - column.mean) > FURTHEST_MEDIAN * column.scale:
                     raise _other_scale(column.feature, f"{median:.4g} GeV", math.exp(column.mean))
-    if events.n_events >= fewest and "met" in events.globals:
-        _check_met(events.globals["met"], normalizer, furthest_met)
+    if events.n_events >= FEWEST and "met" in events.globals:
+        _check_met(events.globals["met"], normalizer)
 
 
 def read_arrays(features: Any, names: Sequence[str], *, lengths: Any, ids: Any, met: Any) -> Events:
@@ -326,9 +319,7 @@ def _guess_unit(tokens: Mapping[str, NDArray[Any]], place: Place) -> EnergyUnit:
     return EnergyUnit("gev", f"the values: median pT {median:.3g}, too small for MeV")
 
 
-def _check_met(
-    met: Float[NDArray[Any], " N"], normalizer: Normalizer, furthest: float, *, least_spread: float = 0.3
-) -> None:
+def _check_met(met: Float[NDArray[Any], " N"], normalizer: Normalizer) -> None:
     """Refuse MET that is in MeV, hence far above that of the training, or a logarithm, hence small and all alike.
 
     Half of the distance between the quartiles of ln(MET) is below 0.2 for a logarithm; resolution alone gives 0.39.
@@ -336,10 +327,10 @@ def _check_met(
     statistics = dict(zip(GLOBAL_COLUMNS, normalizer.global_statistics, strict=True))
     trained = math.exp(statistics["log_met"].mean)
     lower, median, upper = (float(value) for value in np.quantile(met, (0.25, 0.5, 0.75)))
-    if median > max(furthest * trained, MEV_PER_GEV):
+    if median > max(FURTHEST_MET * trained, MEV_PER_GEV):
         raise _other_scale("met", f"{median:.4g} GeV", trained)
     # met that is the same everywhere was set by hand, not taken from a file of logarithms
-    is_alike = 0 < lower < upper < lower * math.exp(2 * least_spread)
+    is_alike = 0 < lower < upper < lower * math.exp(2 * LEAST_SPREAD)
     if is_alike and met.max() <= LARGEST_LN_MEV < trained:
         raise _other_scale("met", f"{median:.4g} GeV, and all are alike", trained)
 

@@ -34,14 +34,7 @@ def build_event_table(
     *,
     n_tokens: int | None = None,
 ) -> EventTable:
-    """Return the pooled or the flattened table of some events.
-
-    Args:
-        representation: `pooled` or `flattened`.
-        split: The events.
-        dims: Their columns, how these were standardised, and their types.
-        n_tokens: Tokens per event of the flattened table; None takes `dims.max_tokens`.
-    """
+    """Return the pooled table of some events, or the flattened one of `n_tokens` tokens (None: `dims.max_tokens`)."""
     if representation == "pooled":
         return pool_events(split, dims)
     return flatten_events(split, dims, n_tokens or dims.max_tokens)

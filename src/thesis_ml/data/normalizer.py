@@ -141,9 +141,7 @@ class Normalizer:
 class TableColumns:
     """Stands where tokens have their normaliser: the model of a table standardises it, nothing is reconstructed.
 
-    Args:
-        columns: Names of the columns.
-        global_columns: Name of the target, if it is a number.
+    `global_columns` names the target, if it is a number.
     """
 
     columns: tuple[str, ...]
@@ -168,12 +166,7 @@ def name_columns(features: Sequence[str], phi: PhiEncoding) -> tuple[str, ...]:
 
 
 def fit_normalizer(events: Events, config: DataConfig) -> Normalizer:
-    """Return the normaliser whose columns have mean 0 and variance 1 over these events.
-
-    Args:
-        events: Those of the training split.
-        config: Says which features there are, and how phi is encoded.
-    """
+    """Return the normaliser whose columns have mean 0 and variance 1 over these events, those of the training split."""
     values: dict[str, Tensor] = {name: torch.from_numpy(events.column(name)) for name in config.features}
     globals_ = {name: torch.from_numpy(events.globals[name]) for name in GLOBALS}
     columns = tuple(_fit_column(name, values) for name in name_columns(config.features, config.phi))

@@ -12,16 +12,9 @@ from thesis_ml.data.batch import StepSize, TokenBatch
 
 @dataclass(frozen=True)
 class TokenSplit:
-    """All events of a split, ragged.
+    """All events of a split, ragged; the fields are those of `TokenBatch`.
 
-    Args:
-        features: Standardised features as encoded.
-        types: Object types from 0.
-        offsets: First token of each event, and the number of tokens at the end (length N + 1).
-        globals: Standardised event features.
-        labels: Class of each event, -1 where the file has none.
-        weights: Weight of each event, for scores only.
-        index: Row of the event in the file.
+    Instead of lengths there are offsets: the first token of each event, and the number of tokens at the end (N + 1).
     """
 
     features: Float[Tensor, "P F"]

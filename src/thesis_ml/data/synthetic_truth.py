@@ -100,8 +100,26 @@ def compute_optimal_auroc() -> Measured:
     Given the multiplicities, the sum of pT - 25 GeV over n jets follows a Gamma law of shape n. So the distribution of
     the ratio is a sum of shifted Gamma laws, whose AUROC is one integral. The error is that of the integration.
     """
-    low, high = (_bound_scores(sign) for sign in (-1.0, 1.0))
-    coarse, fine = (_integrate(np.linspace(low, high, n_points)) for n_points in (N_GRID // 2 + 1, N_GRID))
+    light, b_jets, leptons = _log_ratios()
+    numbers = itertools.product(range(len(light)), range(len(b_jets)), range(len(leptons)))
+    n_light, n_b, n_leptons = np.array(list(numbers)).T
+    n_jets = n_light + FEWEST_LIGHT_JETS + n_b
+    offsets = light[n_light] + b_jets[n_b] + leptons[n_leptons] + n_jets * _offset_per_jet()
+    # A share below 1e-12 of either class lies above the last point.
+    low, high = offsets.min(), offsets.max() + 60 * SIGNAL.jet_slope_gev * _slope_per_gev()
+
+    def cumulate(kind: EventClass, grid: Float[NDArray[np.float64], " L"]) -> Float[NDArray[np.float64], " L"]:
+        shares = kind.light_shares[n_light] * kind.b_shares[n_b] * kind.lepton_shares[n_leptons]
+        scale = kind.jet_slope_gev * _slope_per_gev()
+        laws = zip(n_jets, offsets, shares, strict=True)
+        return sum((share * _gamma_below((grid - offset) / scale, int(n)) for n, offset, share in laws), 0 * grid)
+
+    def integrate(n_points: int) -> float:
+        background, signal = (cumulate(kind, np.linspace(low, high, n_points)) for kind in CLASSES)
+        # The integral of F0 dF1 by the trapezoidal rule.
+        return float((0.5 * (background[1:] + background[:-1]) * np.diff(signal)).sum() + 1 - signal[-1])
+
+    coarse, fine = integrate(N_GRID // 2 + 1), integrate(N_GRID)
     return Measured(fine, abs(fine - coarse))
 
 
@@ -130,48 +148,6 @@ def _slope_per_gev() -> float:
 def _look_up(ratios: Float[NDArray[Any], " M"], counts: Int[NDArray[Any], " N"]) -> Float[NDArray[Any], " N"]:
     is_known = (counts >= 0) & (counts < len(ratios))
     return np.where(is_known, ratios[np.clip(counts, 0, len(ratios) - 1)], np.nan)
-
-
-@dataclass(frozen=True)
-class _Mixture:
-    """The Gamma laws that make up the score: their offsets, numbers of jets, and probabilities by class."""
-
-    offsets: Float[NDArray[np.float64], " M"]
-    n_jets: Int[NDArray[np.int64], " M"]
-    shares: tuple[Float[NDArray[np.float64], " M"], ...]
-
-
-def _build_mixture() -> _Mixture:
-    light, b_jets, leptons = _log_ratios()
-    numbers = list(itertools.product(range(len(light)), range(len(b_jets)), range(len(leptons))))
-    n_light, n_b, n_leptons = np.array(numbers).T
-    n_jets = n_light + FEWEST_LIGHT_JETS + n_b
-    offsets = light[n_light] + b_jets[n_b] + leptons[n_leptons] + n_jets * _offset_per_jet()
-    shares = (kind.light_shares[n_light] * kind.b_shares[n_b] * kind.lepton_shares[n_leptons] for kind in CLASSES)
-    return _Mixture(offsets, n_jets, tuple(shares))
-
-
-def _bound_scores(sign: float) -> float:
-    """Return the lower or upper (`sign` > 0) bound of the score; a share below 1e-12 of either class lies outside."""
-    offsets = _build_mixture().offsets
-    reach = 60 * SIGNAL.jet_slope_gev * _slope_per_gev()
-    return float(offsets.min()) if sign < 0 else float(offsets.max()) + reach
-
-
-def _integrate(grid: Float[NDArray[np.float64], " L"]) -> float:
-    """Return the integral of F0 dF1 over the score by the trapezoidal rule."""
-    background, signal = (_cumulate(grid, label) for label in (0, 1))
-    return float((0.5 * (background[1:] + background[:-1]) * np.diff(signal)).sum() + 1 - signal[-1])
-
-
-def _cumulate(grid: Float[NDArray[np.float64], " L"], label: int) -> Float[NDArray[np.float64], " L"]:
-    """Return the probability of a score below each point of the grid."""
-    mixture = _build_mixture()
-    scale = CLASSES[label].jet_slope_gev * _slope_per_gev()
-    total = np.zeros_like(grid)
-    for n_jets, offset, share in zip(mixture.n_jets, mixture.offsets, mixture.shares[label], strict=True):
-        total += share * _gamma_below((grid - offset) / scale, int(n_jets))
-    return total
 
 
 def _gamma_below(x: Float[NDArray[np.float64], " L"], shape: int) -> Float[NDArray[np.float64], " L"]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from thesis_ml.config import to_plain
 from thesis_ml.data.batch import DataDims
 from thesis_ml.data.event_tables import Representation, build_event_table
-from thesis_ml.data.normalizer import Normalizer, TableColumns
+from thesis_ml.data.normalizer import TableColumns
 from thesis_ml.data.splits import TokenSplit, select_events
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.errors import DataError
@@ -69,42 +69,7 @@ class LabelTableConfig:
         require(not both, "background_classes", "other labels than signal_classes", sorted(both))
 
 
-@dataclass(frozen=True)
-class TableData:
-    """The three splits of a table, ready for training.
-
-    Args:
-        train: Rows to learn from.
-        val: Rows that choose the best epoch.
-        test: Rows that are scored once.
-        dims: Names of the columns.
-        sheet: The data sheet as plain JSON values.
-        fingerprint: Hash of the origin of the rows.
-        description: The data sheet in a few lines.
-    """
-
-    train: TokenSplit
-    val: TokenSplit
-    test: TokenSplit
-    dims: DataDims
-    sheet: Mapping[str, Any]
-    fingerprint: str
-    description: str = field(repr=False)
-
-    @property
-    def normalizer(self) -> Normalizer | TableColumns:
-        """Names of the columns, for checkpoints."""
-        return self.dims.normalizer
-
-    def splits(self) -> dict[str, TokenSplit]:
-        return {"train": self.train, "val": self.val, "test": self.test}
-
-    def describe(self) -> str:
-        """Return the data sheet in a few lines."""
-        return self.description
-
-
-def build_known_tables(task: KnownTask, config: KnownTableConfig) -> TableData:
+def build_known_tables(task: KnownTask, config: KnownTableConfig) -> TokenData:
     """Return a table for `regression`, with the target in the globals, or for `binary`, with labels.
 
     The data sheet holds the scores of the known function itself on each split: `mse`, or `bce` and `auroc`.
@@ -126,7 +91,7 @@ def build_known_tables(task: KnownTask, config: KnownTableConfig) -> TableData:
     fingerprint = hash_known_tables(task, config)
     counts = ", ".join(f"{split} {n_rows:,}" for split, n_rows in config.sizes().items())
     best = ", ".join(f"{name} {value:.5g}" for name, value in reachable["test"].items())
-    return TableData(
+    return TokenData(
         **{split: rows for split, (rows, _) in made.items()},
         dims=_build_dims(columns, ("target",) if task == "regression" else ()),
         sheet={
@@ -147,7 +112,7 @@ def hash_known_tables(task: KnownTask, config: KnownTableConfig) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
-def build_label_tables(data: TokenData, config: LabelTableConfig) -> TableData:
+def build_label_tables(data: TokenData, config: LabelTableConfig) -> TokenData:
     """Return the events of a data set as rows, labelled 1 for signal and 0 for background; other classes are excluded.
 
     Raises:
@@ -165,12 +130,12 @@ def build_label_tables(data: TokenData, config: LabelTableConfig) -> TableData:
     classes = {"signal_classes": list(config.signal_classes), "background_classes": background}
     counts = {split: int(_is_among(events.labels, config.signal_classes).sum()) for split, events in chosen.items()}
     shown = ", ".join(f"{split} {n:,} of {chosen[split].n_events:,}" for split, n in counts.items())
-    return TableData(
+    return TokenData(
         **{split: _relabel(chosen[split], table.values, config) for split, table in tables.items()},
         dims=_build_dims(columns),
         sheet={**data.sheet, "table": {"columns": len(columns), "n_signal": counts, **classes}},
         fingerprint=data.fingerprint,
-        description=f"{data.describe()}\n  {config.representation} table of {len(columns)} columns; signal: {shown}",
+        description=f"{data.description}\n  {config.representation} table of {len(columns)} columns; signal: {shown}",
     )
 
 

@@ -1,7 +1,7 @@
 """Load a data set: read, choose, standardise, and describe what was taken."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ ORIGINS = {SAMPLE_PATH: "the sample that comes with thesis-ml", WHERE: "events m
 
 @dataclass(frozen=True)
 class TokenData:
-    """The three splits of a data set, ready for training.
+    """The three splits of a data set, ready for training; the rows of a table are events of one token each.
 
     Args:
         train: Events to learn from, restricted to `train_classes`.
@@ -35,7 +35,7 @@ class TokenData:
         dims: What a model must know of the data.
         sheet: The data sheet as plain JSON values.
         fingerprint: Hash of the file's bytes, or of the generator's parameters.
-        path: The file; `data.synthetic` where there is none.
+        description: The data sheet in a few lines.
     """
 
     train: TokenSplit
@@ -44,22 +44,16 @@ class TokenData:
     dims: DataDims
     sheet: Mapping[str, Any]
     fingerprint: str
-    path: Path
+    description: str = field(repr=False)
 
     @property
     def normalizer(self) -> Normalizer:
-        """The encoding of the columns."""
-        assert isinstance(self.dims.normalizer, Normalizer), "tokens have one"
+        """The encoding of the columns of tokens."""
+        assert isinstance(self.dims.normalizer, Normalizer), "tables have none"
         return self.dims.normalizer
 
     def splits(self) -> dict[str, TokenSplit]:
         return {"train": self.train, "val": self.val, "test": self.test}
-
-    def describe(self) -> str:
-        """Return the data sheet in a few lines, and that weights enter no loss where the file has any."""
-        text = describe_sheet(self.sheet, ORIGINS.get(self.path, str(self.path)))
-        is_weighted = any(bool((split.weights != 1).any()) for split in self.splits().values())
-        return f"{text}\n  event weights enter scores such as the AUROC, but no loss" if is_weighted else text
 
 
 def load_tokens(config: DataConfig) -> TokenData:
@@ -71,16 +65,22 @@ def load_tokens(config: DataConfig) -> TokenData:
     stored = _read_events(config)
     hashes = {split: hash_events(events) for split, events in stored.splits.items()}
     stored = _choose_events(stored, config)
-    normalizer = _fit(stored, config)
+    if not stored.splits["train"].n_tokens:
+        raise Place(stored.path, stored.datasets["train"]).error("no event has an object; there is nothing to learn")
+    normalizer = fit_normalizer(stored.splits["train"], config)
     fingerprint = fingerprint_data(config)
+    sheet = build_sheet(stored, hashes, name=config.name, fingerprint=fingerprint)
+    description = describe_sheet(sheet, ORIGINS.get(stored.path, str(stored.path)))
+    if any((events.weights != 1).any() for events in stored.splits.values()):
+        description += "\n  event weights enter scores such as the AUROC, but no loss"
     # the most tokens of any event, not the slots of the file: padding must change no number
     max_tokens = max(int(events.lengths.max()) for events in stored.splits.values())
     return TokenData(
         **{name: encode_events(events, normalizer) for name, events in stored.splits.items()},
         dims=DataDims(normalizer, stored.type_names, max_tokens),
-        sheet=build_sheet(stored, hashes, name=config.name, fingerprint=fingerprint),
+        sheet=sheet,
         fingerprint=fingerprint,
-        path=stored.path,
+        description=description,
     )
 
 
@@ -143,10 +143,3 @@ def _keep_classes(events: Events, classes: tuple[int, ...], place: Place) -> Eve
             available = "no labels" if present.tolist() == [-1] else f"the classes {present.tolist()[:20]}"
             raise place.error(f"data.train_classes asks for class {label}; the events read have {available}")
     return keep_events(events, np.isin(events.labels, classes))
-
-
-def _fit(stored: EventSplits, config: DataConfig) -> Normalizer:
-    train = stored.splits["train"]
-    if not train.n_tokens:
-        raise Place(stored.path, stored.datasets["train"]).error("no event has an object; there is nothing to learn")
-    return fit_normalizer(train, config)

@@ -1,6 +1,5 @@
 """Build the records of a run: one plain dict per moment, and the description of the run and its machine."""
 
-import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -12,7 +11,6 @@ import socket
 import subprocess
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,8 +19,8 @@ import numpy as np
 
 from thesis_ml.config import to_plain
 from thesis_ml.errors import FactsError
-from thesis_ml.facts.history import as_float, list_histories
-from thesis_ml.facts.schema import LOSS, SCHEMA_VERSION, EpochFacts, History, Matching, Metrics, RunMeta
+from thesis_ml.facts.history import list_histories
+from thesis_ml.facts.schema import LOSS, SCHEMA_VERSION, EpochFacts, History, RunMeta
 
 GIT_TIMEOUT_S = 0.5
 """Bounds a checkout on a slow network disk; a local one answers in about 10 ms."""
@@ -34,51 +32,20 @@ MAX_TRACEBACK_LINES = 20
 MAX_MESSAGE_CHARACTERS = 2000
 
 VERSIONED = ("torch", "numpy", "thesis-ml")
+WITH_FULL_META = ("on_start", "on_resume", "on_exception")
 
 
-@dataclass(frozen=True)
-class Job:
-    """How Hydra started the process."""
-
-    hydra_job_id: str | None = None
-    overrides: tuple[str, ...] = ()
-
-
-def collect_run_meta(
-    config: Any,
-    *,
-    seed: int | None = None,
-    n_threads: int | None = None,
-    cuda_info: Mapping[str, Any] | None = None,
-    dataset_fingerprint: str | None = None,
-    job: Job | None = None,
-) -> RunMeta:
-    """Describe the run with a new run_id: its code, machine, versions and configuration.
-
-    Args:
-        config: The parsed experiment, as a dataclass or a plain mapping.
-        seed: The seed of the run.
-        n_threads: Threads that the numbers were computed with.
-        cuda_info: Device and driver, from the caller, as this module imports no torch.
-        dataset_fingerprint: Hash of the data file.
-        job: How Hydra started the process.
-    """
+def collect_run_meta(config: Any) -> RunMeta:
+    """Describe a run with a new run_id: its code, machine, versions and parsed configuration."""
     commit, is_dirty = read_git_state()
-    job = job or Job()
     return RunMeta(
         run_id=make_run_id(),
         git_commit=commit,
         git_dirty=is_dirty,
         hostname=socket.gethostname(),
         pid=os.getpid(),
-        cuda_info=dict(cuda_info or {}),
         versions=read_versions(),
-        seed=seed,
-        n_threads=n_threads,
-        hydra_job_id=job.hydra_job_id,
-        overrides=tuple(job.overrides),
         config_hash=hash_config(config),
-        dataset_fingerprint=dataset_fingerprint,
     )
 
 
@@ -119,72 +86,35 @@ def read_git_state() -> tuple[str | None, bool | None]:
     return _parse_git_status(done.stdout.decode("utf-8", errors="replace"))
 
 
-def build_start(
-    meta: RunMeta, *, run_dir: Path | None, data: Mapping[str, Any], config: Any, matching: Matching
-) -> dict[str, Any]:
-    """Build the first line of a run: its folder, data sheet, configuration, target of the tokens, and full meta."""
-    body = {
-        "run_dir": None if run_dir is None else str(run_dir),
-        "matching": matching,
-        "data": data,
-        "config": config,
-    }
-    return _build_line("on_start", meta, body, is_meta_full=True)
+def build_line(moment: str, meta: RunMeta, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Build the line of a moment; only those that begin or break a start hold the full origin of the run."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line_meta = to_plain(meta) if moment in WITH_FULL_META else {"run_id": meta.run_id}
+    line = {"schema_version": SCHEMA_VERSION, "moment": moment, **body, "meta": {**line_meta, "timestamp": now}}
+    plain: dict[str, Any] = to_json(line)
+    return plain
 
 
 def build_epoch_end(meta: RunMeta, facts: EpochFacts) -> dict[str, Any]:
-    """Build the line of one epoch; its length does not depend on the number of the epoch."""
-    metrics = {
-        split: {name: value for name, value in numbers.items() if name != LOSS}
-        for split, numbers in facts.metrics.items()
-    }
+    """Build the line of one epoch: losses exactly, all other numbers with `EPOCH_DIGITS` digits.
+
+    Its length does not depend on the number of the epoch.
+    """
     body = {
         "epoch": facts.epoch,
         "step": facts.step,
         "train_loss": facts.metrics.get("train", {}).get(LOSS),
         "val_loss": facts.metrics.get("val", {}).get(LOSS),
-        "metrics": metrics,
-        "epoch_time_s": facts.epoch_time_s,
-        "total_time_s": facts.total_time_s,
-        "throughput": facts.throughput,
-        "max_memory_mib": facts.max_memory_mib,
+        "metrics": {
+            split: {name: _round(value) for name, value in numbers.items() if name != LOSS}
+            for split, numbers in facts.metrics.items()
+        },
+        "epoch_time_s": _round(facts.epoch_time_s),
+        "total_time_s": _round(facts.total_time_s),
+        "throughput": _round(facts.throughput),
+        "max_memory_mib": _round(facts.max_memory_mib),
     }
-    return _build_line("on_epoch_end", meta, body)
-
-
-def build_train_end(meta: RunMeta, *, step: int, history: History) -> dict[str, Any]:
-    """Build the line that ends the training, with all its numbers."""
-    body = {
-        "epoch": history.last_epoch,
-        "step": step,
-        "best_epoch": history.best_epoch,
-        "histories": list_histories(history),
-    }
-    return _build_line("on_train_end", meta, body)
-
-
-def build_test_end(meta: RunMeta, *, epoch: int, metrics: Metrics, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Build the line that completes a run: the numbers of the test split, `loss` among them, and its result."""
-    body = {"epoch": epoch, "split": "test", "metrics": {"test": metrics}, "result": result}
-    return _build_line("on_test_end", meta, body)
-
-
-def build_resume(meta: RunMeta, *, epoch: int, step: int, config: Any) -> dict[str, Any]:
-    """Build the line of a run that resumes at `epoch`, with its new machine and configuration."""
-    return _build_line("on_resume", meta, {"epoch": epoch, "step": step, "config": config}, is_meta_full=True)
-
-
-def build_warning(meta: RunMeta, text: str, *, epoch: int | None, step: int | None) -> dict[str, Any]:
-    """Build the line of a warning to the user."""
-    return _build_line("on_warning", meta, {"epoch": epoch, "step": step, "text": text})
-
-
-def build_interrupt(
-    meta: RunMeta, reason: str, *, exit_code: int, epoch: int | None, step: int | None
-) -> dict[str, Any]:
-    """Build the line of a run that a signal or its time limit stopped."""
-    body = {"epoch": epoch, "step": step, "reason": reason, "exit_code": exit_code}
-    return _build_line("on_interrupt", meta, body)
+    return build_line("on_epoch_end", meta, body)
 
 
 def build_exception(meta: RunMeta, error: BaseException, history: History | None = None) -> dict[str, Any]:
@@ -197,23 +127,7 @@ def build_exception(meta: RunMeta, error: BaseException, history: History | None
         "traceback": [line[:MAX_MESSAGE_CHARACTERS] for line in lines[-MAX_TRACEBACK_LINES:]],
         "histories": {} if history is None else list_histories(history),
     }
-    return _build_line("on_exception", meta, body, is_meta_full=True)
-
-
-def round_epoch(facts: EpochFacts) -> EpochFacts:
-    """Return an epoch as written in its line: losses exactly, all other numbers with `EPOCH_DIGITS` digits."""
-    metrics = {
-        split: {name: value if name == LOSS else _round(value) for name, value in numbers.items()}
-        for split, numbers in facts.metrics.items()
-    }
-    return dataclasses.replace(
-        facts,
-        metrics=metrics,
-        epoch_time_s=as_float(_round(facts.epoch_time_s)),
-        total_time_s=as_float(_round(facts.total_time_s)),
-        throughput=as_float(_round(facts.throughput)),
-        max_memory_mib=_round(facts.max_memory_mib),
-    )
+    return build_line("on_exception", meta, body)
 
 
 def to_json(value: Any) -> Any:
@@ -239,14 +153,6 @@ def _make_strict(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     raise FactsError(f"facts: cannot record {type(value).__name__} {value!r:.80}; turn it into numbers or text first")
-
-
-def _build_line(moment: str, meta: RunMeta, body: Mapping[str, Any], *, is_meta_full: bool = False) -> dict[str, Any]:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    line_meta = to_plain(meta) if is_meta_full else {"run_id": meta.run_id}
-    line = {"schema_version": SCHEMA_VERSION, "moment": moment, **body, "meta": {**line_meta, "timestamp": now}}
-    plain: dict[str, Any] = to_json(line)
-    return plain
 
 
 def _round(value: float | None) -> float | None:

@@ -7,7 +7,7 @@ import json
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,8 +16,8 @@ from typing import Any, Literal
 import numpy as np
 
 from thesis_ml.errors import FactsError
-from thesis_ml.facts.history import HistoryTable, as_float
-from thesis_ml.facts.schema import ARRAYS_FILE, EVENTS_FILE, LOSS, EpochFacts, History
+from thesis_ml.facts.history import HistoryTable, as_float, as_int, as_mapping
+from thesis_ml.facts.schema import ARRAYS_FILE, EVENTS_FILE, History
 
 MAX_LINE_BYTES = 64 * 2**20
 MAX_ARRAYS_BYTES = 256 * 2**20
@@ -117,38 +117,13 @@ def parse_line(line: bytes, max_bytes: int = MAX_LINE_BYTES) -> dict[str, Any]:
     return fact
 
 
-def parse_epoch(fact: Mapping[str, Any]) -> EpochFacts:
-    """Return the numbers of an epoch line; a value that is not a number counts as not measured.
-
-    Raises:
-        ValueError: The epoch is no whole number.
-    """
-    epoch = as_int(fact.get("epoch"))
-    if epoch is None:
-        raise ValueError(f"epoch: expected a whole number, got {fact.get('epoch')!r:.40}")
-    splits = {split: as_mapping(as_mapping(fact.get("metrics")).get(split)) for split in ("train", "val")}
-    metrics = {
-        split: {name: as_float(value) for name, value in {LOSS: fact.get(f"{split}_loss"), **numbers}.items()}
-        for split, numbers in splits.items()
-    }
-    return EpochFacts(
-        epoch=epoch,
-        step=as_int(fact.get("step")) or 0,
-        metrics=metrics,
-        epoch_time_s=as_float(fact.get("epoch_time_s")),
-        total_time_s=as_float(fact.get("total_time_s")),
-        throughput=as_float(fact.get("throughput")),
-        max_memory_mib=as_float(fact.get("max_memory_mib")),
-    )
-
-
 def read_history_table(folder: Path) -> HistoryTable:
     """Return the numbers of all epoch lines, also those of a running or killed run.
 
     Raises:
         FactsError: The lines cannot be read.
     """
-    return _fill_table(folder, read_events(folder))
+    return _fill_table(folder, iterate_events(folder))
 
 
 def load_history(folder: Path) -> History:
@@ -206,11 +181,7 @@ def read_run_id(folder: Path) -> str | None:
 
 
 def read_state(folder: Path, now: datetime | None = None) -> RunState:
-    """Return the state of a run from its facts alone.
-
-    Args:
-        folder: The facts folder.
-        now: The time to call a run silent by, by default the present.
+    """Return the state of a run from its facts alone; `now`, by default the present, decides whether it is silent.
 
     Raises:
         FactsError: The lines cannot be read.
@@ -284,21 +255,17 @@ def has_arrays(folder: Path, max_bytes: int = MAX_ARRAYS_BYTES) -> bool:
     return True
 
 
-def _fill_table(folder: Path, facts: list[dict[str, Any]]) -> HistoryTable:
-    epochs: dict[int, EpochFacts] = {}
+def _fill_table(folder: Path, facts: Iterable[Mapping[str, Any]]) -> HistoryTable:
+    table = HistoryTable()
     for number, fact in enumerate(facts, start=1):
+        if fact["moment"] == "on_start" and fact.get("matching") == "event":
+            table.matching = "event"
         if fact["moment"] != "on_epoch_end":
             continue
         try:
-            epoch = parse_epoch(fact)
+            table.add(fact)
         except ValueError as error:
             raise FactsError(f"{folder / EVENTS_FILE}, line {number}: damaged ({error}); remove that line") from None
-        epochs[epoch.epoch] = epoch
-    table = HistoryTable()
-    for _, epoch in sorted(epochs.items()):
-        table.append(epoch)
-    if any(fact["moment"] == "on_start" and fact.get("matching") == "event" for fact in facts):
-        table.matching = "event"
     return table
 
 
@@ -338,13 +305,3 @@ def _parse_time(value: Any) -> datetime | None:
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def as_mapping(value: Any) -> Mapping[str, Any]:
-    """Return a mapping as it is, and anything else as an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def as_int(value: Any) -> int | None:
-    """Return a whole number as it is, and anything else as None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,5 +1,6 @@
 """Record every number of a run, then notify the subscribers."""
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,10 @@ import numpy as np
 
 from thesis_ml.errors import FactsError, RunInterrupted
 from thesis_ml.facts import builders
-from thesis_ml.facts.history import HistoryTable
+from thesis_ml.facts.history import HistoryTable, list_histories
 from thesis_ml.facts.lines import read_history_table, read_run_id
 from thesis_ml.facts.schema import EVENTS_FILE, LOSS, EpochFacts, History, Matching, Metrics, RunMeta
-from thesis_ml.facts.writers import EventsWriter, ScalarsWriter, write_arrays
+from thesis_ml.facts.writers import FactsFiles, LineFile, format_line, write_arrays
 from thesis_ml.utils.stops import EXIT_CTRL_C
 
 log = logging.getLogger(__name__)
@@ -25,33 +26,6 @@ class Subscriber(Protocol):
 
     def notify(self, moment: str, history: History) -> None:
         """Process one of `MOMENTS`, whose numbers are on disk already."""
-
-
-class FactsFiles:
-    """The open files of a facts folder.
-
-    Raises:
-        FactsError: They cannot be opened or written.
-    """
-
-    def __init__(self, folder: Path, metric_names: Sequence[str]) -> None:
-        self.folder = folder
-        self.events = EventsWriter(folder)
-        try:
-            self.scalars = ScalarsWriter(folder, metric_names)
-        except FactsError:
-            self.events.close()
-            raise
-
-    def flush(self) -> None:
-        """Flush both files to the disk, so that their content survives a power cut."""
-        self.scalars.flush()
-        self.events.flush()
-
-    def close(self) -> None:
-        """Close both files."""
-        self.events.close()
-        self.scalars.close()
 
 
 class FactsRecorder:
@@ -89,60 +63,60 @@ class FactsRecorder:
     ) -> None:
         """Record the parsed configuration, the data sheet, the origin of the run and the target of its tokens."""
         self._table.matching = matching
-        line = builders.build_start(self.meta, run_dir=run_dir, data=data, config=config, matching=matching)
-        self._record(line)
+        self._record("on_start", run_dir=run_dir, matching=matching, data=data, config=config)
 
     def record_epoch(self, facts: EpochFacts) -> None:
         """Record the numbers of one epoch."""
-        last_epoch = self._table.last_epoch
+        last_epoch = self.history.last_epoch
         if last_epoch is not None and facts.epoch <= last_epoch:
             raise FactsError(f"facts: epoch {facts.epoch} follows epoch {last_epoch}; record each epoch once, in order")
         for split, metrics in facts.metrics.items():
             self._refuse_unknown(split, metrics)
-        rounded = builders.round_epoch(facts)
-        line = builders.build_epoch_end(self.meta, rounded)
+        line = builders.build_epoch_end(self.meta, facts)
         if self._files is not None:
             # Rows go first, so that an epoch with a line has all its rows.
-            self._files.scalars.write_epoch(facts)
+            self._files.write_epoch(facts)
         self._write(line)
-        self._table.append(rounded)
+        self._table.add(line)
         self._notify("on_epoch_end")
 
     def record_train_end(self, best_epoch: int | None) -> None:
         """Record that training is over, with all its numbers."""
         self._table.best_epoch = best_epoch
-        self._record(builders.build_train_end(self.meta, step=self._table.step, history=self.history))
+        history = self.history
+        self._record(
+            "on_train_end",
+            epoch=history.last_epoch,
+            step=_count_steps(history),
+            best_epoch=best_epoch,
+            histories=list_histories(history),
+        )
 
     def record_test(self, epoch: int, metrics: Metrics, result: Mapping[str, Any]) -> None:
-        """Record the numbers of the test split and the result; this completes the run.
-
-        Args:
-            epoch: The epoch whose weights were tested.
-            metrics: `loss`, its terms and the metrics of the test split.
-            result: Result of `train`.
-        """
+        """Record the numbers of the test split, with the weights of `epoch`, and the result; this completes the run."""
         self._refuse_unknown("test", metrics)
-        line = builders.build_test_end(self.meta, epoch=epoch, metrics=metrics, result=result)
+        body = {"epoch": epoch, "split": "test", "metrics": {"test": metrics}, "result": result}
+        line = builders.build_line("on_test_end", self.meta, body)
         if self._files is not None:
-            self._files.scalars.write_test(epoch, metrics)
+            self._files.write_test(epoch, metrics)
         self._write(line)
         self._table.set_test(metrics)
         self._notify("on_test_end")
 
     def record_resume(self, *, epoch: int, step: int, config: Any) -> None:
         """Record that the run resumes at `epoch`, with its configuration and its machine."""
-        self._record(builders.build_resume(self.meta, epoch=epoch, step=step, config=config))
+        self._record("on_resume", epoch=epoch, step=step, config=config)
 
-    def record_warning(self, text: str, *, epoch: int | None = None, step: int | None = None) -> None:
+    def record_warning(self, text: str, *, epoch: int | None = None) -> None:
         """Record a warning to the user."""
-        self._record(builders.build_warning(self.meta, text, epoch=epoch, step=step))
+        self._record("on_warning", epoch=epoch, step=None, text=text)
 
     def record_interrupt(self, reason: str, exit_code: int, *, step: int | None = None) -> None:
         """Record that a signal or the time limit stops the run; the exception that follows is not recorded."""
         self._is_end_recorded = True
-        epoch = self._table.last_epoch
-        step = self._table.step if step is None else step
-        self._record(builders.build_interrupt(self.meta, reason, exit_code=exit_code, epoch=epoch, step=step))
+        history = self.history
+        step = _count_steps(history) if step is None else step
+        self._record("on_interrupt", epoch=history.last_epoch, step=step, reason=reason, exit_code=exit_code)
 
     def save_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Replace the arrays of the run, which figures need in addition to the numbers per epoch."""
@@ -183,15 +157,16 @@ class FactsRecorder:
             self.record_interrupt("SIGINT", EXIT_CTRL_C)
             return
         self._is_end_recorded = True
-        self._record(builders.build_exception(self.meta, error, self.history))
+        self._write(builders.build_exception(self.meta, error, self.history))
+        self._notify("on_exception")
 
-    def _record(self, line: Mapping[str, Any]) -> None:
-        self._write(line)
-        self._notify(line["moment"])
+    def _record(self, moment: str, **body: Any) -> None:
+        self._write(builders.build_line(moment, self.meta, body))
+        self._notify(moment)
 
     def _write(self, line: Mapping[str, Any]) -> None:
         if self._files is not None:
-            self._files.events.write(line)
+            self._files.write_line(line)
 
     def _notify(self, moment: str) -> None:
         history = self.history
@@ -208,6 +183,10 @@ class FactsRecorder:
             raise FactsError(
                 f"facts: {split} has undeclared {', '.join(unknown)}; declared when the run began: {declared}"
             )
+
+
+def _count_steps(history: History) -> int:
+    return int(history.latest_value("step")) if history.epochs else 0
 
 
 def open_recorder(
@@ -243,21 +222,15 @@ def open_recorder(
     return FactsRecorder(files, table, meta=meta, metric_names=names, subscribers=subscribers)
 
 
-def record_failed_start(folder: Path | None, error: BaseException, meta: RunMeta | None = None) -> None:
-    """Record an error that ended a run before its recorder was open; nothing is recorded if the folder is None.
+def record_failed_start(folder: Path, error: BaseException) -> None:
+    """Record an error that ended a run before its recorder was open.
 
     Raises:
         FactsError: The folder cannot be written.
     """
-    if folder is None:
-        return
-    meta = meta or RunMeta(run_id=builders.make_run_id())
-    meta = dataclasses.replace(meta, run_id=read_run_id(folder) or meta.run_id)
-    events = EventsWriter(folder)
-    try:
-        events.write(builders.build_exception(meta, error))
-    finally:
-        events.close()
+    meta = RunMeta(run_id=read_run_id(folder) or builders.make_run_id())
+    with contextlib.closing(LineFile(folder / EVENTS_FILE)) as events:
+        events.append(format_line(builders.build_exception(meta, error)))
 
 
 def holds_facts(folder: Path) -> bool:

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from thesis_ml.errors import FactsError, UnusableRunError
-from thesis_ml.facts.columns import EpochColumns
-from thesis_ml.facts.history import HistoryTable, as_float
-from thesis_ml.facts.lines import RunState, StateWatch, as_int, as_mapping, has_arrays, iterate_events
+from thesis_ml.facts.history import HistoryTable, as_float, as_int, as_mapping
+from thesis_ml.facts.lines import RunState, StateWatch, has_arrays, iterate_events
 from thesis_ml.facts.run_facts import ComparisonKey, RunFacts, StoredArrays
 from thesis_ml.facts.schema import ARRAYS_FILE, EVENTS_FILE, LOSS, MOMENTS, SCALARS_FILE, History
 from thesis_ml.facts.schema1 import BETA_KEY, OldEpochs, read_old_config, restore_metrics
@@ -50,11 +49,9 @@ MAX_DEPTH = 20
 
 
 def read_run(folder: Path, name: str) -> RunFacts:
-    """Return the facts of a run folder; no code in the folder is run, and links out of it are not followed.
+    """Return the facts of a run folder, called `name` in messages and tables; links out of it are not followed.
 
-    Args:
-        folder: The run folder.
-        name: Name of the run in messages and tables.
+    No code in the folder is run.
 
     Raises:
         UnusableRunError: The folder is damaged, foreign or empty; its `state` and `reason` say so.
@@ -70,7 +67,7 @@ class RunReader:
         self._name = name
         self._watch = StateWatch()
         self._schema = 2
-        self._epochs: EpochColumns | OldEpochs = EpochColumns()
+        self._epochs: HistoryTable | OldEpochs = HistoryTable()
         self._starts: list[Mapping[str, Any]] = []
         self._newest: Mapping[str, Any] = {}
         self._meta: Mapping[str, Any] = {}
@@ -84,12 +81,11 @@ class RunReader:
         """Return the facts; see `read_run`."""
         self._check_folder()
         self._read_lines()
-        if self._schema == 1:
-            return self._build_old()
-        config = as_mapping(self._newest.get("config"))
-        values = flatten_config(config)
+        if isinstance(self._epochs, OldEpochs):
+            return self._build_old(self._epochs)
+        values = flatten_config(as_mapping(self._newest.get("config")))
         return self._build(
-            epochs=self._epochs if isinstance(self._epochs, EpochColumns) else EpochColumns(),
+            table=self._epochs,
             test=as_mapping(as_mapping((self._final or {}).get("metrics")).get("test")),
             values=values,
             choices=choose_columns(values),
@@ -173,36 +169,30 @@ class RunReader:
         elif moment == "on_warning" and len(self._warnings) < MOST_TEXTS:
             self._warnings.append(cut_text(fact.get("text")))
 
-    def _build_old(self) -> RunFacts:
+    def _build_old(self, old: OldEpochs) -> RunFacts:
         config, options, overrides, remarks = read_old_config(self._folder)
         self._remarks += remarks
         values = flatten_config(config)
-        assert isinstance(self._epochs, OldEpochs)
         beta = find_old_beta(values, overrides)
-        try:
-            epochs = self._epochs.convert(beta)
-        except ValueError as error:
-            raise UnusableRunError("damaged", f"{EVENTS_FILE}: {error}") from None
+        table = old.convert(beta)
         if beta is None:
             self._remarks.append("rec_globals is blank: it was recorded with a weight that is not known")
         metrics = as_mapping((self._final or {}).get("metrics"))
         test = restore_metrics({LOSS: metrics.get("test_loss"), **as_mapping(metrics.get("test"))}, beta)
         columns = {column: options[group] for column, group in GROUPS.items() if group in options}
         return self._build(
-            epochs=epochs, test=test, values=values, choices={**choose_columns(values), **columns}, overrides=overrides
+            table=table, test=test, values=values, choices={**choose_columns(values), **columns}, overrides=overrides
         )
 
     def _build(
         self,
         *,
-        epochs: EpochColumns,
+        table: HistoryTable,
         test: Mapping[str, Any],
         values: Mapping[str, Any],
         choices: Mapping[str, str],
         overrides: tuple[str, ...],
     ) -> RunFacts:
-        table = HistoryTable()
-        epochs.fill(table)
         table.best_epoch = self._best_epoch
         table.matching = "event" if self._newest.get("matching") == "event" else "tokens"
         table.set_test({name: value for name, value in test.items() if len(name) <= LONGEST_TEXT})

@@ -5,9 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from thesis_ml.facts.columns import EpochColumns
-from thesis_ml.facts.history import as_float
-from thesis_ml.facts.lines import as_int, as_mapping
+from thesis_ml.facts.history import HistoryTable, as_float, as_mapping, read_epoch_number
 from thesis_ml.facts.schema import EPOCH_FIELDS
 from thesis_ml.utils.paths import HYDRA_FOLDER
 from thesis_ml.utils.plain_yaml import read_plain_yaml
@@ -33,11 +31,9 @@ class OldEpochs:
         """Add one epoch line.
 
         Raises:
-            ValueError: Its epoch is no whole number.
+            ValueError: Its epoch is no whole number, or no likely one.
         """
-        epoch = as_int(fact.get("epoch"))
-        if epoch is None:
-            raise ValueError(f"epoch: expected a whole number, got {fact.get('epoch')!r:.40}")
+        epoch = read_epoch_number(fact)
         known = self._epochs.setdefault(epoch, {"epoch": epoch, "metrics": {"train": {}, "val": {}}})
         known |= {name: fact[name] for name in SHARED if fact.get(name) is not None}
         for split, numbers in _split_metrics(fact).items():
@@ -45,21 +41,18 @@ class OldEpochs:
         # Every line repeats the histories in full, so only the newest one is kept.
         self._last = fact
 
-    def convert(self, globals_beta: float | None) -> EpochColumns:
+    def convert(self, globals_beta: float | None) -> HistoryTable:
         """Return the epochs in the form of schema 2.
 
         Args:
             globals_beta: The weight that `rec_globals` was recorded with; None when it is not known.
-
-        Raises:
-            ValueError: An epoch is no likely number.
         """
         self._fill_from_histories()
-        columns = EpochColumns()
+        table = HistoryTable()
         for _, fact in sorted(self._epochs.items()):
             metrics = {split: restore_metrics(values, globals_beta) for split, values in fact["metrics"].items()}
-            columns.add({**fact, "metrics": metrics})
-        return columns
+            table.add({**fact, "metrics": metrics})
+        return table
 
     def _fill_from_histories(self) -> None:
         """Add the numbers that only the histories hold, if they have one number per epoch."""

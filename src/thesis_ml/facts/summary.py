@@ -64,13 +64,7 @@ class Threshold:
 
 
 def summarise_run(run: RunFacts, swept: Sequence[str] = (), threshold: Threshold | None = None) -> dict[str, Cell]:
-    """Return the row of a run; None where a number was not measured.
-
-    Args:
-        run: The facts.
-        swept: Full keys of the configuration that become columns.
-        threshold: Threshold of the column `time_to_threshold_s`.
-    """
+    """Return the row of a run, with a column for each of the full keys `swept`; None where nothing was measured."""
     history = run.history
     row: dict[str, Cell] = {"run": run.name, "state": run.state.name}
     row |= {column: run.choices.get(column) for column in CHOICE_COLUMNS}

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from thesis_ml.errors import FactsError
-from thesis_ml.facts.lines import parse_epoch, parse_line
+from thesis_ml.facts.history import read_epoch_number
+from thesis_ml.facts.lines import parse_line
 from thesis_ml.facts.schema import (
     ARRAYS_FILE,
     EVENTS_FILE,
@@ -26,6 +27,7 @@ from thesis_ml.facts.schema import (
     EpochFacts,
     Metrics,
 )
+from thesis_ml.utils.files import replace_file
 
 
 class LineFile:
@@ -74,48 +76,28 @@ class LineFile:
             self._stream.truncate(size)
 
 
-class EventsWriter:
-    """`events.jsonl`: one strict JSON object a line.
+class FactsFiles:
+    """The open files of a facts folder: `events.jsonl`, one JSON object a line, and `scalars.csv`.
+
+    The table has a row per epoch and split, and the metrics that are named when the run starts.
 
     Raises:
-        FactsError: The file cannot be opened or written.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._file = LineFile(folder / EVENTS_FILE)
-
-    def write(self, line: Mapping[str, Any]) -> None:
-        """Append one fact, a dict of plain JSON values."""
-        self._file.append(json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n")
-
-    def flush(self) -> None:
-        """Wait until all written data are on the disk."""
-        self._file.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
-class ScalarsWriter:
-    """`scalars.csv`: a row per epoch and split, with columns fixed when the run starts.
-
-    Raises:
-        FactsError: The file cannot be opened or written, or was started with other columns.
+        FactsError: A file cannot be opened or written, or the table was started with other columns.
     """
 
     def __init__(self, folder: Path, metric_names: Sequence[str]) -> None:
-        path = folder / SCALARS_FILE
-        columns = (*SCALARS_HEADER, *(METRIC_PREFIX + name for name in metric_names))
-        self._file = LineFile(path)
-        found = read_columns(path)
-        if not found:
-            self._file.append(_format_rows([columns]))
-        elif set(found) != set(columns):
-            self._file.close()
-            different = ", ".join(sorted(set(found) ^ set(columns)))
-            raise FactsError(f"{path}: was started with other columns ({different}); use another output folder")
-        self._columns = found or columns
+        self.folder = folder
+        with contextlib.ExitStack() as opened:
+            self._events, self._scalars = (
+                opened.enter_context(contextlib.closing(LineFile(folder / name)))
+                for name in (EVENTS_FILE, SCALARS_FILE)
+            )
+            self._columns = _start_table(self._scalars, metric_names)
+            self._opened = opened.pop_all()
+
+    def write_line(self, line: Mapping[str, Any]) -> None:
+        """Append one fact, a dict of plain JSON values."""
+        self._events.append(format_line(line))
 
     def write_epoch(self, facts: EpochFacts) -> None:
         """Append the rows of all splits of an epoch; its times and memory stand in each of them."""
@@ -125,25 +107,31 @@ class ScalarsWriter:
             "max_memory_mib": facts.max_memory_mib,
         }
         rows = [self._build_row(facts.epoch, split, metrics, shared) for split, metrics in facts.metrics.items()]
-        self._file.append(_format_rows(rows))
+        self._scalars.append(_format_rows(rows))
 
     def write_test(self, epoch: int, metrics: Metrics) -> None:
         """Append the row of the test split, under the number of the epoch whose weights were tested."""
-        self._file.append(_format_rows([self._build_row(epoch, "test", metrics, {})]))
+        self._scalars.append(_format_rows([self._build_row(epoch, "test", metrics, {})]))
 
     def flush(self) -> None:
-        """Wait until all written data are on the disk."""
-        self._file.flush()
+        """Flush both files to the disk, so that their content survives a power cut."""
+        self._scalars.flush()
+        self._events.flush()
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close both files."""
+        self._opened.close()
 
     def _build_row(self, epoch: int, split: str, metrics: Metrics, shared: Metrics) -> list[str]:
         own = {f"{split}_loss": metrics.get(LOSS), **{METRIC_PREFIX + name: value for name, value in metrics.items()}}
         numbers = {**shared, **own}
         cells = {"epoch": str(epoch), "split": split}
         return [cells.get(column, format_number(numbers.get(column))) for column in self._columns]
+
+
+def format_line(line: Mapping[str, Any]) -> str:
+    """Return one line of `events.jsonl`."""
+    return json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -153,15 +141,15 @@ def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
         FactsError: The file cannot be written, or an array holds Python objects.
     """
     path = folder / ARRAYS_FILE
-
-    def write(stream: io.BufferedWriter) -> None:
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+    try:
+        with (
+            named_failure(path),
+            replace_file(path) as stream,
+            zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
-
-    try:
-        replace_file(path, write)
     except ValueError as error:
         raise FactsError(f"{path}: cannot record an array ({error}); give numbers or text") from error
 
@@ -182,25 +170,6 @@ def cut_facts(folder: Path, n_epochs: int) -> int:
     rows = _cut_file(folder / SCALARS_FILE, n_epochs, _find_epoch_of_row)
     held = events & rows
     return next((epoch for epoch in range(n_epochs) if epoch not in held), n_epochs)
-
-
-def replace_file(path: Path, write: Callable[[io.BufferedWriter], None]) -> None:
-    """Let `write` fill a temporary file, flush it to the disk and replace `path` by it.
-
-    Raises:
-        FactsError: The folder cannot be written or the disk is full; the previous file is kept.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with named_failure(path):
-            with temporary.open("wb") as stream:
-                write(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def mend_last_line(path: Path) -> None:
@@ -251,6 +220,18 @@ def named_failure(path: Path) -> Iterator[None]:
         raise FactsError(message) from error
 
 
+def _start_table(file: LineFile, metric_names: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of a table, which a new one begins with."""
+    columns = (*SCALARS_HEADER, *(METRIC_PREFIX + name for name in metric_names))
+    found = read_columns(file.path)
+    if not found:
+        file.append(_format_rows([columns]))
+    elif set(found) != set(columns):
+        different = ", ".join(sorted(set(found) ^ set(columns)))
+        raise FactsError(f"{file.path}: was started with other columns ({different}); use another output folder")
+    return found or columns
+
+
 def _format_rows(rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(rows)
@@ -275,13 +256,14 @@ def _cut_file(path: Path, n_epochs: int, find_epoch: Callable[[bytes], int | Non
         if epoch is not None and epoch < n_epochs:
             held.add(epoch)
     if len(kept) < len(lines):
-        replace_file(path, lambda stream: stream.writelines(kept))
+        with named_failure(path), replace_file(path) as stream:
+            stream.writelines(kept)
     return held
 
 
 def _find_epoch_of_line(line: bytes) -> int | None:
     fact = parse_line(line)
-    return parse_epoch(fact).epoch if fact["moment"] == "on_epoch_end" else None
+    return read_epoch_number(fact) if fact["moment"] == "on_epoch_end" else None
 
 
 def _find_epoch_of_row(line: bytes) -> int | None:

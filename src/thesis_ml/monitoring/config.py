@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from string import Formatter
 from typing import Annotated, Literal
 
-from thesis_ml.errors import ConfigError
 from thesis_ml.limits import between, require
 
 DRAWING_MOMENTS = ("on_epoch_end", "on_train_end", "on_test_end")
@@ -53,39 +52,26 @@ class LoggingConfig:
     def __post_init__(self) -> None:
         for moment in self.moments:
             require(moment in DRAWING_MOMENTS, "moments", f"among {', '.join(DRAWING_MOMENTS)}", moment)
-        _refuse_bad_naming(self.file_naming)
+        naming = (
+            "a plain short file name with {family} and, if wanted, {epoch} and {moment}, "
+            "such as '{family}_epoch{epoch:03d}'"
+        )
+        require(_is_naming(self.file_naming), "file_naming", naming, self.file_naming)
         can_write = self.save_artifacts or self.tracker == "none"
         require(can_write, "tracker", "none when save_artifacts is false: it writes to the run folder", self.tracker)
 
 
-def name_figure(file_naming: str, *, family: str, epoch: int, moment: str) -> str:
-    """Return the file name of a figure, without its ending."""
-    return file_naming.format(family=family, epoch=epoch, moment=moment)
-
-
-def _refuse_bad_naming(file_naming: str) -> None:
-    """Raise unless every family gets a name of its own that all file systems allow."""
+def _is_naming(text: str) -> bool:
+    """Return whether every family gets a file name of its own that all file systems allow."""
     try:
-        parts = [part for part in Formatter().parse(file_naming) if part[1] is not None]
+        parts = [part for part in Formatter().parse(text) if part[1] is not None]
+        fields = {name for _, name, _, _ in parts}
+        # A format may ask for a billion digits, or for the first letter of a family, which other families share.
+        forms = [re.fullmatch(r"|0?\d{1,2}d?" if name == "epoch" else "", form or "") for _, name, form, _ in parts]
+        if not all(forms) or not {"family"} <= fields <= set(NAMING_FIELDS):
+            return False
+        example = text.format(family="losses", epoch=0, moment="on_test_end")
     except ValueError:
-        raise ConfigError(_describe_naming(file_naming)) from None
-    fields = {name for _, name, _, _ in parts}
-    # A format may ask for a billion digits, or for the first letter of a family, which other families share.
-    is_short = all(re.fullmatch(r"|0?\d{1,2}d?" if name == "epoch" else "", form or "") for _, name, form, _ in parts)
-    if not (is_short and fields <= set(NAMING_FIELDS)):
-        raise ConfigError(_describe_naming(file_naming))
-    try:
-        example = name_figure(file_naming, family="losses", epoch=0, moment="on_test_end")
-    except ValueError:
-        raise ConfigError(_describe_naming(file_naming)) from None
+        return False
     is_plain = example.isprintable() and len(example.encode()) <= LONGEST_NAME_BYTES
-    is_safe = is_plain and not any(mark in example for mark in FORBIDDEN_IN_NAMES) and example == example.strip(" .")
-    if not is_safe or "family" not in fields:
-        raise ConfigError(_describe_naming(file_naming))
-
-
-def _describe_naming(file_naming: str) -> str:
-    return (
-        f"file_naming: must be a plain short file name with {{family}} and, if wanted, {{epoch}} and {{moment}}, "
-        f"such as '{{family}}_epoch{{epoch:03d}}', got {file_naming!r}"
-    )
+    return is_plain and not any(mark in example for mark in FORBIDDEN_IN_NAMES) and example == example.strip(" .")

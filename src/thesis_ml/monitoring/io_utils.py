@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from thesis_ml.facts.schema import LOSS, History
 from thesis_ml.monitoring.config import LoggingConfig
 
 COLUMN_WIDTH_IN = 3.4
@@ -117,15 +118,7 @@ def new_page(height_in: float) -> Figure:
 
 
 def add_panel(figure: Figure, column: int, top_in: float, height_in: float, *, y_label: str) -> Axes:
-    """Return a new panel of column width on a page.
-
-    Args:
-        figure: The page.
-        column: 0 for the left column, 1 for the right one.
-        top_in: From the upper edge of the page to that of the panel.
-        height_in: Height of the panel.
-        y_label: Its quantity and unit.
-    """
+    """Return a new panel in the left (0) or right (1) column of a page, `top_in` below its upper edge."""
     width_in, total_in = figure.get_size_inches()
     left_in = column * COLUMN_WIDTH_IN + LEFT_IN
     size = (PANEL_WIDTH_IN / width_in, height_in / total_in)
@@ -182,12 +175,18 @@ def draw_epochs(
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
 
 
-def draw_test_value(axes: Axes, epoch: int | None, value: float) -> None:
-    """Mark the number of the test split at the epoch whose weights were tested; nothing when there is none."""
-    if epoch is None or math.isnan(value):
-        return
-    # Open, so that it does not hide the validation beneath it.
-    axes.plot([epoch], [value], "D", markersize=5, color=SPLIT_COLOURS["test"], markerfacecolor="none", label="test")
+def draw_splits(axes: Axes, history: History, name: str, *, scale: float = 1.0) -> None:
+    """Draw a number of the splits that have it per epoch, and mark that of the test at the epoch that was tested."""
+    for split in ("train", "val"):
+        if name == LOSS or name in history.names(split):
+            values = [scale * value for value in history.series(split, name)]
+            draw_epochs(axes, history.epochs, values, split=split, label=split)
+    tested = scale * history.test.get(name, math.nan)
+    if history.best_epoch is not None and not math.isnan(tested):
+        colour = SPLIT_COLOURS["test"]
+        # Open, so that it does not hide the validation beneath it.
+        axes.plot([history.best_epoch], [tested], "D", markersize=5, color=colour, markerfacecolor="none", label="test")
+    use_log_scale_if_wide(axes)
 
 
 def use_log_scale_if_wide(axes: Axes) -> None:
@@ -199,12 +198,7 @@ def use_log_scale_if_wide(axes: Axes) -> None:
 
 
 def set_log_scale(axes: Axes, span: float) -> None:
-    """Make the y axis logarithmic, with plain numbers at 1, 2 and 5 where there is room for them.
-
-    Args:
-        axes: The panel.
-        span: Largest over smallest value drawn.
-    """
+    """Make the y axis logarithmic, with plain numbers at 1, 2 and 5 where `span`, high over low, leaves room."""
     axes.set_yscale("log")
     _set_plain_ticks(axes.yaxis, has_room=span < MAX_SPAN_OF_PLAIN_TICKS)
 

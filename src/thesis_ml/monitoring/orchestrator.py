@@ -7,17 +7,14 @@ import sys
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from thesis_ml.config import choose
 from thesis_ml.facts.schema import EPOCH_FIELDS, LOSS, History
 from thesis_ml.monitoring.budget import DRAWING_SHARE, DrawingBudget
-from thesis_ml.monitoring.config import DRAWING_MOMENTS, LoggingConfig, name_figure
+from thesis_ml.monitoring.config import DRAWING_MOMENTS, LoggingConfig
 from thesis_ml.monitoring.families import FAMILIES
 from thesis_ml.monitoring.trackers import TRACKERS, TrackedRun, Tracker
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
 
@@ -60,20 +57,17 @@ class FigureDrawer:
         return is_chosen
 
     def _draw(self, moment: str, history: History) -> None:
-        figure = _find_draw(self._target)(history)
+        figure = _import_target(self._target)(history)
         if figure is None:
             return
-        path = self._save(figure, moment, history)
-        if self.config.show_plots and moment == self._last_moment and not self._is_shown:
-            self._is_shown = True
-            show_file(path)
-
-    def _save(self, figure: "Figure", moment: str, history: History) -> Path:
         from thesis_ml.monitoring.io_utils import save_figure
 
         epoch = history.last_epoch or 0
-        name = name_figure(self.config.file_naming, family=self.family, epoch=epoch, moment=moment)
-        return save_figure(figure, self.folder, name, self.config)
+        name = self.config.file_naming.format(family=self.family, epoch=epoch, moment=moment)
+        path = save_figure(figure, self.folder, name, self.config)
+        if self.config.show_plots and moment == self._last_moment and not self._is_shown:
+            self._is_shown = True
+            show_file(path)
 
 
 class TrackerFeed:
@@ -103,7 +97,7 @@ class TrackerFeed:
     def _forward(self, moment: str, history: History) -> None:
         if self._tracker is None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._tracker = cast(Tracker, _import_target(TRACKERS[self.name].target)(self.run, self.folder))
+            self._tracker = cast(Tracker, _import_target(TRACKERS[self.name][0])(self.run, self.folder))
         if moment == "on_epoch_end":
             self._tracker.log_epoch(history.epochs[-1], list_epoch_numbers(history))
         elif moment == "on_test_end":
@@ -157,10 +151,6 @@ def show_file(path: Path) -> None:
 
 def _drop_unmeasured(numbers: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in numbers.items() if value == value}
-
-
-def _find_draw(target: str) -> Callable[[History], "Figure | None"]:
-    return cast("Callable[[History], Figure | None]", _import_target(target))
 
 
 def _import_target(target: str) -> Callable[..., Any]:

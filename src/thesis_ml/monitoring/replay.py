@@ -21,12 +21,7 @@ WRONG_INPUT = 2
 
 
 def replay_into_tracker(run_dir: Path, name: str, folder: Path) -> None:
-    """Forward all epochs and the test of a run to the tracker `name`, under the run's own run_id.
-
-    Args:
-        run_dir: A run folder, in any state of the run.
-        name: One of TRACKERS.
-        folder: Where the tracker writes.
+    """Forward all epochs and the test of a run, in any state, to the tracker `name`, under the run's own run_id.
 
     Raises:
         FactsError: The folder holds no epoch, or its facts cannot be read.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from thesis_ml.facts.lines import as_mapping
+from thesis_ml.facts.history import as_mapping
 from thesis_ml.facts.summary import Cell, make_cell
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.contents import ResultTable, Section, Value

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from thesis_ml.data.tokens import TokenData
 from thesis_ml.facts.schema import TYPE_CONFUSION, TYPE_NAMES
 from thesis_ml.metrics.histograms import build_edges, build_residual_edges, count_in_bins
 from thesis_ml.training_loops.evaluation import SplitEvaluation
-from thesis_ml.training_loops.task import RunData
 
 
 class RunArrays:
@@ -15,13 +15,13 @@ class RunArrays:
     split that is added first.
     """
 
-    def __init__(self, data: RunData) -> None:
-        self._features = data.normalizer.features
+    def __init__(self, data: TokenData) -> None:
+        self._features = data.dims.normalizer.features
         self._type_names = data.dims.type_names
         self._arrays: dict[str, np.ndarray] = {}
         if not self._features:
             return
-        tokens = data.normalizer.decode_features(data.train.features).cpu().numpy()
+        tokens = data.dims.normalizer.decode_features(data.train.features).cpu().numpy()
         for column, feature in enumerate(self._features):
             self._arrays[name_edges(feature)] = build_edges(tokens[:, column], feature)
 

@@ -44,12 +44,7 @@ from thesis_ml.training_loops.task import ApplyGradients, EpochSums, NamedNumber
 
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderSettings(RunSettings):
-    """Everything that a loop on particle tokens knows of its run.
-
-    Args:
-        data: The events.
-        phase1: The components of the model.
-    """
+    """Everything that a loop on particle tokens knows of its run."""
 
     data: DataConfig
     phase1: ModelConfig
@@ -90,7 +85,7 @@ class AutoencoderTask:
     plot_families: ClassVar[Sequence[str]] = ("losses", "metrics", "recon", "codebook", "latency")
 
     def __init__(self, model: Autoencoder, data: TokenData, settings: AutoencoderSettings) -> None:
-        self.model = self.codec = model
+        self.model = model
         self.feature_loss = build_loss(settings.phase1, data.dims)
         self.matching = choose_matching(settings.phase1)
         self.log_met_scale = data.normalizer.global_statistics[0].scale

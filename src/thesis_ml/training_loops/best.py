@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import nn
 
+from thesis_ml.data.tokens import TokenData
 from thesis_ml.errors import ConfigError
 from thesis_ml.training_loops.checkpoint import ModelState, copy_model, describe_model, read_best
 from thesis_ml.training_loops.settings import RunSettings
-from thesis_ml.training_loops.task import RunData
 from thesis_ml.utils.checkpoints import link_model, save_checkpoint
 from thesis_ml.utils.paths import BEST_CHECKPOINT, MODEL_FILE
 
@@ -61,7 +61,7 @@ class BestEpoch:
         self.model, self.n_stalled = copy_model(model, epoch, val), 0
         return True
 
-    def save(self, data: RunData) -> None:
+    def save(self, data: TokenData) -> None:
         """Write best_val.pt and the link to it, where the run has a folder and a best epoch."""
         run_dir = self.settings.run_dir
         if run_dir is None or self.model is None:

@@ -1,22 +1,23 @@
 """The content of the checkpoints of a run, and how a training resumes from the newest one that is whole."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from thesis_ml.data.tokens import TokenData
 from thesis_ml.errors import DataError
 from thesis_ml.facts.lines import read_history_table
 from thesis_ml.facts.writers import cut_facts
 from thesis_ml.training_loops.optimisation import Optimisation
 from thesis_ml.training_loops.settings import RunSettings
-from thesis_ml.training_loops.task import RunData, Task
+from thesis_ml.training_loops.task import Task
 from thesis_ml.utils.checkpoints import CHECKPOINT_VERSION, load_checkpoint, save_checkpoint
 from thesis_ml.utils.paths import FACTS_FOLDER, LAST_CHECKPOINT, PREVIOUS_CHECKPOINT
 from thesis_ml.utils.seed import read_random_states, set_random_states
@@ -40,14 +41,14 @@ def copy_model(model: nn.Module, epoch: int, metrics: Mapping[str, float]) -> Mo
     return ModelState(epoch, dict(metrics), weights)
 
 
-def describe_model(state: ModelState, data: RunData, settings: RunSettings) -> dict[str, Any]:
+def describe_model(state: ModelState, data: TokenData, settings: RunSettings) -> dict[str, Any]:
     """Return all that is needed to use a model without its training data."""
     return {
         "checkpoint_version": CHECKPOINT_VERSION,
         "model": dict(state.weights),
         "config": settings.to_plain(),
         "dims": data.dims.to_state(),
-        "normalizer": data.normalizer.to_state(),
+        "normalizer": data.dims.normalizer.to_state(),
         "code_version": version("thesis-ml"),
         "dataset_fingerprint": data.fingerprint,
         "epoch": state.epoch,
@@ -101,53 +102,48 @@ def save_last(run_dir: Path, model: Mapping[str, Any], training: Mapping[str, An
     save_checkpoint(content, run_dir / LAST_CHECKPOINT, previous=run_dir / PREVIOUS_CHECKPOINT)
 
 
-@runtime_checkable
-class Restorable(Protocol):
-    """A training whose state can be taken and put back."""
-
-    def capture(self) -> dict[str, Any]: ...
-
-    def restore(self, state: Mapping[str, Any]) -> int:
-        """Take up a state and return how many epochs are over."""
-        ...
-
-
-def restore_newest(training: Restorable, run_dir: Path) -> Sequence[str]:
-    """Put `training` where the run in `run_dir` was saved last, cut its facts to that, and return warnings.
+def restore_newest(
+    capture: Callable[[], dict[str, Any]], restore: Callable[[Mapping[str, Any]], int], run_dir: Path
+) -> Sequence[str]:
+    """Put a training where the run in `run_dir` was saved last, cut its facts to that, and return warnings.
 
     Without a checkpoint that is whole and fits, the run starts afresh.
+
+    Args:
+        capture: Returns the state of the training.
+        restore: Takes up a state and returns how many epochs are over.
+        run_dir: The folder of the run.
 
     Raises:
         FactsError: The facts are damaged or cannot be written.
     """
-    initial = copy.deepcopy(training.capture())
+    initial = copy.deepcopy(capture())
     failures = []
     for name in (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT):
         try:
-            _restore(training, run_dir, name)
+            _restore(restore, run_dir / name)
         except DataError as error:
             failures.append(str(error))
             continue
         return [f"{failure}; going on from {name}" for failure in failures]
-    training.restore(initial)
-    has_lost = read_history_table(run_dir / FACTS_FOLDER).last_epoch is not None
+    restore(initial)
+    has_lost = read_history_table(run_dir / FACTS_FOLDER).view().last_epoch is not None
     cut_facts(run_dir / FACTS_FOLDER, 0)
     is_worth_saying = has_lost or any((run_dir / name).exists() for name in (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT))
     return [f"{failure}; starting the run afresh" for failure in failures] if is_worth_saying else []
 
 
-def _restore(training: Restorable, run_dir: Path, name: str) -> None:
+def _restore(restore: Callable[[Mapping[str, Any]], int], path: Path) -> None:
     """Restore one checkpoint, provided that the facts hold all epochs that it counts on."""
-    path = run_dir / name
     content = load_checkpoint(path)
     try:
-        n_epochs = training.restore(content["training"])
+        n_epochs = restore(content["training"])
     except torch.OutOfMemoryError:
         raise
     except DOES_NOT_FIT as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: does not fit this run ({reason})") from error
-    n_held = cut_facts(run_dir / FACTS_FOLDER, n_epochs)
+    n_held = cut_facts(path.parent / FACTS_FOLDER, n_epochs)
     if n_held < n_epochs:
         raise DataError(f"{path}: is from after epoch {n_epochs}, but the facts hold only {n_held} epochs")
 

@@ -1,32 +1,24 @@
 """The cost of a compressed token in bits, with the final weights of a run."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
+from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.data.batch import DataDims, TokenBatch, wrap_differences
 from thesis_ml.data.splits import TokenSplit, iterate_batches, select_events
 from thesis_ml.metrics.codebook import has_collapsed, measure_entropies
 from thesis_ml.training_loops.evaluation import match_features
-from thesis_ml.training_loops.task import TokenCodec
 
 MOST_EVENTS = 1000
 """Events of a split that the latents are taken from, so that the cost does not grow with the data."""
 MOST_BITS = 16
 LARGEST_LOSS = 1.01
 """Most that rounding the latents may do to `rec_mse`, as a factor."""
-
-
-class EncodedBatch(NamedTuple):
-    """The latents of one batch and its features."""
-
-    values: Float[Tensor, "P D"]
-    features: Float[Tensor, "P F"]
-    lengths: Int[Tensor, " B"]
 
 
 def measure_codes(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) -> dict[str, float]:
@@ -45,12 +37,7 @@ def measure_codes(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) ->
 
 
 def describe_collapsed_codebook(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) -> str | None:
-    """Return a message when tokens use hardly any of the codes of a quantiser, None where they do.
-
-    Args:
-        codebook_sizes: Codes of each quantiser.
-        counts: How often each code was chosen, a row per quantiser where there are several; None: not counted.
-    """
+    """Return a message when tokens use hardly any codes of a quantiser; the arguments are those of `measure_codes`."""
     if not codebook_sizes or counts is None:
         return None
     rows = np.atleast_2d(counts)
@@ -67,7 +54,7 @@ def describe_collapsed_codebook(codebook_sizes: tuple[int, ...], counts: np.ndar
 
 @torch.no_grad()
 def measure_rounding(
-    codec: TokenCodec,
+    model: Autoencoder,
     split: TokenSplit,
     dims: DataDims,
     batch_size: int,
@@ -83,23 +70,27 @@ def measure_rounding(
     is found by bisection. Nothing when 16 bits do not do.
 
     Args:
-        codec: The model, in evaluation mode.
+        model: In evaluation mode.
         split: The events; the extremes of others would cut off latents beyond them.
         dims: The columns of the features.
         batch_size: Events per batch.
         matches: Whether `rec_mse` is that of the tokens matched within each event.
         most_events: Events that the latents are taken from.
     """
-    batches = encode_events(codec, split, batch_size, most_events)
+    batches = _take_batches(split, batch_size, most_events)
     if not batches:
         return {}
-    values = torch.cat([batch.values for batch in batches])
+    latents = [model.encode(batch).values.float() for batch in batches]
+    values = torch.cat(latents)
     low, high = values.amin(dim=0), values.amax(dim=0)
-    allowed = LARGEST_LOSS * measure_error(codec, batches, dims, matches=matches)
+
+    def measure_error(parts: Iterable[Tensor]) -> float:
+        return _measure_error(model, zip(parts, batches, strict=True), dims, matches=matches)
+
+    allowed = LARGEST_LOSS * measure_error(latents)
 
     def suffices(n_bits: int) -> bool:
-        rounded = [batch._replace(values=round_values(batch.values, low, high, n_bits)) for batch in batches]
-        return measure_error(codec, rounded, dims, matches=matches) <= allowed
+        return measure_error(round_values(part, low, high, n_bits) for part in latents) <= allowed
 
     if not suffices(MOST_BITS):
         return {}
@@ -110,15 +101,11 @@ def measure_rounding(
     return {"bits_per_token": float(enough * values.shape[1])}
 
 
-def encode_events(codec: TokenCodec, split: TokenSplit, batch_size: int, most_events: int) -> list[EncodedBatch]:
-    """Return the latents of the first `most_events` events, batch by batch; none of batches without tokens."""
+def _take_batches(split: TokenSplit, batch_size: int, most_events: int) -> list[TokenBatch]:
+    """Return the batches of the first `most_events` events; none without tokens."""
     first = torch.arange(min(most_events, split.n_events), device=split.index.device)
     batches = iterate_batches(select_events(split, first), batch_size, generator=None)
-    return [_encode(codec, batch) for batch in batches if batch.n_tokens > 0]
-
-
-def _encode(codec: TokenCodec, batch: TokenBatch) -> EncodedBatch:
-    return EncodedBatch(codec.encode(batch).values.float(), batch.features, batch.lengths)
+    return [batch for batch in batches if batch.n_tokens > 0]
 
 
 def round_values(
@@ -133,11 +120,13 @@ def round_values(
     return middle
 
 
-def measure_error(codec: TokenCodec, batches: list[EncodedBatch], dims: DataDims, *, matches: bool = False) -> float:
-    """Return the mean squared error of the features that are decoded from latents, of matched tokens if so asked."""
+def _measure_error(
+    model: Autoencoder, pairs: Iterable[tuple[Tensor, TokenBatch]], dims: DataDims, *, matches: bool
+) -> float:
+    """Return the mean squared error of the features decoded from the latents of batches, of matched tokens if asked."""
     total, n_values = 0.0, 0
-    for batch in batches:
-        decoded = codec.decode(batch.values, batch.lengths).features.float()
+    for values, batch in pairs:
+        decoded = model.decode(values, batch.lengths).features.float()
         if matches:
             decoded = match_features(decoded, batch.features, batch.lengths, dims)
         total += float(wrap_differences(decoded - batch.features, dims).square().sum())

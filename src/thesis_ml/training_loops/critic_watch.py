@@ -17,12 +17,7 @@ PENALISED = "wgan_gp"
 
 
 class CriticWatch(nn.Module):
-    """Seed the random numbers of a critic and warn when it collapses or diverges; its state goes into checkpoints.
-
-    Args:
-        seed: Of the run.
-        adversarial_loss: The loss of the critic, which decides the advice.
-    """
+    """Seed the random numbers of a critic and warn when it collapses or diverges; its state goes into checkpoints."""
 
     def __init__(self, seed: int, adversarial_loss: str) -> None:
         super().__init__()
@@ -37,13 +32,7 @@ class CriticWatch(nn.Module):
         return torch.Generator().manual_seed((self.seed * 1_000_003 + self.n_drawn) % 2**63)
 
     def find_troubles(self, epoch: int, train: Mapping[str, float], val: Mapping[str, float]) -> Sequence[str]:
-        """Return the warnings on the critic, each kind once in a run.
-
-        Args:
-            epoch: The number of the epoch that is over.
-            train: Its numbers on the training split.
-            val: Its numbers on the validation split.
-        """
+        """Return the warnings on the critic from the numbers of an epoch, counted from 0, each kind once in a run."""
         found = {
             "collapse": describe_collapse(epoch, val),
             "divergence": describe_divergence(epoch, train, val, self.adversarial_loss),

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from omegaconf import DictConfig
-from torch import nn
-from torch.optim import Optimizer
 
 from thesis_ml.architectures.autoencoder.base import Reconstruction
 from thesis_ml.architectures.autoencoder.diffusion.event_noise import derive_seed
@@ -20,7 +18,7 @@ from thesis_ml.training_loops import autoencoder
 from thesis_ml.training_loops.autoencoder import AutoencoderSettings, AutoencoderTask
 from thesis_ml.training_loops.engine import run_training
 from thesis_ml.training_loops.registry import DIFFUSION_LOOP
-from thesis_ml.training_loops.sampling import SampleMeter, measure_fully, measure_subset
+from thesis_ml.training_loops.sampling import SUBSET_EVENTS, SampleMeter, measure_fully, take_first
 from thesis_ml.training_loops.settings import TrainerConfig
 from thesis_ml.training_loops.start import Start
 from thesis_ml.training_loops.task import ApplyGradients, EpochSums, SplitMeasurement, StepResult
@@ -43,44 +41,37 @@ class DiffusionTrainerConfig(TrainerConfig):
     ] = 5
 
 
-class DiffusionTask:
+class DiffusionTask(AutoencoderTask):
     """Reconstruct tokens as the loop `ae` does, and denoise the residuals of the reconstruction."""
 
     term_names = (*AutoencoderTask.term_names, TERM)
-    epoch_metric_names = AutoencoderTask.epoch_metric_names
-    per_event_names = AutoencoderTask.per_event_names
     plot_families = (*AutoencoderTask.plot_families, "diffusion")
+    model: DiffusionAutoencoder
 
     def __init__(self, model: DiffusionAutoencoder, data: TokenData, settings: AutoencoderSettings) -> None:
         assert isinstance(settings.trainer, DiffusionTrainerConfig)
-        self.reconstruction = AutoencoderTask(model, data, settings)
-        self.model = self.codec = model
+        super().__init__(model, data, settings)
         self.trainer = settings.trainer
         self.normalizer = data.normalizer
-        self.matching = self.reconstruction.matching
-        self.modules: Mapping[str, nn.Module] = self.reconstruction.modules
-        self.optimizers: Mapping[str, Optimizer] = self.reconstruction.optimizers
-        self.weights: Mapping[str, float] = {
-            **self.reconstruction.weights,
-            TERM: model.decoder.config.diffusion_beta,
-        }
+        self.weights = {**self.weights, TERM: model.decoder.config.diffusion_beta}
         coverage = tuple(COVERAGE_PREFIX + feature for feature in data.normalizer.features)
-        self.metric_names = (*AutoencoderTask.metric_names, SAMPLE_ERROR, MEAN_ERROR, *coverage)
+        names = (*AutoencoderTask.metric_names, SAMPLE_ERROR, MEAN_ERROR, *coverage)
+        self.metric_names = names  # type: ignore[misc]  # of a class, but these depend on the data
 
     def train_step(self, batch: TokenBatch, apply_gradients: ApplyGradients) -> StepResult:
         progress = apply_gradients.progress
-        weights = {**self.weights, **self.reconstruction.weigh_terms(progress)}
-        step = self._compare(batch, weights, derive_seed(self.trainer.seed, TRAINING, int(progress)))
-        apply_gradients(step.loss, self.reconstruction.optimizer)
+        seed = derive_seed(self.trainer.seed, TRAINING, int(progress))
+        step = self._denoise(batch, self.weigh_terms(progress), seed)
+        apply_gradients(step.loss, self.optimizer)
         return step
 
     def eval_step(self, batch: TokenBatch) -> StepResult:
-        return self._compare(batch, self.weights, derive_seed(self.trainer.seed, EVALUATION))
+        return self._denoise(batch, self.weights, derive_seed(self.trainer.seed, EVALUATION))
 
     def finish_epoch(self, sums: EpochSums) -> dict[str, float]:
         """Return the loss with its final weights, and how the codes were used."""
         terms = {name: value for name, value in sums.terms.items() if name != TERM}
-        numbers = self.reconstruction.finish_epoch(replace(sums, terms=terms))
+        numbers = super().finish_epoch(replace(sums, terms=terms))
         return {**numbers, "loss": numbers["loss"] + self.weights[TERM] * sums.terms[TERM]}
 
     def measure_split(
@@ -91,12 +82,13 @@ class DiffusionTask:
         meter = SampleMeter(self.model, self.normalizer, self.trainer.batch_size, seed, check_stops)
         if epoch is None:
             return measure_fully(meter, split) if name == "test" else SplitMeasurement()
-        is_due = (epoch + 1) % self.trainer.sample_every == 0
-        return measure_subset(meter, split) if is_due else SplitMeasurement()
+        if (epoch + 1) % self.trainer.sample_every:
+            return SplitMeasurement()
+        return SplitMeasurement(meter.measure_errors(take_first(split, SUBSET_EVENTS)))
 
-    def _compare(self, batch: TokenBatch, weights: Mapping[str, float], seed: int) -> StepResult:
+    def _denoise(self, batch: TokenBatch, weights: Mapping[str, float], seed: int) -> StepResult:
         output: Reconstruction = self.model(batch)
-        step = self.reconstruction.compare(output, batch, weights)
+        step = self.compare(output, batch, weights)
         term = mean_over_tokens(self.model.measure_denoising(output, batch, seed).losses, batch)
         return replace(step, loss=step.loss + weights[TERM] * term, terms={**step.terms, TERM: term})
 

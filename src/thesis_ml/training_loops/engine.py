@@ -9,6 +9,7 @@ import torch
 
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import count_batches, iterate_batches
+from thesis_ml.data.tokens import TokenData
 from thesis_ml.errors import RunInterrupted
 from thesis_ml.facts.recorder import FactsRecorder
 from thesis_ml.facts.schema import DATA_WAIT
@@ -19,8 +20,8 @@ from thesis_ml.training_loops.optimisation import Optimisation
 from thesis_ml.training_loops.progress import Progress
 from thesis_ml.training_loops.settings import RunSettings
 from thesis_ml.training_loops.start import Finished, Resume, Start, decide_start
-from thesis_ml.training_loops.tally import TimedBatches
-from thesis_ml.training_loops.task import RunData, Task
+from thesis_ml.training_loops.tally import time_batches
+from thesis_ml.training_loops.task import Task
 from thesis_ml.utils.devices import choose_device
 from thesis_ml.utils.seed import make_order_generator
 from thesis_ml.utils.stops import StopRequests
@@ -29,7 +30,7 @@ from thesis_ml.utils.training_progress_shower import ProgressShower
 log = logging.getLogger(__name__)
 
 
-def run_training(task: Task, data: RunData, settings: RunSettings, start: Start | None = None) -> dict[str, Any]:
+def run_training(task: Task, data: TokenData, settings: RunSettings, start: Start | None = None) -> dict[str, Any]:
     """Train `task`, test its best weights and return the summary of the run.
 
     Args:
@@ -53,7 +54,7 @@ def run_training(task: Task, data: RunData, settings: RunSettings, start: Start 
     start = start or decide_start(settings, data.fingerprint)
     if isinstance(start, Finished):
         return dict(start.result)
-    log.info(data.describe())
+    log.info(data.description)
     training = Training(task, data, settings)
     resumed = training.resume(start) if isinstance(start, Resume) else None
     if settings.run_dir is not None:
@@ -77,7 +78,7 @@ class Session(NamedTuple):
 class Training:
     """One training: the task on its device, its optimisation, its progress, and the best weights so far."""
 
-    def __init__(self, task: Task, data: RunData, settings: RunSettings) -> None:
+    def __init__(self, task: Task, data: TokenData, settings: RunSettings) -> None:
         trainer = settings.trainer
         self.task, self.data, self.settings = task, data, settings
         self.device = choose_device(trainer.device, f"{settings.trainer_key}.device")
@@ -89,7 +90,7 @@ class Training:
         self.progress = Progress(task, data, self.device)
         self.best = BestEpoch(settings)
         self._saved_s = time.monotonic()
-        recording.check_monitor(settings, recording.list_metric_names(task, data.normalizer.features))
+        recording.check_monitor(settings, recording.list_metric_names(task, data.dims.normalizer.features))
         if trainer.compile:
             task.model.compile()
 
@@ -111,7 +112,7 @@ class Training:
     def resume(self, start: Resume) -> recording.ResumedAt:
         """Take up the newest state in the run's folder and return where that is."""
         assert self.settings.run_dir is not None
-        warnings = (*checkpoint.restore_newest(self, self.settings.run_dir), *start.warnings)
+        warnings = (*checkpoint.restore_newest(self.capture, self.restore, self.settings.run_dir), *start.warnings)
         return recording.ResumedAt(self.progress.epoch, self.optimisation.n_steps, start.has_started, warnings)
 
     def run(self, session: Session) -> dict[str, Any]:
@@ -143,7 +144,7 @@ class Training:
         session.shower.start_epoch(progress.epoch, trainer.epochs, self.n_batches, n_done=progress.batch)
         progress.train_clock.start()
         set_mode(self.task, training=True)
-        for number, batch in enumerate(TimedBatches(self._iterate(), progress.wait_clock), start=progress.batch):
+        for number, batch in enumerate(time_batches(self._iterate(), progress.wait_clock), start=progress.batch):
             self.optimisation.start_batch(number, progress.epoch)
             with evaluator.autocast():
                 step = self.task.train_step(batch, self.optimisation)

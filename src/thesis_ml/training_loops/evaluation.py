@@ -12,23 +12,17 @@ from torch import Tensor
 
 from thesis_ml.data.batch import DataDims, TokenBatch
 from thesis_ml.data.splits import TokenSplit, iterate_batches
+from thesis_ml.data.tokens import TokenData
 from thesis_ml.metrics.matching import match_within_events
 from thesis_ml.training_loops.guards import refuse_bad_numbers
 from thesis_ml.training_loops.settings import TrainerConfig
 from thesis_ml.training_loops.tally import EpochTally, ResidualTally
-from thesis_ml.training_loops.task import MeasuresSplits, RunData, SplitMeasurement, StepResult, Task
+from thesis_ml.training_loops.task import MeasuresSplits, SplitMeasurement, StepResult, Task
 
 
 @dataclass(frozen=True)
 class SplitEvaluation:
-    """The numbers of one pass over a split.
-
-    Args:
-        numbers: All that is recorded, by name.
-        residuals: The tokens, true and reconstructed.
-        counts: Count vectors summed over the split.
-        arrays: Arrays of the task itself, by name.
-    """
+    """The recorded numbers of one pass over a split, its tokens, summed counts, and arrays of the task itself."""
 
     numbers: Mapping[str, float]
     residuals: ResidualTally
@@ -38,19 +32,13 @@ class SplitEvaluation:
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Evaluates the present weights of a task.
+    """Evaluates the present weights of a task on splits that lie on its device.
 
-    Args:
-        task: In evaluation mode while a pass lasts.
-        data: Names the columns.
-        splits: The events, on the device of the task.
-        trainer: Batch size and precision.
-        device: Of the task.
-        check_stops: Called between batches; it raises when the run is to stop.
+    `check_stops` is called between batches; it raises when the run is to stop.
     """
 
     task: Task
-    data: RunData
+    data: TokenData
     splits: Mapping[str, TokenSplit]
     trainer: TrainerConfig
     device: torch.device
@@ -58,18 +46,13 @@ class Evaluator:
 
     @torch.no_grad()
     def evaluate(self, split: str, epoch: int, *, is_final: bool = False) -> SplitEvaluation:
-        """Return the numbers of a split.
-
-        Args:
-            split: Its name.
-            epoch: Epochs that are over, from 0.
-            is_final: The weights are those that the run ends with.
+        """Return the numbers of a split after `epoch`, counted from 0, or with the weights that the run ends with.
 
         Raises:
             TrainingError: A number is not finite.
         """
         tally = EpochTally(self.task, self.data.dims, keeps_scores=True)
-        residuals = ResidualTally(self.data.normalizer)
+        residuals = ResidualTally(self.data.dims.normalizer)
         set_mode(self.task, training=False)
         for batch in iterate_batches(self.splits[split], self.trainer.batch_size, generator=None):
             with self.autocast():

@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Float
 from omegaconf import DictConfig
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from thesis_ml.architectures.autoencoder.base import Autoencoder, ComponentConfig
 from thesis_ml.architectures.autoencoder.critics import CRITICS
@@ -30,7 +29,7 @@ from thesis_ml.training_loops.engine import run_training
 from thesis_ml.training_loops.registry import GAN_LOOP
 from thesis_ml.training_loops.settings import TrainerConfig, to_plain_config
 from thesis_ml.training_loops.start import Start
-from thesis_ml.training_loops.task import ApplyGradients, EpochSums, StepResult
+from thesis_ml.training_loops.task import ApplyGradients, StepResult
 from thesis_ml.utils.optimisers import build_adamw
 
 JUDGED = ("critic_loss", "score_real", "score_fake", "critic_accuracy", "adversarial", "feature_matching")
@@ -87,11 +86,7 @@ class AdversarialTrainerConfig(TrainerConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class GanSettings(AutoencoderSettings):
-    """Everything that the loop `gan_ae` knows of its run.
-
-    Args:
-        critic: The options of the critic.
-    """
+    """Everything that the loop `gan_ae` knows of its run."""
 
     trainer: AdversarialTrainerConfig
     critic: ComponentConfig
@@ -121,23 +116,19 @@ class GanSettings(AutoencoderSettings):
         return plain
 
 
-class GanTask:
+class GanTask(AutoencoderTask):
     """Reconstruct tokens so that a critic of whole events cannot tell; the critic learns on the same batches.
 
     `loss` holds the terms of the autoencoder alone: the adversarial term depends on the critic, so it ranks nothing.
     With weight 0 the critic only watches, and the autoencoder is that of the loop `ae` to the last bit.
     """
 
-    term_names = AutoencoderTask.term_names
     metric_names = (*AutoencoderTask.metric_names, *JUDGED, *STEP_NUMBERS)
-    epoch_metric_names = AutoencoderTask.epoch_metric_names
     per_event_names = (*AutoencoderTask.per_event_names, *JUDGED, *STEP_NUMBERS)
     plot_families = (*AutoencoderTask.plot_families, "adversarial")
 
     def __init__(self, model: Autoencoder, data: TokenData, settings: GanSettings) -> None:
-        self.autoencoder = AutoencoderTask(model, data, settings)
-        self.model = self.codec = model
-        self.matching = self.autoencoder.matching
+        super().__init__(model, data, settings)
         self.trainer = settings.trainer
         self.game = GAMES[settings.trainer.adversarial_loss]
         # Weights of its own seed: the autoencoder draws the same random numbers as in the loop `ae`.
@@ -149,34 +140,26 @@ class GanTask:
         self.critic_optimizer = build_adamw(
             self.critic, lr=settings.trainer.critic_lr, weight_decay=settings.trainer.weight_decay
         )
-        self.modules: Mapping[str, nn.Module] = {
-            **self.autoencoder.modules,
-            "critic": self.critic,
-            "critic_watch": self.watch,
-        }
-        self.optimizers: Mapping[str, Optimizer] = {**self.autoencoder.optimizers, "critic": self.critic_optimizer}
+        self.modules = {**self.modules, "critic": self.critic, "critic_watch": self.watch}
+        self.optimizers = {**self.optimizers, "critic": self.critic_optimizer}
 
     def train_step(self, batch: TokenBatch, apply_gradients: ApplyGradients) -> StepResult:
         progress = apply_gradients.progress
-        step = self.autoencoder.compare(self.model(batch), batch, self.autoencoder.weigh_terms(progress))
+        step = self.compare(self.model(batch), batch, self.weigh_terms(progress))
         assert step.features is not None
         metrics = {**step.metrics, **self._train_critic(batch, step.features.detach(), apply_gradients)}
         loss = step.loss
         if self.trainer.adversarial_weight > 0 and progress >= self.trainer.n_epochs_alone:
             opposition, numbers = self._oppose(batch, step)
             loss, metrics = loss + opposition, metrics | numbers
-        apply_gradients(loss, self.autoencoder.optimizer)
+        apply_gradients(loss, self.optimizer)
         return replace(step, metrics=metrics)
 
     def eval_step(self, batch: TokenBatch) -> StepResult:
-        step = self.autoencoder.eval_step(batch)
+        step = super().eval_step(batch)
         assert step.features is not None
         real, fake = self._judge(batch, step.features)
-        return replace(step, metrics={**step.metrics, **self._measure(batch, real, fake)})
-
-    def finish_epoch(self, sums: EpochSums) -> dict[str, float]:
-        """Return the loss of the autoencoder with its final weights, and how the codes were used."""
-        return self.autoencoder.finish_epoch(sums)
+        return replace(step, metrics={**step.metrics, **self._measure_critic(batch, real, fake)})
 
     def find_troubles(self, epoch: int, train: Mapping[str, float], val: Mapping[str, float]) -> Sequence[str]:
         """Return the warnings on the critic, each kind once in a run."""
@@ -206,7 +189,7 @@ class GanTask:
         metrics: dict[str, Tensor] = {}
         for _ in range(self.trainer.critic_steps):
             real, fake = self._judge(batch, features)
-            metrics = metrics or self._measure(batch, real, fake)
+            metrics = metrics or self._measure_critic(batch, real, fake)
             loss = mean_over_events(self.game.critic(real.scores, fake.scores), batch)
             if self.trainer.adversarial_loss == PENALISED:
                 generator = self.watch.make_generator()
@@ -217,7 +200,7 @@ class GanTask:
             apply_gradients(loss, self.critic_optimizer)
         return metrics
 
-    def _measure(self, batch: TokenBatch, real: Critique, fake: Critique) -> dict[str, Tensor]:
+    def _measure_critic(self, batch: TokenBatch, real: Critique, fake: Critique) -> dict[str, Tensor]:
         """Return the recorded numbers of the critic."""
         ahead = real.scores - fake.scores
         values = {

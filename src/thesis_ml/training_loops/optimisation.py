@@ -25,11 +25,8 @@ def build_optimizer(module: nn.Module, trainer: TrainerConfig) -> Optimizer:
 class Optimisation:
     """Apply gradients for any optimiser of a task: accumulate, clip, step, schedule and average.
 
-    Args:
-        task: Owns the optimisers and the model whose weights are averaged. Its first optimiser, that of the model,
-            makes the steps that are counted, scheduled and averaged; others may step more often in between.
-        trainer: The options.
-        n_batches: Batches per epoch.
+    The first optimiser of the task, that of the model, makes the steps that are counted, scheduled and averaged;
+    others may step more often in between.
     """
 
     def __init__(self, task: Task, trainer: TrainerConfig, n_batches: int) -> None:

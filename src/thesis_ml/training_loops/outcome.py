@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.facts.recorder import FactsRecorder
 from thesis_ml.facts.schema import EpochFacts, Metrics
 from thesis_ml.training_loops.arrays import RunArrays
@@ -21,14 +22,7 @@ log = logging.getLogger(__name__)
 def record_outcome(
     evaluator: Evaluator, best_epoch: BestEpoch, losses: Mapping[str, float], recorder: FactsRecorder
 ) -> dict[str, Any]:
-    """Evaluate the best weights on val and test, record the result and return it.
-
-    Args:
-        evaluator: Of the task.
-        best_epoch: The weights that the run ends with.
-        losses: Loss of the last epoch by split.
-        recorder: Where all of it goes.
-    """
+    """Evaluate the best weights on val and test, record the result and return it; `losses` are of the last epoch."""
     settings, best = best_epoch.settings, best_epoch.model
     assert best is not None, "a run has an epoch after its warm-up"
     evaluator.task.model.load_state_dict(best.weights)
@@ -42,8 +36,8 @@ def record_outcome(
     numbers = {**test.numbers, **_measure_compression(evaluator, test.numbers, codes)}
     result = _build_result(settings, best, losses, numbers)
     recorder.save_arrays(arrays.to_dict())
-    codec = evaluator.task.codec
-    collapse = describe_collapsed_codebook(codec.codebook_sizes if codec else (), codes)
+    model = evaluator.task.model
+    collapse = describe_collapsed_codebook(model.codebook_sizes if isinstance(model, Autoencoder) else (), codes)
     warn(recorder, [] if collapse is None else [collapse], epoch=best.epoch)
     recorder.record_test(best.epoch, numbers, result)
     shown = describe_main_number(numbers, settings.trainer.monitor)
@@ -67,16 +61,16 @@ def _build_result(
 
 
 def _measure_compression(evaluator: Evaluator, test: Mapping[str, float], codes: Any) -> dict[str, float]:
-    """Return the cost of a token in bits; nothing of a task that compresses none."""
-    codec = evaluator.task.codec
-    if codec is None:
+    """Return the cost of a token in bits; nothing of a model that is no autoencoder."""
+    model = evaluator.task.model
+    if not isinstance(model, Autoencoder):
         return {}
-    if codec.codebook_sizes:
-        return measure_codes(codec.codebook_sizes, codes)
+    if model.codebook_sizes:
+        return measure_codes(model.codebook_sizes, codes)
     with evaluator.autocast():
         batch_size, matches = evaluator.trainer.batch_size, evaluator.task.matching == "event"
         split, dims = evaluator.splits["test"], evaluator.data.dims
-        numbers = measure_rounding(codec, split, dims, batch_size, matches=matches)
+        numbers = measure_rounding(model, split, dims, batch_size, matches=matches)
     return {**numbers, "kl_bits": test["kl"] / math.log(2)} if "kl" in test else numbers
 
 

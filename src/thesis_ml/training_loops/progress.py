@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 
+from thesis_ml.data.tokens import TokenData
 from thesis_ml.facts.schema import EpochFacts, Metrics
 from thesis_ml.training_loops.tally import EpochTally
-from thesis_ml.training_loops.task import RunData, Task
+from thesis_ml.training_loops.task import Task
 from thesis_ml.utils.devices import read_max_memory_mib
 from thesis_ml.utils.stopwatch import Stopwatch
 
@@ -24,7 +25,7 @@ class Progress:
         wait_clock: Runs while the next batch of the epoch is waited for.
     """
 
-    def __init__(self, task: Task, data: RunData, device: torch.device) -> None:
+    def __init__(self, task: Task, data: TokenData, device: torch.device) -> None:
         self.task, self.data, self.device = task, data, device
         self.losses: dict[str, float] = {}
         self._run_clock = Stopwatch()

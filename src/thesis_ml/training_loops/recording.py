@@ -2,20 +2,23 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 
+from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.config import hint_nearest
+from thesis_ml.data.tokens import TokenData
 from thesis_ml.errors import ConfigError, FactsError
-from thesis_ml.facts.builders import Job, collect_run_meta
+from thesis_ml.facts.builders import collect_run_meta
 from thesis_ml.facts.lines import read_run_id
 from thesis_ml.facts.recorder import FactsRecorder, open_recorder
 from thesis_ml.facts.schema import DATA_WAIT, LOSS
 from thesis_ml.monitoring.orchestrator import FigureDrawer, TrackerFeed, build_monitoring, build_tracking
 from thesis_ml.monitoring.trackers import TrackedRun
 from thesis_ml.training_loops.settings import RunSettings
-from thesis_ml.training_loops.task import NamedNumbers, RunData, Task
+from thesis_ml.training_loops.task import NamedNumbers, Task
 from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER, make_name_safe
 
 log = logging.getLogger(__name__)
@@ -24,26 +27,20 @@ LEARNING_RATE = "lr"
 """With `DATA_WAIT` a number of the training split that no task names: they are the engine's."""
 
 COMPRESSION = ("bits_per_token", "entropy_bits", "kl_bits")
-"""Numbers of the test split alone, which the engine measures where a task has a codec."""
+"""Numbers of the test split alone, which the engine measures where the model is an autoencoder."""
 
 
 def list_metric_names(task: NamedNumbers, features: Sequence[str]) -> Sequence[str]:
     """Return every number that a run may record for the validation split, beside `loss`.
 
-    Args:
-        task: Names its own numbers.
-        features: The physical features that are reconstructed, none where nothing is.
+    `features` are the physical features that are reconstructed, none where nothing is.
     """
     residuals = [f"{kind}_{feature}" for feature in features for kind in ("median", "width68")]
     return (*["rec_mse"] * bool(features), *task.term_names, *task.metric_names, *task.epoch_metric_names, *residuals)
 
 
 def check_monitor(settings: RunSettings, metric_names: Sequence[str]) -> None:
-    """Refuse a monitor that the run does not record.
-
-    Args:
-        settings: Of the run.
-        metric_names: From `list_metric_names`.
+    """Refuse a monitor that the run does not record: none of `list_metric_names`.
 
     Raises:
         ConfigError: There is no such number.
@@ -57,13 +54,9 @@ def check_monitor(settings: RunSettings, metric_names: Sequence[str]) -> None:
 
 
 class ResumedAt(NamedTuple):
-    """The place where a run resumes.
+    """The place where a run resumes: epochs and optimiser steps that are over, and warnings.
 
-    Args:
-        epoch: Epochs that are over.
-        step: Optimiser steps that are over.
-        has_started: The run got as far as its data; otherwise only its error is recorded.
-        warnings: Texts for the user.
+    `has_started` says whether the run got as far as its data; otherwise only its error is recorded.
     """
 
     epoch: int
@@ -73,27 +66,21 @@ class ResumedAt(NamedTuple):
 
 
 def open_run_recorder(
-    task: Task, data: RunData, settings: RunSettings, resumed: ResumedAt | None = None
+    task: Task, data: TokenData, settings: RunSettings, resumed: ResumedAt | None = None
 ) -> FactsRecorder:
-    """Open the recorder of a run and record that it starts or resumes.
-
-    Args:
-        task: Names the numbers that will be recorded.
-        data: The events, whose sheet is recorded.
-        settings: Those of the run.
-        resumed: Where a run resumes whose facts were cut to that point; None for a new run.
+    """Open the recorder of a run and record that it starts or, where its facts were cut to `resumed`, that it resumes.
 
     Raises:
         FactsError: The facts cannot be written.
     """
-    plain = settings.to_plain()
-    meta = collect_run_meta(
-        plain,
+    meta = replace(
+        collect_run_meta(settings.to_plain()),
         seed=settings.trainer.seed,
         n_threads=torch.get_num_threads(),
         cuda_info=describe_cuda(),
         dataset_fingerprint=data.fingerprint,
-        job=Job(settings.job_id or None, settings.overrides),
+        hydra_job_id=settings.job_id or None,
+        overrides=settings.overrides,
     )
     folder = settings.run_dir
     recorder = open_recorder(
@@ -101,8 +88,8 @@ def open_run_recorder(
         meta=meta,
         metric_names=(
             *(LEARNING_RATE, DATA_WAIT),
-            *list_metric_names(task, data.normalizer.features),
-            *COMPRESSION * (task.codec is not None),
+            *list_metric_names(task, data.dims.normalizer.features),
+            *COMPRESSION * isinstance(task.model, Autoencoder),
         ),
         subscribers=_list_subscribers(task, settings, meta.run_id),
         resume=resumed is not None,
@@ -116,7 +103,7 @@ def open_run_recorder(
 
 
 def _record_beginning(
-    recorder: FactsRecorder, task: Task, data: RunData, settings: RunSettings, resumed: ResumedAt | None
+    recorder: FactsRecorder, task: Task, data: TokenData, settings: RunSettings, resumed: ResumedAt | None
 ) -> None:
     plain = settings.to_plain()
     if resumed is not None and resumed.has_started:

@@ -58,7 +58,7 @@ class Loop:
         """The keys that it reads with any of its tasks."""
         return (*self.reads, *(key for keys in self.reads_by_task.values() for key in keys))
 
-    def list_keys(self, task: object = None) -> tuple[str, ...]:
+    def list_keys(self, task: object) -> tuple[str, ...]:
         """Return the keys that it reads with the task that the configuration chooses."""
         return (*self.reads, *self.reads_by_task.get(str(task), ()))
 

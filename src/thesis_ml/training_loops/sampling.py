@@ -40,27 +40,6 @@ LEAST_SHOWN_TOKENS, MOST_SHOWN_TOKENS = 3, 18
 CheckStops = Callable[[], None]
 
 
-@dataclass
-class SampleErrors:
-    """Sums of squares over the tokens of a split."""
-
-    single: float = 0.0
-    mean: float = 0.0
-    n_values: int = 0
-
-    def add(self, samples: Float[Tensor, "S P F"], true: Float[Tensor, "P F"]) -> None:
-        """Add the tokens of a batch."""
-        self.single += float((samples - true).square().sum()) / samples.shape[0]
-        self.mean += float((samples.mean(dim=0) - true).square().sum())
-        self.n_values += true.numel()
-
-    def finish(self) -> dict[str, float]:
-        """Return the mean squared errors of one sample and of the mean of N_MEAN; nothing without tokens."""
-        if self.n_values == 0:
-            return {}
-        return {SAMPLE_ERROR: self.single / self.n_values, MEAN_ERROR: self.mean / self.n_values}
-
-
 @dataclass(frozen=True)
 class SampleMeter:
     """Draws samples of the events of a split and compares them with the truth.
@@ -81,11 +60,14 @@ class SampleMeter:
 
     @torch.no_grad()
     def measure_errors(self, split: TokenSplit) -> dict[str, float]:
-        """Return the mean squared errors of one sample, and of the mean of N_MEAN samples."""
-        errors = SampleErrors()
+        """Return the mean squared errors of one sample, and of the mean of N_MEAN samples; nothing without tokens."""
+        single, mean, n_values = 0.0, 0.0, 0
         for batch, output in self._iterate(split):
-            errors.add(self.draw_samples(output, batch, N_MEAN), batch.features)
-        return errors.finish()
+            samples = self.draw_samples(output, batch, N_MEAN)
+            single += float((samples - batch.features).square().sum()) / N_MEAN
+            mean += float((samples.mean(dim=0) - batch.features).square().sum())
+            n_values += batch.features.numel()
+        return {SAMPLE_ERROR: single / n_values, MEAN_ERROR: mean / n_values} if n_values else {}
 
     @torch.no_grad()
     def count_ranks(self, split: TokenSplit) -> Mapping[str, np.ndarray]:
@@ -135,11 +117,6 @@ class SampleMeter:
         for batch in iterate_batches(split, self.batch_size, generator=None):
             yield batch, self.model(batch)
             self.check_stops()
-
-
-def measure_subset(meter: SampleMeter, split: TokenSplit, n_events: int = SUBSET_EVENTS) -> SplitMeasurement:
-    """Return the errors of samples of the first events."""
-    return SplitMeasurement(meter.measure_errors(take_first(split, n_events)))
 
 
 def measure_fully(meter: SampleMeter, split: TokenSplit, n_events: int = SUBSET_EVENTS) -> SplitMeasurement:

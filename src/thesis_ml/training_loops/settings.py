@@ -108,11 +108,7 @@ class Launch(TypedDict):
 
 
 def parse_launch(plain: Mapping[str, Any], loop: str) -> Launch:
-    """Return the settings that do not depend on the loop.
-
-    Args:
-        plain: The composed configuration.
-        loop: Name of the loop where no command chose one.
+    """Return the settings that do not depend on the loop; `loop` is its name where no command chose one.
 
     Raises:
         ConfigError: A key or value below `logging` is wrong.

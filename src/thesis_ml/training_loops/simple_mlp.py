@@ -16,12 +16,11 @@ from thesis_ml.data.config import DataConfig, Workers, refuse_workers
 from thesis_ml.data.table_data import (
     KnownTableConfig,
     LabelTableConfig,
-    TableData,
     build_known_tables,
     build_label_tables,
     hash_known_tables,
 )
-from thesis_ml.data.tokens import fingerprint_data, load_tokens
+from thesis_ml.data.tokens import TokenData, fingerprint_data, load_tokens
 from thesis_ml.facts.schema import Matching
 from thesis_ml.metrics.auroc import compute_auroc
 from thesis_ml.training_loops.engine import run_training
@@ -31,7 +30,7 @@ from thesis_ml.training_loops.recording import check_monitor, list_metric_names
 from thesis_ml.training_loops.registry import TABLE_LOOP
 from thesis_ml.training_loops.settings import RunSettings, TrainerConfig, parse_launch, to_plain_config
 from thesis_ml.training_loops.start import Start
-from thesis_ml.training_loops.task import ApplyGradients, EpochSums, EventScores, StepResult
+from thesis_ml.training_loops.task import ApplyGradients, EpochSums, StepResult
 
 TaskName = Literal["regression", "binary", "labels"]
 
@@ -59,14 +58,7 @@ class TableTrainerConfig(TrainerConfig):
 
 @dataclass(frozen=True)
 class GeneralConfig:
-    """The groups below `general`.
-
-    Args:
-        trainer: How the model is trained.
-        model: The dense stack.
-        table: The known table of the tasks `regression` and `binary`.
-        events: How the events of `data` become the rows of the task `labels`.
-    """
+    """The groups below `general`: `table` is for the tasks `regression` and `binary`, `events` for `labels`."""
 
     trainer: TableTrainerConfig
     model: TableModelConfig
@@ -76,13 +68,7 @@ class GeneralConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TableSettings(RunSettings):
-    """Everything that the loop `test_mlp` knows of its run.
-
-    Args:
-        task: The target.
-        data: The events, for the task `labels`.
-        general: Model, training and tables.
-    """
+    """Everything that the loop `test_mlp` knows of its run; only the task `labels` reads `data`."""
 
     task: TaskName
     data: DataConfig
@@ -128,15 +114,9 @@ NUMBERS: Mapping[str, TableNumbers] = {
 
 
 class TableTask:
-    """Learn one number per row: the target of a regression, or the log-odds of a row to be signal.
-
-    Args:
-        model: The dense stack.
-        settings: The options; its task says which of the two.
-    """
+    """Learn one number per row: the target of a regression, or the log-odds of a row to be signal."""
 
     plot_families = ("losses", "metrics", "latency")
-    codec = None
     matching: Matching = "tokens"
 
     def __init__(self, model: TableModel, settings: TableSettings) -> None:
@@ -163,16 +143,13 @@ class TableTask:
 
     def finish_epoch(self, sums: EpochSums) -> dict[str, float]:
         numbers = {"loss": sums.terms[self.term_names[0]]}
-        return numbers if sums.scores is None else {**numbers, "auroc": measure_scores(sums.scores)}
+        if sums.scores is None:
+            return numbers
+        scores, labels, weights = (part.cpu().numpy() for part in sums.scores)
+        return {**numbers, "auroc": compute_auroc(scores, labels, weights)}
 
 
-def measure_scores(events: EventScores) -> float:
-    """Return the weighted AUROC of all events of a split."""
-    scores, labels, weights = (part.cpu().numpy() for part in events)
-    return compute_auroc(scores, labels, weights)
-
-
-def load_tables(settings: TableSettings) -> TableData:
+def load_tables(settings: TableSettings) -> TokenData:
     """Return the rows of the chosen task.
 
     Raises:

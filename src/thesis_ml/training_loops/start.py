@@ -37,11 +37,9 @@ class New:
 
 @dataclass(frozen=True)
 class Resume:
-    """The folder holds this run, which is not finished.
+    """The folder holds this run, which is not finished; warnings are those of another number of epochs.
 
-    Args:
-        has_started: The run got as far as its data; otherwise only its error is recorded.
-        warnings: Consequences of another number of epochs than the run was started with.
+    `has_started` says whether the run got as far as its data; otherwise only its error is recorded.
     """
 
     has_started: bool
@@ -59,13 +57,9 @@ Start = New | Resume | Finished
 
 
 def decide_start(settings: RunSettings, fingerprint: str | None = None) -> Start:
-    """Return how a run starts in its folder.
+    """Return how a run starts in its folder; the fingerprint of its data is read unless it is given.
 
     Call it once for each start, where nobody else may change the folder: under the lock of `RunFolder`.
-
-    Args:
-        settings: Of this start.
-        fingerprint: That of its data; None: it is read.
 
     Raises:
         ConfigError: The folder holds a run of another model, other data or another seed, or one with more epochs.

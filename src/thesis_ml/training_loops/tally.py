@@ -9,18 +9,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from thesis_ml.data.batch import DataDims, TokenBatch, wrap_differences
+from thesis_ml.data.normalizer import Normalizer, TableColumns
 from thesis_ml.metrics.residuals import compute_residuals, summarise_residuals
-from thesis_ml.training_loops.task import ColumnEncoding, EpochSums, EventScores, StepResult, Task
+from thesis_ml.training_loops.task import EpochSums, EventScores, StepResult, Task
 from thesis_ml.utils.stopwatch import Stopwatch
 
 
 class EpochTally:
     """Sum the steps of one split: token numbers over tokens, event numbers over events, counts as they are.
 
-    Args:
-        task: Names the terms and which numbers are per event.
-        dims: The columns of the features.
-        keeps_scores: Keep the scores of all events. A training does not: its weights change between them.
+    Only an evaluation keeps the scores of all events: the weights of a training change between them.
     """
 
     def __init__(self, task: Task, dims: DataDims, *, keeps_scores: bool = False) -> None:
@@ -106,7 +104,7 @@ class EpochTally:
 class ResidualTally:
     """Keep the physical tokens of a split, true and reconstructed: quantiles of residuals need them as a whole."""
 
-    def __init__(self, normalizer: ColumnEncoding) -> None:
+    def __init__(self, normalizer: Normalizer | TableColumns) -> None:
         self.normalizer = normalizer
         self._predicted: list[np.ndarray] = []
         self._true: list[np.ndarray] = []
@@ -134,22 +132,16 @@ class ResidualTally:
         return summarise_residuals(tokens["residual"], self.normalizer.features) if tokens else {}
 
 
-class TimedBatches:
-    """Iterate over batches and let a clock run while the next one is waited for."""
-
-    def __init__(self, batches: Iterable[TokenBatch], clock: Stopwatch) -> None:
-        self._batches = iter(batches)
-        self._clock = clock
-
-    def __iter__(self) -> Iterator[TokenBatch]:
-        return self
-
-    def __next__(self) -> TokenBatch:
-        self._clock.start()
-        try:
-            return next(self._batches)
-        finally:
-            self._clock.stop()
+def time_batches(batches: Iterable[TokenBatch], clock: Stopwatch) -> Iterator[TokenBatch]:
+    """Yield the batches and let a clock run while the next one is waited for."""
+    source = iter(batches)
+    while True:
+        clock.start()
+        batch = next(source, None)
+        clock.stop()
+        if batch is None:
+            return
+        yield batch
 
 
 def _add_scaled(sums: Tensor | None, values: Tensor, scale: float) -> Tensor:

@@ -1,16 +1,15 @@
-"""The contracts between a loop and the engine: a task, one step, and the data."""
+"""The contracts between a loop and the engine: a task and one step."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from thesis_ml.architectures.autoencoder.base import DecoderOutput, Latent
-from thesis_ml.data.batch import DataDims, TokenBatch
+from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import TokenSplit
 from thesis_ml.facts.schema import Matching
 
@@ -47,13 +46,7 @@ class EventScores(NamedTuple):
 
 @dataclass(frozen=True)
 class EpochSums:
-    """Sums over an epoch: unweighted terms, averaged exactly, and counts.
-
-    Args:
-        terms: Averages of the terms.
-        counts: Sums of the counts.
-        scores: Those of all events, of an evaluation whose steps gave any.
-    """
+    """Sums over an epoch: averages of the unweighted terms, counts, and of an evaluation the scores of all events."""
 
     terms: Mapping[str, float]
     counts: Mapping[str, Int[Tensor, "..."]]
@@ -70,22 +63,6 @@ class ApplyGradients(Protocol):
         ...
 
     def __call__(self, loss: Float[Tensor, ""], optimizer: Optimizer) -> None: ...
-
-
-@runtime_checkable
-class TokenCodec(Protocol):
-    """A model as far as it compresses tokens: to a `Latent`, and from the values of one back to features.
-
-    Args:
-        codebook_sizes: Codes of each quantiser; none where latents are continuous.
-    """
-
-    @property
-    def codebook_sizes(self) -> tuple[int, ...]: ...
-
-    def encode(self, batch: TokenBatch) -> Latent: ...
-
-    def decode(self, values: Float[Tensor, "P D"], lengths: Int[Tensor, " B"]) -> DecoderOutput: ...
 
 
 @runtime_checkable
@@ -113,8 +90,8 @@ class Task(NamedNumbers, Protocol):
     """One kind of training: models, optimisers, and one step.
 
     Args:
-        model: The module that best_val.pt holds; its `reconstruct` is used by reports.
-        codec: The model that compresses tokens, whose cost in bits the engine measures; None where none does.
+        model: The module that best_val.pt holds; its `reconstruct` is used by reports. The engine measures the cost in
+            bits of an `Autoencoder`.
         modules: Every module with state, by name; `model` among them.
         optimizers: Every optimiser, by name; that of `model` first.
         per_event_names: Terms and metrics that average over events; all others average over tokens.
@@ -125,9 +102,6 @@ class Task(NamedNumbers, Protocol):
 
     @property
     def model(self) -> nn.Module: ...
-
-    @property
-    def codec(self) -> TokenCodec | None: ...
 
     @property
     def modules(self) -> Mapping[str, nn.Module]: ...
@@ -194,41 +168,3 @@ class MeasuresSplits(Protocol):
             check_stops: To be called between batches; it raises when the run is to stop.
         """
         ...
-
-
-@runtime_checkable
-class ColumnEncoding(Protocol):
-    """How the columns of the data came about; plain values of it go into checkpoints."""
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Physical features that a reconstruction is compared in; none where nothing is reconstructed."""
-        ...
-
-    def decode_features(self, encoded: Float[Tensor, "P F"]) -> Float[Tensor, "P C"]: ...
-
-    def to_state(self) -> dict[str, Any]: ...
-
-
-@runtime_checkable
-class RunData(Protocol):
-    """Three splits of events, and their data sheet."""
-
-    @property
-    def train(self) -> TokenSplit: ...
-
-    @property
-    def dims(self) -> DataDims: ...
-
-    @property
-    def normalizer(self) -> ColumnEncoding: ...
-
-    @property
-    def sheet(self) -> Mapping[str, Any]: ...
-
-    @property
-    def fingerprint(self) -> str: ...
-
-    def splits(self) -> dict[str, TokenSplit]: ...
-
-    def describe(self) -> str: ...

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from thesis_ml.errors import DataError, FactsError
+from thesis_ml.utils.files import replace_file
 
 CHECKPOINT_VERSION = 2
 """Version of the checkpoint format, increased when the required content changes."""
@@ -47,34 +48,23 @@ _NAMING = ("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4")
 def save_checkpoint(content: dict[str, Any], path: Path, *, previous: Path | None = None) -> None:
     """Write `content` to `path`: temporary file, flush to the disk, rename.
 
-    Args:
-        content: Tensors and plain values.
-        path: The file.
-        previous: New path of the previous file once the new one is complete; None: the previous file is not kept.
+    The file before it moves to `previous` once the new one is complete, if that is given.
 
     Raises:
         FactsError: The folder cannot be written or the disk is full; the file at `path` is kept.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("wb") as stream:
+        with replace_file(path, previous=previous) as stream:
             torch.save(content, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if previous is not None and path.exists():
-            path.replace(previous)
-        temporary.replace(path)
         _flush_folder(path.parent)
     except (OSError, RuntimeError) as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise FactsError(
             f"{path}: the checkpoint cannot be written ({error}); free space or choose another folder"
         ) from error
 
 
-def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Return the dict in `path`; code in the file is never run.
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Return the dict in `path`, its tensors on the CPU; code in the file is never run.
 
     Raises:
         DataError: There is no such file, or it is damaged or holds anything but tensors and plain values.
@@ -84,7 +74,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         if not path.is_file():
             raise DataError(f"{path}: no such checkpoint; give the path of a best_val.pt or last.pt")
         _refuse_damage(path)
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         # Not damage: a file that is only out of reach must not be thrown away.
         raise FactsError(f"{path}: cannot be read ({error.strerror}); try again when the disk answers") from error

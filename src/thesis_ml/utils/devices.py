@@ -8,12 +8,8 @@ import torch
 from thesis_ml.errors import ConfigError
 
 
-def choose_device(name: str, where: str = "device") -> torch.device:
-    """Return the device called `name`; `auto` takes CUDA, then MPS, then the CPU.
-
-    Args:
-        name: auto, cuda, mps or cpu.
-        where: The key that the name came from, for messages.
+def choose_device(name: str, where: str) -> torch.device:
+    """Return the device called `name`, as the key `where` says; `auto` takes CUDA, then MPS, then the CPU.
 
     Raises:
         ConfigError: This machine has no such device.
@@ -27,7 +23,7 @@ def choose_device(name: str, where: str = "device") -> torch.device:
     return torch.device(name)
 
 
-def read_device(device: Any, where: str = "device") -> torch.device:
+def read_device(device: Any) -> torch.device:
     """Return a torch device, such as cuda:1, after a test computation on it.
 
     Raises:
@@ -37,7 +33,7 @@ def read_device(device: Any, where: str = "device") -> torch.device:
         found = device if isinstance(device, torch.device) else torch.device(device)
         torch.zeros(1, device=found).cpu()
     except (RuntimeError, AssertionError, TypeError, ValueError, ImportError, AttributeError) as error:
-        raise ConfigError(f"{where}: {device!r:.40} is not available here; expected cpu, cuda or mps") from error
+        raise ConfigError(f"device: {device!r:.40} is not available here; expected cpu, cuda or mps") from error
     return found
 
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 
@@ -15,21 +15,12 @@ MAX_REASON = 300
 """Most letters of HDF5's own message, which extends over many lines."""
 
 
-class OpenFile(NamedTuple):
-    """A new HDF5 file.
-
-    Args:
-        content: The open HDF5 file to write into.
-        check: Raises the OSError of the first failed write, and handles signals, which are held back otherwise.
-    """
-
-    content: Any
-    check: Callable[[], None]
-
-
 @contextmanager
-def open_for_writing(path: Path) -> Iterator[OpenFile]:
+def open_for_writing(path: Path) -> Iterator[tuple[Any, Callable[[], None]]]:
     """Yield a new HDF5 file that overwrites an existing one; after a failure or an interrupt no file is left.
+
+    Beside it comes a function that raises the OSError of the first failed write, and handles signals, which are held
+    back otherwise.
 
     Raises:
         OSError: The file could not be written completely.
@@ -46,7 +37,7 @@ def open_for_writing(path: Path) -> Iterator[OpenFile]:
                 disk.check()
 
             with h5py.File(disk, "w") as content:
-                yield OpenFile(content, check)
+                yield content, check
             disk.check()
         is_whole = True
     finally:

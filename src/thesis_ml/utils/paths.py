@@ -17,6 +17,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from thesis_ml.errors import ConfigError, FactsError
+from thesis_ml.utils.files import replace_file
 
 FACTS_FOLDER = "facts"
 FIGURES_FOLDER = "figures"
@@ -138,14 +139,7 @@ def explain_no_file(path: Path) -> str | None:
 
 @dataclass(frozen=True)
 class FolderStart:
-    """The content of a folder before a start: empty, or the description and the log of the run it holds.
-
-    Args:
-        is_new: The folder held no run.
-        names: Names of its entries.
-        texts: The files of .hydra/ by name.
-        log_size: Bytes of the log file.
-    """
+    """The content of a folder before a start: names of its entries, and description and log of a run that it holds."""
 
     is_new: bool
     names: frozenset[str]
@@ -194,9 +188,8 @@ class RunFolder:
         try:
             folder.mkdir(exist_ok=True)
             for name, text in texts.items():
-                partial = folder / f".{name}.tmp"
-                partial.write_text(text, encoding="utf-8")
-                partial.replace(folder / name)
+                with replace_file(folder / name) as stream:
+                    stream.write(text.encode())
         except OSError as error:
             raise FactsError(f"{folder}: cannot be written ({error.strerror}); free space or choose another") from error
 

@@ -11,13 +11,7 @@ T = TypeVar("T")
 
 
 def show_progress(entries: Sequence[T], unit: str, stream: TextIO | None = None) -> Iterator[T]:
-    """Yield the entries while a bar counts them; a stream that is no terminal gets no bar.
-
-    Args:
-        entries: The entries to yield.
-        unit: Name of one entry.
-        stream: Where the bar goes, standard error by default.
-    """
+    """Yield the entries while a bar counts them, by default on standard error; no terminal, no bar."""
     stream = stream or sys.stderr
     yield from tqdm(entries, unit=unit, file=stream, disable=not stream.isatty(), leave=False, dynamic_ncols=True)
 

@@ -4,11 +4,7 @@ import time
 
 
 class Stopwatch:
-    """A clock that can be stopped and restarted, also from the reading of an earlier process.
-
-    Args:
-        elapsed_s: Seconds to begin with.
-    """
+    """A clock that can be stopped and restarted, also from the reading of an earlier process."""
 
     def __init__(self, elapsed_s: float = 0.0) -> None:
         self._elapsed_s = elapsed_s

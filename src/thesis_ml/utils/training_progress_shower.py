@@ -18,9 +18,7 @@ REFRESH_S = 0.2
 class ProgressShower:
     """Show epoch, step, remaining time, loss and events per second of one run, from plain numbers.
 
-    Args:
-        stream: Where the bar goes, standard error by default; a stream that is no terminal gets no bar.
-        refresh_s: Shortest time between two updates of the bar.
+    The bar goes to `stream`, standard error by default; a stream that is no terminal gets none.
     """
 
     def __init__(self, stream: TextIO | None = None, refresh_s: float = REFRESH_S) -> None:

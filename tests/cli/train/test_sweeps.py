@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from command_runs import SMALL, Outcome, run_commands
-from thesis_ml.cli.train.sweeps import BASIC_SWEEPER, Sweep, check_sweep, describe_differences, list_rows
+from thesis_ml.cli.train.sweeps import BASIC_SWEEPER, check_sweep, describe_differences, list_rows
 from thesis_ml.errors import ConfigError
 from thesis_ml.facts.lines import read_state
 from thesis_ml.utils.paths import find_configs
@@ -224,7 +224,7 @@ def test_table_lists_jobs_by_number_and_survives_a_damaged_one(tmp_path: Path) -
         (tmp_path / name / "facts").mkdir(parents=True)
     (tmp_path / "1000/facts/events.jsonl").write_text('{"moment": 5}\n{}\n')
 
-    rows = list_rows(Sweep(tmp_path, ()))
+    rows = list_rows(tmp_path, ())
 
     assert [(row.name, row.state) for row in rows] == [("002", "empty"), ("999", "empty"), ("1000", "unreadable")]
     assert [row.has_failed for row in rows] == [False, False, True]

@@ -107,14 +107,9 @@ def binary_loss(outputs: Float[Tensor, " N"], labels: Int[Tensor, " N"]) -> Floa
 
 
 def fit_classifier(train: Table, val: Table, config: ClassifierConfig | None = None) -> FittedClassifier:
-    """Train a classifier on one table and score another; the device is that of the tables.
+    """Train a classifier on a table of both classes and score another; the device is that of the tables.
 
     The same seed gives the same scores, and no random state outside is used or changed.
-
-    Args:
-        train: The table to learn from; needs both classes.
-        val: The table to score after every epoch.
-        config: The options; None takes the defaults.
 
     Raises:
         DataError: A table cannot be used, or the training diverged.

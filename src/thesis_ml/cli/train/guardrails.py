@@ -46,12 +46,7 @@ def check_command_line(arguments: Sequence[str]) -> None:
 
 
 def check_job(config: DictConfig, number: int = 0, loops: Collection[str] = tuple(LOOPS)) -> None:
-    """Refuse a composed configuration that the command or the chosen loop cannot use.
-
-    Args:
-        config: The configuration of one job, with the node `hydra`.
-        number: The number of the job in its sweep.
-        loops: Names that `loop` may have.
+    """Refuse a composed configuration, with its node `hydra`, that the command or the chosen loop cannot use.
 
     Raises:
         ConfigError: A key is not read by the loop, or a key or value is wrong.

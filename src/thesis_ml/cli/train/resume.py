@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from thesis_ml.errors import ConfigError
-from thesis_ml.utils.overrides import quote_value
 from thesis_ml.utils.paths import HYDRA_FOLDER, is_run_folder
 from thesis_ml.utils.plain_yaml import read_plain_yaml
+from thesis_ml.utils.texts import quote_value
 
 RESUME = "resume="
 SWEEP_FLAGS = ("--multirun", "-m")

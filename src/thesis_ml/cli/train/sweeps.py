@@ -33,25 +33,14 @@ BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 EXPERIMENT_GROUP = "phase1/experiment"
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """A sweep that was started: its folder, and the swept values of each job, none when they are not known before."""
-
-    folder: Path
-    jobs: Sequence[str]
-
-
-_started: list[Sweep] = []
+_started: list[tuple[Path, Sequence[str]]] = []
+"""The folder of the sweep that was started, and the swept values of each job, none when they are not known before."""
 _failures: dict[str, BaseException] = {}
 """The errors of the failed jobs of this process, by the name of their folder."""
 
 
 class StartChecks(Callback):
-    """Check every job of a start before anything is made, and remember where a sweep goes.
-
-    Args:
-        loops: Names that `loop` may have.
-    """
+    """Check every job of a start before anything is made, and remember where a sweep goes."""
 
     def __init__(self, loops: Sequence[str]) -> None:
         self.loops = tuple(loops)
@@ -64,7 +53,7 @@ class StartChecks(Callback):
         with _refuse():
             jobs = check_sweep(config, self.loops)
             _refuse_blocked_jobs(Path(config.hydra.sweep.dir), len(jobs))
-            _started.append(Sweep(Path(config.hydra.sweep.dir), jobs))
+            _started.append((Path(config.hydra.sweep.dir), jobs))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         error = job_return._return_value
@@ -114,17 +103,17 @@ def print_job_table() -> int:
     """Print the outcome of every job of the sweep that just ended and return how many failed."""
     if not _started:
         return 0
-    sweep = _started.pop()
-    if not sweep.folder.is_dir():
+    folder, jobs = _started.pop()
+    if not folder.is_dir():
         return 0
-    if not any(sweep.folder.iterdir()):
+    if not any(folder.iterdir()):
         # The sweeper could not be made: nothing was started, and the claim on the folder is given back.
-        sweep.folder.rmdir()
+        folder.rmdir()
         return 0
-    rows = list_rows(sweep)
+    rows = list_rows(folder, jobs)
     _failures.clear()
     width = max((len(row.swept) for row in rows), default=0)
-    print(f"{sweep.folder}: {len(rows)} jobs")
+    print(f"{folder}: {len(rows)} jobs")
     for row in rows:
         print(make_printable(f"  {row.name}  {row.state:<12} {row.swept:<{width}}  {row.outcome}".rstrip()))
     return sum(row.has_failed for row in rows)
@@ -145,11 +134,11 @@ class Row:
         return self.state not in ("complete", "empty", "not started")
 
 
-def list_rows(sweep: Sweep) -> list[Row]:
-    """Return a row for every job that has a folder and for every one that was to come."""
-    found = [path for path in sweep.folder.iterdir() if path.is_dir() and re.fullmatch("[0-9]+", path.name)]
+def list_rows(folder: Path, jobs: Sequence[str]) -> list[Row]:
+    """Return a row for every job of a sweep that has a folder and for every one that was to come."""
+    found = [path for path in folder.iterdir() if path.is_dir() and re.fullmatch("[0-9]+", path.name)]
     folders = {path.name: path for path in found}
-    swept = {f"{number:03d}": text for number, text in enumerate(sweep.jobs)}
+    swept = {f"{number:03d}": text for number, text in enumerate(jobs)}
     names = sorted({*folders, *swept}, key=int)
     return [_describe_job(name, folders.get(name), swept.get(name, "")) for name in names]
 

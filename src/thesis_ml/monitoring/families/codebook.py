@@ -1,7 +1,5 @@
 """Figures of codebook utilisation: per epoch, and per code in the last split that was counted."""
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -29,21 +27,12 @@ def draw_codebook(history: History) -> Figure | None:
     labels = [CODEBOOK_METRICS[name] for name in names]
     figure, panels = io_utils.new_panels("epoch", [*labels, *["tokens per code"] * (counts_name is not None)])
     for axes, name in zip(panels, names, strict=False):
-        _draw_splits(axes, history, name)
+        io_utils.draw_splits(axes, history, name, scale=100.0 if name == "usage" else 1.0)
     io_utils.draw_legend(panels[0])
     if counts_name is not None:
         io_utils.label_x(panels[-2], "epoch")
         _draw_code_usage(panels[-1], history.arrays[counts_name], counts_name)
     return figure
-
-
-def _draw_splits(axes: Axes, history: History, name: str) -> None:
-    scale = 100.0 if name == "usage" else 1.0
-    for split in ("train", "val"):
-        values = [scale * value for value in history.series(split, name)]
-        io_utils.draw_epochs(axes, history.epochs, values, split=split, label=split)
-    io_utils.draw_test_value(axes, history.best_epoch, scale * history.test.get(name, math.nan))
-    io_utils.use_log_scale_if_wide(axes)
 
 
 def _draw_code_usage(axes: Axes, counts: npt.NDArray[np.integer], counts_name: str) -> None:

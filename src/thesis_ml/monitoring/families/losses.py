@@ -1,7 +1,5 @@
 """The loss, its terms and the reconstruction error, per epoch."""
 
-import math
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -27,20 +25,13 @@ def draw_losses(history: History) -> Figure | None:
     has_rec_mse = REC_MSE in history.names("val")
     labels = ["loss", *["term, unweighted"] * bool(terms), *["reconstruction MSE"] * has_rec_mse]
     figure, panels = io_utils.new_panels("epoch", labels)
-    _draw_splits(panels[0], history, LOSS)
+    io_utils.draw_splits(panels[0], history, LOSS)
     io_utils.draw_legend(panels[0])
     if terms:
         _draw_terms(panels[1], history, terms)
     if has_rec_mse:
-        _draw_splits(panels[-1], history, REC_MSE)
+        io_utils.draw_splits(panels[-1], history, REC_MSE)
     return figure
-
-
-def _draw_splits(axes: Axes, history: History, name: str) -> None:
-    for split in ("train", "val"):
-        io_utils.draw_epochs(axes, history.epochs, history.series(split, name), split=split, label=split)
-    io_utils.draw_test_value(axes, history.best_epoch, history.test.get(name, math.nan))
-    io_utils.use_log_scale_if_wide(axes)
 
 
 def _draw_terms(axes: Axes, history: History, terms: list[str]) -> None:

@@ -1,8 +1,5 @@
 """Metrics per epoch that are no term of the objective, such as accuracies."""
 
-import math
-
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from thesis_ml.facts.schema import DATA_WAIT, MEAN_ERROR, SAMPLE_ERROR, History
@@ -29,7 +26,7 @@ def draw_metrics(history: History) -> Figure | None:
     labels = [METRIC_LABELS.get(name, name.replace("_", " ")) for name in names]
     figure, panels = io_utils.new_panels("epoch", labels)
     for axes, name in zip(panels, names, strict=True):
-        _draw_splits(axes, history, name)
+        io_utils.draw_splits(axes, history, name)
     io_utils.draw_legend(panels[0])
     return figure
 
@@ -40,11 +37,3 @@ def _list_metrics(history: History) -> list[str]:
     return [
         name for name in names if not (is_term(name) or name in elsewhere or name.startswith(tuple(RESIDUAL_LABELS)))
     ]
-
-
-def _draw_splits(axes: Axes, history: History, name: str) -> None:
-    for split in ("train", "val"):
-        if name in history.names(split):
-            io_utils.draw_epochs(axes, history.epochs, history.series(split, name), split=split, label=split)
-    io_utils.draw_test_value(axes, history.best_epoch, history.test.get(name, math.nan))
-    io_utils.use_log_scale_if_wide(axes)

@@ -3,20 +3,14 @@
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from thesis_ml.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """The identity, name and configuration of a run for a tracker.
-
-    Args:
-        run_id: The identity of the run in its facts, which it has in the tracker too.
-        name: Name of the run folder.
-        config: The parsed experiment as plain values.
-    """
+    """The identity of a run in its facts, the name of its folder, and its parsed configuration as plain values."""
 
     run_id: str
     name: str
@@ -36,18 +30,12 @@ class Tracker(Protocol):
         """Write pending numbers and close the tracker."""
 
 
-class TrackerKind(NamedTuple):
-    """The target `module:class` of a tracker, and the packages of the extra of the same name."""
-
-    target: str
-    packages: tuple[str, ...]
-
-
-TRACKERS: Mapping[str, TrackerKind] = {
-    "tensorboard": TrackerKind("thesis_ml.monitoring.trackers.tensorboard:TensorboardTracker", ("tensorboard",)),
-    "wandb": TrackerKind("thesis_ml.monitoring.trackers.wandb:WandbTracker", ("wandb",)),
-    "mlflow": TrackerKind("thesis_ml.monitoring.trackers.mlflow:MlflowTracker", ("mlflow", "sqlalchemy", "alembic")),
+TRACKERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "tensorboard": ("thesis_ml.monitoring.trackers.tensorboard:TensorboardTracker", ("tensorboard",)),
+    "wandb": ("thesis_ml.monitoring.trackers.wandb:WandbTracker", ("wandb",)),
+    "mlflow": ("thesis_ml.monitoring.trackers.mlflow:MlflowTracker", ("mlflow", "sqlalchemy", "alembic")),
 }
+"""The target `module:class` of each tracker, and the packages of the extra of the same name."""
 
 
 def refuse_missing_packages(name: str, where: str) -> None:
@@ -56,7 +44,7 @@ def refuse_missing_packages(name: str, where: str) -> None:
     Raises:
         ConfigError: A package is missing.
     """
-    packages = TRACKERS[name].packages if name in TRACKERS else ()
+    packages = TRACKERS[name][1] if name in TRACKERS else ()
     missing = [package for package in packages if not _is_installed(package)]
     if missing:
         raise ConfigError(

@@ -8,7 +8,7 @@ from typing import Any
 
 from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ReportError
-from thesis_ml.facts.lines import as_mapping
+from thesis_ml.facts.history import as_mapping
 from thesis_ml.utils.paths import (
     FACTS_FOLDER,
     HYDRA_FOLDER,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thesis_ml.architectures.autoencoder.diffusion.predictions import Decomposition
-from thesis_ml.architectures.autoencoder.diffusion.samplers import SHARES_OF_NOISE, Sampler, iterate_samples
+from thesis_ml.architectures.autoencoder.diffusion.samplers import SHARES_OF_NOISE, iterate_samples
 from thesis_ml.architectures.autoencoder.diffusion.schedules import SCHEDULES, NoiseLevel
 
 COMBINATIONS = list(itertools.product(SHARES_OF_NOISE, SCHEDULES, (1, 2, 10)))
@@ -24,7 +24,9 @@ def test_perfect_denoiser_is_followed_to_the_clean_values(name: str, schedule: s
     def denoise(noisy: Tensor, time: Tensor, level: NoiseLevel) -> Decomposition:
         return Decomposition(clean, (noisy - level.signal * clean) / level.noise)
 
-    *_, found = iterate_samples(Sampler(name, schedule, n_steps), denoise, lambda number: draw(50, number))
+    *_, found = iterate_samples(
+        denoise, lambda number: draw(50, number), sampler=name, schedule=schedule, n_steps=n_steps
+    )
 
     assert torch.allclose(found, clean)
 
@@ -38,7 +40,9 @@ def test_exact_denoiser_of_a_gaussian_gives_its_mean_and_spread(name: str) -> No
         clean = mean + gain * (noisy - level.signal * mean)
         return Decomposition(clean, (noisy - level.signal * clean) / level.noise)
 
-    *_, found = iterate_samples(Sampler(name, "cosine", 100), denoise, lambda number: draw(20_000, number))
+    *_, found = iterate_samples(
+        denoise, lambda number: draw(20_000, number), sampler=name, schedule="cosine", n_steps=100
+    )
 
     assert found.mean().item() == pytest.approx(mean, abs=0.03)
     assert found.std().item() == pytest.approx(spread, rel=0.05)
@@ -53,9 +57,10 @@ def test_only_the_ancestral_sampler_draws_noise_on_the_way() -> None:
             numbers.append(number)
             return draw(5, number)
 
-        steps = list(
-            iterate_samples(Sampler(name, "cosine", 4), lambda noisy, *_: Decomposition(noisy, noisy), draw_noise)
-        )
-        assert len(steps) == 5
+        def denoise(noisy: Tensor, time: Tensor, level: NoiseLevel) -> Decomposition:
+            return Decomposition(noisy, noisy)
+
+        steps = iterate_samples(denoise, draw_noise, sampler=name, schedule="cosine", n_steps=4)
+        assert len(list(steps)) == 5
 
     assert drawn == {"ddim": [0], "ancestral": [0, 1, 2, 3]}

@@ -12,7 +12,7 @@ from thesis_ml.architectures.autoencoder.base import Autoencoder, Reconstruction
 from thesis_ml.architectures.autoencoder.decoders.diffusion import DiffusionDecoder
 from thesis_ml.architectures.autoencoder.diffusion.event_noise import derive_seed, draw_normal, draw_uniform
 from thesis_ml.architectures.autoencoder.diffusion.predictions import Decomposition, weigh_errors
-from thesis_ml.architectures.autoencoder.diffusion.samplers import Sampler, iterate_samples
+from thesis_ml.architectures.autoencoder.diffusion.samplers import iterate_samples
 from thesis_ml.architectures.autoencoder.diffusion.schedules import NoiseLevel, read_level
 from thesis_ml.data.batch import TokenBatch
 
@@ -52,13 +52,7 @@ class DiffusionAutoencoder(Autoencoder):
         return self.decoder.config.reports_use == "sample"
 
     def measure_denoising(self, output: Reconstruction, batch: TokenBatch, seed: int) -> DenoiserErrors:
-        """Return the errors of the denoiser on each token at a random time.
-
-        Args:
-            output: The reconstruction of the batch by this model.
-            batch: The events.
-            seed: Of time and noise, which are otherwise functions of an event's row.
-        """
+        """Return the errors of the denoiser on each token; `seed` and the event's row give time and noise."""
         decoder, config = self.decoder, self.decoder.config
         residual = (batch.features - output.features.detach()).float()
         if self.training:
@@ -74,13 +68,7 @@ class DiffusionAutoencoder(Autoencoder):
         return DenoiserErrors(time, errors.square().mean(dim=1), losses)
 
     def draw_sample(self, output: Reconstruction, batch: TokenBatch, seed: int) -> Float[Tensor, "P F"]:
-        """Return features drawn from the distribution given the latent; the same for an event in any batch.
-
-        Args:
-            output: The reconstruction of the batch by this model.
-            batch: The events; only their lengths and rows are used.
-            seed: Another one gives another sample.
-        """
+        """Return features drawn from the distribution given the latent, a function of `seed` and the event's row."""
         *_, last = self.iterate_sample(output, batch, seed)
         return last
 
@@ -98,7 +86,7 @@ class DiffusionAutoencoder(Autoencoder):
         """
         decoder, config = self.decoder, self.decoder.config
         condition = decoder.condition(output.latent.values)
-        sampler = Sampler(config.sampler, config.schedule, n_steps or config.n_steps)
+        steps = n_steps or config.n_steps
 
         def denoise(noisy: Tensor, time: Tensor, level: NoiseLevel) -> Decomposition:
             return decoder.prediction.read(decoder.predict(noisy, time, condition), noisy, level)
@@ -108,15 +96,14 @@ class DiffusionAutoencoder(Autoencoder):
             noise = draw_normal(batch.index, batch.lengths, n_columns=output.features.shape[1], seed=key)
             return noise * scale if number == 0 else noise
 
-        for values in iterate_samples(sampler, denoise, draw_noise):
+        sampled = iterate_samples(denoise, draw_noise, sampler=config.sampler, schedule=config.schedule, n_steps=steps)
+        for values in sampled:
             yield output.features + decoder.spread * values
 
     def reconstruct(self, batch: TokenBatch, generator: torch.Generator) -> Reconstruction:
-        """Return the reconstruction that reports use: the answer of the head, or one sample, as `reports_use` says.
+        """Return the answer of the head, or the sample of the seed of `generator`, as `reports_use` says.
 
-        Args:
-            batch: The events.
-            generator: Its initial seed alone chooses the sample, so that it does not depend on the batches before.
+        Its initial seed alone chooses the sample, so that it does not depend on the batches before.
         """
         output: Reconstruction = self(batch)
         if not self.draws_samples:

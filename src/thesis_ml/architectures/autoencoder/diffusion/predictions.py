@@ -1,7 +1,7 @@
 """The targets of a denoiser: how clean values and noise follow from a prediction, and the weight of its error."""
 
-from collections.abc import Mapping
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
@@ -18,65 +18,50 @@ class Decomposition(NamedTuple):
     noise: Float[Tensor, "P F"]
 
 
-@runtime_checkable
-class Prediction(Protocol):
-    """A target that gives the clean values and the noise of noisy values."""
+class Prediction(NamedTuple):
+    """A target that gives the clean values and the noise of noisy values.
 
-    def make_target(
-        self, clean: Float[Tensor, "P F"], noise: Float[Tensor, "P F"], level: NoiseLevel
-    ) -> Float[Tensor, "P F"]:
-        """Return the target."""
-        ...
+    Args:
+        make_target: From clean values, noise and level to the target.
+        read: From a prediction, noisy values and level to the clean values and the noise.
+        weigh: From a level and `most_snr` to the weight of the squared error: that of the clean values by
+            min(SNR, most_snr). Source: Hang et al., arXiv:2303.09556, sec. 3.4.
+    """
 
-    def read(self, predicted: Float[Tensor, "P F"], noisy: Float[Tensor, "P F"], level: NoiseLevel) -> Decomposition:
-        """Return the clean values and the noise that a prediction gives."""
-        ...
-
-    def weigh(self, level: NoiseLevel, most_snr: float) -> Float[Tensor, "#P 1"]:
-        """Return the weight of the squared error at a level: that of the clean values by min(SNR, most_snr).
-
-        Source: Hang et al., arXiv:2303.09556, sec. 3.4.
-        """
-        ...
+    make_target: Callable[[Tensor, Tensor, NoiseLevel], Tensor]
+    read: Callable[[Tensor, Tensor, NoiseLevel], Decomposition]
+    weigh: Callable[[NoiseLevel, float], Tensor]
 
 
-class VPrediction:
-    """v = signal * noise - noise level * clean, which has unit size at every level.
+def make_v(clean: Float[Tensor, "P F"], noise: Float[Tensor, "P F"], level: NoiseLevel) -> Float[Tensor, "P F"]:
+    """Return v = signal * noise - noise level * clean, which has unit size at every level.
 
     Source: Salimans and Ho, arXiv:2202.00512, app. D.
     """
-
-    def make_target(
-        self, clean: Float[Tensor, "P F"], noise: Float[Tensor, "P F"], level: NoiseLevel
-    ) -> Float[Tensor, "P F"]:
-        return level.signal * noise - level.noise * clean
-
-    def read(self, predicted: Float[Tensor, "P F"], noisy: Float[Tensor, "P F"], level: NoiseLevel) -> Decomposition:
-        return Decomposition(
-            clean=level.signal * noisy - level.noise * predicted,
-            noise=level.noise * noisy + level.signal * predicted,
-        )
-
-    def weigh(self, level: NoiseLevel, most_snr: float) -> Float[Tensor, "#P 1"]:
-        return level.snr.clamp(max=most_snr) / (level.snr + 1)
+    return level.signal * noise - level.noise * clean
 
 
-class EpsilonPrediction:
-    """The noise itself."""
-
-    def make_target(
-        self, clean: Float[Tensor, "P F"], noise: Float[Tensor, "P F"], level: NoiseLevel
-    ) -> Float[Tensor, "P F"]:
-        return noise
-
-    def read(self, predicted: Float[Tensor, "P F"], noisy: Float[Tensor, "P F"], level: NoiseLevel) -> Decomposition:
-        return Decomposition(clean=(noisy - level.noise * predicted) / level.signal, noise=predicted)
-
-    def weigh(self, level: NoiseLevel, most_snr: float) -> Float[Tensor, "#P 1"]:
-        return level.snr.clamp(max=most_snr) / level.snr
+def read_v(predicted: Float[Tensor, "P F"], noisy: Float[Tensor, "P F"], level: NoiseLevel) -> Decomposition:
+    """Return the clean values and the noise that a prediction of v gives."""
+    return Decomposition(
+        clean=level.signal * noisy - level.noise * predicted,
+        noise=level.noise * noisy + level.signal * predicted,
+    )
 
 
-PREDICTIONS: Mapping[PredictionName, Prediction] = {"v": VPrediction(), "epsilon": EpsilonPrediction()}
+def read_epsilon(predicted: Float[Tensor, "P F"], noisy: Float[Tensor, "P F"], level: NoiseLevel) -> Decomposition:
+    """Return the clean values and the noise that a prediction of the noise itself gives."""
+    return Decomposition(clean=(noisy - level.noise * predicted) / level.signal, noise=predicted)
+
+
+PREDICTIONS: Mapping[PredictionName, Prediction] = {
+    "v": Prediction(make_v, read_v, lambda level, most_snr: level.snr.clamp(max=most_snr) / (level.snr + 1)),
+    "epsilon": Prediction(
+        lambda _clean, noise, _level: noise,
+        read_epsilon,
+        lambda level, most_snr: level.snr.clamp(max=most_snr) / level.snr,
+    ),
+}
 
 
 def weigh_errors(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -22,33 +22,21 @@ DrawNoise = Callable[[int], Tensor]
 """The noise [P F] of step number n; sampling starts from that of step 0."""
 
 
-class Sampler(NamedTuple):
-    """A way from noise to values.
-
-    Args:
-        name: ddim | ancestral.
-        schedule: The noise levels that the denoiser was trained on.
-        n_steps: Evaluations of the denoiser.
-    """
-
-    name: SamplerName
-    schedule: ScheduleName
-    n_steps: int
-
-
-def iterate_samples(sampler: Sampler, denoise: Denoise, draw_noise: DrawNoise) -> Iterator[Float[Tensor, "P F"]]:
+def iterate_samples(
+    denoise: Denoise, draw_noise: DrawNoise, *, sampler: SamplerName, schedule: ScheduleName, n_steps: int
+) -> Iterator[Float[Tensor, "P F"]]:
     """Yield the noise that sampling starts from, then the values after each of the n steps."""
     values = draw_noise(0)
     yield values
-    for number in range(sampler.n_steps):
-        time = _read_time(number, sampler.n_steps, values)
-        level = read_level(sampler.schedule, time)
+    for number in range(n_steps):
+        time = _read_time(number, n_steps, values)
+        level = read_level(schedule, time)
         found = denoise(values, time, level)
-        if number == sampler.n_steps - 1:
+        if number == n_steps - 1:
             yield found.clean
             return
-        following = read_level(sampler.schedule, _read_time(number + 1, sampler.n_steps, values))
-        values = _step(found, level, following, SHARES_OF_NOISE[sampler.name], partial(draw_noise, number + 1))
+        following = read_level(schedule, _read_time(number + 1, n_steps, values))
+        values = _step(found, level, following, SHARES_OF_NOISE[sampler], partial(draw_noise, number + 1))
         yield values
 
 

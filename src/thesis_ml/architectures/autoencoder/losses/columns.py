@@ -12,10 +12,6 @@ from thesis_ml.data.normalizer import Normalizer
 class FeatureColumns(nn.Module):
     """Take differences of encoded features, and average their penalties over columns and tokens with weights.
 
-    Args:
-        config: The weights.
-        dims: Names the columns, and says which of them are angles.
-
     Raises:
         ConfigError: A weight names a feature that the data does not have, or all weights are 0.
     """
