@@ -13,6 +13,9 @@ from thesis_ml.reports.utils.table import format_number, format_value
 PRINTED_COLUMNS = 9
 """As in page.css."""
 
+PRINTED_HEATS = 22
+"""Columns of a matrix, whose numbers are small."""
+
 CHOSEN_COLUMNS = 6
 """From more columns the reader chooses."""
 
@@ -129,6 +132,11 @@ class PageTable:
     def is_wide(self) -> bool:
         """Whether paper has no room for all columns."""
         return len(self.columns) > PRINTED_COLUMNS
+
+    @property
+    def is_cut_on_paper(self) -> bool:
+        """Whether a matrix is wider than paper."""
+        return bool(self.spans) and len(self.columns) > PRINTED_HEATS
 
     @property
     def is_filtered(self) -> bool:

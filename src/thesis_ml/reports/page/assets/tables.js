@@ -109,7 +109,12 @@ function alignColumn(cells) {
 }
 
 function alignTable(table) {
-  if (table.classList.contains("heat") || table.dataset.aligned !== undefined) {
+  if (table.classList.contains("heat")) {
+    // The names of groups stay in view, right of the first column.
+    table.style.setProperty("--first", `${table.tHead.rows[0].cells[0].offsetWidth}px`);
+    return;
+  }
+  if (table.dataset.aligned !== undefined) {
     return;
   }
   table.dataset.aligned = "";
