@@ -53,7 +53,8 @@ def write_report(report: Report, config: ReportConfig) -> Path:
             _write_inference(partial / paths.INFERENCE_FOLDER, report, config, figures)
         numbers = tex.build_numbers(comparison, report.scoreboard, report.inference_sections, previous)
         _write_text(partial / paths.NUMBERS_FILE, numbers)
-        _write_text(partial / paths.PAGE_FILE, build_page(report, figures, manifest))
+        page = build_page(report, figures, manifest, config.outputs.fig_format)
+        _write_text(partial / paths.PAGE_FILE, page)
         _write_text(partial / paths.MANIFEST_FILE, yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True))
     point_runs_to(folder, comparison.runs)
     return folder

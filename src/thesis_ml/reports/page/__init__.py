@@ -2,48 +2,44 @@
 
 import base64
 import hashlib
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import matplotlib
 from matplotlib.figure import Figure
 
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.contents import Panel, ResultFigure, Section
 from thesis_ml.reports.page.curves import collect_curves
+from thesis_ml.reports.page.images import embed_image
 from thesis_ml.reports.page.tables import show_scoreboard, show_table
 from thesis_ml.reports.plots import KEY_FIGURE
 from thesis_ml.reports.plots.style import choose_colours
 from thesis_ml.reports.report import Report
 from thesis_ml.reports.utils.escape import strip_controls
-from thesis_ml.reports.utils.table import MissingFigure, Table, format_csv
+from thesis_ml.reports.utils.table import MissingFigure
 from thesis_ml.utils.paths import FIGURES_FOLDER, INFERENCE_FOLDER, TRAINING_FOLDER
 from thesis_ml.utils.progress import show_progress
 
 ASSETS = Path(__file__).parent / "assets"
 TEMPLATE = "page.html.jinja"
 LICENSE = "uPlot-LICENSE.txt"
-SCRIPTS = ("uPlot-1.6.32.iife.min.js", "page.js")
+SCRIPTS = ("uPlot-1.6.32.iife.min.js", "tables.js", "chart.js", "page.js")
 STYLES = ("uPlot-1.6.32.min.css", "page.css")
 
-MAX_SVG_BYTES = 300_000
-MAX_CSV_BYTES = 100_000
-"""Beyond these a figure is embedded as png, and its csv lies beside the page only: the page shall fit into a mail."""
 
-PNG_DPI = 160
-
-
-def build_page(report: Report, figures: Mapping[str, Figure], manifest: Mapping[str, Any]) -> str:
+def build_page(
+    report: Report, figures: Mapping[str, Figure], manifest: Mapping[str, Any], fig_format: str = "png"
+) -> str:
     """Return the page as html.
 
     Args:
         report: What it shows; texts in it may come from anybody.
         figures: The drawn figures by name.
         manifest: Of the report: its id, its time, its code.
+        fig_format: Ending of the files of figures beside the page.
     """
     comparison = report.comparison
     style = "\n".join([*map(read_asset, STYLES), list_group_colours(comparison)])
@@ -51,12 +47,6 @@ def build_page(report: Report, figures: Mapping[str, Figure], manifest: Mapping[
     script = "\n".join([f"/*\n{read_asset(LICENSE)}\n*/", *map(read_asset, SCRIPTS)])
     images = {name: embed_image(figure, name) for name, figure in show_progress(list(figures.items()), "image")}
     places = {group.label: place for place, group in enumerate(comparison.groups)}
-    sections = [
-        describe_section(section, folder, images, places)
-        for folder, some in ((TRAINING_FOLDER, report.sections[:1]), (INFERENCE_FOLDER, report.inference_sections))
-        for section in some
-    ]
-    sections += [describe_section(section, TRAINING_FOLDER, images, places) for section in report.sections[1:]]
     key_figure = next((one for one in report.figures if one.name == KEY_FIGURE and one.name in images), None)
     return (
         make_environment()
@@ -68,8 +58,9 @@ def build_page(report: Report, figures: Mapping[str, Figure], manifest: Mapping[
             checks=report.checks,
             scoreboard=show_scoreboard(report.scoreboard, places),
             key_figure=None if key_figure is None else describe_figure(key_figure, TRAINING_FOLDER, images),
-            sections=sections,
+            sections=[describe_section(section, folder, images, places) for section, folder in order_sections(report)],
             curves=collect_curves(comparison),
+            fig_format=fig_format,
             about={
                 "report": manifest["report_id"],
                 "made": manifest["created"],
@@ -80,6 +71,12 @@ def build_page(report: Report, figures: Mapping[str, Figure], manifest: Mapping[
             script=script,
         )
     )
+
+
+def order_sections(report: Report) -> list[tuple[Section, str]]:
+    """Return the sections in the order of the page, with the folders of their files: those on runs come last."""
+    training = [(section, TRAINING_FOLDER) for section in report.sections]
+    return [*training[:1], *((section, INFERENCE_FOLDER) for section in report.inference_sections), *training[1:]]
 
 
 def make_environment() -> jinja2.Environment:
@@ -132,59 +129,37 @@ def describe_section(
         "name": section.name,
         "title": section.title,
         "caption": section.caption,
-        "checks": section.checks,
         **_describe_parts(section, folder, images, places),
         "panels": [
-            {"name": panel.name, "title": panel.title, **_describe_parts(panel, folder, images, places)}
+            {"name": panel.name, "title": panel.title, "panels": (), **_describe_parts(panel, folder, images, places)}
             for panel in section.panels
         ],
     }
 
 
 def describe_figure(figure: ResultFigure, folder: str, images: Mapping[str, str]) -> dict[str, Any]:
-    """Return a drawn figure as the template shows it: its image and its csv, if that is not too long."""
-    assert isinstance(figure.table, Table)
-    csv = format_csv(figure.table.columns, figure.table.rows)
+    """Return a drawn figure as the template shows it: its image, and its files beside the page."""
     return {
         "name": figure.name,
         "title": figure.title,
         "image": images[figure.name],
-        "csv": embed_csv(csv) if len(csv) <= MAX_CSV_BYTES else None,
         "path": f"{folder}/{FIGURES_FOLDER}/{figure.name}",
-        "n_rows": len(figure.table.rows),
     }
-
-
-def embed_image(figure: Figure, name: str) -> str:
-    """Return a figure as a data URI, svg while that is small; an image in which nothing can run."""
-    stream = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": name}):
-        figure.savefig(stream, format="svg", metadata={"Date": None})
-    if stream.tell() <= MAX_SVG_BYTES:
-        return _encode("image/svg+xml", stream.getvalue())
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=PNG_DPI)
-    return _encode("image/png", stream.getvalue())
-
-
-def embed_csv(text: str) -> str:
-    """Return a csv as a data URI, which a link can offer as a file without a server."""
-    return _encode("text/csv;charset=utf-8", text.encode("utf-8"))
 
 
 def _describe_parts(
     part: Section | Panel, folder: str, images: Mapping[str, str], places: Mapping[str, int]
 ) -> dict[str, Any]:
-    figures: Sequence[ResultFigure] = [figure for figure in part.figures if figure.name in images]
+    # The key figure stands beside the scoreboard.
+    figures = [figure for figure in part.figures if figure.name in images and figure.name != KEY_FIGURE]
+    has_files = folder == INFERENCE_FOLDER
     return {
-        "tables": [show_table(table, places) for table in part.tables],
+        "tables": [
+            show_table(table, places, f"{folder}/{table.name}.csv" if has_files else "") for table in part.tables
+        ],
         "figures": [describe_figure(figure, folder, images) for figure in figures],
         "missing": {one.name: one.table.reason for one in part.figures if isinstance(one.table, MissingFigure)},
     }
-
-
-def _encode(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _hash(text: str) -> str:

@@ -15,8 +15,8 @@ MAX_POINTS = 400
 """Of one curve: about what a screen shows."""
 
 MIN_POINTS = 20
-MAX_NUMBERS = 400_000
-"""Of all curves together, about 3 MB: many runs share it."""
+MAX_NUMBERS = 60_000
+"""Of all curves together, about 0.5 MB: many runs share it."""
 
 MAX_QUANTITIES = 16
 DIGITS = 6
