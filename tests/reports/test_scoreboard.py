@@ -59,6 +59,6 @@ def test_table_has_value_and_error_of_every_column() -> None:
     table = build_scoreboard(make_judged()).to_table()
 
     split = table.split_errors()
-    assert split.columns[:3] == ("group", "bits_per_token", "bits_per_token_sd")
+    assert split.columns[:4] == ("group", "seeds", "bits_per_token", "bits_per_token_sd")
     assert split.rows[0][split.columns.index("rec_mse_sd")] == table.rows[0][table.columns.index("rec_mse")].sd
     assert set(table.columns[1:]) <= set(COLUMNS)

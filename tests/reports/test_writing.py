@@ -285,7 +285,7 @@ def test_summary_of_the_first_schema_is_read_as_the_second(tmp_path: Path) -> No
     verdict = {
         "column": "rec_mse",
         "banners": ["The runs differ."],
-        "sentences": ["Smallest rec_mse: vq."],
+        "sentences": ["Smallest: vq."],
         "tests": [],
     }
     old = {"summary_schema_version": 1, "verdict": verdict, "scores": {"flags": ["Null of vq."], "sentences": []}}

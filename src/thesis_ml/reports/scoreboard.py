@@ -32,6 +32,7 @@ class ScoreColumn:
 
 
 COLUMNS: Mapping[str, ScoreColumn] = {
+    SEEDS: ScoreColumn("seeds", "Number of different seeds.", None),
     "bits_per_token": ScoreColumn("bits/token", "Bits that store the latent or the codes of one token.", "smaller"),
     "rec_mse": ScoreColumn("rec_mse", "Mean squared error of the standardised features on the test split.", "smaller"),
     "width68_pt": ScoreColumn("σ68 pT", "68% half-width of the relative residual of pT.", "smaller"),
@@ -54,7 +55,6 @@ COLUMNS: Mapping[str, ScoreColumn] = {
     ),
     "throughput": ScoreColumn("events/s", "Training events per second, mean over epochs.", "larger"),
     "parameters": ScoreColumn("parameters", "Trainable parameters of the model.", None),
-    SEEDS: ScoreColumn("seeds", "Number of different seeds.", None),
 }
 """All columns by name, in the order of the page; one that no group has is left out."""
 
