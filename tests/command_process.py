@@ -19,9 +19,19 @@ from typing import Any
 from thesis_ml.utils import stops
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(
-    ["command_process", "thesis_ml.cli.train", "thesis_ml.training_loops.autoencoder", "thesis_ml.monitoring.io_utils"]
+PRELOADED = (
+    "command_process",
+    "torch._dynamo",  # the first optimiser imports it, which takes as long as a small training
+    "thesis_ml.cli.train",
+    "thesis_ml.training_loops.diffusion_autoencoder",
+    "thesis_ml.training_loops.gan_autoencoder",
+    "thesis_ml.training_loops.simple_mlp",
+    "thesis_ml.monitoring.io_utils",
+    "thesis_ml.reports.analyses.compare_tokenizers",
+    "thesis_ml.reports.inference.run",
 )
+"""Modules that the server imports; one that does not exist it would pass over."""
+SERVER.set_forkserver_preload(list(PRELOADED))
 
 LIMIT_S = 300.0
 TRAIN = "thesis_ml.cli.train"
@@ -101,6 +111,9 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 def _run_command(folder: str, arguments: list[str], start: Start) -> None:
     os.chdir(folder)
+    # A shell in the background leaves Ctrl-C ignored, and nohup a closing terminal; the tests send these signals.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(output, stream)
@@ -173,6 +186,12 @@ def _between_best_and_last(bomb: _Bomb) -> None:
     _wrap(Path, "replace", bomb, is_before=False, applies=lambda _, target: Path(target).name == "best_val.pt")
 
 
+def _after_the_checkpoint_of_an_epoch(bomb: _Bomb) -> None:
+    from thesis_ml.training_loops.engine import Training
+
+    _wrap(Training, "_save", bomb, is_before=False, applies=lambda training, _: training.progress.batch == 0)
+
+
 def _between_facts_and_checkpoint(bomb: _Bomb) -> None:
     from thesis_ml.facts.recorder import FactsRecorder
 
@@ -203,6 +222,7 @@ FAULTS: dict[str, Callable[[_Bomb], None]] = {
     "before the rename": _before_the_rename,
     "between the renames": _between_the_renames,
     "between best and last": _between_best_and_last,
+    "after the checkpoint of an epoch": _after_the_checkpoint_of_an_epoch,
     "between facts and checkpoint": _between_facts_and_checkpoint,
     "between csv and jsonl": _between_csv_and_jsonl,
     "after the last epoch before test": _before_the_test,

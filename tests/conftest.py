@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 # Read when torch is imported, which is later. More threads for small tensors cost time, on a busy machine a lot of it;
 # a test that is about threads sets their number.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Threads of the tests that want several wait asleep: the cores belong to other tests meanwhile.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # An int passes for a float, as in every type checker.
 SHAPE_CHECKS = install_import_hook(
     [

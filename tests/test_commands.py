@@ -5,12 +5,13 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from command_process import Command
+from command_process import PRELOADED, Command
 from guides import PAGES, ROOT, Block, copy_checkout, read_blocks, split_blocks, split_commands
 
 BLOCKS = [block for page in PAGES for block in read_blocks(page)]
@@ -320,6 +321,10 @@ def test_small_overrides_fit_the_components(command: str, small: list[str]) -> N
 )
 def test_what_ci_runs_is_known(command: str, is_done: bool) -> None:
     assert (find_gap_in_ci(command.split()) == "") == is_done
+
+
+def test_modules_of_the_warm_server_exist() -> None:
+    assert [name for name in PRELOADED if find_spec(name) is None] == []
 
 
 @pytest.mark.parametrize(("command", "code"), [("test -f README.md", 0), ("false | true", 1), ("X=3; exit $X", 3)])

@@ -4,6 +4,7 @@ The wrong values follow from the field of a key: its type, its limits, its choic
 several keys must satisfy together, and keys without a field, are written down here.
 """
 
+import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args, get_origin
@@ -153,33 +154,36 @@ CASES = list_cases()
 
 @pytest.fixture(scope="module")
 def compose_for() -> Callable[[tuple[str, ...]], DictConfig]:
-    """Return the configuration with some options, composed once, which takes longer than all checks of a key."""
-    known: dict[tuple[str, ...], DictConfig] = {}
+    """Return a copy of the configuration with some options, composed once: that takes longer than checks of a key."""
+    known: dict[tuple[str, ...], bytes] = {}
 
     def find(options: tuple[str, ...]) -> DictConfig:
         if options not in known:
             GlobalHydra.instance().clear()
             with initialize_config_dir(str(find_configs()), version_base="1.3"):
-                known[options] = compose("train", overrides=list(options), return_hydra_config=True)
-        return known[options]
+                composed = compose("train", overrides=list(options), return_hydra_config=True)
+            known[options] = pickle.dumps(composed)  # read anew in a tenth of the time that OmegaConf takes for a copy
+        return pickle.loads(known[options])
 
     return find
 
 
-def set_value(composed: DictConfig, key: str, text: str) -> DictConfig:
+def set_value(job: DictConfig, key: str, text: str) -> DictConfig:
     """Return the configuration with `key=text` as Hydra reads it from the command line."""
-    job = composed.copy()
     OmegaConf.update(job, key, OverridesParser.create().parse_override(f"{key}={text}").value(), merge=False)
     return job
 
 
-@pytest.mark.parametrize("n_values", [2, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize(
+    "values", [slice(2), pytest.param(slice(2, None), marks=pytest.mark.slow)], ids=["first", "others"]
+)
 @pytest.mark.parametrize("case", list(CASES))
 def test_key_refuses_values_out_of_range_or_of_another_type(
-    case: str, n_values: int | None, compose_for: Callable[[tuple[str, ...]], DictConfig]
+    case: str, values: slice, compose_for: Callable[[tuple[str, ...]], DictConfig]
 ) -> None:
     options, key, wrong = CASES[case]
-    for text in wrong[:n_values]:
+    for text in wrong[values]:
         with pytest.raises(ConfigError) as caught:
             check_job(set_value(compose_for(options), key, text))
 

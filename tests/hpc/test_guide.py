@@ -26,7 +26,9 @@ def test_commands_of_the_pages_work(tmp_path: Path) -> None:
             assert outcome.exit_code == find_exit_code(block), f"{block.place}: {command}\n{outcome.output}"
 
     # Nothing of the pages may be left to disturb other tests; a GPU job waits for its turn.
-    wait_for(lambda: not run_tool("condor_q", "-af", "ClusterId").split())
+    ours = f'regexp("^{tmp_path}/", Iwd)'
+    wait_for(lambda: not run_tool("condor_q", "-constraint", ours, "-af", "ClusterId").split())
+    assert run_tool("condor_history", "-constraint", ours, "-af", "ClusterId").split()
 
 
 def test_guide_shows_the_submit_files_that_exist() -> None:

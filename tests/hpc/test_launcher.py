@@ -43,8 +43,8 @@ def test_sweep_returns_its_results_and_hides_no_job_behind_one_that_fails(tmp_pa
     states = [read_state(tmp_path / f"s/{number:03d}/facts").name for number in range(6)]
     assert states == ["complete", "complete", "failed", "complete", "complete", "complete"], output
     assert code == 1
-    assert re.search(r"job 002: exit code 1\n    error: epoch 0, step 1: rec_tokens is nan", output), output
-    assert re.search(r"^  002  failed .* TrainingError: job 002: exit code 1; error: epoch 0", output, re.MULTILINE), (
+    assert re.search(r"job 002: exit code 1\n    error: epoch 1, step 2: rec_tokens is nan", output), output
+    assert re.search(r"^  002  failed .* TrainingError: job 002: exit code 1; error: epoch 1", output, re.MULTILINE), (
         output
     )
     assert len(re.findall(r"^  00\d  complete .* rec_mse \d", output, re.MULTILINE)) == 5, output
