@@ -141,6 +141,27 @@ def test_recon_draws_truth_ratio_and_residual_of_every_feature_with_units(featur
     assert ("[rad]" in ratio.get_xlabel()) == ("[rad]" in residual.get_xlabel()) == (feature == "phi")
 
 
+@pytest.mark.parametrize("n_epochs", [1, 3])
+def test_recon_chooses_scales_by_quantity_so_that_runs_can_be_compared(n_epochs: int) -> None:
+    widths, medians = draw_recon(make_history(n_epochs, is_tested=False)).axes[:2]
+
+    assert (widths.get_yscale(), medians.get_yscale()) == ("log", "linear")
+    assert len([tick for tick in widths.get_yticks() if np.prod(widths.get_ylim() - tick) <= 0]) >= 2
+
+
+def test_recon_explains_spikes_of_few_codes_alone() -> None:
+    smooth = make_histograms("test", ["eta"])
+    comb = dict(smooth)
+    comb["test_hist_eta_rec"] = np.where(np.arange(42) % 2, 2 * comb["test_hist_eta_rec"], 0)
+
+    remarks = [
+        {text.get_text() for text in draw_recon(replace(make_history(), arrays=arrays)).texts}
+        for arrays in (smooth, comb)
+    ]
+
+    assert remarks == [{"Simulation"}, {"Simulation", "spikes: values of single codes"}]
+
+
 def test_recon_fills_the_truth_and_steps_the_reconstruction() -> None:
     spectrum, ratio = draw_recon(make_history()).axes[2:4]
     truth, reconstruction = spectrum.patches

@@ -9,12 +9,12 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from thesis_ml.facts.schema import LOSS, History
+from thesis_ml.monitoring import scales
 from thesis_ml.monitoring.config import LoggingConfig
 
 COLUMN_WIDTH_IN = 3.4
@@ -34,14 +34,16 @@ GAP_IN = 0.6
 """Between panels: room for tick labels and a legend of two rows, or for an axis label and a legend of one."""
 
 FONT_SIZE = 8
-MAX_SPAN_OF_PLAIN_TICKS = 50.0
-PLAIN_TICKS = (0.001, 10_000.0)
 MAX_LEGEND_LETTERS = 46
 HANDLE_LETTERS = 4
 """Longest row of a legend that fits the column, in letters, and the width of a line sample in it."""
 
 MAX_MARKED_EPOCHS = 40
 """With more epochs, markers would touch; only the line is drawn."""
+
+MAX_INNER_TICKS = 6
+END_SHARE = 0.06
+"""Of an axis at each end, where the label of a tick would stick out."""
 
 SPLIT_COLOURS = {"train": "#0072B2", "val": "#D55E00", "test": "#009E73"}
 NAME_COLOURS = {
@@ -108,9 +110,9 @@ def new_panels(
     return figure, list(rows)
 
 
-def new_page(height_in: float) -> Figure:
-    """Return an empty figure as wide as both columns of an article; `add_panel` puts panels on it."""
-    figure = Figure(figsize=(PAGE_COLUMNS * COLUMN_WIDTH_IN, height_in))
+def new_page(height_in: float, *, width_in: float = PAGE_COLUMNS * COLUMN_WIDTH_IN) -> Figure:
+    """Return an empty figure, as wide as both columns of an article by default; `add_panel` puts panels on it."""
+    figure = Figure(figsize=(width_in, height_in))
     FigureCanvasAgg(figure)
     left = LEFT_IN / figure.get_figwidth()
     figure.text(left, 1 - 0.05 / height_in, "Simulation", va="top", fontsize=FONT_SIZE, weight="bold", style="italic")
@@ -133,9 +135,11 @@ def label_x(axes: Axes, x_label: str) -> None:
 
 
 def keep_ticks_inside(axes: Axes, low: float, high: float) -> None:
-    """Let the x axis go from `low` to `high`, without tick labels at its ends, which would stick out."""
+    """Let the x axis go from `low` to `high`, without tick labels near its ends, which would stick out."""
     axes.set_xlim(low, high)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, prune="both"))
+    edge = END_SHARE * (high - low)
+    ticks = MaxNLocator(nbins=MAX_INNER_TICKS).tick_values(low, high)
+    axes.set_xticks([tick for tick in ticks if low + edge <= tick <= high - edge])
 
 
 def _style_panel(axes: Axes, y_label: str) -> None:
@@ -186,34 +190,7 @@ def draw_splits(axes: Axes, history: History, name: str, *, scale: float = 1.0) 
         colour = SPLIT_COLOURS["test"]
         # Open, so that it does not hide the validation beneath it.
         axes.plot([history.best_epoch], [tested], "D", markersize=5, color=colour, markerfacecolor="none", label="test")
-    use_log_scale_if_wide(axes)
-
-
-def use_log_scale_if_wide(axes: Axes) -> None:
-    """Make the y axis logarithmic when all values drawn are positive and span more than one decade."""
-    values = np.concatenate([np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.get_lines()])
-    finite = values[np.isfinite(values)]
-    if len(finite) and finite.min() > 0 and finite.max() > 10 * finite.min():
-        set_log_scale(axes, float(finite.max() / finite.min()))
-
-
-def set_log_scale(axes: Axes, span: float) -> None:
-    """Make the y axis logarithmic, with plain numbers at 1, 2 and 5 where `span`, high over low, leaves room."""
-    axes.set_yscale("log")
-    _set_plain_ticks(axes.yaxis, has_room=span < MAX_SPAN_OF_PLAIN_TICKS)
-
-
-def set_log_x_scale(axes: Axes) -> None:
-    """Make the x axis logarithmic, with plain numbers at 1, 2 and 5: a panel is wide enough for two decades of them."""
-    axes.set_xscale("log")
-    _set_plain_ticks(axes.xaxis, has_room=True)
-
-
-def _set_plain_ticks(axis: Axis, *, has_room: bool) -> None:
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if has_room else (1.0,)))
-    # Minor ticks would take half of the time of a figure.
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(_format_tick))
+    scales.use_log_scale_if_wide(axes)
 
 
 def start_at_zero(axes: Axes) -> None:
@@ -233,15 +210,6 @@ def write_remark(figure: Figure, text: str) -> None:
     height_in = figure.get_figheight()
     right = 1 - RIGHT_IN / figure.get_figwidth()
     figure.text(right, 1 - 0.05 / height_in, text, ha="right", va="top", fontsize=FONT_SIZE - 1)
-
-
-def _format_tick(value: float, _position: int | None) -> str:
-    """Return numbers such as 0.02 or 500 unchanged, and very small or large ones as a power of ten."""
-    if PLAIN_TICKS[0] <= value <= PLAIN_TICKS[1]:
-        return f"{value:g}"
-    exponent = math.floor(math.log10(value) + 1e-9)
-    factor = round(value / 10**exponent)
-    return rf"$10^{{{exponent}}}$" if factor == 1 else rf"${factor}\cdot 10^{{{exponent}}}$"
 
 
 def draw_legend(axes: Axes) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.summary import make_cell
-from thesis_ml.reports.comparison import Comparison
+from thesis_ml.reports.comparison import Comparison, count_codes
 from thesis_ml.reports.contents import Check
 from thesis_ml.reports.utils.words import join_names
-from thesis_ml.reports.verdict import SAME_EVENTS, can_copy, count_codes, find_key_differences, is_collapsed
+from thesis_ml.reports.verdict import SAME_EVENTS, can_copy, find_key_differences, is_collapsed
 
 FEWEST_SEEDS = 3
 ACCURACY_GAP = 0.005

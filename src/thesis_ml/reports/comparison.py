@@ -1,5 +1,6 @@
 """What a report compares: runs, the groups that differ in more than the seed, and the tests between groups."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,3 +101,11 @@ class Comparison:
             group.label: len({run.name if run.seed is None else run.seed for run in group.runs})
             for group in self.groups
         }
+
+
+def count_codes(run: RunFacts) -> int | None:
+    """Return the codes of a quantiser of a run, None where it has none."""
+    size, levels = (run.config.get(f"phase1.latent_space.{key}") for key in ("codebook_size", "levels"))
+    if isinstance(levels, tuple | list) and all(isinstance(level, int) for level in levels):
+        return math.prod(levels)
+    return size if isinstance(size, int) else None

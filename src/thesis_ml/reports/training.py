@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from thesis_ml.metrics.significance import LEVEL
 from thesis_ml.reports.comparison import Comparison, Group
-from thesis_ml.reports.contents import ResultTable, Section, Value
+from thesis_ml.reports.contents import Reference, ResultTable, Section, Value
 from thesis_ml.reports.plots import plan_figures
 
 WELCH_NOTE = f"Welch's test at {LEVEL:.0%}, corrected by Holm over all pairs."
@@ -12,12 +12,13 @@ SEED = "seed"
 """A number that means nothing on average."""
 
 
-def build_training(comparison: Comparison, figures: Sequence[str]) -> Section:
+def build_training(comparison: Comparison, figures: Sequence[str], references: Sequence[Reference] = ()) -> Section:
     """Return the section.
 
     Args:
         comparison: The runs.
         figures: Names of the figures.
+        references: Compressions without a model.
     """
     tables = (tabulate_groups(comparison), tabulate_pairs(comparison))
     return Section(
@@ -25,7 +26,7 @@ def build_training(comparison: Comparison, figures: Sequence[str]) -> Section:
         title="Training",
         caption="Numbers of the test split and of the best epoch, from the facts of the runs.",
         tables=tuple(table for table in tables if table.rows),
-        figures=plan_figures(comparison, figures),
+        figures=plan_figures(comparison, figures, references),
     )
 
 

@@ -1,6 +1,5 @@
 """Which groups are best: the number to judge by, the groups that can be ranked in it, and the headline."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
@@ -9,7 +8,7 @@ from thesis_ml.facts.run_facts import ComparisonKey, RunFacts
 from thesis_ml.facts.summary import REC_MSE
 from thesis_ml.metrics.codebook import has_collapsed
 from thesis_ml.metrics.significance import PairTest, compare_pairs
-from thesis_ml.reports.comparison import Comparison, Group, Verdict
+from thesis_ml.reports.comparison import Comparison, Group, Verdict, count_codes
 from thesis_ml.reports.contents import Check
 from thesis_ml.reports.utils.words import join_names
 
@@ -104,14 +103,6 @@ def is_collapsed(group: Group) -> bool:
     """Return whether a group uses hardly any of its codes."""
     n_codes, perplexity = count_codes(group.runs[0]), group.numbers.get("perplexity")
     return n_codes is not None and perplexity is not None and has_collapsed(perplexity.mean, n_codes)
-
-
-def count_codes(run: RunFacts) -> int | None:
-    """Return the codes of a quantiser of a run, None where it has none."""
-    size, levels = (run.config.get(f"phase1.latent_space.{key}") for key in ("codebook_size", "levels"))
-    if isinstance(levels, tuple | list) and all(isinstance(level, int) for level in levels):
-        return math.prod(levels)
-    return size if isinstance(size, int) else None
 
 
 def write_headline(comparison: Comparison, checks: Sequence[Check]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from thesis_ml.facts.schema import History
-from thesis_ml.monitoring import io_utils
+from thesis_ml.monitoring import io_utils, scales
 
 PANELS: Mapping[str, Mapping[str, str]] = {
     "critic loss": {"critic_loss": ""},
@@ -36,7 +36,7 @@ def draw_adversarial(history: History) -> Figure | None:
         if label == "critic accuracy":
             axes.axhline(CHANCE, color=io_utils.REFERENCE_COLOUR, linewidth=0.8, linestyle=":", label="cannot tell")
         else:
-            io_utils.use_log_scale_if_wide(axes)
+            scales.use_log_scale_if_wide(axes)
         io_utils.draw_legend(axes)
     return figure
 

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from thesis_ml.facts.schema import History
-from thesis_ml.monitoring import io_utils
+from thesis_ml.monitoring import io_utils, scales
 
 CODEBOOK_METRICS = {"perplexity": "perplexity [codes]", "usage": "codes used [%]", "n_dead_codes": "dead codes"}
 """Label of each number that `summarise_code_usage` returns."""
@@ -59,7 +59,7 @@ def _draw_code_usage(axes: Axes, counts: npt.NDArray[np.integer], counts_name: s
     )
     used = np.concatenate(sorted_rows)
     if len(used):
-        io_utils.set_log_scale(axes, float(used.max() / used.min()))
+        scales.set_log_scale(axes, float(used.max() / used.min()))
     axes.set_xlim(0, rows.shape[1] + 1)
     io_utils.label_x(axes, "code, by usage")
     io_utils.draw_legend(axes)

@@ -20,7 +20,7 @@ from thesis_ml.facts.schema import (
     History,
 )
 from thesis_ml.metrics.coverage import build_curve
-from thesis_ml.monitoring import io_utils
+from thesis_ml.monitoring import io_utils, scales
 from thesis_ml.monitoring.families.losses import REC_MSE
 from thesis_ml.monitoring.families.recon import label_feature
 
@@ -67,7 +67,7 @@ def _draw_errors(axes: Axes, history: History) -> None:
         tested = history.test.get(name, math.nan)
         if history.best_epoch is not None and not math.isnan(tested):
             axes.plot([history.best_epoch], [tested], MARKS[name], markersize=5, color=colour, markerfacecolor="none")
-    io_utils.use_log_scale_if_wide(axes)
+    scales.use_log_scale_if_wide(axes)
     axes.plot([], [], "D", markersize=4, color=io_utils.REFERENCE_COLOUR, markerfacecolor="none", label="test")
     axes.set_xlim(history.epochs[0] - 0.5, history.epochs[-1] + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))

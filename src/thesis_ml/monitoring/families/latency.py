@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from thesis_ml.facts.schema import DATA_WAIT, History
-from thesis_ml.monitoring import io_utils
+from thesis_ml.monitoring import io_utils, scales
 
 LABELS = {"throughput": "events/s", "epoch_time_s": "time per epoch [s]", "max_memory_mib": "peak memory [MiB]"}
 MEMORY = "max_memory_mib"
@@ -40,7 +40,7 @@ def _draw_times(axes: Axes, history: History) -> None:
             label="waiting for data",
             colour=io_utils.choose_colour(DATA_WAIT),
         )
-    io_utils.use_log_scale_if_wide(axes)
+    scales.use_log_scale_if_wide(axes)
     io_utils.draw_legend(axes)
 
 

@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from thesis_ml.facts.schema import LOSS, MEAN_ERROR, SAMPLE_ERROR, History
-from thesis_ml.monitoring import io_utils
+from thesis_ml.monitoring import io_utils, scales
 
 REC_MSE = "rec_mse"
 TERM_PREFIX = "rec_"
@@ -45,5 +45,5 @@ def _draw_terms(axes: Axes, history: History, terms: list[str]) -> None:
                 label=name if split == "val" else "_",
                 colour=io_utils.choose_colour(name),
             )
-    io_utils.use_log_scale_if_wide(axes)
+    scales.use_log_scale_if_wide(axes)
     io_utils.draw_legend(axes)

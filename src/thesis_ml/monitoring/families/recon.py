@@ -1,6 +1,7 @@
 """Physical quality of the reconstruction: residuals per epoch and, once measured, spectra, residuals and types."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +12,15 @@ from matplotlib.figure import Figure
 from thesis_ml.facts.schema import History
 from thesis_ml.metrics.histograms import LOG_FEATURES
 from thesis_ml.metrics.residuals import RELATIVE_FEATURES
-from thesis_ml.monitoring import io_utils
+from thesis_ml.monitoring import io_utils, scales
 from thesis_ml.monitoring.families.confusion import CONFUSION_IN, draw_confusion, find_confusion
 
 MATCHED = "reconstructed objects matched to the true ones of their event"
+
+SPIKES = "spikes: values of single codes"
+LEAST_ROUGHNESS = 0.1
+WIDE_END = 0.93
+"""Right edge of a panel over both columns, as a share of the page."""
 
 RESIDUAL_LABELS = {"width68_": "68% half-width (val)", "median_": "median residual (val)"}
 """Label of the panel that shows the residuals of all features, by the prefix of their names."""
@@ -35,7 +41,8 @@ SPLITS = ("test", "val")
 """Order of preference: histograms of the first split that has them are drawn."""
 
 CURVES_IN = 1.25
-SPECTRUM_IN, RATIO_IN = 0.95, 0.4
+SPECTRUM_IN, RATIO_IN = 0.95, 0.5
+RATIO_GAP_IN = 0.07
 ROW_GAP_IN = 0.62
 """Between rows: tick labels, the label of the axis above, and the legend of the row below."""
 
@@ -65,14 +72,14 @@ def draw_recon(history: History) -> Figure | None:
     spectra = _list_spectra(history)
     if not history.epochs or not prefixes:
         return None
-    row_in = SPECTRUM_IN + RATIO_IN + ROW_GAP_IN
+    row_in = SPECTRUM_IN + RATIO_GAP_IN + RATIO_IN + ROW_GAP_IN
     first_in = io_utils.PAGE_TOP_IN
     end_in = first_in + CURVES_IN + len(spectra) * row_in
     counted = find_confusion(history.arrays, SPLITS)
     confusion_in = 0.0 if counted is None else ROW_GAP_IN + CONFUSION_IN
     figure = io_utils.new_page(end_in + confusion_in + io_utils.BOTTOM_IN)
-    if history.matching == "event":
-        io_utils.write_remark(figure, MATCHED)
+    if remarks := _list_remarks(history, spectra):
+        io_utils.write_remark(figure, "; ".join(remarks))
     for column, prefix in enumerate(prefixes):
         label = RESIDUAL_LABELS[prefix]
         axes = io_utils.add_panel(figure, column, first_in, CURVES_IN, y_label=label)
@@ -83,8 +90,34 @@ def draw_recon(history: History) -> Figure | None:
         _draw_residual(figure, top_in, spectrum, history)
     if counted is not None:
         axes = io_utils.add_panel(figure, 0, end_in + ROW_GAP_IN, CONFUSION_IN, y_label="true type")
+        _widen(axes)
         draw_confusion(axes, history.arrays, counted)
     return figure
+
+
+def _list_remarks(history: History, spectra: Sequence[Spectrum]) -> list[str]:
+    """Return the notes on all panels."""
+    remarks = [MATCHED] if history.matching == "event" else []
+    return remarks + ([SPIKES] if any(has_spikes(one.true, one.rec) for one in spectra) else [])
+
+
+def has_spikes(true: npt.NDArray[np.integer], rec: npt.NDArray[np.integer]) -> bool:
+    """Say whether neighbouring bins of a reconstruction differ far more than those of the truth."""
+    return _measure_roughness(rec) > 2 * _measure_roughness(true) + LEAST_ROUGHNESS
+
+
+def _measure_roughness(counts: npt.NDArray[np.integer]) -> float:
+    """Return the mean distance of a bin from the mean of its neighbours, as a share of all objects."""
+    inner = counts[1:-1].astype(float)
+    distances = np.abs(inner[1:-1] - 0.5 * (inner[:-2] + inner[2:]))
+    return float(distances.sum() / max(inner.sum(), 1.0))
+
+
+def _widen(axes: Axes) -> None:
+    """Let a panel of the left column reach to the right edge of the page, with room for numbers beside it."""
+    box = axes.get_position()
+    axes.set_position((box.x0, box.y0, WIDE_END - box.x0, box.height))
+    axes.yaxis.set_label_coords(-io_utils.LABEL_IN / (io_utils.PAGE_COLUMNS * io_utils.COLUMN_WIDTH_IN * WIDE_END), 0.5)
 
 
 def label_feature(feature: str) -> str:
@@ -138,9 +171,11 @@ def _draw_curves(axes: Axes, history: History, prefix: str) -> None:
             label=f"${symbol}$ [{kind}]" if kind else f"${symbol}$",
             colour=io_utils.choose_colour(feature),
         )
+    # By the quantity, not by its values: the axes of two runs can be compared.
     if prefix == "median_":
         axes.axhline(0.0, color=io_utils.REFERENCE_COLOUR, linewidth=0.8)
-    io_utils.use_log_scale_if_wide(axes)
+    else:
+        scales.use_log_scale(axes)
     io_utils.label_x(axes, "epoch")
     io_utils.draw_legend(axes)
 
@@ -148,7 +183,7 @@ def _draw_curves(axes: Axes, history: History, prefix: str) -> None:
 def _draw_spectrum(figure: Figure, top_in: float, spectrum: Spectrum) -> None:
     """Draw truth and reconstruction of one feature, and their ratio beneath."""
     axes = io_utils.add_panel(figure, 0, top_in, SPECTRUM_IN, y_label="objects / bin")
-    ratio = io_utils.add_panel(figure, 0, top_in + SPECTRUM_IN, RATIO_IN, y_label="rec./true")
+    ratio = io_utils.add_panel(figure, 0, top_in + SPECTRUM_IN + RATIO_GAP_IN, RATIO_IN, y_label="rec./true")
     truth_colour, colour = io_utils.choose_colour("truth"), io_utils.choose_colour(spectrum.split)
     true, rec = spectrum.true[1:-1], spectrum.rec[1:-1]
     axes.stairs(true, spectrum.edges, fill=True, color=truth_colour, label=f"truth ({spectrum.split})")
@@ -160,7 +195,7 @@ def _draw_spectrum(figure: Figure, top_in: float, spectrum: Spectrum) -> None:
     _draw_ratio(ratio, spectrum)
     for panel in (axes, ratio):
         if spectrum.feature in LOG_FEATURES:
-            io_utils.set_log_x_scale(panel)
+            scales.set_log_x_scale(panel)
         panel.set_xlim(spectrum.edges[0], spectrum.edges[-1])
     axes.tick_params(labelbottom=False)
     io_utils.label_x(ratio, label_feature(spectrum.feature))
@@ -170,7 +205,7 @@ def _scale_counts(axes: Axes, spectrum: Spectrum) -> None:
     largest = max(int(spectrum.true[1:-1].max()), int(spectrum.rec[1:-1].max()), 1)
     if spectrum.feature in FALLING:
         axes.set_ylim(0.5, 20 * largest)
-        io_utils.set_log_scale(axes, float(largest))
+        scales.set_log_scale(axes, float(largest))
     else:
         axes.set_ylim(0, 1.35 * largest)
 
@@ -210,7 +245,7 @@ def _describe_outside(*histograms: tuple[str, npt.NDArray[np.integer]]) -> str:
 
 
 def _draw_residual(figure: Figure, top_in: float, spectrum: Spectrum, history: History) -> None:
-    axes = io_utils.add_panel(figure, 1, top_in, SPECTRUM_IN + RATIO_IN, y_label="objects / bin")
+    axes = io_utils.add_panel(figure, 1, top_in, SPECTRUM_IN + RATIO_GAP_IN + RATIO_IN, y_label="objects / bin")
     axes.stairs(
         spectrum.residual[1:-1],
         spectrum.residual_edges,

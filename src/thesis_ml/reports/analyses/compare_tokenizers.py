@@ -25,7 +25,8 @@ def run_report(cfg: DictConfig) -> None:
     check_place(config)
     with use_threads_of(config.inference):
         inference = infer(comparison, config.inference)
-        sections = (build_training(comparison, figures), build_runs(comparison))
+        references = () if inference is None else inference.references
+        sections = (build_training(comparison, figures, references), build_runs(comparison))
         report = assemble(comparison, sections, inference)
         folder = write_report(report, config)
     print_report(report, folder, config)

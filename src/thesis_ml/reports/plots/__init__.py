@@ -1,7 +1,8 @@
 """The figures of a report: for each name a table of numbers, and the figure that is drawn from it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from matplotlib.figure import Figure
 
@@ -9,8 +10,8 @@ from thesis_ml.config import choose
 from thesis_ml.facts.schema import LOSS
 from thesis_ml.facts.summary import REC_MSE
 from thesis_ml.reports.comparison import Comparison, Group
-from thesis_ml.reports.contents import GroupStyle, ResultFigure
-from thesis_ml.reports.plots import codebook, compression, curves, difference, grids, scatter, times
+from thesis_ml.reports.contents import GroupStyle, Reference, ResultFigure
+from thesis_ml.reports.plots import codebook, compression, curves, difference, grids, pareto, scatter, times
 from thesis_ml.reports.plots.style import choose_colours
 from thesis_ml.reports.utils.table import MissingFigure, Table
 
@@ -45,27 +46,27 @@ FIGURES: Mapping[str, FigureSpec] = {
         "Validation error against time", curves.tabulate_error_against_time, curves.draw_error_against_time
     ),
     "time_to_threshold": FigureSpec(
-        "Time until the error reaches the threshold",
+        "Time until the validation error reaches the threshold",
         times.tabulate_time_to_threshold,
         times.draw_time_to_threshold,
     ),
-    "pareto_error_vs_compression": FigureSpec(
-        "Test error against compression, mean and standard deviation over seeds",
+    KEY_FIGURE: FigureSpec(
+        "Test error against bits per token, mean and standard deviation over seeds",
         compression.tabulate_compression,
-        compression.draw_compression,
+        pareto.draw_compression,
     ),
     "throughput_vs_best_val": FigureSpec(
         "Best validation error against training speed",
         scatter.tabulate_throughput,
-        scatter.draw_scatter("training events per second [1/s]", "best rec_mse (val)"),
+        scatter.draw_scatter("training speed [events/s]", "best rec_mse (val)"),
     ),
     "vq_perplexity_boxplot": FigureSpec(
-        "Perplexity of the codes", codebook.tabulate_perplexity, codebook.draw_perplexity
+        "Perplexity (effective number of codes) of every run", codebook.tabulate_perplexity, codebook.draw_perplexity
     ),
     "codebook_usage": FigureSpec(
         "Use of the codebook per epoch, mean and standard deviation over seeds",
         curves.tabulate_curves("val", ["perplexity", "usage"], codebook.NO_CODES),
-        curves.draw_mean_curves(["perplexity (val) [codes]", "codes used (val) [%]"], scale=100.0),
+        curves.draw_mean_curves(["perplexity (val)", "codes used (val) [%]"], scale=100.0),
     ),
     "tradeoff_scatter": FigureSpec(
         "Tokens against globals, at the best epoch",
@@ -121,12 +122,21 @@ def choose_figures(names: Sequence[str] | None, where: str = "outputs.which_figu
     return tuple(name for name in FIGURES if name in names)
 
 
-def plan_figures(comparison: Comparison, names: Iterable[str]) -> tuple[ResultFigure, ...]:
-    """Return the named figures with their numbers, or why they have none."""
-    return tuple(
-        ResultFigure(name, FIGURES[name].title, FIGURES[name].tabulate(comparison), FIGURES[name].draw)
-        for name in names
-    )
+def plan_figures(
+    comparison: Comparison, names: Iterable[str], references: Sequence[Reference] = ()
+) -> tuple[ResultFigure, ...]:
+    """Return the named figures with their numbers, or why they have none.
+
+    Args:
+        comparison: The runs.
+        names: Of the figures.
+        references: Compressions without a model, which stand beside the groups in the key figure.
+    """
+    specs = {name: FIGURES[name] for name in names}
+    if KEY_FIGURE in specs:
+        tabulate = partial(compression.tabulate_compression, references=references)
+        specs[KEY_FIGURE] = replace(specs[KEY_FIGURE], tabulate=tabulate)
+    return tuple(ResultFigure(name, spec.title, spec.tabulate(comparison), spec.draw) for name, spec in specs.items())
 
 
 def draw_figures(figures: Iterable[ResultFigure], groups: Sequence[Group]) -> dict[str, Figure]:

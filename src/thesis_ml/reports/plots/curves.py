@@ -7,13 +7,14 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.summary import REC_MSE
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.contents import GroupStyle
-from thesis_ml.reports.plots import style
+from thesis_ml.reports.plots import layout, style
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
 
 CURVE_COLUMNS = ("group", "run", "seed", "epoch")
@@ -73,12 +74,12 @@ def draw_all_curves(y_label: str) -> Callable[[Table, Styles], Figure]:
 
     def draw(table: Table, styles: Styles) -> Figure:
         by_group = table.split("group")
-        figure, (axes,) = style.new_wide_panels("epoch", [y_label], list(by_group))
+        figure, (axes,) = layout.new_panels("epoch", [y_label])
         name = table.columns[-1]
         _draw_lines(axes, by_group, styles, "epoch", name)
         style.scale_axis(axes, "y", table.numbers(name))
         style.show_whole_epochs(axes, table.numbers("epoch"))
-        style.draw_group_legend(axes, styles, list(by_group))
+        layout.add_legend(figure, layout.list_entries(list(by_group), styles))
         return figure
 
     return draw
@@ -94,7 +95,7 @@ def draw_mean_curves(y_labels: Sequence[str], scale: float = 1.0) -> Callable[[T
 
     def draw(table: Table, styles: Styles) -> Figure:
         by_group = table.split("group")
-        figure, panels = style.new_wide_panels("epoch", y_labels, list(by_group), height_in=1.9)
+        figure, panels = layout.new_panels("epoch", y_labels, height_in=1.9 if len(y_labels) == 1 else 1.45)
         names = table.columns[len(CURVE_COLUMNS) :]
         for axes, name in zip(panels, names, strict=True):
             factor = scale if name == names[-1] else 1.0
@@ -102,9 +103,7 @@ def draw_mean_curves(y_labels: Sequence[str], scale: float = 1.0) -> Callable[[T
             for label, rows in by_group.items():
                 _draw_band(axes, rows, name, styles.get(label, style.FALLBACK), factor)
             style.show_whole_epochs(axes, table.numbers("epoch"))
-        for axes in panels[:-1]:
-            axes.tick_params(labelbottom=False)
-        style.draw_group_legend(panels[0], styles, list(by_group))
+        layout.add_legend(figure, layout.list_entries(list(by_group), styles))
         return figure
 
     return draw
@@ -113,11 +112,11 @@ def draw_mean_curves(y_labels: Sequence[str], scale: float = 1.0) -> Callable[[T
 def draw_error_against_time(table: Table, styles: Styles) -> Figure:
     """Draw the validation error of every run against the time since its start."""
     by_group = table.split("group")
-    figure, (axes,) = style.new_wide_panels("time since the start [s]", [REC_MSE_LABEL], list(by_group))
+    figure, (axes,) = layout.new_panels("time since the start [s]", [REC_MSE_LABEL])
     _draw_lines(axes, by_group, styles, "total_time_s", "val_rec_mse")
     style.scale_axis(axes, "y", table.numbers("val_rec_mse"))
     style.scale_axis(axes, "x", table.numbers("total_time_s"))
-    style.draw_group_legend(axes, styles, list(by_group))
+    layout.add_legend(figure, layout.list_entries(list(by_group), styles))
     return figure
 
 
@@ -131,15 +130,16 @@ def draw_learning_rates(table: Table, styles: Styles) -> Figure:
     n_groups = len(table.split("group"))
     entries = {labels[0]: _name_alike(labels, n_groups) for labels in alike.values()}
     looks = {text: styles.get(label, style.FALLBACK) for label, text in entries.items()}
-    figure, (axes,) = style.new_wide_panels("epoch", ["learning rate"], list(looks))
+    figure, (axes,) = layout.new_panels("epoch", ["learning rate"])
     for values, labels in alike.items():
         look = styles.get(labels[0], style.FALLBACK)
         epochs, rates = np.split(np.array(values), 2)
         axes.plot(epochs, rates, color=look.colour, linestyle=look.dash, linewidth=1.2)
-        axes.plot(epochs[-1:], rates[-1:], look.marker, color=look.colour, markersize=4)
+        axes.plot(epochs[-1:], rates[-1:], look.marker, color=look.colour, markersize=4, clip_on=False, zorder=3)
     io_utils.start_at_zero(axes)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     style.show_whole_epochs(axes, table.numbers("epoch"))
-    style.draw_group_legend(axes, looks, list(looks))
+    layout.add_legend(figure, layout.list_entries(list(looks), looks))
     return figure
 
 

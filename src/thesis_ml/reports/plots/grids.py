@@ -1,7 +1,7 @@
 """Heat maps: one number over the values of two swept parameters, with the number in every cell."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,22 +10,30 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import blended_transform_factory
 
 from thesis_ml.facts.history import as_float
 from thesis_ml.facts.summary import Cell
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.contents import GroupStyle
-from thesis_ml.reports.plots import style
+from thesis_ml.reports.plots import layout, style
 from thesis_ml.reports.plots.scatter import find_best
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
 
-LEFT_IN, TOP_IN, BOTTOM_IN, BAR_IN = 1.5, 0.3, 0.45, 0.9
-MAX_CELL_IN = (1.1, 0.42)
-MAX_WIDTH_IN = style.PAGE_WIDTH_IN - LEFT_IN - BAR_IN
+BOTTOM_IN, BAR_IN = 0.4, 0.74
+ROW_IN = 0.38
+MOST_IN_A_COLUMN = 4
+"""Cells side by side; more need the width of a page."""
+
 TICK_LETTERS = 18
 FEWEST_LETTERS = 6
+LETTERS_OF_A_ROW = 40
+BAR_TICKS = 5
+TITLE_IN = 0.2
+"""Room for the name of the parameter along the rows."""
+
 BEST_COLOUR = "#D55E00"
 
 
@@ -59,17 +67,20 @@ def draw_grid(label: str) -> Callable[[Table, Mapping[str, GroupStyle]], Figure]
         rows = np.array([ys.index(value) for value in table.column(y_name)])
         columns = np.array([xs.index(value) for value in table.column(x_name)])
         values[rows, columns] = table.numbers(value_name)
-        figure, axes = _new_grid(len(ys), len(xs))
+        letters = max(FEWEST_LETTERS, LETTERS_OF_A_ROW // len(xs))
+        y_texts = [style.make_plain(value, letters=TICK_LETTERS) for value in ys]
+        figure, axes = _new_grid(y_texts, len(xs))
         image = axes.imshow(values, aspect="auto", cmap="cividis", norm=_choose_norm(values))
-        _label_axes(axes, (y_name, ys), (x_name, xs))
+        x_texts = [style.make_plain(value, letters=letters) for value in xs]
+        _label_axes(axes, (y_name, y_texts), (x_name, x_texts))
         spreads = zip(rows, columns, table.numbers(value_name), table.numbers("sd"), strict=True)
         for row, column, value, sd in spreads:
             _write_cell(axes, image, (column, row), value, sd)
         best = int(np.argmin(table.numbers(value_name)))
-        axes.add_patch(
-            Rectangle((columns[best] - 0.48, rows[best] - 0.46), 0.96, 0.92, fill=False, edgecolor=BEST_COLOUR)
-        )
+        axes.add_patch(_frame((columns[best] - 0.48, rows[best] - 0.46), 0.96, 0.92))
         _add_bar(figure, axes, image, label)
+        has_seeds = bool(np.isfinite(table.numbers("sd")).any())
+        layout.add_legend(figure, [(_frame((0.0, 0.0), 1.0, 1.0), _name_frame(has_seeds))])
         return figure
 
     return draw
@@ -90,26 +101,26 @@ def _rank(value: Cell) -> tuple[bool, float, str]:
     return (math.isnan(number), 0.0 if math.isnan(number) else number, str(value))
 
 
-def _new_grid(n_rows: int, n_columns: int) -> tuple[Figure, Axes]:
-    width_in = min(n_columns * MAX_CELL_IN[0], MAX_WIDTH_IN)
-    height_in = max(n_rows * MAX_CELL_IN[1], 1.1)
-    figure = io_utils.new_page(TOP_IN + height_in + BOTTOM_IN)
-    axes = io_utils.add_panel(figure, 0, TOP_IN, height_in, y_label="")
-    box = axes.get_position()
-    axes.set_position((LEFT_IN / style.PAGE_WIDTH_IN, box.y0, width_in / style.PAGE_WIDTH_IN, box.height))
+def _new_grid(ys: Sequence[str], n_columns: int) -> tuple[Figure, Axes]:
+    """Return a figure whose cells use all of its width beside the values of the rows and the colour bar."""
+    width_in = layout.WIDTH_IN if n_columns <= MOST_IN_A_COLUMN else io_utils.PAGE_COLUMNS * layout.WIDTH_IN
+    left_in = TITLE_IN + max(style.measure_text(text, layout.LEGEND_SIZE) for text in ys) + 0.1
+    height_in = max(len(ys) * ROW_IN, 3 * ROW_IN)
+    figure = io_utils.new_page(layout.TOP_IN + height_in + BOTTOM_IN, width_in=width_in)
+    axes = io_utils.add_panel(figure, 0, layout.TOP_IN, height_in, y_label="")
+    layout.place(axes, left_in, width_in - left_in - BAR_IN)
+    across = blended_transform_factory(figure.transFigure, axes.transAxes)
+    axes.yaxis.set_label_coords(0.12 / width_in, 0.5, transform=across)
     axes.grid(visible=False)
     axes.tick_params(length=0)
     return figure, axes
 
 
-def _label_axes(axes: Axes, y: tuple[str, list[Cell]], x: tuple[str, list[Cell]]) -> None:
-    width_in = axes.get_position().width * style.PAGE_WIDTH_IN
-    letters = max(FEWEST_LETTERS, int(width_in / len(x[1]) / style.LETTER_IN))
-    axes.set_xticks(range(len(x[1])), [style.make_plain(value, letters=letters) for value in x[1]])
-    axes.set_yticks(range(len(y[1])), [style.make_plain(value, letters=TICK_LETTERS) for value in y[1]])
-    io_utils.label_x(axes, style.make_plain(style.shorten_key(x[0]), letters=50))
+def _label_axes(axes: Axes, y: tuple[str, Sequence[str]], x: tuple[str, Sequence[str]]) -> None:
+    axes.set_xticks(range(len(x[1])), x[1])
+    axes.set_yticks(range(len(y[1])), y[1])
+    io_utils.label_x(axes, style.make_plain(style.shorten_key(x[0]), letters=40))
     axes.set_ylabel(style.make_plain(style.shorten_key(y[0]), letters=18), fontsize=io_utils.FONT_SIZE)
-    axes.yaxis.set_label_coords(-(LEFT_IN - 0.15) / width_in, 0.5)
 
 
 def _choose_norm(values: npt.NDArray[np.float64]) -> Normalize:
@@ -126,12 +137,22 @@ def _write_cell(axes: Axes, image: AxesImage, place: tuple[int, int], value: flo
     axes.text(*place, f"{value:.3g}{spread}", ha="center", va="center", fontsize=io_utils.FONT_SIZE - 1.5, color=colour)
 
 
+def _frame(corner: tuple[float, float], width: float, height: float) -> Rectangle:
+    return Rectangle(corner, width, height, fill=False, edgecolor=BEST_COLOUR, linewidth=1.5)
+
+
+def _name_frame(has_seeds: bool) -> str:
+    return "smallest; mean ± standard deviation over seeds" if has_seeds else "smallest"
+
+
 def _add_bar(figure: Figure, axes: Axes, image: AxesImage, label: str) -> None:
-    box = axes.get_position()
-    place = figure.add_axes((box.x1 + 0.02, box.y0, 0.02, box.height))
+    box, width_in = axes.get_position(), figure.get_figwidth()
+    place = figure.add_axes((box.x1 + 0.06 / width_in, box.y0, 0.08 / width_in, box.height))
     bar = figure.colorbar(image, cax=place)
     if isinstance(image.norm, LogNorm):
         bar.ax.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
         bar.ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    else:
+        bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=BAR_TICKS))
     bar.ax.tick_params(labelsize=io_utils.FONT_SIZE - 2, which="both")
     bar.set_label(label, fontsize=io_utils.FONT_SIZE - 1)

@@ -9,7 +9,7 @@ from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.summary import REC_MSE, find_best_epoch
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.contents import GroupStyle
-from thesis_ml.reports.plots import style
+from thesis_ml.reports.plots import layout, style
 from thesis_ml.reports.plots.curves import iterate_runs
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
 
@@ -68,7 +68,7 @@ def draw_scatter(x_label: str, y_label: str) -> Callable[[Table, Mapping[str, Gr
     def draw(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
         x_name, y_name = table.columns[-2:]
         by_group = table.split("group")
-        figure, (axes,) = style.new_wide_panels(x_label, [y_label], list(by_group))
+        figure, (axes,) = layout.new_panels(x_label, [y_label])
         for label, rows in by_group.items():
             look = styles.get(label, style.FALLBACK)
             axes.plot(
@@ -77,7 +77,7 @@ def draw_scatter(x_label: str, y_label: str) -> Callable[[Table, Mapping[str, Gr
         style.scale_axis(axes, "x", table.numbers(x_name))
         style.scale_axis(axes, "y", table.numbers(y_name))
         axes.margins(0.08)
-        style.draw_group_legend(axes, styles, list(by_group), has_lines=False)
+        layout.add_legend(figure, layout.list_entries(list(by_group), styles, has_lines=False))
         return figure
 
     return draw

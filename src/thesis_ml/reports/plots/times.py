@@ -4,8 +4,11 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from thesis_ml.facts.history import as_float
 from thesis_ml.facts.run_facts import RunFacts
@@ -14,13 +17,13 @@ from thesis_ml.facts.summary import Threshold, find_time_to
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.contents import GroupStyle
-from thesis_ml.reports.plots import style
+from thesis_ml.reports.plots import layout, style
 from thesis_ml.reports.plots.curves import iterate_runs
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
 
 TIME_TO_THRESHOLD = "time_to_threshold_s"
 
-PARTS = {"data_wait_s": "waiting for data", "train_s": "training", "val_s": "validation", "other_s": "the rest"}
+PARTS = {"data_wait_s": "waiting for data", "train_s": "training", "val_s": "validation", "other_s": "other"}
 """Where the time of a run goes; the rest is checkpoints, figures and the first start."""
 
 PART_COLOURS = {"data_wait_s": "#E69F00", "train_s": "#4C72B0", "val_s": "#8FBF8F", "other_s": "#BBBBBB"}
@@ -52,33 +55,43 @@ def _find_time_to(comparison: Comparison, run: RunFacts, threshold: float) -> fl
 def draw_time_to_threshold(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
     """Draw a marker per run at its time; an arrow from its last epoch when it never reached the threshold."""
     groups = table.split("group")
-    by_group = style.limit_categories(groups)
+    by_group = layout.limit_categories(groups)
     threshold = table.numbers("threshold")[0]
-    figure, axes = style.new_category_panel(
+    figure, axes = layout.new_category_panel(
         f"time until rec_mse reaches {threshold:.4g} [s]", list(by_group), len(groups)
     )
+    known_s = [*table.numbers("time_to_threshold_s"), *_list_open_ends(table)]
+    axes.set_xlim(0, 1.08 * float(np.nanmax(known_s)))
     for row, (label, runs) in enumerate(by_group.items()):
         look = styles.get(label, style.FALLBACK)
         times_s, totals_s = runs.numbers("time_to_threshold_s"), runs.numbers("total_time_s")
         is_open = np.isnan(times_s)
-        axes.plot(times_s, np.full(len(times_s), row), look.marker, color=look.colour, markersize=5, alpha=0.8)
-        axes.plot(totals_s[is_open], np.full(is_open.sum(), row), ">", color=look.colour, markerfacecolor="none")
-        if is_open.any():
-            text = f" not reached by {is_open.sum()} of {len(times_s)}"
-            axes.annotate(
-                text,
-                (totals_s[is_open].max(), row),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=io_utils.FONT_SIZE - 1.5,
-            )
-    ends_s = [
-        *table.numbers("time_to_threshold_s"),
-        *table.numbers("total_time_s")[np.isnan(table.numbers("time_to_threshold_s"))],
-    ]
-    axes.set_xlim(0, 1.35 * float(np.nanmax(ends_s)))
+        heights = layout.spread_rows(row, len(times_s))
+        axes.plot(times_s, heights, look.marker, color=look.colour, markersize=4.5, alpha=0.8)
+        axes.plot(totals_s[is_open], heights[is_open], ">", color=look.colour, markersize=4.5, markerfacecolor="none")
+        _count_open(axes, row, len(times_s), totals_s[is_open])
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=style.MAX_X_TICKS))
     return figure
+
+
+def _count_open(axes: Axes, row: int, n_runs: int, ends_s: npt.NDArray[np.float64]) -> None:
+    """Write how many runs did not reach the threshold beside their last epochs, towards the middle of the axis."""
+    if not len(ends_s):
+        return
+    is_right = float(ends_s.max()) > 0.5 * axes.get_xlim()[1]
+    axes.annotate(
+        f"not reached by {len(ends_s)} of {n_runs}",
+        (float(ends_s.min() if is_right else ends_s.max()), row),
+        xytext=(-7 if is_right else 7, 0),
+        textcoords="offset points",
+        ha="right" if is_right else "left",
+        va="center",
+        fontsize=io_utils.FONT_SIZE - 1.5,
+    )
+
+
+def _list_open_ends(table: Table) -> npt.NDArray[np.float64]:
+    return table.numbers("total_time_s")[np.isnan(table.numbers("time_to_threshold_s"))]
 
 
 def tabulate_time_breakdown(comparison: Comparison) -> Table | MissingFigure:
@@ -116,8 +129,8 @@ def split_time(run: RunFacts) -> tuple[float, float, float, float] | None:
 def draw_time_breakdown(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
     """Draw one bar per group: the mean over its runs of where their time went."""
     groups = table.split("group")
-    by_group = style.limit_categories(groups)
-    figure, axes = style.new_category_panel("time of a run, mean over seeds [s]", list(by_group), len(groups))
+    by_group = layout.limit_categories(groups)
+    figure, axes = layout.new_category_panel("time of a run, mean over seeds [s]", list(by_group), len(groups))
     rows = np.arange(len(by_group))
     left = np.zeros(len(by_group))
     for part in PARTS:
@@ -126,19 +139,12 @@ def draw_time_breakdown(table: Table, styles: Mapping[str, GroupStyle]) -> Figur
         left = left + widths
     axes.set_ylim(len(by_group) - 0.5, -0.5)
     axes.set_xlim(0, 1.05 * float(left.max()))
-    keys = [
-        Patch(facecolor=PART_COLOURS[part], hatch=PART_HATCHES[part], edgecolor="white", label=label)
-        for part, label in PARTS.items()
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=style.MAX_X_TICKS))
+    keys: list[layout.Entry] = [
+        (Patch(facecolor=PART_COLOURS[part], hatch=PART_HATCHES[part], edgecolor="white"), name)
+        for part, name in PARTS.items()
     ]
-    axes.legend(
-        handles=keys,
-        loc="lower right",
-        bbox_to_anchor=(1.0, 1.0),
-        ncols=len(keys),
-        fontsize=io_utils.FONT_SIZE - 1,
-        frameon=False,
-        borderaxespad=0.2,
-    )
+    layout.add_legend(figure, keys)
     return figure
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from scored_splits import make_split, solve
 from thesis_ml.reports.inference.sections.anomaly import build_panels
-from thesis_ml.reports.inference.sections.anomaly.figures import plan_overview
+from thesis_ml.reports.inference.sections.anomaly.overview_figures import FAILED_COLOUR, draw_nulls, plan_overview
 from thesis_ml.reports.plots.style import choose_style
 from thesis_ml.reports.utils.table import MissingFigure, Table
 
@@ -21,6 +21,22 @@ def test_every_figure_is_drawn_from_its_table() -> None:
         assert isinstance(figure.table, Table)
         drawn = figure.draw(figure.table, STYLES)
         assert drawn.axes and all(axes.has_data() for axes in drawn.axes)
+
+
+def test_null_tests_of_a_group_share_a_row_and_those_that_fail_are_named() -> None:
+    columns = ("check", "score", "auroc", "error", "holds", "null", "group")
+    rows = tuple(
+        (f"vq, seed {seed}: phi_rotation", score, 0.5 + 0.1 * fails, 0.001, not fails, "phi_rotation", "vq")
+        for seed in (0, 1)
+        for score, fails in (("error_sum", False), ("code_sum", seed == 1))
+    )
+
+    axes = draw_nulls(Table(columns, rows), STYLES).axes[0]
+
+    texts = {text.get_text(): text.get_color() for text in axes.texts}
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["", "vq"]
+    assert set(texts) == {"rotation in phi", "code_sum"}
+    assert texts["code_sum"] == FAILED_COLOUR
 
 
 def test_scan_of_one_strength_says_why_it_is_not_drawn() -> None:

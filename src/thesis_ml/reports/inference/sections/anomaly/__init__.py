@@ -7,9 +7,10 @@ from thesis_ml.metrics.uncertain import Measured
 from thesis_ml.reports.contents import Panel, Section
 from thesis_ml.reports.inference.context import Context
 from thesis_ml.reports.inference.sections.anomaly.checks import NAME, check_result
-from thesis_ml.reports.inference.sections.anomaly.figures import plan_overview, plan_roc, plan_scan
+from thesis_ml.reports.inference.sections.anomaly.figures import plan_roc, plan_scan
 from thesis_ml.reports.inference.sections.anomaly.files import format_dark_machines, format_working_points, list_numbers
 from thesis_ml.reports.inference.sections.anomaly.null_tests import FEWEST_CHECKED
+from thesis_ml.reports.inference.sections.anomaly.overview_figures import plan_overview
 from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult, ProblemResult, solve_problems
 from thesis_ml.reports.inference.sections.anomaly.tables import (
     name_panel,

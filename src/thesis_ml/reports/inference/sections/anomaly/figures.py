@@ -1,11 +1,10 @@
-"""Figures of anomaly detection: ROC curves, scans of strengths, correlations and null tests."""
+"""Figures of one signal or corruption: ROC curves, and scans of strengths."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from thesis_ml.facts.summary import Cell
 from thesis_ml.metrics.roc import FEWEST_BACKGROUND, is_resolved
@@ -13,15 +12,13 @@ from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.contents import GroupStyle, ResultFigure
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE
 from thesis_ml.reports.inference.sections.anomaly.measure import GRID, TURNED, Measurement
-from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult, ProblemResult
+from thesis_ml.reports.inference.sections.anomaly.result import ProblemResult
 from thesis_ml.reports.inference.sections.anomaly.tables import name_problem, slug
-from thesis_ml.reports.plots import style
+from thesis_ml.reports.plots import layout, style
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
 
 ROC_COLUMNS = ("curve", "group", "signal_efficiency", "rejection", "low", "high", "n_background")
 SCAN_COLUMNS = ("curve", "group", "strength", "auroc", "error")
-CORRELATION_COLUMNS = ("score", "group", "ht", "multiplicity")
-NULL_COLUMNS = ("check", "score", "auroc", "error", "holds")
 
 DRAWN_BASELINES = ("ht", "multiplicity")
 """Baselines that every ROC shows, beside the best one."""
@@ -30,7 +27,6 @@ LEAST_EFFICIENCY = 1e-9
 BASELINE_COLOUR = "#555555"
 BASELINE_DASHES = ("--", ":", "-.", "-")
 BASELINE_MARKERS = ("P", "X", "<", ">")
-FAILED_COLOUR = "#CC0000"
 BAND_ALPHA = 0.2
 STRENGTH_LABELS = {
     "additive_noise": "relative width of the factor on E and $p_\\mathrm{T}$",
@@ -46,9 +42,6 @@ STRENGTH_LABELS = {
 }
 """What the strength of each corruption is."""
 
-ROW_SPREAD = 0.3
-"""Scores of one row of the nulls stand as far above and below its middle."""
-
 
 def plan_roc(solved: ProblemResult) -> ResultFigure:
     """Return the ROC curves of a problem."""
@@ -60,19 +53,6 @@ def plan_scan(family: str, scan: Sequence[ProblemResult]) -> ResultFigure:
     """Return the AUROC at all strengths of a corruption."""
     title = f"{family}: AUROC against strength"
     return ResultFigure(f"scan_{slug(family)}", title, tabulate_scan(scan), draw_scan(family))
-
-
-def plan_overview(result: AnomalyResult) -> tuple[ResultFigure, ...]:
-    """Return the figures of correlations and of null tests."""
-    return (
-        ResultFigure(
-            "correlations",
-            "Rank correlation of scores with H_T and multiplicity",
-            _tabulate_correlations(result),
-            draw_correlations,
-        ),
-        ResultFigure("nulls", "Null tests and overtraining checks", _tabulate_nulls(result), draw_nulls),
-    )
 
 
 def tabulate_roc(solved: ProblemResult) -> Table | MissingFigure:
@@ -126,11 +106,10 @@ def draw_roc(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
     """Draw the rejection of background against the efficiency for signal; the bands hold the central 68%."""
     curves = table.split("curve")
     looks = choose_looks(curves, styles)
-    figure, (axes,) = style.new_wide_panels(
+    figure, (axes,) = layout.new_panels(
         r"signal efficiency $\epsilon_\mathrm{S}$",
         [r"background rejection $1/\epsilon_\mathrm{B}$"],
-        list(curves),
-        height_in=2.8,
+        height_in=2.3,
     )
     for name, curve in curves.items():
         efficiency, look = curve.numbers("signal_efficiency"), looks[name]
@@ -139,13 +118,12 @@ def draw_roc(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
         )
         axes.plot(efficiency, curve.numbers("rejection"), color=look.colour, linestyle=look.dash, linewidth=1.2)
     grid = np.unique(np.concatenate([curve.numbers("signal_efficiency") for curve in curves.values()]))
-    (chance,) = axes.plot(grid, 1 / grid, color=io_utils.REFERENCE_COLOUR, linestyle=":", linewidth=0.8, label="chance")
+    (chance,) = axes.plot(grid, 1 / grid, color=io_utils.REFERENCE_COLOUR, linestyle=":", linewidth=0.8)
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator())
     axes.set_xlim(0, 1)
     axes.set_ylim(bottom=1)
-    bare = {name: GroupStyle(look.colour, "", look.dash) for name, look in looks.items()}
-    style.draw_group_legend(axes, bare, list(curves), chance)
+    layout.add_legend(figure, [*layout.list_entries(list(curves), looks, has_markers=False), (chance, "chance")])
     return figure
 
 
@@ -157,7 +135,7 @@ def draw_scan(change: str) -> Callable[[Table, Mapping[str, GroupStyle]], Figure
 def _draw_scan(table: Table, styles: Mapping[str, GroupStyle], x_label: str) -> Figure:
     curves = table.split("curve")
     looks = choose_looks(curves, styles)
-    figure, (axes,) = style.new_wide_panels(x_label, ["AUROC"], list(curves), height_in=2.2)
+    figure, (axes,) = layout.new_panels(x_label, ["AUROC"])
     for name, curve in curves.items():
         look = looks[name]
         axes.errorbar(
@@ -174,38 +152,8 @@ def _draw_scan(table: Table, styles: Mapping[str, GroupStyle], x_label: str) -> 
     chance = style.mark_level(axes, 0.5, "chance")
     strengths = table.numbers("strength")
     axes.set_xlim(0, 1.08 * float(strengths.max()))
-    style.draw_group_legend(axes, looks, list(curves), chance)
-    return figure
-
-
-def draw_correlations(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
-    """Draw the rank correlation of every score with H_T and with the multiplicity as a heat map."""
-    labels = table.texts("score")[: style.MAX_CATEGORIES]
-    figure, axes = style.new_category_panel("", labels, len(table.rows))
-    values = np.stack((table.numbers("ht"), table.numbers("multiplicity")), axis=1)[: len(labels)]
-    axes.imshow(values, aspect="auto", cmap="RdBu_r", vmin=-1, vmax=1)
-    axes.set_xticks([0, 1], [r"$H_\mathrm{T}$", "multiplicity"])
-    axes.grid(visible=False)
-    axes.tick_params(length=0)
-    for (row, column), value in np.ndenumerate(values):
-        text = f"{value:+.2f}" if np.isfinite(value) else ""
-        colour = "white" if abs(value) > 0.7 else "black"
-        axes.text(column, row, text, ha="center", va="center", fontsize=io_utils.FONT_SIZE - 1, color=colour)
-    io_utils.write_remark(figure, "Spearman's correlation on background")
-    return figure
-
-
-def draw_nulls(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
-    """Draw the AUROC of every null test; those that fail are red."""
-    rows = table.split("check")
-    labels = list(rows)[: style.MAX_CATEGORIES]
-    figure, axes = style.new_category_panel("AUROC", labels, len(rows))
-    for place, label in enumerate(labels):
-        _draw_null_row(axes, place, rows[label])
-    axes.axvline(0.5, color=io_utils.REFERENCE_COLOUR, linestyle=":", linewidth=1.0)
-    reach = 1.15 * max(float(np.nanmax(np.abs(table.numbers("auroc") - 0.5) + table.numbers("error"))), 0.005)
-    axes.set_xlim(0.5 - reach, 0.5 + reach)
-    io_utils.write_remark(figure, "a point per score, with its standard error; red: failed")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=style.MAX_X_TICKS))
+    layout.add_legend(figure, [*layout.list_entries(list(curves), looks), (chance, "chance")])
     return figure
 
 
@@ -222,40 +170,6 @@ def choose_looks(curves: Mapping[str, Table], styles: Mapping[str, GroupStyle]) 
         looks[name] = GroupStyle(BASELINE_COLOUR, BASELINE_MARKERS[place], BASELINE_DASHES[place])
         n_variables += 1
     return looks
-
-
-def _draw_null_row(axes: Axes, place: int, row: Table) -> None:
-    values, errors = row.numbers("auroc"), row.numbers("error")
-    heights = place + np.linspace(-ROW_SPREAD, ROW_SPREAD, len(values)) if len(values) > 1 else np.array([place])
-    failed = np.array([not holds for holds in row.column("holds")])
-    for is_chosen, colour, marker in ((~failed, style.COLOURS[0], "o"), (failed, FAILED_COLOUR, "D")):
-        if is_chosen.any():
-            axes.errorbar(
-                values[is_chosen],
-                heights[is_chosen],
-                xerr=errors[is_chosen],
-                color=colour,
-                marker=marker,
-                markersize=3,
-                linestyle="",
-                elinewidth=0.8,
-            )
-
-
-def _tabulate_correlations(result: AnomalyResult) -> Table | MissingFigure:
-    rows = [
-        (one.score if one.group == BASELINE else f"{one.score} of {one.group}", one.group, one.ht, one.multiplicity)
-        for one in result.correlations
-    ]
-    return build_table(CORRELATION_COLUMNS, rows) if rows else MissingFigure("there are no scores")
-
-
-def _tabulate_nulls(result: AnomalyResult) -> Table | MissingFigure:
-    rows = [
-        (f"{check.scorer}: {check.null}", check.score, check.auroc.value, check.auroc.error, check.holds)
-        for check in result.nulls
-    ]
-    return build_table(NULL_COLUMNS, rows) if rows else MissingFigure("no null was checked")
 
 
 def _unturn(score: str) -> str:

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from thesis_ml.metrics.residuals import RELATIVE_FEATURES
-from thesis_ml.monitoring import io_utils
+from thesis_ml.monitoring import io_utils, scales
 from thesis_ml.monitoring.families.recon import FEATURES
 from thesis_ml.reports.contents import GroupStyle
-from thesis_ml.reports.plots import style
+from thesis_ml.reports.plots import layout, style
 from thesis_ml.reports.plots.grid import PANEL_IN, TITLE_IN, TRUTH, Styles, list_entries, new_grid
 from thesis_ml.reports.utils.table import Table
 
@@ -29,17 +29,21 @@ QUANTITIES = {
 }
 """Symbol and unit of every event quantity."""
 
-SPECTRUM_IN, RATIO_IN = 1.2, 0.45
+SPECTRUM_IN, RATIO_IN = 1.1, 0.5
 NARROW_RATIO, WIDE_RATIO = 0.5, 1.0
 POPULATED = 100
 """Events in a bin whose ratio counts when the axis is chosen: its error is 10%."""
 
+PT_TICKS_GEV = (20, 50, 100, 200)
 LAST_BIN_GEV = 500.0
 FIRST_BIN_GEV = 20.0
 """Where the open bins of pT end in figures."""
 
 MOST_MATRICES = 12
 """More groups than that are in the csv alone."""
+
+NAMES_IN = 0.2
+"""Room for slanted names of types."""
 
 WRITTEN_SHARE = 0.005
 TEXT_COLOUR_FROM = 0.5
@@ -48,7 +52,7 @@ TEXT_COLOUR_FROM = 0.5
 def draw_spectra(table: Table, styles: Styles) -> Figure:
     """Draw the true and reconstructed spectrum of each event quantity, and their ratio beneath."""
     quantities = table.split("quantity")
-    entries = list_entries(list(table.split("group")), styles)
+    entries = list_entries(list(table.split("group")), styles, has_markers=False)
     figure, cells = new_grid(len(quantities), entries, height_in=SPECTRUM_IN, ratio_in=RATIO_IN)
     for (name, spectra), (axes, ratio) in zip(quantities.items(), cells, strict=True):
         groups = spectra.split("group")
@@ -62,7 +66,7 @@ def draw_spectra(table: Table, styles: Styles) -> Figure:
             _step(axes, groups[label].numbers("events"), edges, look)
             _step(ratio, ratios[label], edges, look)
             _mark_outside(ratio, ratios[label], edges, reach, look)
-        io_utils.set_log_scale(axes, float(true.max() / max(true[true > 0].min(initial=true.max()), 0.5)))
+        scales.set_log_scale(axes, float(true.max() / max(true[true > 0].min(initial=true.max()), 0.5)))
         axes.set_ylim(0.5, 4 * float(true.max()))
         axes.set_ylabel("events / bin", fontsize=io_utils.FONT_SIZE)
         ratio.set_ylabel("rec./true", fontsize=io_utils.FONT_SIZE - 1)
@@ -79,17 +83,18 @@ def draw_against_pt(column: str) -> Callable[[Table, Styles], Figure]:
 
     def draw(table: Table, styles: Styles) -> Figure:
         features = table.split("feature")
-        entries = list_entries(list(table.split("group")), styles, has_markers=True)
+        entries = list_entries(list(table.split("group")), styles)
         figure, cells = new_grid(len(features), entries, height_in=PANEL_IN)
         for (feature, rows), (axes,) in zip(features.items(), cells, strict=True):
             for label, bins in rows.split("group").items():
                 _draw_bins(axes, bins, column, styles.get(label, style.FALLBACK))
-            io_utils.set_log_x_scale(axes)
+            scales.set_log_x_scale(axes)
             if column == "width68":
-                io_utils.use_log_scale_if_wide(axes)
+                scales.use_log_scale(axes)
             else:
                 axes.axhline(0.0, color=io_utils.REFERENCE_COLOUR, linewidth=0.8)
             axes.set_ylabel(label_residual(feature, column), fontsize=io_utils.FONT_SIZE)
+            axes.set_xticks(PT_TICKS_GEV)
             io_utils.label_x(axes, r"true $p_\mathrm{T}$ [GeV]")
         return figure
 
@@ -100,9 +105,9 @@ def draw_distances(table: Table, styles: Styles) -> Figure:
     """Draw the distance of each event quantity by group, and the floor that finite events set."""
     quantities = table.split("quantity")
     labels = list(table.split("group"))
-    floor: tuple[Artist, str] = (Patch(color=io_utils.choose_colour(TRUTH)), "floor: true against true")
-    entries = [floor, *list_entries(labels, styles, has_markers=True)]
-    figure, cells = new_grid(len(quantities), entries, height_in=0.3 + 0.14 * len(labels))
+    floor: tuple[Artist, str] = (Patch(color=io_utils.choose_colour(TRUTH)), "statistical floor: true against true")
+    entries = [floor, *list_entries(labels, styles)]
+    figure, cells = new_grid(len(quantities), entries, height_in=0.2 + 0.11 * len(labels))
     for (name, rows), (axes,) in zip(quantities.items(), cells, strict=True):
         for label, row in rows.split("group").items():
             place, look = labels.index(label), styles.get(label, style.FALLBACK)
@@ -112,19 +117,21 @@ def draw_distances(table: Table, styles: Styles) -> Figure:
         axes.set_yticks([])
         axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.set_xlim(left=0)
-        io_utils.label_x(axes, f"Wasserstein-1 distance, {label_quantity(name)}")
+        io_utils.label_x(axes, f"distance in {label_quantity(name)}")
     return figure
 
 
 def draw_residuals(table: Table, styles: Styles) -> Figure:
     """Draw the residuals of MET and H_T^miss, and of their azimuths."""
     quantities = table.split("quantity")
-    figure, cells = new_grid(len(quantities), list_entries(list(table.split("group")), styles), height_in=PANEL_IN)
+    figure, cells = new_grid(
+        len(quantities), list_entries(list(table.split("group")), styles, has_markers=False), height_in=PANEL_IN
+    )
     for (name, rows), (axes,) in zip(quantities.items(), cells, strict=True):
         for label, histogram in rows.split("group").items():
             edges = read_edges(histogram)
             _step(axes, histogram.numbers("events"), edges, styles.get(label, style.FALLBACK))
-            io_utils.keep_ticks_inside(axes, float(edges[0]), float(edges[-1]))
+            axes.set_xlim(float(edges[0]), float(edges[-1]))
         axes.axvline(0.0, color=io_utils.REFERENCE_COLOUR, linewidth=0.8)
         axes.set_ylim(bottom=0)
         axes.set_ylabel("events / bin", fontsize=io_utils.FONT_SIZE)
@@ -136,15 +143,16 @@ def draw_residuals(table: Table, styles: Styles) -> Figure:
 def draw_confusions(table: Table, styles: Styles) -> Figure:
     """Draw for every group the share of each true type that was taken for each type."""
     groups = dict(list(table.split("group").items())[:MOST_MATRICES])
-    figure, cells = new_grid(len(groups), [], height_in=1.9, title_in=TITLE_IN)
+    figure, cells = new_grid(len(groups), [], height_in=1.6, title_in=TITLE_IN + NAMES_IN)
+    layout.add_room_below(figure, NAMES_IN)
     for (label, rows), (axes,) in zip(groups.items(), cells, strict=True):
         types = list(rows.split("true"))
         shares = rows.numbers("share").reshape(len(types), -1)
         _draw_matrix(axes, shares, types)
-        axes.set_title(style.make_plain(label, letters=40), fontsize=io_utils.FONT_SIZE - 1, pad=3)
+        axes.set_title(style.make_plain(label, letters=30), fontsize=io_utils.FONT_SIZE - 1, pad=3)
         axes.set_ylabel("true type", fontsize=io_utils.FONT_SIZE)
-        axes.yaxis.set_label_coords(-0.2, 0.5)
-        io_utils.label_x(axes, "predicted type; share of the true type [%]")
+        axes.yaxis.set_label_coords(-0.24, 0.5)
+        io_utils.label_x(axes, "predicted type")
     return figure
 
 
@@ -219,7 +227,7 @@ def _draw_matrix(axes: Axes, shares: npt.NDArray[np.float64], types: Sequence[st
     axes.ticklabel_format(style="plain")
     axes.imshow(np.nan_to_num(shares), cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     names = [style.make_plain(name, letters=7) for name in types]
-    axes.set_xticks(range(len(names)), names)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(which="both", length=0, labelsize=io_utils.FONT_SIZE - 2)
     for (row, column), share in np.ndenumerate(shares):

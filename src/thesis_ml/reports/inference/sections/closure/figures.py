@@ -48,7 +48,7 @@ def plan_figures(groups: Groups, quantities: Sequence[str], type_names: Sequence
         ),
         ResultFigure(
             "closure_distances",
-            "Distance of reconstructed from true event quantities, and its statistical floor",
+            "Wasserstein-1 distance of reconstructed from true event quantities, and its statistical floor",
             _tabulate_distances(groups, quantities),
             plots.draw_distances,
         ),
@@ -71,7 +71,10 @@ def plan_figures(groups: Groups, quantities: Sequence[str], type_names: Sequence
             plots.draw_residuals,
         ),
         ResultFigure(
-            "closure_types", "Predicted types", _tabulate_confusions(groups, type_names), plots.draw_confusions
+            "closure_types",
+            "Predicted types: share of each true type [%]",
+            _tabulate_confusions(groups, type_names),
+            plots.draw_confusions,
         ),
     )
 
