@@ -5,13 +5,14 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from thesis_ml.facts.schema import LOSS, History
 from thesis_ml.monitoring import scales
@@ -175,8 +176,21 @@ def draw_epochs(
         color=colour or choose_colour(split),
         label=label,
     )
-    axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
+    show_epochs(axes, min(epochs), max(epochs))
+
+
+class EpochLocator(MaxNLocator):
+    """Places ticks at round numbers of epochs, which readers count from 1 and facts from 0."""
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        return np.asarray(super().tick_values(vmin + 1, vmax + 1)) - 1
+
+
+def show_epochs(axes: Axes, first: float, last: float) -> None:
+    """Let the x axis hold the epochs from `first` to `last`, counted from 0, with whole numbers from 1 as ticks."""
+    axes.set_xlim(first - 0.5, last + 0.5)
+    axes.xaxis.set_major_locator(EpochLocator(nbins=8, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value + 1:g}"))
 
 
 def draw_splits(axes: Axes, history: History, name: str, *, scale: float = 1.0) -> None:

@@ -69,8 +69,7 @@ def _draw_errors(axes: Axes, history: History) -> None:
             axes.plot([history.best_epoch], [tested], MARKS[name], markersize=5, color=colour, markerfacecolor="none")
     scales.use_log_scale_if_wide(axes)
     axes.plot([], [], "D", markersize=4, color=io_utils.REFERENCE_COLOUR, markerfacecolor="none", label="test")
-    axes.set_xlim(history.epochs[0] - 0.5, history.epochs[-1] + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
+    io_utils.show_epochs(axes, history.epochs[0], history.epochs[-1])
     io_utils.label_x(axes, "epoch")
     io_utils.draw_legend(axes)
 

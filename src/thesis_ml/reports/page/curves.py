@@ -36,7 +36,7 @@ def collect_curves(comparison: Comparison) -> dict[str, Any]:
         {
             "name": strip_controls(run.name),
             "group": place,
-            "epoch": thin(run.history.epochs, n_points),
+            "epoch": [epoch + 1 for epoch in thin(run.history.epochs, n_points)],
             "time": _round(thin(run.history.values("total_time_s"), n_points)),
             "curves": [_round(thin(run.history.series(split, name), n_points)) for split, name in quantities],
         }

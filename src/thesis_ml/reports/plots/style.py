@@ -123,9 +123,8 @@ def scale_axis(axes: Axes, name: str, *values: npt.NDArray[np.float64]) -> None:
 
 
 def show_whole_epochs(axes: Axes, epochs: npt.NDArray[np.float64]) -> None:
-    """Let the x axis hold the given epochs, with whole numbers as ticks."""
-    axes.set_xlim(float(np.nanmin(epochs)) - 0.5, float(np.nanmax(epochs)) + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, min_n_ticks=1))
+    """Let the x axis hold the given epochs."""
+    io_utils.show_epochs(axes, float(np.nanmin(epochs)), float(np.nanmax(epochs)))
 
 
 def mark_level(axes: Axes, level: float, label: str, *, is_vertical: bool = False) -> Line2D:
