@@ -31,6 +31,10 @@ ROUNDS = 4
 OUTSIDE_COST, TOUCH_COST = 50.0, 0.02
 
 
+Extents = npt.NDArray[np.float64]
+"""Boxes as rows of x0, y0, x1, y1, in inches."""
+
+
 @dataclass(frozen=True)
 class PointLabel:
     """A text beside a point.
@@ -95,22 +99,29 @@ def _find_free(point: npt.NDArray[np.float64], text: str, taken: Sequence[Bbox],
     """Return the place of a text near a point that overlaps the least with what is there, the nearest of those."""
     width, height = style.measure_text(text, SIZE) + 0.02, LINE_IN * (1 + text.count("\n"))
     half = np.array([width, height]) / 2
-    boxes = [
-        _box_around(point + np.array(direction) * (distance + half), half)
-        for distance in DISTANCES_IN
-        for direction in DIRECTIONS
-    ]
+    distances, turns = np.repeat(DISTANCES_IN, len(DIRECTIONS)), np.tile(DIRECTIONS, (len(DISTANCES_IN), 1))
+    middles = point + turns * (distances[:, None] + half)
+    boxes = np.concatenate((middles - half, middles + half), axis=1)
     ranks = np.repeat(np.arange(len(DISTANCES_IN)), len(DIRECTIONS))
-    costs = [_measure_cost(box, taken, panel) + 1e-3 * rank for box, rank in zip(boxes, ranks, strict=True)]
-    return boxes[int(np.argmin(costs))]
+    best = int(np.argmin(_measure_costs(boxes, np.array([box.extents for box in taken]), panel) + 1e-3 * ranks))
+    return Bbox.from_extents(*boxes[best])
 
 
-def _measure_cost(box: Bbox, taken: Sequence[Bbox], panel: Bbox) -> float:
-    """Return the covered area with TOUCH_COST for each thing covered, and OUTSIDE_COST times what sticks out."""
-    inside = Bbox.intersection(box, panel)
-    outside = box.width * box.height - (inside.width * inside.height if inside else 0.0)
-    common = (Bbox.intersection(box, other) for other in taken)
-    return OUTSIDE_COST * outside + sum(TOUCH_COST + one.width * one.height for one in common if one)
+def _measure_costs(boxes: Extents, taken: Extents, panel: Bbox) -> npt.NDArray[np.float64]:
+    """Return for each box the covered area with TOUCH_COST for each thing covered, and what sticks out, dearly."""
+    covered, touches = _intersect(boxes, taken)
+    inside, _ = _intersect(boxes, np.array([panel.extents]))
+    outside = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) - inside[:, 0]
+    costs: npt.NDArray[np.float64] = OUTSIDE_COST * outside + (covered + TOUCH_COST * touches).sum(axis=1)
+    return costs
+
+
+def _intersect(boxes: Extents, others: Extents) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Return the common area of each box with each other one, and whether they touch."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    touches = (high >= low).all(axis=2)
+    return np.where(touches, np.prod(high - low, axis=2), 0.0), touches
 
 
 def _list_marks(axes: Axes, label: PointLabel) -> list[Bbox]:
