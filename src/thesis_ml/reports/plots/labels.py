@@ -120,7 +120,7 @@ def _intersect(boxes: Extents, others: Extents) -> tuple[npt.NDArray[np.float64]
     """Return the common area of each box with each other one, and whether they touch."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    touches = (high >= low).all(axis=2)
+    touches: npt.NDArray[np.bool_] = np.all(high >= low, axis=2)
     return np.where(touches, np.prod(high - low, axis=2), 0.0), touches
 
 
