@@ -1,15 +1,16 @@
 """The verdict ranks only groups that can be compared, and the headline says no more than the tests allow."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from thesis_ml.facts.runs import read_run
-from thesis_ml.reports.checks import check_runs
+from thesis_ml.reports.checks import check_references, check_runs
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.config import ReportConfig
-from thesis_ml.reports.contents import Check
+from thesis_ml.reports.contents import Check, Reference
 from thesis_ml.reports.report import compare
 from thesis_ml.reports.utils.collection import Collection
 from thesis_ml.reports.utils.discovery import InputsConfig
@@ -65,7 +66,7 @@ def test_single_best_group_is_named_with_its_error_and_p_value(tmp_path: Path) -
 
     first, *others = headline(compare_folders(tmp_path))
 
-    assert first.startswith("Smallest rec_mse: codebook_size 512, 0.0310 ± 0.0010, significantly better than all other")
+    assert first.startswith("Smallest rec_mse: codebook_size 512, 0.0310 ± 0.0010, significantly better than codebook_")
     assert "(p <= 0.0" in first
     assert others == []
 
@@ -79,7 +80,7 @@ def test_one_seed_gives_no_test_and_a_failed_check(tmp_path: Path) -> None:
     assert not any(test.is_significant for test in comparison.verdict.tests)
     assert headline(comparison) == (
         "Smallest rec_mse: codebook_size 8, 0.1; with one seed there is no significance test.",
-        "Failed checks limit this conclusion: seeds.",
+        "Failed checks: seeds.",
     )
     (seeds,) = find_checks(comparison, "seeds")
     assert seeds.state == "failed"
@@ -100,7 +101,7 @@ def test_group_that_copies_collapsed_or_is_worse_than_the_mean_is_never_best(tmp
     assert [label.split()[-1] for label in comparison.verdict.ranking] == ["512"]
     assert "copied" in labels["linear"] and "collapsed" in labels["500"] and "mean of all tokens" in labels["32"]
     assert "linear" not in headline(comparison)[0]
-    assert headline(comparison)[1].startswith("Not ranked: ")
+    assert headline(comparison)[2].startswith("Not ranked: ")
     (collapsed,) = find_checks(comparison, "collapsed codebooks")
     assert collapsed.state == "failed"
     assert "(perplexity 2.7 of 500)" in collapsed.text
@@ -186,3 +187,15 @@ def test_notes_name_types_matching_and_seeds(tmp_path: Path) -> None:
     assert find_checks(comparison, "matching")[0].state == "note"
     assert "repeat a seed count once" in find_checks(comparison, "repeated seeds")[0].text
     assert find_checks(comparison, "seeds")[0].state == "passed"
+
+
+def test_k_means_of_the_same_size_stands_beside_a_quantiser(tmp_path: Path) -> None:
+    write_group(tmp_path, "a", [0.060, 0.062, 0.064], phase1__latent_space__codebook_size=512)
+    write_group(tmp_path, "b", [0.1, 0.2, 0.3], **LINEAR)
+    references = (Reference("kmeans", 9.0, 0.031), Reference("kmeans", 12.0, math.nan, "not fitted"))
+
+    comparison = compare_folders(tmp_path)
+
+    (note,) = check_references(comparison, references)
+    assert (note.state, note.text) == ("note", "rec_mse over k-means with as many codes: vq 2.")
+    assert check_references(comparison, references[1:]) == ()

@@ -1,12 +1,13 @@
 """Checks of what was trained: seeds, comparability, collapsed codebooks and latents that copy."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from thesis_ml.facts.run_facts import RunFacts
-from thesis_ml.facts.summary import make_cell
+from thesis_ml.facts.summary import REC_MSE, make_cell
 from thesis_ml.reports.comparison import Comparison, count_codes
-from thesis_ml.reports.contents import Check
-from thesis_ml.reports.utils.words import join_names
+from thesis_ml.reports.contents import Check, Reference
+from thesis_ml.reports.utils.words import name_groups
 from thesis_ml.reports.verdict import SAME_EVENTS, can_copy, find_key_differences, is_collapsed
 
 FEWEST_SEEDS = 3
@@ -39,6 +40,22 @@ def check_runs(comparison: Comparison) -> tuple[Check, ...]:
         *_check_codebooks(comparison),
         *_check_copies(comparison),
     )
+
+
+def check_references(comparison: Comparison, references: Sequence[Reference]) -> tuple[Check, ...]:
+    """Return a note on the errors of quantisers beside those of k-means with as many codes, where these are known."""
+    known = {one.bits: one.rec_mse for one in references if math.isfinite(one.rec_mse)}
+    ratios = []
+    for group in comparison.groups:
+        n_codes, error = count_codes(group.runs[0]), group.numbers.get(REC_MSE)
+        floor = (
+            known.get(math.log2(n_codes)) if n_codes and group.runs[0].choices.get("latent_space") != "rvq" else None
+        )
+        if floor and error is not None:
+            ratios.append(f"{group.label} {error.mean / floor:.3g}")
+    if not ratios:
+        return ()
+    return (Check("k-means", "note", f"rec_mse over k-means with as many codes: {_list_some(ratios)}.", "training"),)
 
 
 def _check_seeds(comparison: Comparison) -> Iterator[Check]:
@@ -127,4 +144,4 @@ def _count_values(runs: Sequence[RunFacts], name: str) -> str:
 
 def _list_some(names: Sequence[str]) -> str:
     more = [f"{len(names) - MOST_LISTED} more"] if len(names) > MOST_LISTED else []
-    return join_names([*names[:MOST_LISTED], *more])
+    return name_groups([*names[:MOST_LISTED], *more])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.summary import REC_MSE, Threshold, list_columns, summarise_run
-from thesis_ml.reports.checks import check_runs
+from thesis_ml.reports.checks import check_references, check_runs
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.config import ReportConfig, ThresholdsConfig
 from thesis_ml.reports.contents import Check, InferenceResult, ResultFigure, Section
@@ -106,7 +106,9 @@ def infer(comparison: Comparison, config: InferenceConfig) -> InferenceResult | 
 def assemble(comparison: Comparison, sections: Sequence[Section], inference: InferenceResult | None) -> Report:
     """Return the report: its scoreboard, its checks and its headline, from all its sections."""
     every = [*sections, *(() if inference is None else inference.sections)]
-    checks = (*check_runs(comparison), *(check for section in every for check in section.checks))
+    references = () if inference is None else inference.references
+    checks = (*check_runs(comparison), *check_references(comparison, references))
+    checks += tuple(check for section in every for check in section.checks)
     return Report(
         comparison=comparison,
         sections=tuple(sections),

@@ -42,15 +42,16 @@ COLUMNS: Mapping[str, ScoreColumn] = {
     "jet_mass": ScoreColumn("σ68 m(jet)", "68% half-width of the relative residual of the mass of jets.", "smaller"),
     "rec_globals": ScoreColumn("rec_globals", "Mean squared error of standardised MET and its azimuth.", "smaller"),
     "type_accuracy": ScoreColumn("type acc.", "Share of objects whose type is predicted.", "larger"),
-    "usage": ScoreColumn("codes used", "Codebook utilisation: share of the codes that any test token has.", None),
+    "usage": ScoreColumn(
+        "share of codes used", "Codebook utilisation: share of the codes that any test token has.", None
+    ),
     "perplexity": ScoreColumn("perplexity", "Effective number of codes: exp of the entropy of their shares.", None),
     "downstream_loss": ScoreColumn(
         "AUROC lost", "AUROC that a classifier loses when it gets reconstructed instead of original events.", "smaller"
     ),
     "lead": ScoreColumn(
-        "over baseline",
-        "Best AUROC of an anomaly score minus that of the best baseline, for the corruption or signal where it is "
-        "largest.",
+        "over best baseline",
+        "Largest AUROC of an anomaly score minus that of the best baseline; its error holds events and seeds.",
         "larger",
     ),
     "throughput": ScoreColumn("events/s", "Training events per second, mean over epochs.", "larger"),

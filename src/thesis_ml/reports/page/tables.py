@@ -36,6 +36,10 @@ OVER = ": "
 """Between group and score in the head of a heat map's column, which become two rows."""
 
 
+ARROWS = {"smaller": " ↓", "larger": " ↑", None: ""}
+"""Beside the head of a column of the scoreboard: the direction of better numbers."""
+
+
 @dataclass(frozen=True)
 class PageCell:
     """One cell.
@@ -194,7 +198,7 @@ def show_scoreboard(scoreboard: Scoreboard, places: Mapping[str, int]) -> PageTa
     columns = (
         PageColumn("group"),
         *(
-            PageColumn(column.title, meaning=column.meaning, name=name, is_number=True)
+            PageColumn(column.title + ARROWS[column.better], meaning=column.meaning, name=name, is_number=True)
             for name, column in scoreboard.columns.items()
         ),
     )

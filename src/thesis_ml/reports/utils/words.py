@@ -11,6 +11,11 @@ def join_names(names: Sequence[str]) -> str:
     return f"{comma.join(names[:-1])}{';' if comma == '; ' else ''} and {names[-1]}"
 
 
+def name_groups(labels: Sequence[str]) -> str:
+    """Return the labels of groups as a list in words; the group none is quoted, as it reads like a missing value."""
+    return join_names(["'none'" if label == "none" else label for label in labels])
+
+
 def shorten(text: str, letters: int) -> str:
     """Return at most so many letters of a text, without its middle, where names differ least; 0 for all."""
     if not letters or len(text) <= letters:
