@@ -10,19 +10,19 @@ from scipy.special import stdtr, stdtrit
 from thesis_ml.metrics.uncertain import Measured, Spread
 
 LEVEL = 0.05
-"""Chance to call one of all pairs different though none is."""
+"""Family-wise significance level: the chance of at least one false positive among all pairs."""
 
 
 @dataclass(frozen=True)
 class PairTest:
-    """Whether two groups of models differ in one number.
+    """The test of a difference in one number between two groups.
 
     Args:
         quantity: The number.
         first, second: Labels of the groups; the first is the better one.
         difference: How far the second is from the first, at least 0, with its standard error.
-        p_seeds: For no difference given the seeds, Welch's test; nan where a group has one seed.
-        p_events: For no difference given the events, which both groups saw; nan where the number is not one of events.
+        p_seeds: p-value of Welch's test over the seeds; nan where a group has one seed.
+        p_events: p-value of the test over the shared events; nan where the number is not one of events.
         least_significant: The smallest difference that these seeds show among all pairs; nan where it is not known.
     """
 
@@ -36,7 +36,7 @@ class PairTest:
 
     @property
     def is_significant(self) -> bool:
-        """Whether other seeds, and other events where these matter, would give the same order."""
+        """Return whether `p_seeds`, and `p_events` where there is one, are below LEVEL."""
         return self.p_seeds < LEVEL and not self.p_events >= LEVEL
 
     @property
@@ -48,7 +48,7 @@ class PairTest:
 
 
 def compute_welch_p(first: Spread, second: Spread) -> float:
-    """Return the two-sided p-value that two means are equal, without taking their spreads for equal.
+    """Return the two-sided p-value of Welch's t test, which does not assume equal variances.
 
     Source: B. L. Welch, Biometrika 34 (1947) 28: t = (m1 - m2) / sqrt(s1^2 / n1 + s2^2 / n2).
 

@@ -12,7 +12,7 @@ VALUE_DIGITS = 4
 """Significant digits of a number whose error is zero or not known."""
 
 RESIDUE = 1e-12
-"""An error that is smaller in units of its number is what rounding left of zero."""
+"""Relative size below which an error counts as zero (floating-point rounding)."""
 
 LONGEST = 7
 """Digits before or behind the point up to which a number is written without an exponent."""
@@ -47,7 +47,7 @@ class RoundedNumber(NamedTuple):
 
 @dataclass(frozen=True)
 class Measured:
-    """A number and its standard error, nan where the error is not known."""
+    """A number and its error, nan where it is not known: a standard error, or a deviation where it is of a `Spread`."""
 
     value: float
     error: float = math.nan
@@ -60,7 +60,7 @@ class Measured:
         return round_with_error(self.value, self.error)
 
     def is_above(self, other: float, n_errors: float) -> bool:
-        """Return whether the number is above another one by more than so many errors."""
+        """Return whether the number exceeds `other` by more than `n_errors` errors."""
         return self.value - other > n_errors * self.error
 
 
@@ -114,10 +114,10 @@ def round_with_error(value: float, error: float) -> RoundedNumber:
 
 
 def drop_residue(value: float, error: float) -> float:
-    """Return an error, 0 where it is what rounding left."""
+    """Return the error, or 0 if it is only rounding."""
     return 0.0 if abs(error) <= RESIDUE * abs(value) else error
 
 
 def _find_place(value: float, n_digits: int = VALUE_DIGITS) -> int:
-    """Return the power of ten of the first digit of a number that is rounded to so many."""
+    """Return the power of ten of the first digit after rounding to `n_digits`."""
     return int(f"{value:.{n_digits - 1}e}".partition("e")[2]) if value else 0

@@ -123,10 +123,10 @@ def _check_codebooks(comparison: Comparison) -> Iterator[Check]:
 def _check_copies(comparison: Comparison) -> Iterator[Check]:
     copies = [group.label for group in comparison.groups if can_copy(group.runs[0])]
     if copies and len(copies) == len(comparison.groups):
-        text = "All groups have latents as wide as a token, which they can copy: the errors rank nothing."
+        text = "All groups have continuous latents at least as wide as a token: no error is ranked."
         yield Check("copying latents", "failed", text, "training")
     elif copies:
-        text = f"{_list_some(copies)}: latents as wide as a token, which can be copied; shown for reference."
+        text = f"{_list_some(copies)}: continuous latents at least as wide as a token; shown for reference, not ranked."
         yield Check("copying latents", "note", text, "training")
 
 

@@ -70,7 +70,7 @@ def compare(collection: Collection, config: ReportConfig) -> Comparison:
 
 
 def choose_threshold(config: ThresholdsConfig, runs: Sequence[RunFacts]) -> Threshold | None:
-    """Return the error that runs are timed to: the user's, or the best one of the run that is worst at its best."""
+    """Return the user's threshold, or the smallest error that every run reaches."""
     value = config.val_mse
     if value is None:
         errors = [[error for error in run.history.series(config.split, REC_MSE) if error == error] for run in runs]

@@ -41,7 +41,7 @@ COLUMNS: Mapping[str, ScoreColumn] = {
     "width68_phi": ScoreColumn("σ68 φ", "68% half-width of the residual of the azimuth, in radian.", "smaller"),
     "jet_mass": ScoreColumn("σ68 m(jet)", "68% half-width of the relative residual of the mass of jets.", "smaller"),
     "rec_globals": ScoreColumn("rec_globals", "Mean squared error of standardised MET and its azimuth.", "smaller"),
-    "type_accuracy": ScoreColumn("type acc.", "Share of objects whose type is predicted.", "larger"),
+    "type_accuracy": ScoreColumn("type acc.", "Share of objects whose type is predicted correctly.", "larger"),
     "usage": ScoreColumn(
         "share of codes used", "Codebook utilisation: share of the codes that any test token has.", None
     ),

@@ -14,7 +14,7 @@ from thesis_ml.reports.contents import ResultTable, Section, Value
 from thesis_ml.reports.scoreboard import Scoreboard
 from thesis_ml.reports.utils.escape import escape_tex
 from thesis_ml.reports.utils.table import format_value
-from thesis_ml.utils.paths import INFERENCE_FOLDER, NUMBERS_FILE
+from thesis_ml.utils.paths import INFERENCE_FOLDER, NUMBERS_FILE, make_name_safe
 
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 LONGEST_NAME = 100
@@ -151,7 +151,8 @@ def read_commands(path: Path) -> list[str]:
 
 def find_previous_numbers(reports: Path, report_name: str) -> Path | None:
     """Return the numbers of the newest report of this name in a folder of reports, None where there is none."""
-    found = sorted(reports.glob(f"report_*_{report_name}*/{NUMBERS_FILE}"))
+    name = re.compile(rf"report_\d{{8}}-\d{{6}}_{re.escape(make_name_safe(report_name))}(-\d+)?")
+    found = sorted(path for path in reports.glob(f"report_*/{NUMBERS_FILE}") if name.fullmatch(path.parent.name))
     return found[-1] if found else None
 
 

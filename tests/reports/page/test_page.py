@@ -184,7 +184,7 @@ def test_long_curves_are_thinned_with_their_ends() -> None:
     run = collect_curves(comparison)["runs"][0]
 
     assert len(run["epoch"]) == MAX_POINTS == len(run["curves"][0])
-    assert (run["epoch"][0], run["epoch"][-1]) == (0, 5 * MAX_POINTS - 1)
+    assert (run["epoch"][0], run["epoch"][-1]) == (1, 5 * MAX_POINTS)
 
 
 def test_same_comparison_gives_the_same_page() -> None:

@@ -47,7 +47,7 @@ def find_folders(inputs: InputsConfig) -> tuple[FolderEntry, ...]:
     """Return every folder that the inputs name, in their order, each once however often it is named.
 
     Raises:
-        ReportError: MissingFigure is named, or what is named does not exist.
+        ReportError: No folder is named, or a named folder does not exist.
     """
     if not inputs.sweep_dir and not inputs.run_dirs:
         raise ReportError("inputs: name no run; give inputs.sweep_dir=<folder of a sweep> or inputs.run_dirs=[a,b]")

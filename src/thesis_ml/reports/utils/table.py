@@ -106,7 +106,7 @@ def format_value(value: Cell | Measured | Spread, *, is_concise: bool = False) -
 
 
 def format_number(value: float, digits: int = DIGITS) -> str:
-    """Return a whole number in full and any other with so many digits, without an exponent where that reads well."""
+    """Return an integer in full and another number with `digits` digits."""
     if isinstance(value, int):
         return str(value)
     is_large = 10**digits <= abs(value) < MAX_PLAIN

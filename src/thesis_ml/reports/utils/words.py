@@ -17,7 +17,7 @@ def name_groups(labels: Sequence[str]) -> str:
 
 
 def shorten(text: str, letters: int) -> str:
-    """Return at most so many letters of a text, without its middle, where names differ least; 0 for all."""
+    """Return a text shortened to `letters` letters by cutting its middle; 0: unchanged."""
     if not letters or len(text) <= letters:
         return text
     tail = letters // 2

@@ -1,4 +1,4 @@
-"""Changes of events that no score may see: a detector that is turned or mirrored, objects in another order."""
+"""Null transformations: rotation in phi, reflection in eta, another order of objects."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ NULLS: Mapping[str, Null] = {
     "eta_reflection": reflect_events,
     "token_order": shuffle_tokens,
 }
-"""The closed set of changes that must not matter."""
+"""All null transformations."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class NullPlan:
 
 
 def apply_null(events: Events, plan: NullPlan) -> Events:
-    """Return `events` after a change that must not matter."""
+    """Return `events` after a null transformation."""
     return NULLS[plan.name](events, EventNoise(plan.seed, f"null {plan.name}"))
 
 

@@ -20,7 +20,7 @@ BASELINE = "baseline"
 
 
 class Variant(NamedTuple):
-    """Events as they are (no plan), after a corruption, or after a change that must not matter."""
+    """Clean events (no plan), or events after a corruption or a null transformation."""
 
     name: str
     plan: CorruptionPlan | NullPlan | None = None

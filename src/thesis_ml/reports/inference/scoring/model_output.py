@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """What becomes of some events: their scores, and the reconstruction where a model made one.
+    """Scores of events, and their reconstruction where there is one.
 
     Args:
         scores: One number per event by the name of the score.

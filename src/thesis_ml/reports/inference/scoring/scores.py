@@ -14,7 +14,6 @@ from thesis_ml.data.batch import DataDims, TokenBatch, find_largest, sum_over_ev
 from thesis_ml.data.events import Events
 from thesis_ml.metrics.event_quantities import compute_ht, compute_ht_miss, find_leading_pt, sum_events
 
-Scores = Mapping[str, Float[NDArray[Any], " N"]]
 ErrorScore = Callable[[Float[Tensor, " P"], Int[Tensor, " B"]], Float[Tensor, " B"]]
 B_JET = "b-jet"
 

@@ -119,7 +119,9 @@ def _tabulate_models(models: Sequence[LoadedModel]) -> ResultTable:
 
 
 def _tabulate_times(seconds: Mapping[str, float]) -> ResultTable:
-    return ResultTable("times", "Time", "Figures come on top.", ("part", "seconds"), tuple(seconds.items()), False)
+    return ResultTable(
+        "times", "Time", "Without the time to draw figures.", ("part", "seconds"), tuple(seconds.items()), False
+    )
 
 
 def _count_parameters(models: Sequence[LoadedModel]) -> dict[str, Measured]:

@@ -13,7 +13,7 @@ from thesis_ml.metrics.uncertain import Measured
 from thesis_ml.reports.inference.events import LoadedData
 from thesis_ml.reports.inference.sections.downstream import measure as downstream
 from thesis_ml.reports.inference.sections.downstream.measure import (
-    Reference,
+    EventTables,
     choose_problem,
     compare_runs,
     compare_tokenizers,
@@ -118,7 +118,7 @@ def test_error_covers_the_difference_that_chance_makes() -> None:
 
 def test_classifier_finds_in_tables_what_they_hold(data: LoadedData) -> None:
     problem = choose_problem(data, 0)
-    reference = Reference(problem, data.stored.type_names)
+    reference = EventTables(problem, data.stored.type_names)
     is_signal = problem.mark(problem.test)
 
     original = {

@@ -18,20 +18,22 @@ MOST_LISTED = 3
 def check_result(result: AnomalyResult) -> Iterator[Check]:
     """Yield the checks of a result."""
     if result.scored.is_trained_on:
-        text = "The training split is scored, which the models know; use inference.dataset_split=test."
+        text = "The training split is scored; use inference.dataset_split=test."
         yield Check("split", "failed", text, NAME)
     yield from check_contamination(result)
     held_out = [check for check in result.nulls if check.null == HELD_OUT]
     others = [check for check in result.nulls if check.null != HELD_OUT]
     yield from _check_nulls("overtraining", held_out, "held-out and training background are separated")
-    yield from _check_nulls("null tests", others, "changes that must not matter are seen")
+    yield from _check_nulls("null tests", others, "scores distinguish events from their transformed copies")
     if not result.scored.is_symmetric:
         yield Check(
             "eta reflection", "note", "The events are not symmetric in eta: their reflection is no null test.", NAME
         )
     if result.n_background < FEWEST_CHECKED:
-        text = f"{result.n_background} background events are too few for null tests, which need {FEWEST_CHECKED}."
-        yield Check("null tests", "note", text, NAME)
+        text = f"{result.n_background} background events: the overtraining check needs {FEWEST_CHECKED}."
+        yield Check("overtraining", "note", text, NAME)
+    if len(result.scored.labels) < FEWEST_CHECKED:
+        yield Check("null tests", "note", "Too few events: only exact null tests are made.", NAME)
     few = [name_problem(one.problem) for one in result.solved if one.problem.n_fewest < FEWEST_CHECKED]
     if few:
         text = f"{_list_some(few)}: fewer than {FEWEST_CHECKED} signal or background events, too few for an AUROC."
@@ -42,7 +44,7 @@ def check_result(result: AnomalyResult) -> Iterator[Check]:
         if one.n_emptied > MOST_EMPTIED * int(one.problem.is_background.sum())
     ]
     if emptied:
-        text = f"{_list_some(emptied)}: most events are left without objects, and their AUROCs show only that."
+        text = f"{_list_some(emptied)}: most corrupted events have no objects, and their AUROC shows only that."
         yield Check("empty events", "note", text, NAME)
 
 

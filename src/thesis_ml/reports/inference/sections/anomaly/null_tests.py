@@ -1,4 +1,4 @@
-"""Whether scores see what they may not: turned and mirrored events, another order of objects, training events."""
+"""Null tests and overtraining checks."""
 
 import math
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ CHANCE = math.erfc(MOST_ERRORS / math.sqrt(2))
 
 
 class NullCheck(NamedTuple):
-    """The AUROC of one score where there is nothing to see.
+    """One null test: an AUROC that must be one half.
 
     Args:
         null: One of NULLS, or HELD_OUT.

@@ -1,4 +1,4 @@
-"""What scores are asked to tell apart: changed events from clean ones, one label from the rest, another file."""
+"""Signal and background: corrupted against clean events, one label against the rest, the signal file."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal

@@ -94,8 +94,8 @@ def tabulate_best(solved: Iterable[ProblemResult]) -> ResultTable:
     return ResultTable(
         name="best_scores",
         title="Best score beside the best baseline",
-        note="The best of many scores is chosen by the numbers shown, which favours it. Sums over tokens and densities "
-        "of latents contain the multiplicity. The error of the difference holds events, which both share, and seeds.",
+        note="The best score is selected on these same events, which biases its AUROC upwards. Sums over tokens and "
+        "densities of latents contain the multiplicity. The error of the difference holds events and seeds.",
         columns=(
             "problem",
             *("best score", "AUROC"),
@@ -207,7 +207,7 @@ def tabulate_pairs(solved: Iterable[ProblemResult]) -> ResultTable:
 
 
 def tabulate_expected(solved: Sequence[ProblemResult], luminosity_fb: float) -> ResultTable:
-    """Return the events to expect behind each cut."""
+    """Return the expected events passing each cut."""
     rows: Rows = []
     for one in solved:
         for (group, score), cuts in (one.expected or {}).items():

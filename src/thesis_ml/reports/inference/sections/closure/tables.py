@@ -123,7 +123,7 @@ def tabulate_checks(groups: Groups) -> ResultTable:
     return ResultTable(
         name="closure_checks",
         title="Types, unphysical objects, jet masses and missing energy",
-        note="MET and its azimuth are predicted from the latents; a constant prediction is the trivial baseline. "
+        note="MET and its azimuth are predicted from the latents; a constant prediction is the baseline. "
         "H_T^miss is computed from reconstructed objects. Resolutions in GeV and radian.",
         columns=(
             *("group", "models", "type accuracy", "share with E < p", "share with E < p (true)", "jet mass resolution"),
@@ -157,7 +157,7 @@ def tabulate_confusion(groups: Groups, type_names: Sequence[str]) -> ResultTable
 
 
 def measure_accuracy(model: ModelClosure) -> float | None:
-    """Return the share of objects whose type is predicted, None where no type is."""
+    """Return the share of objects whose type is predicted correctly, None where no type is predicted."""
     counts = model.counted.confusion
     return None if counts is None or not counts.sum() else float(counts.trace() / counts.sum())
 

@@ -14,7 +14,7 @@ from thesis_ml.reports.inference.sections.downstream.measure import (
     SEEDS,
     Classification,
     ClassifierLoss,
-    Reference,
+    EventTables,
     Results,
     average_auroc,
     choose_problem,
@@ -41,7 +41,7 @@ def build_downstream(context: Context) -> Section | None:
     if problem is None:
         text = "Classifiers need events of two classes in the training split and in the scored split."
         return Section(NAME, TITLE, checks=(Check("downstream", "failed", text, NAME),))
-    reference = Reference(problem, context.data.stored.type_names)
+    reference = EventTables(problem, context.data.stored.type_names)
     makers = {"events": reference.pool, "tokens": reference.summarise_inputs}
     original = {form: fit_scores(make, problem) for form, make in makers.items()}
     options = choose_pass_options(context.config)
@@ -89,8 +89,8 @@ def build_section(problem: Classification, context: Context, results: Results) -
     return Section(
         name=NAME,
         title=TITLE,
-        caption=f"Classifiers of {len(SEEDS)} seeds, {signal} against {background}: {problem.train.n_events} events to "
-        f"learn from, {problem.test.n_events} to measure on.",
+        caption=f"Classifiers of {len(SEEDS)} seeds, {signal} against {background}: {problem.train.n_events} training "
+        f"and {problem.test.n_events} test events.",
         scores={COLUMN: {label: forms["events"].lost for label, forms in losses.items() if "events" in forms}},
         tests=tuple(replace(test, quantity=COLUMN) for test in pairs["events"]),
         tables=tuple(table for table in tables if table.rows),

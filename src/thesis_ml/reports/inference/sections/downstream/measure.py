@@ -136,7 +136,7 @@ def choose_problem(data: LoadedData, seed: int) -> Classification | None:
     return Classification(kept[0], kept[1], signal, background) if signal else None
 
 
-class Reference:
+class EventTables:
     """Tables of original events, and of reconstructed ones in the same columns.
 
     Args:
@@ -179,8 +179,8 @@ class ClassifierScores(NamedTuple):
     obstacle: str | None
 
 
-def fit_model(model: LoadedModel, reference: Reference, data: LoadedData, options: PassOptions) -> ClassifierScores:
-    """Return the scores of classifiers of what one model makes of events."""
+def fit_model(model: LoadedModel, reference: EventTables, data: LoadedData, options: PassOptions) -> ClassifierScores:
+    """Return the scores of classifiers trained on the tokens and reconstructions of one model."""
     tokenizer = Tokenizer(model.restored, model.checkpoint_hash or "")
     plan = ExportPlan(tokenizer, "reconstruction", data.stored, options, model.scored.name)
 
@@ -270,7 +270,7 @@ def measure_baselines(problem: Classification) -> dict[str, Measured]:
 def compare_tokenizers(
     form: str, groups: Mapping[str, Sequence[Scores]], is_signal: Bool[NDArray[Any], " N"]
 ) -> list[PairTest]:
-    """Return for every pair of groups whether other events and other runs would give the same order.
+    """Return the tests of all pairs of groups.
 
     Both tests are corrected by Holm for the number of pairs. A group with one run, which says nothing of what another
     seed of the tokenizer would give, has no p-value of its seeds.

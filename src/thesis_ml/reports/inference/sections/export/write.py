@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -25,9 +25,6 @@ EXPORT_VERSION = 1
 
 FILE_UNITS = {"E": "GeV", "pT": "GeV", "MET": "GeV", "eta": "1", "phi": "rad", "METphi": "rad"}
 """Units under the names that data files use."""
-
-
-Columns = Mapping[str, NDArray[Any]]
 
 
 def write_export(plan: ExportPlan, path: Path) -> None:
