@@ -68,6 +68,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     return {name: Outcome(*values) for name, values in json.loads(process.stdout.splitlines()[-1]).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "exit_code"), list(zip(WITHOUT_TORCH, (0, 0, 2, 2), strict=True)))
 def test_what_hydra_answers_imports_no_heavy_package(outcomes: dict[str, Outcome], name: str, exit_code: int) -> None:
     assert outcomes[name] == Outcome(exit_code, [])

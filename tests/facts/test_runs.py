@@ -206,6 +206,7 @@ JSON = st.recursive(
 KEYS = ("config", "meta", "data", "metrics", "epoch", "val_loss", "matching", "schema_version", "best_epoch", "result")
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     changes=st.lists(st.tuples(st.integers(0, 12), st.sampled_from(KEYS), JSON), max_size=6),

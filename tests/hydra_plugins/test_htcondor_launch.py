@@ -56,6 +56,7 @@ def make_sweep(sweeper: str = BASIC_SWEEPER):
     return OmegaConf.create({"hydra": {"sweeper": {"_target_": sweeper}}})
 
 
+@pytest.mark.slow
 def test_dry_run_prints_the_description_and_submits_nothing(outcomes: dict[str, Outcome], folder: Path) -> None:
     outcome = outcomes["dry run"]
 

@@ -89,6 +89,7 @@ def drawn_twice(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     return DrawnTwice((root / "one", root / "two"), names, (before, read_states()))
 
 
+@pytest.mark.slow
 @FORMATS
 def test_figure_of_the_same_numbers_is_the_same_file(drawn_twice: DrawnTwice) -> None:
     one, two = drawn_twice.folders

@@ -8,6 +8,8 @@ import pytest
 from command_runs import Outcome, run_commands
 from reports.conftest import SWEEP
 
+pytestmark = pytest.mark.slow
+
 SWEEP_DIR = f"inputs.sweep_dir=outputs/multiruns/{SWEEP}"
 NAME = "--config-name"
 ONE_FIGURE = "outputs.which_figures=[rec_mse_curves]"

@@ -80,6 +80,7 @@ def read_summary(report: Path) -> dict:
     return json.loads((report / "training" / "summary.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [compare_tokenizers, compare_runs, compare_globals_heads])
 def test_report_on_a_trained_sweep_leaves_what_it_promises(
     module, sweep: Path, outputs: Path, compose_report: Compose, capsys: pytest.CaptureFixture

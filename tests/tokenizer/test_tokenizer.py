@@ -42,6 +42,7 @@ def test_decoding_gives_what_the_model_reconstructs(make_tokenizer, events, many
     assert_same(decoded, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("parts", [("mlp", "mlp"), ("transformer", "gnn")])
 def test_event_has_the_same_tokens_in_any_company(make_tokenizer, events, kind: str, parts: tuple[str, str]) -> None:
@@ -335,6 +336,7 @@ def test_tokens_of_another_tokenizer_are_refused(make_tokenizer, events) -> None
         make_tokenizer("kl").to_sequences(tokens)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["mev", "ln_mev"])
 def test_files_of_any_unit_are_read_in_gev(finished_run, tmp_path: Path, encoding: str) -> None:
     splits = random_splits(30)

@@ -50,6 +50,7 @@ def test_train_returns_the_same_keys_as_every_loop(train_with) -> None:
     assert set(result) == RESULT_KEYS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latent_space", sorted(BOTTLENECKS))
 def test_train_lowers_the_loss(train_with, tmp_path: Path, latent_space: str) -> None:
     train_with(f"phase1/latent_space={latent_space}", "phase1.trainer.epochs=3", "phase1.trainer.batch_size=32")
@@ -247,6 +248,7 @@ def test_gradients_accumulated_over_two_batches_train_like_one_of_twice_the_size
     assert split["test_loss"] == pytest.approx(whole["test_loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

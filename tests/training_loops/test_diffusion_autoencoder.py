@@ -36,6 +36,7 @@ FEWER = "data.limit_events=100"
 FEATURES = ("E", "pt", "eta", "phi")
 
 
+@pytest.mark.slow
 def test_whole_run_leaves_losses_samples_arrays_and_figures(compose_cfg, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
 

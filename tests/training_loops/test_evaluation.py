@@ -47,6 +47,7 @@ def test_step_of_a_loss_on_tokens_is_left_as_it_is(make_task, event_data: TokenD
     assert match_step(step, batch, task, event_data.dims) is step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "matching"), [("huber", "tokens"), ("chamfer", "event"), ("sinkhorn", "event")])
 def test_facts_and_figure_say_what_is_compared(compose_cfg, tmp_path: Path, loss: str, matching: str) -> None:
     (tmp_path / "run").mkdir()

@@ -140,6 +140,7 @@ def test_every_game_with_every_critic_trains_to_finite_numbers(
     assert all(value == value and abs(value) < 1e3 for value in without_folder(result).values())
 
 
+@pytest.mark.slow
 def test_run_records_the_critic_and_draws_it(train_with: Trained, tmp_path: Path) -> None:
     train_with("phase1.trainer.epochs=3", "logging.make_plots=true")
 

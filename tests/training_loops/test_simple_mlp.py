@@ -46,6 +46,7 @@ def parse(compose_cfg):
     return parse_with
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["regression", "binary"])
 def test_two_epochs_lower_the_loss_and_leave_a_whole_run(train_with, tmp_path: Path, task: str) -> None:
     result = train_with(LOOP, f"task={task}", *SMALL, TWO_EPOCHS)
@@ -104,6 +105,7 @@ def test_same_seed_gives_the_same_numbers(train_with, task: str) -> None:
     assert first != other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("general.model.dropout=0.1",)])
 def test_labels_agree_with_fit_classifier_to_the_bit(
     train_with, parse, tmp_path: Path, options: tuple[str, ...]

@@ -144,6 +144,7 @@ def test_run_that_failed_before_its_first_fact_starts_when_it_is_started_again(t
     assert read_state(tmp_path / "run/facts").name == "complete"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spoil",
     [

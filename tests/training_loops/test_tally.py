@@ -39,6 +39,7 @@ def task(request: pytest.FixtureRequest, make_task, event_data: TokenData) -> Au
     return task
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"batch_size": 1000}, {"batch_size": 37}, {"batch_size": 50, "accumulate": 3}])
 def test_numbers_of_an_epoch_do_not_depend_on_the_batch_size(
     task: AutoencoderTask, event_data: TokenData, options: dict[str, int]

@@ -185,6 +185,7 @@ def test_one_code_for_all_tells_a_decoder_nothing(
     torch.testing.assert_close(first.features, second.features, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoder", sorted(DECODERS))
 @pytest.mark.parametrize(
     ("latent_space", "types_beta", "is_learned"),

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from command_runs import SMALL, run_commands
 
 MOST_FRAMES = 10
@@ -26,6 +28,7 @@ MSELoss.forward = count
 """
 
 
+@pytest.mark.slow
 def test_main_is_at_most_ten_frames_above_the_forward_pass_of_the_loss(tmp_path: Path) -> None:
     (outcome,) = run_commands(tmp_path, [[*SMALL, "data.limit_events=50"]], prelude=COUNT)
 

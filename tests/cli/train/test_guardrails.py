@@ -12,6 +12,8 @@ from thesis_ml.cli.train.guardrails import check_command_line, check_job
 from thesis_ml.errors import ConfigError
 from thesis_ml.utils.paths import find_configs
 
+pytestmark = pytest.mark.slow
+
 WRONG = {
     "phase1.trainer.epoch=3": r"phase1\.trainer\.epoch: unknown key; allowed: .*batch_size.*did you mean 'epochs'",
     "+phase1.trainer.epoch=3": r"phase1\.trainer\.epoch: unknown key; allowed: .*did you mean 'epochs'",

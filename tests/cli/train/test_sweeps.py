@@ -64,6 +64,7 @@ def list_jobs(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_dir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sweep", "name"), [("multirun", "a-b-c"), ("multirun and hydra=experiment", "d-e"), ("experiment", "experiment")]
 )

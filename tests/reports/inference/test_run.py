@@ -30,6 +30,7 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.slow
 def test_report_with_inference_leaves_what_it_promises(infer: Callable[..., Path], monkeypatch) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
     report = infer("inference.persist_raw_scores=true", "inference.export=codes")
@@ -145,6 +146,7 @@ def test_training_split_is_judged_by_densities_of_other_events(
     assert shown.rindex("✗") < shown.index("✓")
 
 
+@pytest.mark.slow
 def test_scores_of_codes_alone_are_not_asked_of_models_without(score: Callable[..., InferenceResult]) -> None:
     result = score("inference.metrics=[code_mean]", "inference.max_samples=60")
 
@@ -168,6 +170,7 @@ def set_weights(run: Path, value: float, part: str) -> None:
     change_checkpoint(run, change)
 
 
+@pytest.mark.slow
 def test_model_that_gives_no_numbers_is_named_and_others_go_on(
     sweep: Path, score: Callable[..., InferenceResult]
 ) -> None:

@@ -173,6 +173,7 @@ def test_hostile_names_stay_within_the_embedded_json(hostile: str) -> None:
     assert not set("<>&'") & set(text)
 
 
+@pytest.mark.slow
 def test_page_of_36_long_runs_is_small() -> None:
     comparison = summarise_groups(make_comparison(9, 4, n_epochs=300))
 

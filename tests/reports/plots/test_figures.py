@@ -157,6 +157,7 @@ def test_an_unknown_figure_is_refused_with_what_exists() -> None:
     assert all(name in str(error.value) for name in FIGURES)
 
 
+@pytest.mark.slow
 def test_names_of_runs_are_written_and_not_obeyed() -> None:
     comparison = make_comparison(9, 1, names=HOSTILE)
 
@@ -222,6 +223,7 @@ def test_figures_have_the_width_of_a_column_and_their_panels_use_it(n_groups: in
         assert max(box.x1 for box in boxes) - min(box.x0 for box in boxes) > 0.6, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_groups", [1, 3, 9])
 def test_no_text_sticks_out_of_a_figure_or_overlaps_a_tick(n_groups: int) -> None:
     for name, figure in draw(make_comparison(n_groups, 3)).items():

@@ -249,6 +249,7 @@ def test_gradient_is_that_of_finite_differences(dims: DataDims, name: str) -> No
         assert found.grad[token, column].item() == pytest.approx(((above - below) / 2e-4).item(), rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.slow
 @OVER_SET_LOSSES
 def test_descending_the_loss_moves_tokens_onto_the_true_ones(dims: DataDims, name: str) -> None:
     generator = torch.Generator().manual_seed(2)

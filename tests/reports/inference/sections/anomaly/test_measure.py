@@ -103,6 +103,7 @@ def test_curve_is_read_where_it_is_drawn_and_changes_no_other_number() -> None:
         assert repr(getattr(hidden, name)) == repr(getattr(drawn, name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_paired", [False, True])
 def test_errors_cover_the_truth_over_toys(is_paired: bool) -> None:
     """Pulls have a spread of one; errors that took pairs apart would be too large by far."""

@@ -23,6 +23,7 @@ def test_figures_that_a_model_has_no_numbers_for_are_missing() -> None:
     assert isinstance(tables["closure_resolution"], Table)
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn_with_many_groups(groups: Groups) -> None:
     many = {f"group $_{number}" * 4: groups["smeared"] for number in range(14)}
     styles = {label: choose_style(number) for number, label in enumerate(many)}
@@ -33,6 +34,7 @@ def test_every_figure_is_drawn_with_many_groups(groups: Groups) -> None:
         assert drawn.axes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_wrong", [6, 4000])
 def test_figures_survive_any_value(groups: Groups, n_wrong: int) -> None:
     mixed = {"exact": groups["exact"], "broken": [break_values(groups["smeared"][0], n_wrong)]}

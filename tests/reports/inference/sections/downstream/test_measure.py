@@ -116,6 +116,7 @@ def test_error_covers_the_difference_that_chance_makes() -> None:
     assert 0.4 < np.std(pulls) < 1.15
 
 
+@pytest.mark.slow
 def test_classifier_finds_in_tables_what_they_hold(data: LoadedData) -> None:
     problem = choose_problem(data, 0)
     reference = EventTables(problem, data.stored.type_names)

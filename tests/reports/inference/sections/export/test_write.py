@@ -46,6 +46,7 @@ def test_rows_come_back_as_the_events_that_they_were_made_of(stored: EventSplits
     np.testing.assert_allclose(again.met, events.met, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_reconstruction_is_a_data_file_that_a_training_reads(
     make_plan: MakePlan, stored: EventSplits, tmp_path: Path
 ) -> None:
