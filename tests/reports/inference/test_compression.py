@@ -16,8 +16,7 @@ from thesis_ml.data.events import Events, EventSplits, take_first
 from thesis_ml.data.tokens import load_events
 from thesis_ml.reports.config import parse_report
 from thesis_ml.reports.contents import Reference
-from thesis_ml.reports.inference import compression
-from thesis_ml.reports.inference.compression import encode_tokens, fit_references
+from thesis_ml.reports.inference.compression import MOST_SECONDS, encode_tokens, fit_references
 from thesis_ml.reports.inference.config import InferenceConfig
 from thesis_ml.reports.inference.context import Clock, Context
 from thesis_ml.reports.inference.events import LoadedData
@@ -37,11 +36,13 @@ def load(restored: RestoredModel, size: int | None, train_classes: tuple[int, ..
     return LoadedModel(ScoredModel(f"vq {size}", "vq", 0, "run", train_classes), replace(restored, config=config), None)
 
 
-def fit(stored: EventSplits, *models: LoadedModel, baselines: tuple[str, ...] = ("kmeans",)) -> tuple[Reference, ...]:
+def fit(
+    stored: EventSplits, *models: LoadedModel, baselines: tuple[str, ...] = ("kmeans",), most_s: float = MOST_SECONDS
+) -> tuple[Reference, ...]:
     events = stored.splits["test"]
     data = LoadedData(stored, "", "test", events, events, events, (0,), None)
     config = InferenceConfig(enabled=True, baselines=baselines)
-    return fit_references(Context(config, models, {}, data, None, {}, {}, Clock()))
+    return fit_references(Context(config, models, {}, data, None, {}, {}, Clock()), most_s)
 
 
 def measure_random(model: LoadedModel, stored: EventSplits, n_codes: int, seed: int) -> float:
@@ -82,13 +83,14 @@ def test_too_few_tokens_leave_the_error_blank_with_a_reason(restored_run: Restor
 
 
 def test_fits_that_take_too_long_leave_the_others_blank_with_a_reason(
-    restored_run: RestoredModel, stored: EventSplits, monkeypatch: pytest.MonkeyPatch
+    restored_run: RestoredModel, stored: EventSplits
 ) -> None:
-    monkeypatch.setattr(compression, "MOST_SECONDS", -1.0)
+    (reference,) = fit(stored, load(restored_run, 16), most_s=-1.0)
+    first, second = fit(stored, load(restored_run, 2), load(restored_run, 16), most_s=1e-9)
 
-    (reference,) = fit(stored, load(restored_run, 16))
-
-    assert math.isnan(reference.rec_mse) and reference.remark == "not fitted: -1 s were spent"
+    assert math.isnan(reference.rec_mse) and reference.remark == "not fitted: more than -1 s"
+    # The time of the first fit says what the next one would take.
+    assert first.rec_mse > 0 and second.remark == "not fitted: more than 1e-09 s"
 
 
 def test_models_without_codes_have_a_reference_of_512_and_too_large_codebooks_none(
