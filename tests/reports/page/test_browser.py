@@ -451,7 +451,7 @@ def test_csv_of_a_table_holds_what_is_shown_and_no_formula(
     wait_for(path.exists)
     rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 10
-    assert rows[0][:2] == ["group", "bits/token"]
+    assert rows[0][:2] == ["group", "seeds"]
     assert "'=cmd()|' /C calc'!A0" in [row[0] for row in rows]
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "@"))]
 
