@@ -8,7 +8,7 @@ from thesis_ml.reports.config import ReportConfig
 from thesis_ml.reports.report import Report
 from thesis_ml.reports.scoreboard import Score, Scoreboard
 from thesis_ml.reports.utils.table import format_value
-from thesis_ml.reports.utils.words import shorten
+from thesis_ml.reports.utils.words import count, shorten
 from thesis_ml.utils.texts import make_printable
 
 WIDTH = 80
@@ -40,7 +40,8 @@ def describe_report(report: Report, columns: Sequence[str]) -> str:
     comparison, checks = report.comparison, report.checks
     failed = [check for check in checks if check.state == "failed"]
     passed = [check.name for check in checks if check.state == "passed"]
-    lines = [f"{comparison.report_name}: {len(comparison.runs)} runs used, {len(comparison.excluded)} folders excluded"]
+    used, excluded = count(len(comparison.runs), "run"), count(len(comparison.excluded), "folder")
+    lines = [f"{comparison.report_name}: {used} used, {excluded} excluded"]
     lines += format_scoreboard(report.scoreboard, columns)
     lines += [line for sentence in report.headline for line in _wrap(sentence)]
     most = MOST_LINES if len(failed) < MOST_FAILED else 1

@@ -11,6 +11,11 @@ def join_names(names: Sequence[str]) -> str:
     return f"{comma.join(names[:-1])}{';' if comma == '; ' else ''} and {names[-1]}"
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, which gets an s unless there is one."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def name_groups(labels: Sequence[str]) -> str:
     """Return the labels of groups as a list in words; the group none is quoted, as it reads like a missing value."""
     return join_names(["'none'" if label == "none" else label for label in labels])
