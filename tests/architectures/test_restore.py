@@ -47,6 +47,7 @@ def change(content: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [

@@ -69,6 +69,7 @@ def test_a_sweep_shows_the_job_that_failed_and_finishes_the_others(tmp_path: Pat
     assert "Traceback" not in sweep.stderr
 
 
+@pytest.mark.slow
 def test_traceback_is_shown_on_demand_and_keeps_the_exit_code(tmp_path: Path) -> None:
     environment = {**os.environ, "HYDRA_FULL_ERROR": "1"}
     command = [sys.executable, "-m", "thesis_ml.cli.train", "phase1.trainer.epochs=0"]

@@ -46,6 +46,7 @@ def fit(phi: str = "cos_sin", features: tuple[str, ...] = ALL_FEATURES) -> Norma
     return fit_normalizer(make_events(make_tokens()), DataConfig(features=features, phi=phi))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phi", ["cos_sin", "wrapped"])
 @settings(max_examples=60, deadline=None)
 @given(tokens=st.lists(TOKEN, min_size=1, max_size=20))

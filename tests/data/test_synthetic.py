@@ -228,6 +228,7 @@ def test_score_of_an_event_beyond_both_classes_is_not_a_number() -> None:
     assert is_beyond.any()
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     st.integers(0, 2**63 - 1),

@@ -61,6 +61,7 @@ def test_family_draws_splits_in_the_same_colours(family: str, splits: set[str]) 
     assert all(to_hex(line.get_color()).upper() == SPLIT_COLOURS[line.get_label()] for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_family_keeps_legends_inside_the_figure_and_off_the_data(family: str) -> None:
     figure = find_draw(family)(make_history(20))

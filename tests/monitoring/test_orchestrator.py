@@ -34,6 +34,7 @@ def notify_all(config: LoggingConfig, folder: Path, *moments: str) -> None:
             drawer.notify(moment, make_history())
 
 
+@pytest.mark.slow
 def test_orchestrator_draws_at_the_chosen_moments_only(tmp_path: Path) -> None:
     notify_all(LoggingConfig(moments=("on_test_end",)), tmp_path / "figures", "on_epoch_end", "on_train_end")
     assert list_names(tmp_path / "figures") == []

@@ -37,6 +37,7 @@ def test_figure_of_the_readme_is_redrawn_from_the_facts_of_its_run(run_dir: Path
     assert (np.abs(redrawn - shown).max(axis=2) > 0.1).mean() < 0.01
 
 
+@pytest.mark.slow
 def test_every_figure_of_a_default_run_is_redrawn_from_its_facts(run_dir: Path, tmp_path: Path) -> None:
     assert main([str(run_dir), "figures", str(tmp_path / "drawn")]) == 0
 

@@ -152,6 +152,7 @@ def drop_times(scalars: pd.DataFrame) -> pd.DataFrame:
     return scalars.filter(regex="epoch$|split|loss|metric").drop(columns="metric_data_wait_s")
 
 
+@pytest.mark.slow
 def test_every_figure_of_a_run_is_redrawn_from_its_facts(finished_run) -> None:
     history = load_history(finished_run.path / "facts")
 
@@ -212,6 +213,7 @@ def splits_with_empty_events() -> dict:
     return {name: join_events([events, random_events(2, seed=9, max_tokens=0)]) for name, events in splits.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("latent_space", sorted(BOTTLENECKS))
 def test_padding_of_the_file_changes_no_loss(

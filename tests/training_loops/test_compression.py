@@ -161,6 +161,7 @@ def train_small(compose_cfg, tmp_path: Path) -> Callable[..., Path]:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "measured"),
     [

@@ -61,6 +61,7 @@ def test_facts_and_figure_say_what_is_compared(compose_cfg, tmp_path: Path, loss
     assert any(text.get_text().startswith(MATCHED) for text in figure.texts) == (matching == "event")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked_shapes")
 def test_run_with_a_set_loss_that_went_on_ends_with_the_same_numbers(compose_cfg, tmp_path: Path) -> None:
     options = (*SMALL, *CODES, "phase1/loss=sinkhorn", "logging.make_plots=false")

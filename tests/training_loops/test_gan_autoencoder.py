@@ -297,6 +297,7 @@ def test_moved_start_of_the_critic_is_described(
     assert all(part in (text or "") for part in moved or ())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(("schedule", "n_warnings"), [("cosine", 2), ("constant", 1)])
 def test_extension_that_moves_the_start_of_the_critic_warns(
@@ -324,6 +325,7 @@ def test_steps_of_the_critic_are_not_counted_and_follow_the_same_schedule(train_
     assert [state["param_groups"][0]["lr"] for state in optimizers.values()] == [0.0, 0.0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked_shapes")
 def test_run_that_was_stopped_goes_on_to_the_same_numbers(compose_cfg, tmp_path: Path) -> None:
     options = ("phase1.trainer.epochs=3", "phase1.trainer.adversarial_loss=wgan_gp", "phase1.trainer.critic_steps=2")
@@ -347,6 +349,7 @@ def test_run_that_was_stopped_goes_on_to_the_same_numbers(compose_cfg, tmp_path:
     assert all(torch.equal(value, modules[1]["critic"][name]) for name, value in modules[0]["critic"].items())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked_shapes")
 def test_trouble_with_the_critic_is_recorded_once(train_with: Trained, tmp_path: Path) -> None:
     copying = ("phase1/latent_space=none", "phase1.trainer.lr=1e-2", "phase1.trainer.critic_lr=1e-30")

@@ -94,6 +94,7 @@ def test_binary_reaches_what_the_known_function_reaches(train_with, parse) -> No
     assert result["best_monitor"] == pytest.approx(reachable["val"]["auroc"], abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("task", ["regression", "binary", "labels"])
 def test_same_seed_gives_the_same_numbers(train_with, task: str) -> None:

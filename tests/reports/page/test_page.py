@@ -132,6 +132,7 @@ def hash_text(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
+@pytest.mark.slow
 def test_figures_are_embedded_once_with_their_files_beside_the_page(report: Report) -> None:
     elements = Elements(make_page(report, "pdf"))
     images = elements.list("src")

@@ -184,6 +184,7 @@ def test_a_name_with_an_underscore_in_front_has_its_place_in_the_legend() -> Non
     assert " _hidden \\$ and \\$" in list_texts(figure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [*HOSTILE, "a" * 5000, "$" * 99, r"\$\$\\$", "\ud800", ""])
 def test_any_text_can_be_drawn(text: str) -> None:
     for figure in draw(make_comparison(2, 1, names=[text, "other"]), "rec_mse_curves", KEY_FIGURE).values():
@@ -255,6 +256,7 @@ def test_legends_lie_within_the_figure_and_below_its_panels() -> None:
         assert legend.y0 >= page.y0
 
 
+@pytest.mark.slow
 def test_thirty_groups_fit() -> None:
     groups = make_comparison(9, 1).groups
     many = tuple(

@@ -54,6 +54,7 @@ def test_signal_file_whose_class_was_trained_on_fails_by_its_name() -> None:
     assert known[0].text == "vq and none: the training events hold the class of inference.signal_file."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("signal_classes", "label_names"),
     [(("tttt",), {}), ((None,), {0: "ttbar", 1: "ttH"}), (("tttt", None), {0: "ttbar"}), ((), {0: "ttbar"})],

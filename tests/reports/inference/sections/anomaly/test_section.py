@@ -40,6 +40,7 @@ def test_expected_events_are_a_table_where_cross_sections_are_given(separate: Se
     assert "expected_events" not in {table.name for table in separate(make_split(300)).tables}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_events", [1, 2, 5])
 def test_hardly_any_events_are_survived(n_events: int, separate: Separate) -> None:
     section = separate(make_split(n_events))

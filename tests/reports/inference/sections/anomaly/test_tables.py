@@ -116,6 +116,7 @@ def test_signal_that_no_score_separates_has_an_auroc_of_one_half() -> None:
     assert not row["difference to the baseline"].is_above(0, n_errors=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("of_model", "of_baseline", "sign"), [(2.0, 0.0, 1), (2.0, 4.0, -1), (0.0, 2.0, -1), (0.0, 0.0, 0)]
 )

@@ -62,6 +62,7 @@ def models() -> dict[str, ModelClosure]:
     return {"exact 0": measure(copy), "smeared 0": measure(smear), "smeared 1": measure(push_below_shell)}
 
 
+@pytest.mark.slow
 def test_section_has_tables_figures_and_the_jet_mass_of_every_group(models: dict[str, ModelClosure]) -> None:
     section = build_closure(make_context(models))
 

@@ -102,6 +102,7 @@ def test_error_holds_events_and_seeds() -> None:
     assert difference.error == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_error_covers_the_difference_that_chance_makes() -> None:
     pulls = []
     for seed in range(200):
