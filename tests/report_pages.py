@@ -80,7 +80,7 @@ def make_hostile_report(texts: Sequence[str]) -> Report:
     checks = tuple(
         Check(text, state, text, "runs")
         for text in texts
-        for state in ("failed", "note", "passed")  # type: ignore[arg-type]
+        for state in ("failed", "note", "passed")  # type: ignore[arg-type]  # a str to mypy
     )
     return replace(report, headline=tuple(texts[:3]), checks=checks)
 

@@ -61,7 +61,7 @@ def test_parse_config_takes_the_ends_of_a_range_and_null_where_it_is_allowed(key
 @dataclass(frozen=True)
 class OtherDefault(Limited):
     rate: float = 2.0
-    count: Annotated[int, at_least(5)] = 7  # type: ignore[assignment]
+    count: Annotated[int, at_least(5)] = 7  # type: ignore[assignment]  # never None, unlike in the base
 
 
 def test_a_class_that_changes_only_the_default_keeps_the_limits_of_its_base() -> None:

@@ -7,7 +7,7 @@ from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.summary import REC_MSE, make_cell
 from thesis_ml.reports.comparison import Comparison, count_codes
 from thesis_ml.reports.contents import Check, Reference
-from thesis_ml.reports.utils.words import name_groups
+from thesis_ml.reports.utils.words import join_some, quote_none
 from thesis_ml.reports.verdict import SAME_EVENTS, can_copy, find_key_differences, is_collapsed
 
 FEWEST_SEEDS = 3
@@ -143,5 +143,4 @@ def _count_values(runs: Sequence[RunFacts], name: str) -> str:
 
 
 def _list_some(names: Sequence[str]) -> str:
-    more = [f"{len(names) - MOST_LISTED} more"] if len(names) > MOST_LISTED else []
-    return name_groups([*names[:MOST_LISTED], *more])
+    return join_some(quote_none(names), MOST_LISTED)

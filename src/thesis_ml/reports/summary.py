@@ -8,11 +8,11 @@ from typing import Any
 from thesis_ml.errors import ReportError
 from thesis_ml.facts.builders import to_json
 from thesis_ml.reports.comparison import Comparison
+from thesis_ml.reports.config import SUMMARY_SCHEMA_VERSION
 from thesis_ml.reports.contents import Check, InferenceResult
 from thesis_ml.reports.report import Report
 from thesis_ml.reports.utils.differences import diff_runs
 
-SCHEMA_VERSION = 2
 OLD_SECTION = {"scores": "separation"}
 """Sections of schema 1 that have another name since."""
 
@@ -21,7 +21,7 @@ def build_summary(report: Report) -> dict[str, Any]:
     """Return the numbers of the runs of a report."""
     comparison, verdict = report.comparison, report.comparison.verdict
     return {
-        "summary_schema_version": SCHEMA_VERSION,
+        "summary_schema_version": SUMMARY_SCHEMA_VERSION,
         "report_name": comparison.report_name,
         "n_found": comparison.n_found,
         "n_used": len(comparison.runs),
@@ -53,7 +53,7 @@ def build_summary(report: Report) -> dict[str, Any]:
 def build_inference_summary(inference: InferenceResult) -> dict[str, Any]:
     """Return the numbers of inference."""
     summary = {
-        "summary_schema_version": SCHEMA_VERSION,
+        "summary_schema_version": SUMMARY_SCHEMA_VERSION,
         "data": inference.data,
         "models": inference.models,
         **{section.name: {"checks": _list_checks(section.checks), **section.summary} for section in inference.sections},
@@ -78,15 +78,17 @@ def read_summary(path: Path) -> dict[str, Any]:
         version = summary["summary_schema_version"]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ReportError(f"{path}: is no summary ({error}); give the summary.json of a report") from error
-    if version not in (1, SCHEMA_VERSION):
-        raise ReportError(f"{path}: has the schema version {version!r:.20}; this program knows 1 and {SCHEMA_VERSION}")
+    if version not in (1, SUMMARY_SCHEMA_VERSION):
+        raise ReportError(
+            f"{path}: has the schema version {version!r:.20}; this program knows 1 and {SUMMARY_SCHEMA_VERSION}"
+        )
     return upgrade_summary(summary) if version == 1 else summary
 
 
 def upgrade_summary(old: dict[str, Any]) -> dict[str, Any]:
     """Return a summary of version 1 in the form of version 2: banners and flags become failed checks."""
     new = {OLD_SECTION.get(key, key): value for key, value in old.items()}
-    new["summary_schema_version"] = SCHEMA_VERSION
+    new["summary_schema_version"] = SUMMARY_SCHEMA_VERSION
     if isinstance(verdict := old.get("verdict"), dict):
         texts = [("comparability", text) for text in verdict.get("banners", [])]
         new["headline"] = list(verdict.get("sentences", []))

@@ -10,7 +10,7 @@ from thesis_ml.metrics.codebook import has_collapsed
 from thesis_ml.metrics.significance import PairTest, compare_pairs
 from thesis_ml.reports.comparison import Comparison, Group, Verdict, count_codes
 from thesis_ml.reports.contents import Check
-from thesis_ml.reports.utils.words import join_names, name_groups
+from thesis_ml.reports.utils.words import join_groups, join_names
 
 JUDGED = (REC_MSE, "auroc", "mse", "bce")
 """Numbers that mean the same in every run, first choice first; a loss holds weights and is none of them."""
@@ -121,7 +121,7 @@ def write_headline(comparison: Comparison, checks: Sequence[Check]) -> tuple[str
     cheap = [label for label in costs if costs[label] == min(costs.values())]
     cost = ""
     if len(costs) == len(ranking) > 1 and not set(cheap) & set(best):
-        cost = f"{name_groups(cheap)} {'needs' if len(cheap) == 1 else 'need'} the fewest bits per token."
+        cost = f"{join_groups(cheap)} {'needs' if len(cheap) == 1 else 'need'} the fewest bits per token."
     sentences = (first, *_name_failed(failed), cost, *_name_unranked(verdict.unranked))
     return tuple(sentence for sentence in sentences if sentence)[:3]
 
@@ -152,12 +152,12 @@ def _name_best(
     if any(spreads[label].n < 2 for label in ranking):
         return f"{word.capitalize()} {column}: {value}; with one seed there is no significance test."
     if len(best) == 1:
-        rivals = name_groups(ranking[1:]) if len(ranking) == 2 else "all other ranked groups"
+        rivals = join_groups(ranking[1:]) if len(ranking) == 2 else "all other ranked groups"
         bound = _bound([test.p_seeds for test in tests if test.first == best[0] and test.second in ranking])
         return f"{word.capitalize()} {column}: {value}, significantly better than {rivals} ({bound})."
     others = len(ranking) - len(best)
     rest = f"; {others} other {'group is' if others == 1 else 'groups are'} significantly worse" if others else ""
-    return f"{name_groups(best)} are statistically compatible in {column}{rest}."
+    return f"{join_groups(best)} are statistically compatible in {column}{rest}."
 
 
 def _bound(p_values: Sequence[float]) -> str:
@@ -170,7 +170,7 @@ def _name_unranked(unranked: Mapping[str, str]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for label, reason in unranked.items():
         reasons.setdefault(reason, []).append(label)
-    return [f"Not ranked: {'; '.join(f'{name_groups(labels)} ({reason})' for reason, labels in reasons.items())}."]
+    return [f"Not ranked: {'; '.join(f'{join_groups(labels)} ({reason})' for reason, labels in reasons.items())}."]
 
 
 def _name_failed(failed: Sequence[str]) -> list[str]:

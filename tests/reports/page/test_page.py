@@ -229,7 +229,7 @@ def test_passed_checks_share_a_line_and_failed_ones_have_their_text(page: str) -
 
 
 def make_cells(*values: object, is_heat_map: bool = False) -> list[PageCell]:
-    table = ResultTable("one", "", "", tuple("abcdefgh"[: len(values)]), (values,), is_heat_map=is_heat_map)  # type: ignore[arg-type]
+    table = ResultTable("one", "", "", tuple("abcdefgh"[: len(values)]), (values,), is_heat_map=is_heat_map)  # type: ignore[arg-type]  # any values
     return list(show_table(table, {"vq": 1}).rows[0])
 
 

@@ -11,14 +11,25 @@ def join_names(names: Sequence[str]) -> str:
     return f"{comma.join(names[:-1])}{';' if comma == '; ' else ''} and {names[-1]}"
 
 
+def join_some(names: Sequence[str], most: int) -> str:
+    """Return at most so many names as a list in words, with the number of those left out."""
+    more = [f"{len(names) - most} more"] if len(names) > most else []
+    return join_names([*names[:most], *more])
+
+
 def count(number: int, noun: str) -> str:
     """Return a number with its noun, which gets an s unless there is one."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def name_groups(labels: Sequence[str]) -> str:
+def join_groups(labels: Sequence[str]) -> str:
     """Return the labels of groups as a list in words; the group none is quoted, as it reads like a missing value."""
-    return join_names(["'none'" if label == "none" else label for label in labels])
+    return join_names(quote_none(labels))
+
+
+def quote_none(labels: Sequence[str]) -> list[str]:
+    """Return labels with quotes around none."""
+    return ["'none'" if label == "none" else label for label in labels]
 
 
 def shorten(text: str, letters: int) -> str:

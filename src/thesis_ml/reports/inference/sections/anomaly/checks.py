@@ -6,7 +6,7 @@ from thesis_ml.reports.contents import Check
 from thesis_ml.reports.inference.sections.anomaly.null_tests import CHANCE, EXACT, FEWEST_CHECKED, HELD_OUT, NullCheck
 from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult
 from thesis_ml.reports.inference.sections.anomaly.tables import name_problem
-from thesis_ml.reports.utils.words import join_names
+from thesis_ml.reports.utils.words import join_names, join_some
 
 NAME = "separation"
 MOST_EMPTIED = 0.5
@@ -36,7 +36,8 @@ def check_result(result: AnomalyResult) -> Iterator[Check]:
         yield Check("null tests", "note", "Too few events: only exact null tests are made.", NAME)
     few = [name_problem(one.problem) for one in result.solved if one.problem.n_fewest < FEWEST_CHECKED]
     if few:
-        text = f"{_list_some(few)}: fewer than {FEWEST_CHECKED} signal or background events, too few for an AUROC."
+        listed = join_some(few, MOST_LISTED)
+        text = f"{listed}: fewer than {FEWEST_CHECKED} signal or background events, too few for an AUROC."
         yield Check("few events", "note", text, NAME)
     emptied = [
         name_problem(one.problem)
@@ -44,7 +45,8 @@ def check_result(result: AnomalyResult) -> Iterator[Check]:
         if one.n_emptied > MOST_EMPTIED * int(one.problem.is_background.sum())
     ]
     if emptied:
-        text = f"{_list_some(emptied)}: most corrupted events have no objects, and their AUROC shows only that."
+        listed = join_some(emptied, MOST_LISTED)
+        text = f"{listed}: most corrupted events have no objects, and their AUROC shows only that."
         yield Check("empty events", "note", text, NAME)
 
 
@@ -76,13 +78,8 @@ def _check_nulls(name: str, checks: Sequence[NullCheck], meaning: str) -> Iterat
     failed = [check for check in checks if not check.holds]
     n_by_chance = CHANCE * sum(check.tolerance != EXACT and check.auroc.error > 0 for check in checks)
     if failed:
-        listed = _list_some([f"{check.score} of {check.scorer} ({check.auroc})" for check in failed])
+        listed = join_some([f"{check.score} of {check.scorer} ({check.auroc})" for check in failed], MOST_LISTED)
         text = f"{len(failed)} of {len(checks)} fail, {n_by_chance:.1f} expected by chance; {meaning}: {listed}."
         yield Check(name, "failed", text, NAME)
     elif checks:
         yield Check(name, "passed", f"All {len(checks)} are within their errors.", NAME)
-
-
-def _list_some(texts: Sequence[str]) -> str:
-    more = [f"{len(texts) - MOST_LISTED} more"] if len(texts) > MOST_LISTED else []
-    return join_names([*texts[:MOST_LISTED], *more])

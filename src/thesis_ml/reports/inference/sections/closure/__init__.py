@@ -17,7 +17,7 @@ from thesis_ml.reports.inference.sections.closure.tables import (
     tabulate_quantities,
     tabulate_residuals,
 )
-from thesis_ml.reports.utils.words import join_names, name_groups
+from thesis_ml.reports.utils.words import join_groups, join_names
 
 MOST_UNPHYSICAL = 0.005
 """Share of reconstructed objects with E < p beyond that of true ones, above which the check fails."""
@@ -55,7 +55,7 @@ def check_masses(groups: Groups) -> Iterator[Check]:
         share = spread_over(members, lambda one: one.counted.below_shell)
         true = members[0].counted.true_below_shell
         if share.n and true is not None and share.mean > true + MOST_UNPHYSICAL:
-            found.append(f"{name_groups([label])} {share.mean:.1%}")
+            found.append(f"{join_groups([label])} {share.mean:.1%}")
     if found:
         text = f"Reconstructed objects with E < p, which no particle has: {join_names(found)}."
         yield Check("unphysical objects", "failed", text, "closure")
