@@ -61,7 +61,7 @@ def dims():
         globals_={name: values.numpy() for name, values in globals_.items()},
     )
     names = ("jet", "b-jet", "e-", "e+", "mu-", "mu+", "photon")
-    return DataDims(fit_normalizer(events, DataConfig()), names, max_tokens=6)
+    return DataDims(fit_normalizer(events, DataConfig(), names), names, max_tokens=6)
 
 
 @pytest.fixture

@@ -58,9 +58,9 @@ def test_build_model_starts_from_the_seed(dims: DataDims) -> None:
 
 
 def test_build_loss_names_a_feature_that_the_data_lacks(dims: DataDims) -> None:
-    config = parse_model(make_groups(loss={"name": "mse", "weights": {"mass": 1.0}}), "phase1")
+    config = parse_model(make_groups(loss={"name": "mse", "weights": {"E": 1.0}}), "phase1")
 
-    with pytest.raises(ConfigError, match=r"^phase1\.loss\.weights\.mass: unknown feature; available: E, pt, eta, phi"):
+    with pytest.raises(ConfigError, match=r"^phase1\.loss\.weights\.E: unknown feature; available: pt, eta, phi, mass"):
         build_loss(config, dims)
 
 

@@ -22,10 +22,13 @@ SETS = ("chamfer", "sinkhorn")
         ),
         ("phase1/loss=sinkhorn data.features=[E,pt]", r"phase1\.loss: needs eta, phi, .*add it or choose another"),
         (
-            "phase1/loss=chamfer phase1.loss.weights={mass:2}",
-            r"phase1\.loss\.weights\.mass: unknown feature; available",
+            "phase1/loss=chamfer phase1.loss.weights={E:2}",
+            r"phase1\.loss\.weights\.E: unknown feature; available",
         ),
-        ("phase1/loss=sinkhorn phase1.loss.weights={E:0,pt:0,eta:0,phi:0}", r"phase1\.loss\.weights: must be above 0"),
+        (
+            "phase1/loss=sinkhorn phase1.loss.weights={mass:0,pt:0,eta:0,phi:0}",
+            r"phase1\.loss\.weights: must be above 0",
+        ),
         ("phase1.loss.energy_power=2", r"phase1\.loss\.energy_power: must be 1 while energy_weights is none"),
     ],
 )
@@ -40,7 +43,7 @@ def test_combination_without_a_meaning_is_refused(compose_cfg, overrides: str, m
         "phase1/loss=chamfer data.n_tokens=2",
         "phase1/loss=chamfer data.features=[eta]",
         "phase1/loss=sinkhorn data.features=[mass,phi,eta,pt] data.phi=wrapped",
-        "phase1/loss=sinkhorn phase1.loss.weights={E:0} phase1.loss.energy_weights=pt phase1.loss.energy_power=2",
+        "phase1/loss=sinkhorn phase1.loss.weights={mass:0} phase1.loss.energy_weights=pt phase1.loss.energy_power=2",
         "phase1/loss=mse data.n_tokens=1",
     ],
 )

@@ -43,7 +43,8 @@ def make_events(tokens: torch.Tensor, features: tuple[str, ...] = ALL_FEATURES, 
 
 
 def fit(phi: str = "cos_sin", features: tuple[str, ...] = ALL_FEATURES) -> Normalizer:
-    return fit_normalizer(make_events(make_tokens()), DataConfig(features=features, phi=phi))
+    config = DataConfig(features=features, phi=phi, mass="linear")
+    return fit_normalizer(make_events(make_tokens()), config, ("jet",))
 
 
 @pytest.mark.slow
@@ -54,7 +55,7 @@ def test_decode_features_inverts_encode_features(phi: str, tokens: list[tuple[fl
     normalizer = fit(phi)
     physical = torch.tensor(tokens, dtype=torch.float64)
 
-    decoded = normalizer.decode_features(normalizer.encode_features(physical))
+    decoded = normalizer.decode_features(normalizer.encode_features(physical, None), None)
 
     assert decoded.dtype == torch.float32
     # relative to the value for E and pt; where zero is an ordinary value, to the spread of the column
@@ -75,7 +76,7 @@ def test_decode_globals_inverts_encode_globals(met_gev: float, met_phi: float) -
 
 
 def test_fit_normalizer_gives_mean_0_and_variance_1() -> None:
-    encoded = fit().encode_features(make_tokens()).double()
+    encoded = fit().encode_features(make_tokens(), None).double()
 
     fitted = [0, 1, 2, 5]  # all but cosine and sine of phi
     assert torch.allclose(encoded.mean(0)[fitted], torch.zeros(4, dtype=torch.float64), atol=1e-6)
@@ -87,7 +88,7 @@ def test_cosine_and_sine_keep_rotations_isotropic() -> None:
     turned = tokens.clone()
     turned[:, 3] = wrap_angle(turned[:, 3] + 1.0)
     normalizer = fit()
-    first, second = (normalizer.encode_features(part)[:, 3:5] for part in (tokens, turned))
+    first, second = (normalizer.encode_features(part, None)[:, 3:5] for part in (tokens, turned))
 
     torch.testing.assert_close(torch.cdist(first, first), torch.cdist(second, second), rtol=1e-4, atol=2e-3)
 
@@ -106,7 +107,7 @@ def test_columns_follow_the_features(features: tuple[str, ...], phi: str, column
 
     assert normalizer.columns == columns
     assert normalizer.global_columns == ("log_met", "cos_met_phi", "sin_met_phi")
-    assert normalizer.decode_features(torch.zeros(3, len(columns))).shape == (3, len(features))
+    assert normalizer.decode_features(torch.zeros(3, len(columns)), None).shape == (3, len(features))
 
 
 def test_missing_energy_of_zero_is_finite() -> None:
@@ -122,10 +123,10 @@ def test_missing_energy_of_zero_is_finite() -> None:
 def test_constant_column_gets_scale_1() -> None:
     tokens = torch.tensor([[5.0], [5.0]], dtype=torch.float64)
 
-    normalizer = fit_normalizer(make_events(tokens, ("mass",)), DataConfig(features=("mass",)))
+    normalizer = fit_normalizer(make_events(tokens, ("mass",)), DataConfig(features=("mass",), mass="linear"), ("jet",))
 
     assert normalizer.feature_statistics[0].scale == 1
-    assert normalizer.encode_features(tokens).abs().max() == 0
+    assert normalizer.encode_features(tokens, None).abs().max() == 0
 
 
 def test_wrapped_phi_differences_are_angles() -> None:
@@ -133,7 +134,7 @@ def test_wrapped_phi_differences_are_angles() -> None:
     dims = DataDims(normalizer, ("jet",), max_tokens=1)
     below, above = torch.tensor([[9.0, math.pi - 0.1]]), torch.tensor([[50.0, -math.pi + 0.1]])
 
-    differences = normalizer.encode_features(above) - normalizer.encode_features(below)
+    differences = normalizer.encode_features(above, None) - normalizer.encode_features(below, None)
     wrapped = wrap_differences(differences, dims)
 
     assert wrapped[0, 1].item() == pytest.approx(0.2 / (math.pi / math.sqrt(3)), rel=1e-4)

@@ -302,7 +302,7 @@ def test_other_options_of_data_work_as_for_a_file(tmp_path: Path) -> None:
     options: dict[str, Any] = {
         "n_tokens": 5,
         "limit_events": 100,
-        "features": ("pt", "mass", "phi"),
+        "features": ("pt", "mass", "phi", "eta"),
         "phi": "wrapped",
         "order": "pt",
         "train_classes": (0,),

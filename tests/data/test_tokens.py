@@ -31,7 +31,7 @@ def test_sample_is_what_its_description_says(sample: TokenData) -> None:
     assert [split.n_events for split in sample.splits().values()] == [32200, 6900, 6900]
     assert sample.sheet["splits"]["train"]["classes"] == {"0": 21000, "1": 11200}
     assert sample.sheet["encoding"] == "mev"
-    assert sample.dims.columns == ("log_E", "log_pt", "eta", "cos_phi", "sin_phi")
+    assert sample.dims.columns == ("log_pt", "eta", "cos_phi", "sin_phi", "log1p_mass")
     assert sample.dims.type_names[:2] == ("jet", "b-jet")
     assert "the sample that comes with thesis-ml" in sample.description.splitlines()[0]
 
@@ -76,7 +76,8 @@ def test_n_tokens_keeps_the_first_after_the_order(tmp_path: Path, order: str) ->
 
     pt_gev = np.split(splits["train"].features["pt"], np.cumsum(splits["train"].lengths)[:-1])
     expected = [event.max() if order == "pt" else event[0] for event in pt_gev if len(event)]
-    assert data.normalizer.decode_features(data.train.features)[:, 0].numpy() == pytest.approx(expected, rel=3e-6)
+    found = data.normalizer.decode_features(data.train.features, data.train.types)[:, 0].numpy()
+    assert found == pytest.approx(expected, rel=3e-6)
     assert data.dims.max_tokens == 1
 
 
@@ -186,9 +187,11 @@ def test_duplicates_between_splits_are_counted(tmp_path: Path) -> None:
 
 def test_physical_tokens_are_those_of_the_file(tmp_path: Path) -> None:
     splits = sample_splits()
-    data = load(write_tokens_file(tmp_path / "events.h5", splits), features=("phi", "E", "mass", "eta", "pt"))
+    path = write_tokens_file(tmp_path / "events.h5", splits)
+    data = load(path, features=("phi", "E", "mass", "eta", "pt"), mass="linear")
 
-    phi, energy, mass, eta, pt = data.normalizer.decode_features(data.test.features).double().numpy().T
+    decoded = data.normalizer.decode_features(data.test.features, data.test.types)
+    phi, energy, mass, eta, pt = decoded.double().numpy().T
 
     expected = stack_features(splits["test"])
     assert np.stack([energy, pt, eta, phi], axis=1) == pytest.approx(expected, rel=3e-6, abs=2e-6)

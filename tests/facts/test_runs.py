@@ -36,7 +36,7 @@ def test_really_trained_run_is_read(finished_run) -> None:
     }  # fmt: skip
     assert run.result["rec_mse"] == finished_run.result["rec_mse"] == run.history.test["rec_mse"]
     assert (run.seed, run.config["phase1.latent_space.codebook_size"]) == (42, 16)
-    assert run.key.features == ("E", "pt", "eta", "phi")
+    assert run.key.features == ("pt", "eta", "phi", "mass")
     assert run.key.dataset_fingerprint == run.sheet["fingerprint"]
     assert len(run.checkpoint_hash or "") == 64
     assert run.remarks == ()

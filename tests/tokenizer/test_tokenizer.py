@@ -25,14 +25,14 @@ def test_decoding_gives_what_the_model_reconstructs(make_tokenizer, events, many
 
     columns = torch.from_numpy(np.stack([events.features[name] for name in normalizer.features], axis=1))
     batch = many_events._replace(
-        features=normalizer.encode_features(columns),
+        features=normalizer.encode_features(columns, torch.from_numpy(events.ids - 1)),
         types=torch.from_numpy(events.ids - 1),
         lengths=torch.from_numpy(events.lengths),
         globals=normalizer.encode_globals(torch.from_numpy(events.met)),
     )
     with torch.no_grad():
         output = model.reconstruct(batch, torch.Generator())
-    physical = normalizer.decode_features(output.features).numpy()
+    physical = normalizer.decode_features(output.features, output.types).numpy()
     expected = Events.without_labels(
         features=dict(zip(normalizer.features, physical.T, strict=True)),
         ids=output.type_logits.argmax(dim=1).numpy() + 1,

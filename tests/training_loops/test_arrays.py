@@ -9,6 +9,7 @@ from thesis_ml.data.tokens import TokenData
 from thesis_ml.training_loops.arrays import RunArrays
 from thesis_ml.training_loops.evaluation import SplitEvaluation
 from thesis_ml.training_loops.tally import ResidualTally
+from thesis_ml.training_loops.task import StepResult
 
 KINDS = ("true", "rec", "residual")
 
@@ -18,7 +19,8 @@ def tally_residuals(data: TokenData, split: TokenSplit, noise: float, batch_size
     shifts = noise * torch.randn(split.features.shape, generator=torch.Generator().manual_seed(3))
     tally, start = ResidualTally(data.normalizer), 0
     for batch in iterate_batches(split, batch_size, generator=None):
-        tally.add(batch.features + shifts[start : start + batch.n_tokens], batch)
+        features = batch.features + shifts[start : start + batch.n_tokens]
+        tally.add(StepResult(torch.zeros(()), {}, features, types=batch.types), batch)
         start += batch.n_tokens
     return tally
 

@@ -238,7 +238,8 @@ def test_units_of_the_file_change_no_loss(train_with, tmp_path: Path) -> None:
         choice = (f"data.path={path}", f"data.encoding={encoding}", "phase1/latent_space=linear")
         losses.append(train_with(*choice, "phase1.trainer.epochs=2", NOTHING_WRITTEN)["test_loss"])
 
-    assert losses[1:] == pytest.approx(losses[:1] * 2, rel=1e-4)
+    # The mass is a small difference of E and p, which each unit rounds differently.
+    assert losses[1:] == pytest.approx(losses[:1] * 2, rel=1e-3)
 
 
 @pytest.mark.usefixtures("unchecked_shapes")

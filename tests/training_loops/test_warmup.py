@@ -23,6 +23,7 @@ WARM = (
     "phase1.decoder.types_beta=0",
     "phase1.decoder.globals_beta=0",
     "data.limit_events=400",
+    "data.features=[E,pt,eta,phi]",
     "phase1.encoder.enc_hidden=[16]",
     "phase1.decoder.dec_hidden=[16]",
     "phase1.trainer.batch_size=32",

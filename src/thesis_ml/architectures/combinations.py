@@ -16,7 +16,8 @@ def refuse_combinations(model: ModelConfig, data: DataConfig, *, denoises: bool)
         ConfigError: With the reason and what to use instead.
     """
     for group, config in vars(model).items():
-        config.check_features(data.features, f"phase1.{group}")
+        config.check_features(data.physical_features, f"phase1.{group}")
+    model.loss.check_weights(data.features, "phase1.loss")
     if data.n_tokens == 1:
         _refuse_single_tokens(model)
     if isinstance(model.decoder, DiffusionDecoder.Config):

@@ -18,6 +18,9 @@ from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.errors import ConfigError, DataError
 from thesis_ml.utils.checkpoints import CHECKPOINT_VERSION, load_checkpoint
 
+EARLIER_DATA = {"features": ["E", "pt", "eta", "phi"], "mass": "linear"}
+"""The options of data of a checkpoint that does not name them: it is from before they had today's defaults."""
+
 
 @dataclass(frozen=True)
 class RestoredModel:
@@ -93,7 +96,10 @@ def _restore(content: Mapping[str, Any]) -> RestoredModel:
     _check_weights(weights, config, dims)
     model = build_model(config, dims)
     model.load_state_dict(weights)
-    data, trainer = parse_config(DataConfig, _take_mapping(plain, "data"), "data"), phase1.get("trainer")
+    data, trainer = (
+        parse_config(DataConfig, {**EARLIER_DATA, **_take_mapping(plain, "data")}, "data"),
+        phase1.get("trainer"),
+    )
     return RestoredModel(
         model=model.eval(),
         config=config,

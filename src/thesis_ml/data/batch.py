@@ -9,10 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from thesis_ml.data.normalizer import Normalizer, TableColumns
+from thesis_ml.data.normalizer import MOST_TYPES, Normalizer, TableColumns
 from thesis_ml.errors import DataError
 
-MOST_TYPES = 1000
 MOST_TOKENS = 100_000
 
 
@@ -94,6 +93,8 @@ class DataDims:
             raise DataError(f"dims: type_names are {names!r:.100}; expected 1 to {MOST_TYPES} names")
         if not isinstance(max_tokens, int) or not 0 < max_tokens <= MOST_TOKENS:
             raise DataError(f"dims: max_tokens is {max_tokens!r:.40}; expected 1 to {MOST_TOKENS}")
+        if normalizer.type_masses and len(normalizer.type_masses) != len(names):
+            raise DataError(f"dims: {len(names)} type_names; the normaliser has {len(normalizer.type_masses)} masses")
         dims = cls(normalizer, tuple(names), max_tokens)
         expected = dims.to_state()
         for key in {**expected, **state}:

@@ -4,13 +4,18 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from thesis_ml.errors import ConfigError
-from thesis_ml.limits import Count, Entries, Positive, Seed, Share, Text, at_least, between, require
+from thesis_ml.limits import Count, Entries, Positive, Seed, Share, Text, above, at_least, between, require
 
 Feature = Literal["E", "pt", "eta", "phi", "mass"]
 PhiEncoding = Literal["cos_sin", "wrapped"]
+MassEncoding = Literal["by_type", "linear"]
+
+FROM_MASS = ("pt", "eta")
+"""Features that the energy follows from, with the mass."""
 
 MadeEvents = Annotated[int, between(1, 10_000_000)]
 """Per split; ten million take 4 GB."""
+LARGEST_MASS_WEIGHT = 1000.0
 DatasetName = Annotated[str, Text("the name of a dataset in the file")]
 Workers = Annotated[int, "only 0: data lives in memory, workers would add cost"]
 
@@ -93,11 +98,17 @@ class DataConfig:
     features: Annotated[
         tuple[Feature, ...],
         Entries(at_least=1, are_distinct=True),
-        "any subset and order of E [GeV], pt [GeV], eta, phi [rad], mass [GeV]",
-    ] = ("E", "pt", "eta", "phi")
+        "any subset and order of E [GeV], pt [GeV], eta, phi [rad], mass [GeV]; E follows from pt, eta and mass",
+    ] = ("pt", "eta", "phi", "mass")
     phi: Annotated[PhiEncoding, "cos_sin (two columns) | wrapped (one column, differences taken modulo 2 pi)"] = (
         "cos_sin"
     )
+    mass: Annotated[
+        MassEncoding, "by_type (ln(1 + m) of jets; other objects have the mass of their type) | linear (of all objects)"
+    ] = "by_type"
+    mass_weight: Annotated[
+        float, above(0, LARGEST_MASS_WEIGHT), "factor of the standardised mass of jets: a larger one keeps it better"
+    ] = 1.0
     order: Annotated[Literal["as_stored", "pt"], "tokens of an event: as_stored | pt (falling)"] = "as_stored"
     train_classes: Annotated[
         Annotated[tuple[Annotated[int, at_least(0)], ...], Entries(at_least=1, are_distinct=True)] | None,
@@ -108,10 +119,25 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         refuse_workers(self.num_workers)
+        if self.encodes_jet_masses:
+            is_complete = set(FROM_MASS) <= set(self.features)
+            require(is_complete, "features", "pt and eta beside mass, or mass: linear", list(self.features))
         if self.synthetic is not None and self.path is not None:
             raise ConfigError(
                 f"path: synthetic events come from no file, got {self.path!r}; use data=h5_tokens to read it"
             )
+
+    @property
+    def encodes_jet_masses(self) -> bool:
+        """Whether a column holds the mass of jets, from which energies follow."""
+        return "mass" in self.features and self.mass == "by_type"
+
+    @property
+    def physical_features(self) -> tuple[str, ...]:
+        """The features that a model reconstructs, in GeV and radian: E in place of the mass that it follows from."""
+        if not self.encodes_jet_masses:
+            return self.features
+        return ("E", *(feature for feature in self.features if feature not in ("E", "mass")))
 
 
 def refuse_workers(num_workers: int) -> None:

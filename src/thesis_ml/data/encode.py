@@ -11,10 +11,11 @@ from thesis_ml.data.splits import TokenSplit
 def encode_events(events: Events, normalizer: Normalizer) -> TokenSplit:
     """Return events as the standardised columns of `normalizer`."""
     features = np.stack([events.column(name) for name in normalizer.features], axis=1)
+    types = torch.from_numpy(events.types)
     globals_ = np.stack([events.globals[name] for name in GLOBALS], axis=1)
     return TokenSplit(
-        features=normalizer.encode_features(torch.from_numpy(features)),
-        types=torch.from_numpy(events.types),
+        features=normalizer.encode_features(torch.from_numpy(features), types),
+        types=types,
         offsets=torch.from_numpy(np.concatenate([[0], np.cumsum(events.lengths)])),
         globals=normalizer.encode_globals(torch.from_numpy(globals_)),
         labels=torch.from_numpy(events.labels),

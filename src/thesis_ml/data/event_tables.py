@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from thesis_ml.data.batch import DataDims, sum_over_events
+from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.data.splits import TokenSplit
 
 N_LEADING = 8
@@ -82,7 +83,9 @@ def spread_into_slots(values: Float[Tensor, "P C"], lengths: Int[Tensor, " N"], 
 
 
 def _read_physical(split: TokenSplit, dims: DataDims) -> dict[str, Float[Tensor, " P"]]:
-    return dict(zip(dims.normalizer.features, dims.normalizer.decode_features(split.features).unbind(1), strict=True))
+    assert isinstance(dims.normalizer, Normalizer), "tables hold no tokens"
+    values = dims.normalizer.decode_features(split.features, split.types)
+    return dict(zip(dims.normalizer.features, values.unbind(1), strict=True))
 
 
 def _order_by_pt(split: TokenSplit, dims: DataDims) -> Int[Tensor, " P"]:

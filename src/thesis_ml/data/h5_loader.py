@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from thesis_ml.data.batch import MOST_TYPES
 from thesis_ml.data.checks import RANGES, Place, check_events, decide_unit
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import GLOBALS, Events, EventSplits, convert_to_gev
+from thesis_ml.data.normalizer import MOST_TYPES
 from thesis_ml.data.units import UNITS, EnergyUnit, find_energy_unit
 
 FILE_FEATURES = ("E", "pt", "eta", "phi")

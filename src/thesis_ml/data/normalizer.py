@@ -2,19 +2,23 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, get_args
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from thesis_ml.data.config import DataConfig, Feature, PhiEncoding
+from thesis_ml.data.config import DataConfig, Feature
 from thesis_ml.data.events import GLOBALS, Events
-from thesis_ml.errors import DataError
+from thesis_ml.data.object_types import list_rest_masses
+from thesis_ml.errors import ConfigError, DataError
 
 GLOBAL_COLUMNS = ("log_met", "cos_met_phi", "sin_met_phi")
+MOST_TYPES = 1000
+LARGEST_MASS_GEV = 1e4
 LOG_FLOOR_GEV = 0.01
 """Energies below this count as this: MET may be 0, and no detector resolves 10 MeV."""
 
@@ -23,6 +27,8 @@ LOG_FLOOR_GEV = 0.01
 UNIT_VECTOR_SCALE = 1 / math.sqrt(2)
 ANGLE_SCALE = math.pi / math.sqrt(3)
 
+JET_MASS = "log1p_mass"
+"""The column of ln(1 + m / GeV) of jets; that of other objects is 0, as their mass follows from their type."""
 _COLUMNS: dict[str, tuple[str, ...]] = {"E": ("log_E",), "pt": ("log_pt",), "eta": ("eta",), "mass": ("mass",)}
 _FIXED_SCALES = {
     "cos_phi": UNIT_VECTOR_SCALE,
@@ -49,7 +55,7 @@ class Column:
     def feature(self) -> str:
         """The physical feature or global that the column comes from: `phi` for `cos_phi`."""
         kind, _, source = self.name.partition("_")
-        return source if kind in ("log", "cos", "sin") else self.name
+        return source if kind in ("log", "log1p", "cos", "sin") else self.name
 
 
 @dataclass(frozen=True)
@@ -58,15 +64,19 @@ class Normalizer:
 
     It holds plain numbers, so it works on every device and is part of no state dict.
 
+    With a column of jet masses the energy of every object follows from its mass: E = sqrt(p^2 + m^2), never below p.
+
     Args:
         features: Physical features of a token, in the order of the columns of physical tensors.
         feature_statistics: The encoded columns; phi takes two when it is cosine and sine.
         global_statistics: The encoded columns of (MET, METphi).
+        type_masses: Mass of each object type in GeV, None of those that have the mass of their column.
     """
 
     features: tuple[str, ...]
     feature_statistics: tuple[Column, ...]
     global_statistics: tuple[Column, ...]
+    type_masses: tuple[float | None, ...] = ()
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -86,14 +96,52 @@ class Normalizer:
         """A full turn in the units of the angle columns."""
         return 2 * math.pi / ANGLE_SCALE
 
-    def encode_features(self, physical: Float[Tensor, "P C"]) -> Float[Tensor, "P F"]:
-        """Return standardised float32 columns of tokens in GeV and radian; computed in the precision given."""
-        values = dict(zip(self.features, physical.unbind(1), strict=True))
-        return torch.stack([_encode(column, values) for column in self.feature_statistics], dim=1).float()
+    @property
+    def encodes_jet_masses(self) -> bool:
+        """Whether energies follow from masses, so that none is below the momentum."""
+        return JET_MASS in self.columns
 
-    def decode_features(self, encoded: Float[Tensor, "P F"]) -> Float[Tensor, "P C"]:
-        """Return tokens in GeV and radian, phi in (-pi, pi], in the order of `features`."""
-        return _decode(self.feature_statistics, encoded, self.features)
+    def encode_features(self, physical: Float[Tensor, "P C"], types: Int[Tensor, " P"] | None) -> Float[Tensor, "P F"]:
+        """Return standardised float32 columns of tokens in GeV and radian; computed in the precision given.
+
+        Args:
+            physical: In the order of `features`.
+            types: Object types from 0; only a column of jet masses needs them.
+        """
+        values = dict(zip(self.features, physical.unbind(1), strict=True))
+        if self.encodes_jet_masses:
+            values["mass"] = _compute_mass(values)
+        columns = [_encode(column, values) for column in self.feature_statistics]
+        if self.encodes_jet_masses:
+            assert types is not None, "true tokens have types"
+            place = self.columns.index(JET_MASS)
+            columns[place] = torch.where(self._mark_jets(types), columns[place], 0.0)
+        return torch.stack(columns, dim=1).float()
+
+    def decode_features(self, encoded: Float[Tensor, "P F"], types: Int[Tensor, " P"] | None) -> Float[Tensor, "P C"]:
+        """Return tokens in GeV and radian, phi in (-pi, pi], in the order of `features`.
+
+        Args:
+            encoded: Standardised columns.
+            types: Object types from 0, which masses depend on; None where no model predicts them: all masses are 0.
+        """
+        parts = _read_parts(self.feature_statistics, encoded)
+        if self.encodes_jet_masses:
+            mass = self._choose_masses(torch.expm1(parts[JET_MASS]).clamp(min=0), types)
+            parts["E"] = torch.hypot(parts["log_pt"] * torch.cosh(parts["eta"]), mass)
+            parts.pop("log_E", None)
+        return torch.stack([_join_parts(feature, parts) for feature in self.features], dim=1)
+
+    def _mark_jets(self, types: Int[Tensor, " P"]) -> Bool[Tensor, " P"]:
+        is_jet = torch.tensor([mass is None for mass in self.type_masses], device=types.device)
+        return is_jet[types]
+
+    def _choose_masses(self, decoded: Float[Tensor, " P"], types: Int[Tensor, " P"] | None) -> Float[Tensor, " P"]:
+        """Return the decoded masses of jets, and those of their type of all other tokens."""
+        if types is None:
+            return torch.zeros_like(decoded)
+        masses = decoded.new_tensor([mass or 0.0 for mass in self.type_masses])
+        return torch.where(self._mark_jets(types), decoded, masses[types])
 
     def encode_globals(self, physical: Float[Tensor, "B 2"]) -> Float[Tensor, "B G"]:
         """Return standardised float32 columns of (MET in GeV, METphi)."""
@@ -102,7 +150,8 @@ class Normalizer:
 
     def decode_globals(self, encoded: Float[Tensor, "B G"]) -> Float[Tensor, "B 2"]:
         """Return (MET in GeV, METphi in (-pi, pi])."""
-        return _decode(self.global_statistics, encoded, GLOBALS)
+        parts = _read_parts(self.global_statistics, encoded)
+        return torch.stack([_join_parts(name, parts) for name in GLOBALS], dim=1)
 
     def to_state(self) -> dict[str, Any]:
         """Return plain values that `from_state` and JSON read."""
@@ -110,6 +159,7 @@ class Normalizer:
             "features": list(self.features),
             "columns": [asdict(column) for column in self.feature_statistics],
             "globals": [asdict(column) for column in self.global_statistics],
+            "type_masses": list(self.type_masses),
             "units": {"E": "GeV", "pt": "GeV", "mass": "GeV", "met": "GeV", "phi": "rad", "met_phi": "rad"},
         }
 
@@ -122,19 +172,16 @@ class Normalizer:
         """
         if not isinstance(state, Mapping):
             raise DataError(f"normaliser: expected a mapping, got {type(state).__name__}")
-        features = state.get("features")
-        known = get_args(Feature)
-        if not isinstance(features, list | tuple) or not features or not all(entry in known for entry in features):
-            raise DataError(f"normaliser: features are {features!r}; expected a list of {', '.join(known)}")
-        if len(set(features)) != len(features):
-            raise DataError(f"normaliser: features {features!r} repeat; each may occur once")
         columns = _read_columns(state.get("columns"), "columns")
-        is_wrapped = any(column.name == "phi" for column in columns)
-        expected = name_columns(features, "wrapped" if is_wrapped else "cos_sin")
-        _check_names(columns, expected, "columns")
+        features = state.get("features")
+        encoding = _find_encoding(columns)
+        if not isinstance(features, list | tuple) or list(features) != list(encoding.physical_features):
+            expected = list(encoding.physical_features)
+            raise DataError(f"normaliser: features are {features!r:.100}; its columns are those of {expected}")
         global_columns = _read_columns(state.get("globals"), "globals")
         _check_names(global_columns, GLOBAL_COLUMNS, "globals")
-        return cls(tuple(features), columns, global_columns)
+        masses = _read_masses(state.get("type_masses", []), is_needed=encoding.encodes_jet_masses)
+        return cls(tuple(features), columns, global_columns, masses)
 
 
 @dataclass(frozen=True)
@@ -150,7 +197,7 @@ class TableColumns:
     angle_columns: ClassVar[tuple[int, ...]] = ()
     angle_period: ClassVar[float] = 0.0
 
-    def decode_features(self, encoded: Float[Tensor, "N C"]) -> Float[Tensor, "N C"]:
+    def decode_features(self, encoded: Float[Tensor, "N C"], types: None = None) -> Float[Tensor, "N C"]:
         """Return the columns as they are."""
         return encoded
 
@@ -159,18 +206,33 @@ class TableColumns:
         return {"columns": list(self.columns)}
 
 
-def name_columns(features: Sequence[str], phi: PhiEncoding) -> tuple[str, ...]:
-    """Return the names of the encoded columns of `features`."""
-    phi_columns = ("phi",) if phi == "wrapped" else ("cos_phi", "sin_phi")
-    return tuple(column for feature in features for column in _COLUMNS.get(feature, phi_columns))
+def name_columns(config: DataConfig) -> tuple[str, ...]:
+    """Return the names of the encoded columns of `config.features`."""
+    columns = {**_COLUMNS, "phi": ("phi",) if config.phi == "wrapped" else ("cos_phi", "sin_phi")}
+    if config.encodes_jet_masses:
+        columns["mass"] = (JET_MASS,)
+    return tuple(column for feature in config.features for column in columns[feature])
 
 
-def fit_normalizer(events: Events, config: DataConfig) -> Normalizer:
-    """Return the normaliser whose columns have mean 0 and variance 1 over these events, those of the training split."""
-    values: dict[str, Tensor] = {name: torch.from_numpy(events.column(name)) for name in config.features}
+def fit_normalizer(events: Events, config: DataConfig, type_names: Sequence[str]) -> Normalizer:
+    """Return the normaliser whose columns have mean 0 and variance 1 over these events, those of the training split.
+
+    The column of jet masses has them over jets, times `mass_weight`.
+    """
+    names = dict.fromkeys((*config.features, *config.physical_features))
+    values: dict[str, Tensor] = {name: torch.from_numpy(events.column(name)) for name in names}
     globals_ = {name: torch.from_numpy(events.globals[name]) for name in GLOBALS}
-    columns = tuple(_fit_column(name, values) for name in name_columns(config.features, config.phi))
-    return Normalizer(config.features, columns, tuple(_fit_column(name, globals_) for name in GLOBAL_COLUMNS))
+    masses = list_rest_masses(type_names) if config.encodes_jet_masses else ()
+    if config.encodes_jet_masses:
+        is_jet = np.array([mass is None for mass in masses])[events.types]
+        values["mass"] = values["mass"][torch.from_numpy(is_jet)]
+    columns = [_fit_column(name, values) for name in name_columns(config)]
+    columns = [
+        replace(column, scale=column.scale / config.mass_weight) if column.name == JET_MASS else column
+        for column in columns
+    ]
+    statistics = tuple(_fit_column(name, globals_) for name in GLOBAL_COLUMNS)
+    return Normalizer(config.physical_features, tuple(columns), statistics, masses)
 
 
 def wrap_angle(angle_rad: Tensor) -> Tensor:
@@ -183,6 +245,8 @@ def _fit_column(name: str, values: Mapping[str, Tensor]) -> Column:
         return Column(name, 0.0, _FIXED_SCALES[name])
     # numpy sums in one order, whatever the number of threads
     sample = _transform(name, values).double().numpy()
+    if not len(sample):
+        return Column(name, 0.0, 1.0)
     mean, spread = float(sample.mean()), float(sample.std())
     is_constant = spread <= 1e-6 * max(1.0, abs(mean))
     return Column(name, mean, 1.0 if is_constant else spread)
@@ -193,6 +257,8 @@ def _transform(name: str, values: Mapping[str, Tensor]) -> Tensor:
     kind, _, source = name.partition("_")
     if kind == "log":
         return torch.log(values[source].clamp(min=LOG_FLOOR_GEV))
+    if kind == "log1p":
+        return torch.log1p(values[source])
     if kind == "cos":
         return torch.cos(values[source])
     if kind == "sin":
@@ -204,10 +270,15 @@ def _encode(column: Column, values: Mapping[str, Tensor]) -> Tensor:
     return (_transform(column.name, values) - column.mean) / column.scale
 
 
-def _decode(columns: Sequence[Column], encoded: Tensor, features: Sequence[str]) -> Tensor:
-    """Return the physical values of `features`."""
-    parts = {column.name: _unscale(column, part) for column, part in zip(columns, encoded.unbind(1), strict=True)}
-    return torch.stack([_join_parts(feature, parts) for feature in features], dim=1)
+def _compute_mass(values: Mapping[str, Tensor]) -> Tensor:
+    """Return sqrt(E^2 - p^2) in GeV, 0 where rounding makes it negative."""
+    momentum = values["pt"] * torch.cosh(values["eta"])
+    return ((values["E"] - momentum) * (values["E"] + momentum)).clamp(min=0).sqrt()
+
+
+def _read_parts(columns: Sequence[Column], encoded: Tensor) -> dict[str, Tensor]:
+    """Return the value of each column by its name, energies in GeV."""
+    return {column.name: _unscale(column, part) for column, part in zip(columns, encoded.unbind(1), strict=True)}
 
 
 def _unscale(column: Column, part: Tensor) -> Tensor:
@@ -246,6 +317,43 @@ def _read_column(entry: Any, where: str) -> Column:
     if name in _FIXED_SCALES and (mean != 0 or not math.isclose(scale, _FIXED_SCALES[name])):
         raise DataError(f"{where}: {name} must have mean 0 and scale {_FIXED_SCALES[name]}, got {mean!r} and {scale!r}")
     return column
+
+
+def _find_encoding(columns: Sequence[Column]) -> DataConfig:
+    """Return the options that columns were made with, as their names tell.
+
+    Raises:
+        DataError: They are those of no options.
+    """
+    names = [column.name for column in columns]
+    features: Any = tuple(dict.fromkeys(column.feature for column in columns))
+    known = get_args(Feature)
+    if not features or not set(features) <= set(known):
+        raise DataError(f"normaliser.columns: columns are {names!r:.200}; expected those of {', '.join(known)}")
+    try:
+        config = DataConfig(
+            features=features,
+            phi="wrapped" if "phi" in names else "cos_sin",
+            mass="by_type" if JET_MASS in names else "linear",
+        )
+    except ConfigError as error:
+        raise DataError(f"normaliser.columns: columns are {names!r:.200}: {error}") from None
+    _check_names(columns, name_columns(config), "columns")
+    return config
+
+
+def _read_masses(values: Any, *, is_needed: bool) -> tuple[float | None, ...]:
+    is_list = isinstance(values, list | tuple) and len(values) <= MOST_TYPES
+    if not is_list or bool(values) != is_needed:
+        expected = f"1 to {MOST_TYPES} masses in GeV" if is_needed else "none"
+        raise DataError(f"normaliser: type_masses are {values!r:.100}; expected {expected}")
+    for value in values:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (is_number and 0 <= value <= LARGEST_MASS_GEV):
+            raise DataError(
+                f"normaliser: type_masses hold {value!r:.40}; expected null or 0 to {LARGEST_MASS_GEV:g} GeV"
+            )
+    return tuple(values)
 
 
 def _check_names(columns: Sequence[Column], expected: Sequence[str], where: str) -> None:

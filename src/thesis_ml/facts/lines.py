@@ -7,7 +7,7 @@ import json
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -144,6 +144,12 @@ def load_history(folder: Path) -> History:
         table.set_test(as_mapping(as_mapping(final.get("metrics")).get("test")))
     table.set_arrays(read_arrays(folder))
     return table.view()
+
+
+def find_config(facts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the configuration of the newest start, empty when none was recorded."""
+    configs = [fact["config"] for fact in facts if isinstance(fact.get("config"), Mapping)]
+    return configs[-1] if configs else {}
 
 
 def find_test_end(facts: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -251,13 +251,14 @@ class Tokenizer:
     def _decode_batch(self, values: Float[NDArray[Any], "P D"], lengths: Int[NDArray[Any], " B"]) -> Events:
         latents = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
         decoded = self._model.decode(latents.to(self.device), torch.from_numpy(lengths).to(self.device))
-        normalizer, logits = self.restored.normalizer, decoded.type_logits
-        features = normalizer.decode_features(decoded.features.float().cpu()).double().numpy().T
+        normalizer = self.restored.normalizer
+        types = None if decoded.types is None else decoded.types.cpu()
+        features = normalizer.decode_features(decoded.features.float().cpu(), types).double().numpy().T
         globals_ = {}
         if decoded.globals is not None:
             physical = normalizer.decode_globals(decoded.globals.float().cpu()).double().numpy().T
             globals_ = dict(zip(GLOBALS, physical, strict=True))
-        ids = None if logits is None else logits.float().cpu().argmax(dim=1).numpy() + 1
+        ids = None if types is None else types.numpy() + 1
         return Events.without_labels(dict(zip(self.features, features, strict=True)), ids, lengths, globals_)
 
     @torch.no_grad()

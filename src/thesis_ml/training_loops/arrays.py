@@ -21,7 +21,7 @@ class RunArrays:
         self._arrays: dict[str, np.ndarray] = {}
         if not self._features:
             return
-        tokens = data.dims.normalizer.decode_features(data.train.features).cpu().numpy()
+        tokens = data.normalizer.decode_features(data.train.features, data.train.types).cpu().numpy()
         for column, feature in enumerate(self._features):
             self._arrays[name_edges(feature)] = build_edges(tokens[:, column], feature)
 

@@ -134,19 +134,20 @@ class AutoencoderTask:
         }
         metrics = {name: mean_over_tokens(values, batch) for name, values in output.latent.metrics.items()}
         counts: dict[str, Tensor] = dict(output.latent.counts)
-        if output.type_logits is not None:
+        types = output.types
+        if output.type_logits is not None and types is not None:
             token_terms["rec_types"] = functional.cross_entropy(output.type_logits, batch.types, reduction="none")
-            chosen = output.type_logits.detach().argmax(dim=1)
-            metrics["type_accuracy"] = mean_over_tokens((chosen == batch.types).float(), batch)
+            metrics["type_accuracy"] = mean_over_tokens((types == batch.types).float(), batch)
             if not self.model.training:
-                counts[TYPE_CONFUSION] = count_confusion(batch.types, chosen, output.type_logits.shape[1])
+                counts[TYPE_CONFUSION] = count_confusion(batch.types, types, output.type_logits.shape[1])
         terms = {name: mean_over_tokens(values, batch) for name, values in token_terms.items()}
         if output.globals is not None:
             terms["rec_globals"] = mean_over_events(
                 globals_loss(output.globals, batch.globals, self.log_met_scale), batch
             )
         loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
-        return StepResult(loss, terms, output.features, {**metrics, **self.measure(output, batch)}, counts)
+        metrics |= self.measure(output, batch)
+        return StepResult(loss, terms, output.features, metrics, counts, types=types)
 
 
 def count_confusion(true: Int[Tensor, " P"], chosen: Int[Tensor, " P"], n_types: int) -> Int[Tensor, "C C"]:
@@ -188,7 +189,7 @@ def parse(
     trainer = parse_config(trainer_kind, phase1.get("trainer"), "phase1.trainer")
     settings = AutoencoderSettings(data=data, phase1=model, trainer=trainer, **launch)
     _check_warmup(settings)
-    names = _list_measured(settings, list_metric_names(task, data.features))
+    names = _list_measured(settings, list_metric_names(task, data.physical_features))
     check_monitor(settings, [*names, *more_names])
     return settings
 

@@ -64,10 +64,10 @@ def measure_rounding(
 ) -> dict[str, float]:
     """Return the bits of a token whose latent values are rounded until that begins to cost.
 
-    `bits_per_token` is D b with the fewest bits b for which the `rec_mse` of the first `most_events` events of the
-    split grows by no more than 1%, when each value is replaced by the middle of one of 2^b equal cells between its
-    extremes in those events. That takes one pass of the encoder over them and at most six of the decoder, because b
-    is found by bisection. Nothing when 16 bits do not do.
+    `bits_per_token` is D b. With b bits the `rec_mse` of the first `most_events` events of the split grows by no more
+    than 1%, and with b - 1 by more, when each value is replaced by the middle of one of 2^b equal cells between its
+    extremes in those events. That takes one pass of the encoder over them and at most six of the decoder, because b is
+    found by bisection. Nothing when 16 bits do not do.
 
     Args:
         model: In evaluation mode.

@@ -59,7 +59,7 @@ class Evaluator:
                 step = self.task.eval_step(batch)
             step = match_step(step, batch, self.task, self.data.dims)
             tally.add(step, batch)
-            residuals.add(step.features, batch)
+            residuals.add(step, batch)
             self.check_stops()
         where = f"epoch {epoch + 1}, {split} split"
         averages = tally.finish()
@@ -90,20 +90,27 @@ def set_mode(task: Task, *, training: bool) -> None:
 
 
 def match_step(step: StepResult, batch: TokenBatch, task: Task, dims: DataDims) -> StepResult:
-    """Return the step as it is or, where the task matches within events, with its features beside their counterparts.
-
-    The object types of a step stay with the tokens that they were predicted from.
-    """
+    """Return the step as it is or, where the task matches within events, with its tokens beside their counterparts."""
     if task.matching == "tokens" or step.features is None:
         return step
-    return replace(step, features=match_features(step.features.detach(), batch.features, batch.lengths, dims))
+    features = step.features.detach()
+    order = find_counterparts(features, batch.features, batch.lengths, dims)
+    types = None if step.types is None else step.types.index_select(0, order)
+    return replace(step, features=features.index_select(0, order), types=types)
 
 
 def match_features(
     predicted: Float[Tensor, "P F"], true: Float[Tensor, "P F"], lengths: Int[Tensor, " B"], dims: DataDims
 ) -> Float[Tensor, "P F"]:
     """Return predicted tokens in the order in which they stand beside their counterparts among the true ones."""
+    return predicted.index_select(0, find_counterparts(predicted, true, lengths, dims))
+
+
+def find_counterparts(
+    predicted: Float[Tensor, "P F"], true: Float[Tensor, "P F"], lengths: Int[Tensor, " B"], dims: DataDims
+) -> Int[Tensor, " P"]:
+    """Return for each true token the predicted one that it is compared with."""
     order = match_within_events(
         predicted.cpu().numpy(), true.cpu().numpy(), lengths.cpu().numpy(), dims.angle_columns, dims.angle_period
     )
-    return predicted.index_select(0, torch.from_numpy(order).to(predicted.device))
+    return torch.from_numpy(order).to(predicted.device)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from thesis_ml.architectures.autoencoder.base import Reconstruction
@@ -75,8 +75,10 @@ class SampleMeter:
         features = self.normalizer.features
         counts = np.zeros((len(features), N_RANKED + 1), dtype=np.int64)
         for batch, output in self._iterate(split):
-            samples = np.stack([self._decode(one) for one in self.draw_samples(output, batch, N_RANKED)])
-            counts += count_ranks(rank_truth(samples, self._decode(batch.features), features), N_RANKED)
+            drawn = self.draw_samples(output, batch, N_RANKED)
+            samples = np.stack([self._decode(one, output.types) for one in drawn])
+            true = self._decode(batch.features, batch.types)
+            counts += count_ranks(rank_truth(samples, true, features), N_RANKED)
         return dict(zip(features, counts, strict=True))
 
     @torch.no_grad()
@@ -95,13 +97,13 @@ class SampleMeter:
         """Return how one event goes from noise to a sample, in physical units; nothing when none has enough tokens."""
         is_shown = (split.lengths >= LEAST_SHOWN_TOKENS).nonzero()[:1, 0]
         for batch, output in self._iterate(select_events(split, is_shown)):
-            steps = [self._decode(step) for step in self.model.iterate_sample(output, batch, self.seed)]
+            steps = [self._decode(step, output.types) for step in self.model.iterate_sample(output, batch, self.seed)]
             shown = np.unique(np.linspace(0, len(steps) - 1, N_SHOWN).round().astype(int))
             kept = slice(MOST_SHOWN_TOKENS)
             return {
                 STRIP: np.stack([steps[number][kept] for number in shown]),
-                STRIP_TRUE: self._decode(batch.features)[kept],
-                STRIP_REC: self._decode(output.features)[kept],
+                STRIP_TRUE: self._decode(batch.features, batch.types)[kept],
+                STRIP_REC: self._decode(output.features, output.types)[kept],
             }
         return {}
 
@@ -110,8 +112,8 @@ class SampleMeter:
         seeds = (derive_seed(self.seed, number) for number in range(n_samples))
         return torch.stack([self.model.draw_sample(output, batch, seed) for seed in seeds])
 
-    def _decode(self, features: Float[Tensor, "P F"]) -> np.ndarray:
-        return np.asarray(self.normalizer.decode_features(features).cpu().numpy())
+    def _decode(self, features: Float[Tensor, "P F"], types: Int[Tensor, " P"] | None) -> np.ndarray:
+        return np.asarray(self.normalizer.decode_features(features, types).cpu().numpy())
 
     def _iterate(self, split: TokenSplit) -> Iterator[tuple[TokenBatch, Reconstruction]]:
         for batch in iterate_batches(split, self.batch_size, generator=None):

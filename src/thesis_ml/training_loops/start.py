@@ -7,7 +7,7 @@ from typing import Any
 
 from thesis_ml.errors import ConfigError
 from thesis_ml.facts.builders import to_json
-from thesis_ml.facts.lines import find_test_end, read_events
+from thesis_ml.facts.lines import find_config, find_test_end, read_events
 from thesis_ml.facts.recorder import holds_facts
 from thesis_ml.training_loops.settings import RunSettings
 from thesis_ml.utils.paths import FACTS_FOLDER
@@ -71,7 +71,7 @@ def decide_start(settings: RunSettings, fingerprint: str | None = None) -> Start
     if not holds_facts(folder):
         return New()
     facts = read_events(folder)
-    stored = _find_config(facts)
+    stored = find_config(facts)
     _refuse_other_run(settings.run_dir, facts, stored, settings, fingerprint or settings.read_fingerprint())
     final = find_test_end(facts)
     is_extended = settings.trainer.epochs > _count_asked_epochs(stored)
@@ -147,12 +147,6 @@ def _describe_extension(stored: Mapping[str, Any], settings: RunSettings) -> tup
     )
     more = settings.describe_extension(before)
     return (*(() if settings.trainer.schedule == "constant" else (schedule,)), *(() if more is None else (more,)))
-
-
-def _find_config(facts: list[dict[str, Any]]) -> Mapping[str, Any]:
-    """Return the configuration of the newest start, empty when none was recorded."""
-    configs = [fact["config"] for fact in facts if isinstance(fact.get("config"), Mapping)]
-    return configs[-1] if configs else {}
 
 
 def _show(value: Any) -> str:

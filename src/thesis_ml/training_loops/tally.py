@@ -110,12 +110,12 @@ class ResidualTally:
         self._true: list[np.ndarray] = []
         self._tokens: dict[str, np.ndarray] = {}
 
-    def add(self, features: Float[Tensor, "P F"] | None, batch: TokenBatch) -> None:
-        """Add the reconstructed features of one batch, None of a task that reconstructs nothing."""
-        if features is None:
+    def add(self, step: StepResult, batch: TokenBatch) -> None:
+        """Add the reconstruction of one batch, if there is one."""
+        if step.features is None or not isinstance(self.normalizer, Normalizer):
             return
-        self._predicted.append(self.normalizer.decode_features(features.detach()).cpu().numpy())
-        self._true.append(self.normalizer.decode_features(batch.features).cpu().numpy())
+        self._predicted.append(self.normalizer.decode_features(step.features.detach(), step.types).cpu().numpy())
+        self._true.append(self.normalizer.decode_features(batch.features, batch.types).cpu().numpy())
         self._tokens = {}
 
     def tokens(self) -> dict[str, np.ndarray]:

@@ -26,6 +26,7 @@ class StepResult:
             reconstructs nothing.
         counts: Count vectors or matrices to be summed over the epoch.
         scores: One score per event, which an evaluation keeps for all its events.
+        types: The predicted object types, which the masses of the reconstructed objects depend on; None without any.
     """
 
     loss: Float[Tensor, ""]
@@ -34,6 +35,7 @@ class StepResult:
     metrics: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
     counts: Mapping[str, Int[Tensor, "..."]] = field(default_factory=dict)
     scores: Float[Tensor, " B"] | None = None
+    types: Int[Tensor, " P"] | None = None
 
 
 class EventScores(NamedTuple):

@@ -53,14 +53,16 @@ class DecoderOutput:
     type_logits: Float[Tensor, "P C"] | None
     globals: Float[Tensor, "B G"] | None
 
+    @property
+    def types(self) -> Int[Tensor, " P"] | None:
+        """The most probable object type of each token, which its mass depends on."""
+        return None if self.type_logits is None else self.type_logits.detach().argmax(dim=1)
+
 
 @dataclass(frozen=True)
-class Reconstruction:
+class Reconstruction(DecoderOutput):
     """The output of the model: the prediction of the decoder and the latent that it came from."""
 
-    features: Float[Tensor, "P F"]
-    type_logits: Float[Tensor, "P C"] | None
-    globals: Float[Tensor, "B G"] | None
     latent: Latent
 
 
@@ -83,7 +85,7 @@ class ComponentConfig:
         """Refuse data without a feature that the component needs.
 
         Args:
-            available: Physical features of the data, `data.features`.
+            available: Physical features of the data.
             where: The group of the component, for the message.
 
         Raises:
@@ -175,17 +177,22 @@ class FeatureLossConfig(ComponentConfig):
     def needed_features(self) -> tuple[str, ...]:
         return ("pt",) if self.energy_weights == "pt" else ()
 
-    def check_features(self, available: Sequence[str], where: str) -> None:
-        """Refuse data without a feature that the loss needs or weighs, and weights that leave no loss at all."""
-        super().check_features(available, where)
+    def check_weights(self, features: Sequence[str], where: str) -> None:
+        """Refuse a weight of a feature that has no column, and weights that leave no loss at all.
+
+        Args:
+            features: The features that have columns, `data.features`.
+            where: The group of the loss, for the message.
+
+        Raises:
+            ConfigError: With the feature or the weights.
+        """
         weights = self.weights or {}
         for feature in weights:
-            if feature not in available:
-                hint = hint_nearest(feature, available)
-                raise ConfigError(
-                    f"{where}.weights.{feature}: unknown feature; available: {', '.join(available)}{hint}"
-                )
-        used = torch.tensor([weights.get(feature, 1.0) for feature in available])
+            if feature not in features:
+                hint = hint_nearest(feature, features)
+                raise ConfigError(f"{where}.weights.{feature}: unknown feature; available: {', '.join(features)}{hint}")
+        used = torch.tensor([weights.get(feature, 1.0) for feature in features])
         require(bool(used.any()), f"{where}.weights", "above 0 for at least one feature", dict(weights))
 
 

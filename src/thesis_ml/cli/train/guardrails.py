@@ -10,11 +10,13 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from thesis_ml.cli.groups import list_groups
 from thesis_ml.cli.hydra_errors import list_leaves
 from thesis_ml.cli.keys import COMMAND_KEYS, MOVED_KEYS, describe_moved
+from thesis_ml.cli.train.resume import keep_defaults
 from thesis_ml.config import choose, hint_nearest, parse_config
 from thesis_ml.errors import ConfigError
 from thesis_ml.limits import require
@@ -64,7 +66,9 @@ def check_job(config: DictConfig, number: int = 0, loops: Collection[str] = tupl
             refuse_unread(start.overrides.task, loop, cfg)
             if number == 0:
                 _warn_of_unread(cfg, start.runtime.choices)
-            LOOPS[loop].load().parse(cfg)
+            folder = _find_named_folder(config, number)
+            known = cfg if folder is None else keep_defaults(cfg, folder, start.overrides.task)
+            LOOPS[loop].load().parse(known)
 
 
 def refuse_unread(overrides: Sequence[str], loop: str, cfg: DictConfig) -> None:
@@ -129,6 +133,15 @@ def _pretend_to_run(config: DictConfig, number: int) -> Iterator[DictConfig]:
         yield pretended
     finally:
         HydraConfig.instance().cfg = before
+
+
+def _find_named_folder(config: DictConfig, number: int) -> Path | None:
+    """Return the folder of a job that the user named; None for a default folder, which is not claimed yet."""
+    hydra = config.hydra
+    named = [override.partition("=")[0] for override in hydra.overrides.hydra]
+    if hydra.mode == RunMode.MULTIRUN:
+        return Path(hydra.sweep.dir) / f"{number:03d}" if "hydra.sweep.dir" in named else None
+    return Path(hydra.run.dir) if "hydra.run.dir" in named else None
 
 
 def _list_parents(group: str) -> list[str]:

@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from thesis_ml.cli.train.resume import keep_defaults
 from thesis_ml.cli.train.sweeps import FailureNote
 from thesis_ml.config import choose
 from thesis_ml.errors import ConfigError, DataError
@@ -35,6 +36,7 @@ def run_job(cfg: DictConfig, dispatch: Mapping[str, TrainFunction]) -> float | N
     if not cfg.logging.save_artifacts:
         return _take_monitor(train(cfg))
     with _open_folder() as folder:
+        cfg = keep_defaults(cfg, folder.path, HydraConfig.get().overrides.task)
         if loop is None or train != loop.train:
             recorded = read_result(folder.path / FACTS_FOLDER)
             if recorded is None:

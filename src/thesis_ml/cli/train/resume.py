@@ -1,10 +1,16 @@
-"""`resume=<run dir>`: a resumed run has the arguments that it was started with, then the user's own."""
+"""What a resumed run takes from its folder: with `resume=<run dir>` its arguments, and defaults that have changed."""
 
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
 
 from thesis_ml.errors import ConfigError
-from thesis_ml.utils.paths import HYDRA_FOLDER, is_run_folder
+from thesis_ml.facts.lines import find_config, read_events
+from thesis_ml.facts.recorder import holds_facts
+from thesis_ml.utils.paths import FACTS_FOLDER, HYDRA_FOLDER, is_run_folder
 from thesis_ml.utils.plain_yaml import read_plain_yaml
 from thesis_ml.utils.texts import quote_value
 
@@ -12,6 +18,13 @@ RESUME = "resume="
 SWEEP_FLAGS = ("--multirun", "-m")
 OUR_HYDRA = ("hydra=run_single", "hydra=experiment")
 """Overrides of a run that do not describe it."""
+
+EARLIER_DEFAULTS: Mapping[str, Any] = {
+    "data.features": ["E", "pt", "eta", "phi"],
+    "data.mass": "linear",
+    "phase1.latent_space.ema_fast_start": False,
+}
+"""The keys whose defaults have changed, each with the value of a run whose facts do not name it."""
 
 
 def expand_resume(arguments: list[str]) -> list[str]:
@@ -63,6 +76,36 @@ def read_overrides(run_dir: Path) -> list[str]:
         if not (key.strip("+~ ") and equals) or not key.isprintable() or re.search(r"(^[+~]*|[@:])(hydra\b|-)", key):
             raise ConfigError(f"{path}: {override!r} is no override of a run; remove it")
     return overrides
+
+
+def keep_defaults(cfg: DictConfig, folder: Path, overrides: Collection[str]) -> DictConfig:
+    """Return the configuration of a start, with the defaults that the run in `folder` had, if there is one.
+
+    Args:
+        cfg: Composed with the defaults of today.
+        folder: Where the run goes.
+        overrides: What the user typed; a key that is named there is left as it is.
+
+    Raises:
+        FactsError: The facts of the run cannot be read.
+    """
+    facts = folder / FACTS_FOLDER
+    stored = find_config(read_events(facts)) if holds_facts(facts) else {}
+    typed = {_find_key(override) for override in overrides}
+    kept = cfg.copy()
+    for key, earlier in EARLIER_DEFAULTS.items():
+        if stored and key not in typed and OmegaConf.select(cfg, key) is not None:
+            OmegaConf.update(kept, key, _find_value(stored, key, earlier))
+    return kept
+
+
+def _find_value(config: Mapping[str, Any], key: str, default: Any) -> Any:
+    value: Any = config
+    for name in key.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            return default
+        value = value[name]
+    return value
 
 
 def _find_key(override: str) -> str:

@@ -15,7 +15,8 @@ from thesis_ml.architectures.autoencoder.blocks.pair_bias import (
 )
 from thesis_ml.architectures.autoencoder.blocks.pairs import Pairs, list_pairs
 from thesis_ml.architectures.simple.mlp import StackConfig
-from thesis_ml.data.batch import DataDims
+from thesis_ml.data.batch import DataDims, TokenBatch
+from token_batches import draw_batch
 
 PAIR = Pairs(torch.tensor([0]), torch.tensor([1]))
 
@@ -88,9 +89,12 @@ def bias(dims: DataDims) -> PairBias:
     return PairBias(2, StackConfig(), dims)
 
 
-def encode(dims: DataDims, tokens: dict[str, Tensor]) -> Tensor:
-    assert dims.normalizer is not None
-    return dims.normalizer.encode_features(torch.stack([tokens[name] for name in dims.normalizer.features], dim=1))
+def encode(dims: DataDims, tokens: dict[str, Tensor], lengths: Tensor) -> TokenBatch:
+    """Return jets as a batch."""
+    physical = torch.stack([tokens[name] for name in dims.normalizer.features], dim=1)
+    types = torch.zeros(len(physical), dtype=torch.long)
+    batch = draw_batch(lengths, dims, seed=0)
+    return batch._replace(features=dims.normalizer.encode_features(physical, types), types=types)
 
 
 @pytest.mark.parametrize("turn_rad", [0.5, 3.0, -2.9])
@@ -102,7 +106,7 @@ def test_bias_of_a_turned_or_flipped_event_is_the_same(
     turned = {**tokens, "eta": side * tokens["eta"], "phi": tokens["phi"] + turn_rad}
     lengths = torch.tensor([3, 1])
 
-    before, after = (bias(encode(dims, event), lengths) for event in (tokens, turned))
+    before, after = (bias(encode(dims, event, lengths)) for event in (tokens, turned))
 
     assert before.shape == (2, 2, 3, 3)
     torch.testing.assert_close(after, before, rtol=0, atol=1e-3)
@@ -112,7 +116,7 @@ def test_bias_of_a_turned_or_flipped_event_is_the_same(
 def test_bias_of_padding_is_zero(bias: PairBias, dims: DataDims) -> None:
     tokens = make_tokens((10.0, 80.0, 0.5, 3.0), (0.0, 30.0, -1.5, -3.1), (4.0, 55.0, 2.0, 0.2), (0.0, 25.0, 0.1, 1.0))
 
-    placed = bias(encode(dims, tokens), torch.tensor([3, 0, 1]))
+    placed = bias(encode(dims, tokens, torch.tensor([3, 0, 1])))
 
     assert placed[0].all() and placed[2, :, 0, 0].all()
     assert not placed[1].any() and not placed[2, :, 1:].any() and not placed[2, :, :, 1:].any()

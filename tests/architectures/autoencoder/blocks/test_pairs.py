@@ -13,6 +13,7 @@ from thesis_ml.architectures.autoencoder.blocks.pairs import (
     measure_distances,
 )
 from thesis_ml.data.batch import DataDims
+from token_batches import draw_batch
 
 
 def as_set(pairs: Pairs) -> set[tuple[int, int]]:
@@ -71,7 +72,11 @@ def test_decode_tokens_inverts_the_encoding_by_name(dims: DataDims) -> None:
     physical = torch.tensor([[60.0, 50.0, 0.5, 3.1], [2000.0, 31.0, -2.0, -0.2]], dtype=torch.float64)
     assert dims.normalizer is not None
 
-    values = decode_tokens(dims.normalizer.encode_features(physical), dims)
+    types = torch.tensor([0, 1])
+    batch = draw_batch(torch.tensor([2]), dims, seed=0)
+    batch = batch._replace(features=dims.normalizer.encode_features(physical, types), types=types)
+
+    values = decode_tokens(batch, dims)
 
     assert list(values) == ["E", "pt", "eta", "phi"]
     torch.testing.assert_close(torch.stack(list(values.values()), dim=1).double(), physical, rtol=1e-5, atol=1e-5)

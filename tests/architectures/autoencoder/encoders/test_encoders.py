@@ -71,8 +71,9 @@ def test_encoder_ignores_how_long_other_events_are(
 
     behind, before = encoder(join_batches(token_batch, long_event)), encoder(join_batches(long_event, token_batch))
 
-    torch.testing.assert_close(behind[: len(alone)], alone, rtol=0, atol=1e-5)
-    torch.testing.assert_close(before[-len(alone) :], alone, rtol=0, atol=1e-5)
+    # A pair's bias depends on masses, which are small differences of E and p.
+    torch.testing.assert_close(behind[: len(alone)], alone, rtol=0, atol=1e-4)
+    torch.testing.assert_close(before[-len(alone) :], alone, rtol=0, atol=1e-4)
 
 
 def test_encoder_follows_the_order_of_tokens(encoder: nn.Module, token_batch: TokenBatch) -> None:

@@ -11,7 +11,7 @@ def test_nearest_neighbours_alone_send_messages(dims: DataDims) -> None:
     phi = torch.tensor([3.1, -3.1, 2.0, -2.0])
     tokens = torch.stack((torch.full((4,), 60.0), torch.full((4,), 50.0), torch.zeros(4), phi), dim=1)
     batch = TokenBatch(
-        features=dims.normalizer.encode_features(tokens),
+        features=dims.normalizer.encode_features(tokens, torch.zeros(4, dtype=torch.long)),
         types=torch.zeros(4, dtype=torch.long),
         lengths=torch.tensor([4]),
         globals=torch.zeros(1, dims.n_globals),

@@ -33,7 +33,7 @@ def make_loss(name: str, dims: DataDims, weights: Mapping[str, float] | None = N
 def test_weights_multiply_all_columns_of_a_feature(dims: DataDims) -> None:
     loss = make_loss("mse", dims, {"pt": 3.0, "phi": 0.5})
 
-    weights = [1, 3, 1, 0.5, 0.5]
+    weights = [3, 1, 0.5, 0.5, 1]
     expected = sum(weight * square for weight, square in zip(weights, SQUARES, strict=True)) / 6
     assert loss(PREDICTED, TRUE, ONE).tolist() == pytest.approx([expected])
 
@@ -56,9 +56,9 @@ def test_a_full_turn_of_eta_does_cost(wrapped_dims: DataDims) -> None:
 
 def with_pt_gev(dims: DataDims, *pt_gev: float) -> Tensor:
     """Return tokens of these pT, 0 in all other columns."""
-    statistics = dims.normalizer.feature_statistics[1]
+    statistics = dims.normalizer.feature_statistics[0]
     tokens = torch.zeros(len(pt_gev), 5)
-    tokens[:, 1] = (torch.tensor(pt_gev).log() - statistics.mean) / statistics.scale
+    tokens[:, 0] = (torch.tensor(pt_gev).log() - statistics.mean) / statistics.scale
     return tokens
 
 

@@ -36,7 +36,7 @@ def make_loss(name: str, dims: DataDims, weights: Mapping[str, float] | None = N
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_equal_weights_are_no_weights(dims: DataDims, name: str) -> None:
-    weights = dict.fromkeys(("E", "pt", "eta", "phi"), 7.0)
+    weights = dict.fromkeys(("pt", "eta", "phi", "mass"), 7.0)
 
     torch.testing.assert_close(
         make_loss(name, dims, weights)(PREDICTED, TRUE, ONE), make_loss(name, dims)(PREDICTED, TRUE, ONE)
@@ -46,7 +46,7 @@ def test_equal_weights_are_no_weights(dims: DataDims, name: str) -> None:
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_a_feature_of_weight_zero_does_not_count(dims: DataDims, name: str) -> None:
     loss = make_loss(name, dims, {"pt": 0.0})
-    changed = PREDICTED + torch.tensor([[0, 5.0, 0, 0, 0]])
+    changed = PREDICTED + torch.tensor([[5.0, 0, 0, 0, 0]])
 
     assert torch.equal(loss(changed, TRUE, ONE), loss(PREDICTED, TRUE, ONE))
 
@@ -55,7 +55,7 @@ def test_a_feature_of_weight_zero_does_not_count(dims: DataDims, name: str) -> N
 def test_weight_of_an_unknown_feature_is_refused(dims: DataDims, name: str) -> None:
     with pytest.raises(
         ConfigError,
-        match=r"^phase1\.loss\.weights\.etta: unknown feature; available: E, pt, eta, phi; did you mean 'eta'\?",
+        match=r"^phase1\.loss\.weights\.etta: unknown feature; available: pt, eta, phi, mass; did you mean 'eta'\?",
     ):
         make_loss(name, dims, {"etta": 1.0})
 
@@ -63,7 +63,7 @@ def test_weight_of_an_unknown_feature_is_refused(dims: DataDims, name: str) -> N
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_weights_that_are_all_zero_are_refused(dims: DataDims, name: str) -> None:
     with pytest.raises(ConfigError, match=r"^phase1\.loss\.weights: must be above 0 for at least one feature"):
-        make_loss(name, dims, dict.fromkeys(("E", "pt", "eta", "phi"), 0.0))
+        make_loss(name, dims, dict.fromkeys(("pt", "eta", "phi", "mass"), 0.0))
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
@@ -76,10 +76,10 @@ def test_full_turns_of_a_wrapped_phi_cost_nothing(wrapped_dims: DataDims, name: 
 
 
 def rotate(features: Tensor, angle_rad: float) -> Tensor:
-    """Turn the columns cos_phi and sin_phi, the last two, by an angle."""
+    """Turn the columns cos_phi and sin_phi by an angle."""
     cosine, sine = math.cos(angle_rad), math.sin(angle_rad)
     turn = torch.tensor([[cosine, sine], [-sine, cosine]])
-    return torch.cat([features[:, :3], features[:, 3:] @ turn], dim=1)
+    return torch.cat([features[:, :2], features[:, 2:4] @ turn, features[:, 4:]], dim=1)
 
 
 @pytest.mark.parametrize("name", sorted(set(LOSSES) - {"huber"}))
@@ -211,7 +211,7 @@ def test_gradients_are_finite_at_equality_and_for_hard_beside_soft_tokens(
     physical = torch.tensor(
         [[1100.0, 1000.0, 0.4, 3.1], [25.0, 20.0, 0.4, 3.1], [25.0, 20.0, 0.4, 3.1], [60.0, 50.0, -2.0, -3.1]]
     )
-    true = dims.normalizer.encode_features(physical)
+    true = dims.normalizer.encode_features(physical, torch.zeros(4, dtype=torch.long))
     found = (true + shift).requires_grad_()
 
     values = make_loss(name, dims, **options)(found, true, torch.tensor([0, 3, 1, 0]))

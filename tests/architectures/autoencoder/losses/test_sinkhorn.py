@@ -39,12 +39,12 @@ def test_default_is_within_three_hundredths_of_exact_transport(dims: DataDims) -
 
 def test_shares_of_energy_move_as_far_as_exact_transport(dims: DataDims) -> None:
     """Two tokens on a line, whose shares of pT differ: a quarter of the event moves from one to the other."""
-    statistics = dims.normalizer.feature_statistics[1]
+    statistics = dims.normalizer.feature_statistics[0]
     shares = torch.tensor([[0.25, 0.75], [0.5, 0.5]])
     tokens = torch.zeros(2, 2, 5)
-    tokens[:, :, 1] = (100 * shares).log() / statistics.scale
-    tokens[:, 1, 2] = 2.0
-    weights = dict.fromkeys(("E", "pt", "phi"), 0.0)
+    tokens[:, :, 0] = (100 * shares).log() / statistics.scale
+    tokens[:, 1, 1] = 2.0
+    weights = dict.fromkeys(("mass", "pt", "phi"), 0.0)
 
     value = make_loss(dims, weights=weights, energy_weights="pt", n_iterations=300, epsilon=0.01)(
         *tokens, torch.tensor([2])

@@ -15,7 +15,7 @@ from thesis_ml.architectures.autoencoder.blocks.pairs import (
     subtract_pairs,
 )
 from thesis_ml.architectures.simple.mlp import MLP, StackConfig
-from thesis_ml.data.batch import DataDims
+from thesis_ml.data.batch import DataDims, TokenBatch
 from thesis_ml.data.normalizer import wrap_angle
 
 PAIR_FEATURES = ("E", "pt", "eta", "phi")
@@ -44,12 +44,12 @@ class PairBias(nn.Module):
         self.dims = dims
         self.stack = MLP(len(TYPICAL), (PAIR_HIDDEN,), n_heads, config)
 
-    def forward(self, features: Float[Tensor, "P F"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B heads T T"]:
-        pairs = list_pairs(lengths)
+    def forward(self, batch: TokenBatch) -> Float[Tensor, "B heads T T"]:
+        pairs = list_pairs(batch.lengths)
         with torch.no_grad():
-            physics = compute_pair_physics(decode_tokens(features, self.dims), pairs)
+            physics = compute_pair_physics(decode_tokens(batch, self.dims), pairs)
             inputs = [(physics[name] - mean) / spread for name, (mean, spread) in TYPICAL.items()]
-        return place_pairs(self.stack(torch.stack(inputs, dim=1)), pairs, lengths)
+        return place_pairs(self.stack(torch.stack(inputs, dim=1)), pairs, batch.lengths)
 
 
 def compute_pair_physics(tokens: Mapping[str, Float[Tensor, " P"]], pairs: Pairs) -> dict[str, Float[Tensor, " M"]]:

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from thesis_ml.data.batch import DataDims
-from thesis_ml.data.normalizer import wrap_angle
+from thesis_ml.data.batch import DataDims, TokenBatch
+from thesis_ml.data.normalizer import Normalizer, wrap_angle
 
 
 class Pairs(NamedTuple):
@@ -26,10 +26,10 @@ class Pairs(NamedTuple):
         return Pairs(self.receivers.masked_select(is_kept), self.senders.masked_select(is_kept))
 
 
-def decode_tokens(features: Float[Tensor, "P F"], dims: DataDims) -> Mapping[str, Float[Tensor, " P"]]:
-    """Return the physical features of encoded tokens by name, in GeV and radian; gradients pass through."""
-    assert dims.normalizer is not None, "tokens have a normaliser, tables do not"
-    values = dims.normalizer.decode_features(features)
+def decode_tokens(batch: TokenBatch, dims: DataDims) -> Mapping[str, Float[Tensor, " P"]]:
+    """Return the physical features of the tokens of a batch by name, in GeV and radian; gradients pass through."""
+    assert isinstance(dims.normalizer, Normalizer), "tokens have a normaliser, tables do not"
+    values = dims.normalizer.decode_features(batch.features, batch.types)
     return dict(zip(dims.normalizer.features, values.unbind(1), strict=True))
 
 

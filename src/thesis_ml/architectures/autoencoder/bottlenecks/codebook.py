@@ -23,6 +23,8 @@ _JITTER = 0.01
 MOST_CODES = 2**20
 # A prime, so that the latents offered to dead codes in successive steps are at ever other places of the batch.
 _STRIDE = 7919
+# 1 - (1 + t) / (40 + t) = 39 / (40 + t).
+_FAST_START = 39.0
 # Below this length a latent has no direction that a code could be turned from.
 _SHORTEST = 1e-6
 
@@ -38,6 +40,9 @@ class CodebookConfig(BottleneckConfig):
         bool, "true: codes are moving averages of their latents | false: codes are trained by a codebook loss"
     ] = True
     ema_decay: Annotated[Share, "share of the average kept per step; 1: codes and their usage stay as they are"] = 0.99
+    ema_fast_start: Annotated[
+        bool, "true: the share kept at step t is at most (1 + t) / (40 + t) | false: ema_decay from the first step"
+    ] = True
     revive_below: Annotated[Share, "move codes used less than this share of the mean usage onto latents; 0: never"] = (
         0.1
     )
@@ -85,6 +90,8 @@ class Codebook(nn.Module):
         e_i <- e_i + (1 - decay) / N_i sum_j (z_ij - e_i)
 
     is the same average, and no sums can contradict the codebook, neither at the start nor after a revival.
+    With `ema_fast_start` the decay of step t is min(decay, (1 + t) / (40 + t)): the average spans the last 39th of the
+    steps, so that codes follow an encoder that still changes fast, and ends at the constant rate.
     Codes start as distinct latents of the first training batches. Codes that few latents choose are moved onto
     latents of the batch. Evaluation changes nothing.
 
@@ -154,6 +161,7 @@ class Codebook(nn.Module):
             means = functional.embedding(codes, self.codebook) if self.is_spherical else values
             self._follow_latents(codes, counts, (exact - means).detach())
             self._revive_codes(exact.detach())
+            self.n_steps.add_(1)
         return CodebookOutput(exact, values, codes, losses, counts)
 
     @torch.no_grad()
@@ -186,13 +194,19 @@ class Codebook(nn.Module):
         self, codes: Int[Tensor, " P"], counts: Int[Tensor, " K"], offsets: Float[Tensor, "P D"]
     ) -> None:
         """Update the usage of all codes and, with `ema`, move them by their latents' `offsets` from them."""
-        step = 1.0 - self.config.ema_decay
-        if step == 0.0:
+        if self.config.ema_decay == 1.0:
             return
+        step = self._choose_step()
         self.code_usage.lerp_(counts.to(self.code_usage.dtype), step)
         if self.config.ema:
             scale = step / self.code_usage.index_select(0, codes)
             self.codebook.index_add_(0, codes, offsets * scale[:, None])
+
+    def _choose_step(self) -> float | Float[Tensor, ""]:
+        """Return the weight of this step in the moving averages."""
+        if not self.config.ema_fast_start:
+            return 1.0 - self.config.ema_decay
+        return (_FAST_START / (1.0 + _FAST_START + self.n_steps)).clamp(min=1.0 - self.config.ema_decay)
 
     @torch.no_grad()
     def _revive_codes(self, latents: Float[Tensor, "P D"]) -> None:
@@ -209,7 +223,6 @@ class Codebook(nn.Module):
         is_dead = usage < self.config.revive_below * mean
         even = torch.arange(n_candidates, device=latents.device) * latents.shape[0] // n_candidates
         candidates = latents.index_select(0, (even + self.n_steps * _STRIDE) % latents.shape[0])
-        self.n_steps.add_(1)
         kept = self.codebook.index_select(0, rows)
         self.codebook.index_copy_(0, rows, torch.where(is_dead[:, None], candidates, kept))
         self.code_usage.index_copy_(0, rows, torch.where(is_dead, mean, usage))

@@ -56,5 +56,5 @@ class GNNEncoder(nn.Module):
         pairs = list_pairs(batch.lengths).without_self()
         if self.n_neighbors is None:
             return pairs
-        tokens = decode_tokens(batch.features, self.dims)
+        tokens = decode_tokens(batch, self.dims)
         return keep_nearest(pairs, measure_distances(tokens["eta"], tokens["phi"], pairs), self.n_neighbors)

@@ -37,6 +37,6 @@ class TransformerEncoder(nn.Module):
         self.project = nn.Linear(config.hidden_dim, latent_dim)
 
     def forward(self, batch: TokenBatch) -> Float[Tensor, "P D"]:
-        bias = None if self.pair_bias is None else self.pair_bias(batch.features, batch.lengths)
+        bias = None if self.pair_bias is None else self.pair_bias(batch)
         latents: Tensor = self.project(self.trunk(self.inputs(batch), batch.lengths, bias))
         return latents.float()

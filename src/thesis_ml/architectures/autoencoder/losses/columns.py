@@ -23,7 +23,8 @@ class FeatureColumns(nn.Module):
         weights = config.weights or {}
         assert isinstance(dims.normalizer, Normalizer), "tokens have one, tables do not"
         features = [column.feature for column in dims.normalizer.feature_statistics]
-        config.check_features(list(dict.fromkeys(features)), "phase1.loss")
+        config.check_features(dims.normalizer.features, "phase1.loss")
+        config.check_weights(list(dict.fromkeys(features)), "phase1.loss")
         columns = torch.tensor([weights.get(feature, 1.0) for feature in features])
         self.register_buffer("column_weights", columns / columns.sum())
         self.dims = dims

@@ -69,7 +69,7 @@ class RawOutput(NamedTuple):
     pooled: Float[Tensor, "B V"]
     features: Float[Tensor, "P F"]
     lengths: Int[Tensor, " B"]
-    type_logits: Float[Tensor, "P K"] | None
+    types: Int[Tensor, " P"] | None
     globals: Float[Tensor, "B G"] | None
     codes: Int[Tensor, "P Q"] | None
 
@@ -153,7 +153,7 @@ class ModelScorer:
         return ModelOutput(
             scores=scores,
             kinematics=kinematics,
-            types=None if outputs.type_logits is None else outputs.type_logits.argmax(dim=1).numpy(),
+            types=None if outputs.types is None else outputs.types.numpy(),
             globals=predicted,
             codes=None if outputs.codes is None else outputs.codes.numpy(),
         )
@@ -168,7 +168,7 @@ class ModelScorer:
     def _decode(self, outputs: RawOutput) -> tuple[Float[NDArray[Any], "P C"], Float[NDArray[Any], "B 2"] | None]:
         """Return features and globals in GeV and radian."""
         normalizer = self.restored.normalizer
-        kinematics = normalizer.decode_features(outputs.features).double().numpy()
+        kinematics = normalizer.decode_features(outputs.features, outputs.types).double().numpy()
         if outputs.globals is None:
             return kinematics, None
         return kinematics, normalizer.decode_globals(outputs.globals).double().numpy()
@@ -182,7 +182,7 @@ class ModelScorer:
             pooled=pool_latents(output.latent.values.float(), batch.lengths),
             features=output.features,
             lengths=batch.lengths,
-            type_logits=output.type_logits,
+            types=output.types,
             globals=output.globals,
             codes=output.latent.codes,
         )

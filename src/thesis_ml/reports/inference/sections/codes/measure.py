@@ -70,11 +70,11 @@ def decode_codes(restored: RestoredModel) -> CodePlaces | None:
     codes = torch.arange(sizes[0])
     values = restored.model.embed_codes(codes[:, None])
     decoded = restored.model.decode(values, torch.ones_like(codes))
-    physical = restored.normalizer.decode_features(decoded.features).double().numpy()
-    types = None if decoded.type_logits is None else decoded.type_logits.argmax(dim=1).numpy()
+    types = decoded.types
+    physical = restored.normalizer.decode_features(decoded.features, types).double().numpy()
     return CodePlaces(
         mean=physical[:, [features.index(name) for name in MAPPED]],
-        types=np.full(sizes[0], -1) if types is None else types,
+        types=np.full(sizes[0], -1) if types is None else types.numpy(),
     )
 
 

@@ -147,7 +147,7 @@ class EventTables:
     def __init__(self, problem: Classification, type_names: tuple[str, ...]) -> None:
         self.problem = problem
         config = DataConfig()
-        self._normalizer: Normalizer = fit_normalizer(problem.train, config)
+        self._normalizer: Normalizer = fit_normalizer(problem.train, config, type_names)
         self._dims = DataDims(
             normalizer=self._normalizer,
             type_names=type_names,
