@@ -50,10 +50,11 @@ def list_earlier_defaults(name: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three copies of all runs: to be started again, to be extended, to be reported."""
+    """Copies of all runs: to be started again by name or folder, to be extended, to be reported, and one as a sweep."""
     path = tmp_path_factory.mktemp("recorded")
-    for copy in ("again", "extended", "reported"):
+    for copy in ("again", "extended", "reported", "by_folder"):
         shutil.copytree(RECORDED, path / copy, symlinks=True)
+    shutil.copytree(RECORDED / INTERRUPTED, path / "swept" / "000", symlinks=True)
     return path
 
 
@@ -73,6 +74,9 @@ def list_commands(names: Sequence[str]) -> dict[str, list[str]]:
 def find_outcome(folder: Path) -> FindOutcome:
     """Return the outcome of a command; the commands of the default suite run in one process, all others in another."""
     defaults = {**list_commands(DEFAULT), f"again {INTERRUPTED}": [f"resume=again/{INTERRUPTED}"]}
+    command = read_command(INTERRUPTED)
+    defaults[f"by_folder {INTERRUPTED}"] = [*command, f"hydra.run.dir=by_folder/{INTERRUPTED}"]
+    defaults["swept 000"] = ["--multirun", *command, "hydra.sweep.dir=swept"]
     others = list_commands([name for name in COMPLETE if name not in DEFAULT])
     outcomes: dict[str, Outcome] = {}
 
@@ -109,13 +113,14 @@ def test_a_recorded_run_that_is_finished_stays_as_it_is(find_outcome: FindOutcom
             assert (folder / "again" / name / path.relative_to(RECORDED / name)).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.parametrize(("way", "name"), [("again", INTERRUPTED), ("by_folder", INTERRUPTED), ("swept", "000")])
 def test_a_recorded_run_that_was_interrupted_ends_as_the_one_that_was_not(
-    find_outcome: FindOutcome, folder: Path
+    find_outcome: FindOutcome, folder: Path, way: str, name: str
 ) -> None:
-    outcome = find_outcome(f"again {INTERRUPTED}")
+    outcome = find_outcome(f"{way} {name}")
     assert outcome.exit_code == 0, outcome
 
-    resumed = read_result(folder / "again" / INTERRUPTED / "facts")
+    resumed = read_result(folder / way / name / "facts")
 
     assert resumed is not None
     assert without_folder(resumed) == pytest.approx(

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -190,3 +191,87 @@ def test_from_state_refuses_what_is_no_normaliser(path: tuple[Any, ...], value: 
 
     with pytest.raises(DataError, match="normaliser"):
         Normalizer.from_state(state["root"])
+
+
+NAMES = ("jet", "e-", "mu+", "thing")
+
+
+def make_massive(n_tokens: int = 400) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return E, pt, eta, phi of tokens of all types, jets with masses, others with those of their type."""
+    generator = np.random.default_rng(2)
+    types = generator.integers(0, len(NAMES), n_tokens)
+    _, pt, eta, phi, mass = make_tokens(n_tokens).numpy().T
+    masses = np.choose(types, [mass, 0.000511, 0.105658, 0.0])
+    energy = np.hypot(pt * np.cosh(eta), masses)
+    return torch.from_numpy(np.stack([energy, pt, eta, phi], axis=1)), torch.from_numpy(types)
+
+
+def fit_masses(**options: Any) -> tuple[Normalizer, torch.Tensor, torch.Tensor]:
+    physical, types = make_massive()
+    events = make_events(physical, ("E", "pt", "eta", "phi"))
+    events = replace(events, ids=types.numpy() + 1)
+    return fit_normalizer(events, DataConfig(**options), NAMES), physical, types
+
+
+def test_masses_of_jets_and_of_known_types_are_kept() -> None:
+    normalizer, physical, types = fit_masses()
+
+    encoded = normalizer.encode_features(physical, types)
+    decoded = normalizer.decode_features(encoded, types).double()
+
+    assert normalizer.columns == ("log_pt", "eta", "cos_phi", "sin_phi", "log1p_mass")
+    torch.testing.assert_close(decoded, physical, rtol=2e-6, atol=1e-6)
+    assert (encoded[types > 0, 4] == 0).all()
+    assert encoded[types == 0, 4].double().std(correction=0) == pytest.approx(1, abs=1e-5)
+
+
+def test_mass_weight_multiplies_the_column_of_masses() -> None:
+    (plain, physical, types), (heavy, _, _) = fit_masses(), fit_masses(mass_weight=3.0)
+
+    first, second = (one.encode_features(physical, types) for one in (plain, heavy))
+
+    torch.testing.assert_close(second[:, 4], 3 * first[:, 4])
+    torch.testing.assert_close(heavy.decode_features(second, types).double(), physical, rtol=2e-6, atol=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(*[st.floats(-6, 6, width=32)] * 5), min_size=1, max_size=20), st.sampled_from([None, 0, 1, 3])
+)
+def test_no_decoded_energy_is_below_the_momentum(columns: list[tuple[float, ...]], kind: int | None) -> None:
+    normalizer, _, _ = fit_masses()
+    encoded = torch.tensor(columns, dtype=torch.float32)
+    types = None if kind is None else torch.full((len(columns),), kind)
+
+    energy, pt, eta, _ = normalizer.decode_features(encoded, types).double().T
+
+    assert (energy >= pt * torch.cosh(eta) * (1 - 1e-5)).all()
+
+
+def test_without_types_all_masses_are_zero() -> None:
+    normalizer, physical, types = fit_masses()
+
+    energy, pt, eta, _ = normalizer.decode_features(normalizer.encode_features(physical, types), None).double().T
+
+    torch.testing.assert_close(energy, pt * torch.cosh(eta), rtol=1e-6, atol=0)
+
+
+def test_energy_beside_masses_is_a_column_that_is_not_decoded() -> None:
+    normalizer, physical, types = fit_masses(features=("E", "pt", "eta", "phi", "mass"))
+    encoded = normalizer.encode_features(physical, types)
+    encoded[:, 0] += 1.0
+
+    assert normalizer.features == ("E", "pt", "eta", "phi")
+    torch.testing.assert_close(normalizer.decode_features(encoded, types).double(), physical, rtol=2e-6, atol=1e-6)
+
+
+def test_normaliser_of_masses_is_read_from_its_state_and_checked() -> None:
+    normalizer, _, _ = fit_masses()
+    state = json.loads(json.dumps(normalizer.to_state()))
+
+    assert Normalizer.from_state(state) == normalizer
+    for masses in ([], ["heavy"], [-1.0], [1e9], [True], 3):
+        with pytest.raises(DataError, match="type_masses"):
+            Normalizer.from_state({**state, "type_masses": masses})
+    with pytest.raises(DataError, match="features are"):
+        Normalizer.from_state({**state, "features": ["pt", "eta", "phi", "mass"]})

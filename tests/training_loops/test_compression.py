@@ -16,7 +16,6 @@ from thesis_ml.data.tokens import TokenData
 from thesis_ml.facts.readers import read_arrays, read_events, read_scalars
 from thesis_ml.training_loops.autoencoder import train
 from thesis_ml.training_loops.compression import (
-    describe_collapsed_codebook,
     measure_codes,
     measure_rounding,
     round_values,
@@ -196,39 +195,3 @@ def test_arrays_of_a_stack_hold_a_row_per_quantiser(train_small) -> None:
     assert test["n_dead_codes"] == (counts == 0).sum()
     assert test["usage"] == pytest.approx(1 - test["n_dead_codes"] / 48)
     assert test["bits_per_token"] == 12
-
-
-def count_codes(*used: int, n_codes: int = 512, n_tokens: int = 10_000) -> np.ndarray:
-    """Tokens spread evenly over the first codes of each quantiser."""
-    counts = np.zeros((len(used), n_codes), dtype=np.int64)
-    for row, n_used in zip(counts, used, strict=True):
-        row[:n_used] = n_tokens // n_used
-    return counts if len(used) > 1 else counts[0]
-
-
-@pytest.mark.parametrize(
-    ("counts", "text"),
-    [
-        (count_codes(3), "the codebook has collapsed: test tokens use 512 codes like 3 equally frequent ones"),
-        (count_codes(400, 2), "codebook 1 of 2 has collapsed: test tokens use 512 codes like 2 equally frequent ones"),
-        (count_codes(1, n_codes=4), "use 4 codes like 1 equally"),
-        (count_codes(26), None),
-        (count_codes(5, n_tokens=20), None),
-        (count_codes(2, n_codes=4), None),
-        (np.zeros(512, dtype=np.int64), None),
-        (None, None),
-    ],
-)
-def test_codebook_that_is_hardly_used_is_said_to_have_collapsed(counts: np.ndarray | None, text: str | None) -> None:
-    sizes = () if counts is None else (counts.shape[-1],) * np.atleast_2d(counts).shape[0]
-
-    message = describe_collapsed_codebook(sizes, counts)
-
-    assert message is None if text is None else text in str(message)
-
-
-def test_collapse_of_a_run_is_a_warning_in_its_facts(train_small) -> None:
-    facts = train_small("phase1.latent_space.revive_below=0", "phase1.trainer.lr=0.1")
-
-    warnings = [event["text"] for event in read_events(facts) if event["moment"] == "on_warning"]
-    assert any("the codebook has collapsed" in text for text in warnings)

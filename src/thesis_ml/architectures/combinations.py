@@ -1,9 +1,9 @@
-"""Combinations of components, data and loop that make no sense: refused before anything is read."""
+"""Combinations of components, data and loop: those that make no sense are refused before anything is read."""
 
 from thesis_ml.architectures.autoencoder.decoders.diffusion import DiffusionDecoder
 from thesis_ml.architectures.autoencoder.losses import LOSSES
 from thesis_ml.architectures.build import ModelConfig
-from thesis_ml.data.config import DataConfig
+from thesis_ml.data.config import FROM_MASS, DataConfig
 from thesis_ml.errors import ConfigError
 
 
@@ -23,6 +23,18 @@ def refuse_combinations(model: ModelConfig, data: DataConfig, *, denoises: bool)
     if isinstance(model.decoder, DiffusionDecoder.Config):
         _refuse_residuals(model, data)
     _refuse_other_decoders(model, denoises=denoises)
+
+
+def describe_masses(model: ModelConfig, data: DataConfig) -> str | None:
+    """Return a warning when reconstructed objects have no mass of their own, so that E = p, else None."""
+    if data.encodes_jet_masses and not model.decoder.predicts_types:
+        return (
+            "phase1.decoder.types_beta: 0 predicts no object types, which masses depend on: reconstructed objects are "
+            "massless, E = p"
+        )
+    if not {"E", "mass"} & set(data.features) and set(FROM_MASS) <= set(data.features):
+        return "data.features: without E and mass reconstructed objects are massless where an energy is needed, E = p"
+    return None
 
 
 def _refuse_single_tokens(model: ModelConfig) -> None:

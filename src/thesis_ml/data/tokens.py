@@ -14,6 +14,7 @@ from thesis_ml.data.encode import encode_events
 from thesis_ml.data.events import Events, EventSplits, keep_events, keep_first_tokens, sort_tokens_by_pt
 from thesis_ml.data.h5_loader import read_file
 from thesis_ml.data.normalizer import Normalizer, fit_normalizer
+from thesis_ml.data.object_types import list_unknown
 from thesis_ml.data.sheet import build_sheet, describe_sheet, hash_events
 from thesis_ml.data.splits import TokenSplit
 from thesis_ml.data.synthetic import WHERE, hash_generator, make_splits
@@ -73,6 +74,9 @@ def load_tokens(config: DataConfig) -> TokenData:
     description = describe_sheet(sheet, ORIGINS.get(stored.path, str(stored.path)))
     if any((events.weights != 1).any() for events in stored.splits.values()):
         description += "\n  event weights enter scores such as the AUROC, but no loss"
+    if config.encodes_jet_masses and (unknown := list_unknown(stored.type_names)):
+        sheet = {**sheet, "types_without_mass": unknown}
+        description += f"\n  objects of unknown mass, reconstructed with mass 0: {', '.join(unknown)}"
     # the most tokens of any event, not the slots of the file: padding must change no number
     max_tokens = max(int(events.lengths.max()) for events in stored.splits.values())
     return TokenData(

@@ -102,6 +102,17 @@ def compare_mean_aurocs(first: Sequence[ArrayLike], second: Sequence[ArrayLike],
     return AurocDifference(difference, error, compute_p_value(difference, error))
 
 
+def place_scores(scores: ArrayLike, labels: ArrayLike) -> tuple[float, Float[NDArray[Any], " N"]]:
+    """Return the AUROC and the placement of each event: the share of the other class on the right side of it.
+
+    The AUROC is the mean placement of either class. Arguments and source as in `measure_auroc`.
+    """
+    values, is_signal = read_scores(scores, labels)
+    placements = np.empty(len(values))
+    placements[is_signal], placements[~is_signal] = _place(values, is_signal)
+    return float(placements[is_signal].mean()), placements
+
+
 def compute_p_value(difference: float, error: float) -> float:
     """Return the two-sided p-value that a normal number of this error is zero; 1 for zero without an error."""
     if math.isnan(difference) or math.isnan(error):

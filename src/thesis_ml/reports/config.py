@@ -39,7 +39,7 @@ class OutputsConfig:
 class ScoreboardConfig:
     """The columns of the scoreboard that the terminal shows, of those that were measured; the page has all."""
 
-    terminal: tuple[str, ...] = ("bits_per_token", "rec_mse", "width68_pt", "jet_mass", "seeds")
+    terminal: tuple[str, ...] = ("bits_per_token", "rec_mse", "two_sample", "width68_pt", "jet_mass", "seeds")
 
     def __post_init__(self) -> None:
         for name in self.terminal:

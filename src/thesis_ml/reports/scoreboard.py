@@ -40,6 +40,11 @@ COLUMNS: Mapping[str, ScoreColumn] = {
     "width68_eta": ScoreColumn("σ68 η", "68% half-width of the residual of the pseudorapidity.", "smaller"),
     "width68_phi": ScoreColumn("σ68 φ", "68% half-width of the residual of the azimuth, in radian.", "smaller"),
     "jet_mass": ScoreColumn("σ68 m(jet)", "68% half-width of the relative residual of the mass of jets.", "smaller"),
+    "two_sample": ScoreColumn(
+        "real/rec.",
+        "AUROC of boosted trees that try to tell reconstructed from real objects of an event; 0.5: they cannot.",
+        "smaller",
+    ),
     "rec_globals": ScoreColumn("rec_globals", "Mean squared error of standardised MET and its azimuth.", "smaller"),
     "type_accuracy": ScoreColumn("type acc.", "Share of objects whose type is predicted correctly.", "larger"),
     "usage": ScoreColumn(

@@ -23,7 +23,7 @@ from thesis_ml.architectures.build import (
     describe_copying,
     parse_model,
 )
-from thesis_ml.architectures.combinations import refuse_combinations
+from thesis_ml.architectures.combinations import describe_masses, refuse_combinations
 from thesis_ml.config import parse_config, to_plain
 from thesis_ml.data.batch import TokenBatch, mean_over_events, mean_over_tokens
 from thesis_ml.data.config import DataConfig
@@ -32,6 +32,7 @@ from thesis_ml.errors import ConfigError
 from thesis_ml.facts.schema import TYPE_CONFUSION
 from thesis_ml.limits import require
 from thesis_ml.metrics.codebook import summarise_code_usage
+from thesis_ml.training_loops.collapse import describe_dwarfed
 from thesis_ml.training_loops.engine import run_training
 from thesis_ml.training_loops.optimisation import build_optimizer
 from thesis_ml.training_loops.process import prepare_process
@@ -50,9 +51,14 @@ class AutoencoderSettings(RunSettings):
     phase1: ModelConfig
 
     @property
-    def copy_warning(self) -> str | None:
-        """A warning when the bottleneck can copy its input."""
-        return describe_copying(self.phase1, len(self.data.features))
+    def warnings(self) -> tuple[str, ...]:
+        """Warnings of a bottleneck that can copy its input, of a loss that dwarfs another, and of lost masses."""
+        texts = (
+            describe_copying(self.phase1, len(self.data.features)),
+            describe_dwarfed(self.phase1.latent_space.loss_weights),
+            describe_masses(self.phase1, self.data),
+        )
+        return tuple(text for text in texts if text is not None)
 
     @property
     def n_warmup_epochs(self) -> int:

@@ -41,7 +41,8 @@ class BestEpoch:
     def judge(self, epoch: int, val: Mapping[str, float], model: nn.Module) -> bool:
         """Keep the weights of `model` when the monitored number is the best so far, and say whether it is.
 
-        An epoch that began in the warm-up does not count: its weights were trained for another objective.
+        An epoch that began in the warm-up does not count: its weights were trained for another objective. One below
+        `require_perplexity` counts only until an epoch reaches that.
 
         Raises:
             ConfigError: The monitored number was not measured.
@@ -55,11 +56,19 @@ class BestEpoch:
             )
         if epoch < self.settings.n_warmup_epochs:
             return False
-        if self.model is not None and not is_better(name, value, self.model.metrics[name]):
+        if self.model is not None and not self._is_better(val, self.model.metrics):
             self.n_stalled += 1
             return False
         self.model, self.n_stalled = copy_model(model, epoch, val), 0
         return True
+
+    def _is_better(self, val: Mapping[str, float], best: Mapping[str, float]) -> bool:
+        name, least = self.settings.trainer.monitor, self.settings.trainer.require_perplexity
+        if least is not None:
+            has_enough, had_enough = val["perplexity"] >= least, best["perplexity"] >= least
+            if has_enough != had_enough:
+                return has_enough
+        return is_better(name, val[name], best[name])
 
     def save(self, data: TokenData) -> None:
         """Write best_val.pt and the link to it, where the run has a folder and a best epoch."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.data.batch import DataDims, TokenBatch, wrap_differences
 from thesis_ml.data.splits import TokenSplit, iterate_batches, select_events
-from thesis_ml.metrics.codebook import has_collapsed, measure_entropies
+from thesis_ml.metrics.codebook import measure_entropies
 from thesis_ml.training_loops.evaluation import match_features
 
 MOST_EVENTS = 1000
@@ -34,22 +34,6 @@ def measure_codes(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) ->
     if counts is not None and counts.sum() > 0:
         numbers["entropy_bits"] = float(measure_entropies(counts).sum() / math.log(2))
     return numbers
-
-
-def describe_collapsed_codebook(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) -> str | None:
-    """Return a message when tokens use hardly any codes of a quantiser; the arguments are those of `measure_codes`."""
-    if not codebook_sizes or counts is None:
-        return None
-    rows = np.atleast_2d(counts)
-    perplexities = np.exp(measure_entropies(rows))
-    worst = int(np.nanargmin(perplexities)) if np.isfinite(perplexities).any() else 0
-    if not has_collapsed(float(perplexities[worst]), codebook_sizes[worst], int(rows[worst].sum())):
-        return None
-    which = f"codebook {worst} of {len(codebook_sizes)}" if len(codebook_sizes) > 1 else "the codebook"
-    return (
-        f"phase1.latent_space: {which} has collapsed: test tokens use {codebook_sizes[worst]} codes like "
-        f"{perplexities[worst]:.3g} equally frequent ones; train for more steps or on more events, or with fewer codes"
-    )
 
 
 @torch.no_grad()

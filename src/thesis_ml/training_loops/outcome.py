@@ -11,7 +11,8 @@ from thesis_ml.facts.schema import EpochFacts, Metrics
 from thesis_ml.training_loops.arrays import RunArrays
 from thesis_ml.training_loops.best import BestEpoch
 from thesis_ml.training_loops.checkpoint import ModelState
-from thesis_ml.training_loops.compression import describe_collapsed_codebook, measure_codes, measure_rounding
+from thesis_ml.training_loops.collapse import describe_collapse
+from thesis_ml.training_loops.compression import measure_codes, measure_rounding
 from thesis_ml.training_loops.evaluation import Evaluator
 from thesis_ml.training_loops.recording import warn
 from thesis_ml.training_loops.settings import RunSettings, TrainerConfig
@@ -37,7 +38,14 @@ def record_outcome(
     result = _build_result(settings, best, losses, numbers)
     recorder.save_arrays(arrays.to_dict())
     model = evaluator.task.model
-    collapse = describe_collapsed_codebook(model.codebook_sizes if isinstance(model, Autoencoder) else (), codes)
+    collapse = describe_collapse(
+        recorder.history,
+        best.epoch,
+        settings,
+        codebook_sizes=model.codebook_sizes if isinstance(model, Autoencoder) else (),
+        counts=codes,
+        n_tokens=evaluator.data.val.n_tokens,
+    )
     warn(recorder, [] if collapse is None else [collapse], epoch=best.epoch)
     recorder.record_test(best.epoch, numbers, result)
     shown = describe_main_number(numbers, settings.trainer.monitor)

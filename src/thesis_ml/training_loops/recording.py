@@ -40,11 +40,15 @@ def list_metric_names(task: NamedNumbers, features: Sequence[str]) -> Sequence[s
 
 
 def check_monitor(settings: RunSettings, metric_names: Sequence[str]) -> None:
-    """Refuse a monitor that the run does not record: none of `list_metric_names`.
+    """Refuse a monitor that the run does not record: none of `list_metric_names`; a required perplexity likewise.
 
     Raises:
         ConfigError: There is no such number.
     """
+    if settings.trainer.require_perplexity is not None and "perplexity" not in metric_names:
+        raise ConfigError(
+            f"{settings.trainer_key}.require_perplexity: this run has no codebook; use null, or a quantiser such as vq"
+        )
     name, where = settings.trainer.monitor, f"{settings.trainer_key}.monitor"
     available = (LOSS, *metric_names)
     if name not in available:
@@ -110,7 +114,7 @@ def _record_beginning(
         recorder.record_resume(epoch=resumed.epoch, step=resumed.step, config=plain)
     else:
         recorder.record_start(config=plain, data=data.sheet, run_dir=settings.run_dir, matching=task.matching)
-    warn(recorder, resumed.warnings if resumed else [text for text in (settings.copy_warning,) if text is not None])
+    warn(recorder, resumed.warnings if resumed else settings.warnings)
 
 
 def warn(recorder: FactsRecorder, texts: Sequence[str], epoch: int | None = None) -> None:

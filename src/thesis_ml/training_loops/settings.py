@@ -35,6 +35,9 @@ class TrainerConfig:
     accumulate: Annotated[Count, "batches per optimiser step"] = 1
     average_decay: Annotated[Share | None, "decay per step of the averaged weights; null: no averaging"] = None
     monitor: Annotated[str, "validation number that chooses the best epoch"] = "rec_mse"
+    require_perplexity: Annotated[
+        Positive | None, "smallest validation perplexity of the best epoch, where any epoch has it; null: any"
+    ] = None
     compile: Annotated[bool, "torch.compile the model; needs a C++ compiler"] = False
     checkpoint_every_s: Annotated[
         Positive, "seconds between checkpoints within an epoch; one is also written after every epoch"
@@ -69,9 +72,9 @@ class RunSettings(ABC):
     trainer_key: ClassVar[str] = "phase1.trainer"
 
     @property
-    def copy_warning(self) -> str | None:
-        """A warning for the user before the first step, if there is any."""
-        return None
+    def warnings(self) -> tuple[str, ...]:
+        """Warnings for the user before the first step."""
+        return ()
 
     @property
     def n_warmup_epochs(self) -> int:

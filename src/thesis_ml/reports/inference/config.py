@@ -71,6 +71,7 @@ class InferenceConfig:
         cross_sections_pb: By name or number of a label, or `signal_file`; None: no numbers of events are expected.
         luminosity_fb: Integrated luminosity in 1/fb, which they need.
         export: What each model makes of all splits, as a file in `inference/`; None: nothing.
+        two_sample: Train boosted trees that try to tell reconstructed from real events; three seconds for each model.
         downstream: Train classifiers on original and on reconstructed events; ten seconds for each model of the sample.
         baselines: Compressions without a model that the figure of error against bits shows as references.
     """
@@ -92,6 +93,7 @@ class InferenceConfig:
     cross_sections_pb: Mapping[str, Positive] | None = None
     luminosity_fb: Positive | None = None
     export: ExportKind | None = None
+    two_sample: bool = True
     downstream: bool = False
     baselines: tuple[Literal["kmeans"], ...] = ("kmeans",)
 

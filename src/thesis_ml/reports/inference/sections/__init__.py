@@ -10,9 +10,11 @@ from thesis_ml.reports.inference.sections.codes import build_codes
 from thesis_ml.reports.inference.sections.downstream import build_downstream
 from thesis_ml.reports.inference.sections.export import build_exports
 from thesis_ml.reports.inference.sections.overview import build_overview
+from thesis_ml.reports.inference.sections.two_sample import build_two_sample
 
 SECTIONS: Mapping[str, Callable[[Context], Section | None]] = {
     "closure": build_closure,
+    "two-sample test": build_two_sample,
     "codes": build_codes,
     "anomaly": build_separation,
     "downstream": build_downstream,

@@ -77,7 +77,7 @@ def rebuild_events(events: Events, passed: ModelOutput, features: tuple[str, ...
     Args:
         events: The true events.
         passed: What a model made of them.
-        features: The columns of its reconstruction; E may follow from the mass.
+        features: The columns of its reconstruction; without E it follows from the mass, and is p without a mass.
 
     Raises:
         DataError: A reconstructed value is not finite.
@@ -85,7 +85,7 @@ def rebuild_events(events: Events, passed: ModelOutput, features: tuple[str, ...
     assert passed.kinematics is not None, "only models reconstruct"
     columns = dict(zip(features, passed.kinematics.T, strict=True))
     if "E" not in columns:
-        columns["E"] = np.hypot(columns["pt"] * np.cosh(columns["eta"]), columns["mass"])
+        columns["E"] = np.hypot(columns["pt"] * np.cosh(columns["eta"]), columns.get("mass", 0.0))
     globals_ = events.globals if passed.globals is None else dict(zip(GLOBALS, passed.globals.T, strict=True))
     rebuilt = replace(
         events,
@@ -105,4 +105,4 @@ def _round(values: Float[NDArray[Any], " M"]) -> Float[NDArray[np.float64], " M"
 
 def _follow(features: tuple[str, ...]) -> tuple[str, ...]:
     """Return what follows from other features."""
-    return ("E",) if {"pt", "eta", "mass"} <= set(features) else ()
+    return ("E",) if {"pt", "eta"} <= set(features) else ()
