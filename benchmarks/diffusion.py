@@ -9,6 +9,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import NamedTuple
@@ -131,7 +132,8 @@ def measure_setting(overrides: Sequence[str], folder: Path, split: TokenSplit) -
     sample = fmean(measure_error(one, split) for one in answers.samples)
     mean = torch.stack(list(answers.samples)).mean(dim=0)
     reference = restore_model(folder / "ae" / BEST_CHECKPOINT)
-    decode, features = reference.normalizer.decode_features, reference.normalizer.features
+    decode = partial(reference.normalizer.decode_features, types=split.types)
+    features = reference.normalizer.features
     with torch.no_grad():
         ae = torch.cat([output.features for _, output in reconstruct(reference.model, split)])
     true = decode(split.features).numpy()

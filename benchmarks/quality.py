@@ -10,15 +10,15 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import NamedTuple
 
 from sklearn.cluster import KMeans
 
-from _workload import train_in
+from _workload import configure, train_in
 from thesis_ml.architectures.restore import restore_model
-from thesis_ml.data.config import DataConfig
 from thesis_ml.data.tokens import load_tokens
 from thesis_ml.facts.lines import read_arrays
 from thesis_ml.utils.paths import BEST_CHECKPOINT, FACTS_FOLDER
@@ -114,9 +114,9 @@ def list_limits(floor: float) -> list[Limit]:
     ]
 
 
-def measure_kmeans(n_codes: int, n_events: int | None) -> float:
+def measure_kmeans(n_codes: int, n_events: int | None, *overrides: str) -> float:
     """Return the mean squared error of K-means, fitted on the training split and scored on the test split."""
-    data = load_tokens(DataConfig(limit_events=n_events))
+    data = load_tokens(replace(configure(*overrides).data, limit_events=n_events))
     train_tokens, test_tokens = data.train.features.numpy(), data.test.features.numpy()
     centres = KMeans(n_codes, n_init=1, random_state=0).fit(train_tokens)
     return float(((centres.cluster_centers_[centres.predict(test_tokens)] - test_tokens) ** 2).mean())

@@ -143,7 +143,7 @@ def test_python_of_the_guide_reads_a_run(capsys: pytest.CaptureFixture) -> None:
 
     exec(compile(block.code.replace('"docs/', f'"{root.as_posix()}/docs/'), block.place, "exec"), {})
 
-    assert "complete vq 0.069" in capsys.readouterr().out
+    assert "complete vq 0.093" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("key", ["inputs.sweep_dir", "inputs.select", "thresholds.val_mse", "outputs.which_figures"])

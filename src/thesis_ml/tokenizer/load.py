@@ -1,5 +1,6 @@
 """Find the checkpoint of a trained model and make a tokenizer of it."""
 
+import logging
 from pathlib import Path
 
 import torch
@@ -10,6 +11,8 @@ from thesis_ml.errors import DataError
 from thesis_ml.tokenizer.tokenizer import Tokenizer
 from thesis_ml.utils.devices import read_device
 from thesis_ml.utils.paths import BEST_FILES, LAST_CHECKPOINT, MANIFEST_FILE, SWEEP_FILE, find_best, hash_file
+
+log = logging.getLogger(__name__)
 
 
 def load_tokenizer(path: str | Path, device: torch.device | str = "cpu") -> Tokenizer:
@@ -26,7 +29,10 @@ def load_tokenizer(path: str | Path, device: torch.device | str = "cpu") -> Toke
     """
     place = read_device(device)
     file = _find_checkpoint(read_path(path))
-    return Tokenizer(restore_model(file), hash_file(file), place)
+    restored = restore_model(file)
+    if "E" in restored.normalizer.features and not restored.normalizer.encodes_jet_masses:
+        log.warning("%s: decodes energies without masses, so that objects may have E < p", file)
+    return Tokenizer(restored, hash_file(file), place)
 
 
 def _find_checkpoint(path: Path) -> Path:

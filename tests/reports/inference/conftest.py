@@ -15,7 +15,12 @@ from thesis_ml.reports.report import compare
 from thesis_ml.reports.utils.collection import collect_runs
 
 Compose = Callable[..., DictConfig]
-ON = ("inference.enabled=true", "inference.batch_size=64", "outputs.which_figures=[rec_mse_curves]")
+ON = (
+    "inference.enabled=true",
+    "inference.batch_size=64",
+    "inference.two_sample=false",
+    "outputs.which_figures=[rec_mse_curves]",
+)
 ONE = ("inference.corruption_strategies={energy_scale: 1.0}",)
 
 
