@@ -23,11 +23,11 @@ from _workload import train_in
 from thesis_ml.architectures.restore import restore_model
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import Events, compute_mass, take_first
-from thesis_ml.data.object_types import is_jet
 from thesis_ml.data.tokens import load_events
-from thesis_ml.metrics.event_variables import compute_event_variables
 from thesis_ml.metrics.residuals import compute_residuals, summarise_residuals
 from thesis_ml.metrics.wasserstein import measure_closure
+from thesis_ml.reports.inference.scoring.event_variables import compute_event_variables
+from thesis_ml.reports.inference.scoring.quantities import list_jets
 from thesis_ml.reports.inference.sections.two_sample.measure import Variables, compare_samples
 from thesis_ml.tokenizer.tokenizer import Tokenizer
 from thesis_ml.utils.paths import BEST_CHECKPOINT
@@ -94,7 +94,7 @@ def compare(real: Events, other: Events, type_names: Sequence[str], seed: int) -
     tables = [np.stack([one.features[name] for name in WIDTHS], axis=1) for one in (other, real)]
     widths = summarise_residuals(compute_residuals(tables[0], tables[1], WIDTHS), WIDTHS)
     masses = [compute_mass(*(one.features[name] for name in ("E", "pt", "eta"))) for one in (other, real)]
-    jets = np.isin(real.types, [number for number, name in enumerate(type_names) if is_jet(name)]) & (masses[1] > 0.1)
+    jets = np.isin(real.types, list_jets(type_names)) & (masses[1] > 0.1)
     low, high = np.quantile(masses[0][jets] / masses[1][jets] - 1, (0.16, 0.84))
     low_gev, high_gev = np.quantile(masses[0][jets] - masses[1][jets], (0.16, 0.84))
     closure = measure_closure(variables[1]["m_jj"], variables[0]["m_jj"], np.random.default_rng(seed))

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from thesis_ml.data.object_types import is_jet
 from thesis_ml.metrics.event_quantities import (
     Columns,
     compute_ht,
@@ -25,7 +26,7 @@ AZIMUTH = "ht_miss_phi"
 
 def list_jets(type_names: Sequence[str]) -> list[int]:
     """Return the object types from 0 that are jets."""
-    return [number for number, name in enumerate(type_names) if "jet" in name]
+    return [number for number, name in enumerate(type_names) if is_jet(name)]
 
 
 def compute_masses(tokens: Columns) -> Float[NDArray[Any], " P"]:
@@ -51,7 +52,7 @@ def measure_events(
         lengths: Tokens per event.
         type_names: Their names; those that contain `jet` are jets, `b-jet` is a b-jet.
     """
-    is_jet = np.isin(types, list_jets(type_names))
+    is_any_jet = np.isin(types, list_jets(type_names))
     is_b_jet = np.isin(types, [number for number, name in enumerate(type_names) if name == "b-jet"])
     events = np.repeat(np.arange(len(lengths)), lengths)
     counts = {
@@ -62,7 +63,7 @@ def measure_events(
     # At the |eta| of hundreds that a model which diverges gives, momenta along the beam are beyond any number.
     with np.errstate(over="ignore", invalid="ignore"):
         masses = {
-            "m_jj": compute_pair_mass(tokens, lengths, is_jet),
+            "m_jj": compute_pair_mass(tokens, lengths, is_any_jet),
             "m_bb": compute_pair_mass(tokens, lengths, is_b_jet),
         }
     return {

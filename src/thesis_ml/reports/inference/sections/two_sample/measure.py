@@ -11,8 +11,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from thesis_ml.data.events import Events
 from thesis_ml.metrics.auroc import compute_auroc, place_scores
-from thesis_ml.metrics.event_variables import compute_event_variables
 from thesis_ml.metrics.uncertain import Measured
+from thesis_ml.reports.inference.scoring.event_variables import compute_event_variables
 
 N_FOLDS = 4
 OF_MET = ("met", "met_mismatch")

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from thesis_ml.metrics.event_quantities import FOUR_MOMENTUM, Columns
+from thesis_ml.reports.inference.scoring.quantities import list_jets
 
 N_LEADING = 4
 """Objects whose pT and mass are variables of their own, hardest first."""
@@ -36,7 +37,7 @@ def compute_event_variables(
     energy, pt, eta, phi = (tokens[name].astype(np.float32).astype(np.float64) for name in FOUR_MOMENTUM)
     momentum = pt * np.cosh(eta)
     mass2 = (energy - momentum) * (energy + momentum)
-    is_jet = np.isin(types, [number for number, name in enumerate(type_names) if "jet" in name])
+    is_jet = np.isin(types, list_jets(type_names))
     is_b_jet = np.isin(types, [number for number, name in enumerate(type_names) if name == "b-jet"])
     order = np.lexsort((-pt, events))
     slots = np.arange(len(events)) - np.repeat(np.cumsum(lengths) - lengths, lengths)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from thesis_ml.metrics.event_variables import compute_event_variables
+from thesis_ml.reports.inference.scoring.event_variables import compute_event_variables
 
 NAMES = ("jet", "b-jet", "e-")
 TOKENS = {
