@@ -73,6 +73,14 @@ LIMITS = (
     Limit("none", "jet_mass", 0.01),
     Limit("linear 8", "jet_mass", 0.012),
     Limit("rvq 4x512", "jet_mass", 0.02),
+    *(
+        Limit("rvq 4x512", f"width68_{name}", value)
+        for name, value in zip(WIDTHS, (0.0165, 0.0264, 0.0341, 0.0165), strict=True)
+    ),
+    *(
+        Limit("vq 512", f"width68_{name}", value)
+        for name, value in zip(WIDTHS, (0.210, 0.328, 0.428, 0.265), strict=True)
+    ),
 )
 MOST_ERRORS = 3.0
 """Of the excess of m_jj of none, linear and rvq, which is to be compatible with 0."""

@@ -40,8 +40,7 @@ def run_training(task: Task, data: TokenData, settings: RunSettings, start: Star
         start: New, resumed or finished, as the command decided; None: it is decided here.
 
     Returns:
-        best_monitor, best_val_loss, best_epoch, final_train_loss, final_val_loss, test_loss, rec_mse (of the test
-        split) and run_dir.
+        best_monitor, best_val_loss, best_epoch, final_train_loss, final_val_loss, test_loss, rec_mse, run_dir.
 
     Raises:
         ConfigError: The device or the monitored number does not exist, or the folder holds another run.
