@@ -42,6 +42,19 @@ def test_decoding_gives_what_the_model_reconstructs(make_tokenizer, events, many
     assert_same(decoded, expected)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("decoder", ["mlp", "deepsets", "gnn", "transformer", "diffusion"])
+def test_no_decoded_object_has_less_energy_than_momentum(make_tokenizer, events, kind: str, decoder: str) -> None:
+    tokenizer = make_tokenizer(kind, decoder=decoder)
+    tokens = tokenizer.encode(events)
+    far = np.random.default_rng(0).normal(size=tokens.latents.shape, scale=5.0).astype(np.float32)
+
+    for decoded in (tokenizer.decode(tokens), tokenizer.decode(far, events.lengths)):
+        energy, pt, eta = (decoded.features[name] for name in ("E", "pt", "eta"))
+        assert (energy >= pt * np.cosh(eta) * (1 - 1e-5)).all()
+        assert (energy == energy.astype(np.float32)).all()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("parts", [("mlp", "mlp"), ("transformer", "gnn")])

@@ -12,7 +12,7 @@ from thesis_ml.facts.readers import read_events
 from thesis_ml.facts.schema import EpochFacts, History
 from thesis_ml.training_loops import autoencoder
 from thesis_ml.training_loops.best import BestEpoch
-from thesis_ml.training_loops.collapse import describe_codebook, describe_collapse, describe_dwarfed
+from thesis_ml.training_loops.collapse import describe_collapse, describe_collapsed_codebook, describe_heavy_loss
 
 LARGE = (
     "data.limit_events=8000",
@@ -46,7 +46,7 @@ def count_codes(*used: int, n_codes: int = 512, n_tokens: int = 10_000) -> np.nd
 def test_codebook_that_is_hardly_used_is_said_to_have_collapsed(counts: np.ndarray | None, text: str | None) -> None:
     sizes = () if counts is None else (counts.shape[-1],) * np.atleast_2d(counts).shape[0]
 
-    message = describe_codebook(sizes, counts)
+    message = describe_collapsed_codebook(sizes, counts)
 
     assert message is None if text is None else text in str(message)
 
@@ -74,7 +74,7 @@ def make_history(**series: list[float]) -> History:
             {"loss": [3.0, 2.5], "kl": [0.001, 0.002]},
             1,
             "phase1.latent_space: the latent has collapsed: it holds 0.0029 bits of a token, at epoch 2, which "
-            "phase1.trainer.monitor=loss chose; no epoch is without a collapse: train for more steps or on more "
+            "phase1.trainer.monitor=loss chose; no other epoch is without a collapse: train for more steps or on more "
             "events, with fewer codes, or with a smaller beta",
         ),
         ({"loss": [3.0, 2.5], "kl": [0.001, 2.0]}, 1, None),
@@ -136,4 +136,4 @@ def test_a_perplexity_is_required_of_codebooks_only(compose_cfg) -> None:
 
 @pytest.mark.parametrize(("weights", "is_warned"), [({"commit": 0.25}, False), ({"commit": 50.0}, True), ({}, False)])
 def test_a_loss_that_dwarfs_the_reconstruction_is_warned_of(weights: dict[str, float], is_warned: bool) -> None:
-    assert (describe_dwarfed(weights) is not None) == is_warned
+    assert (describe_heavy_loss(weights) is not None) == is_warned

@@ -13,13 +13,10 @@ from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.architectures.build import ModelConfig, build_model, parse_model
 from thesis_ml.config import parse_config
 from thesis_ml.data.batch import DataDims
-from thesis_ml.data.config import DataConfig
+from thesis_ml.data.config import EARLIER_DEFAULTS, DataConfig
 from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.errors import ConfigError, DataError
 from thesis_ml.utils.checkpoints import CHECKPOINT_VERSION, load_checkpoint
-
-EARLIER_DATA = {"features": ["E", "pt", "eta", "phi"], "mass": "linear"}
-"""The options of data of a checkpoint that does not name them: it is from before they had today's defaults."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def _restore(content: Mapping[str, Any]) -> RestoredModel:
     model = build_model(config, dims)
     model.load_state_dict(weights)
     data, trainer = (
-        parse_config(DataConfig, {**EARLIER_DATA, **_take_mapping(plain, "data")}, "data"),
+        parse_config(DataConfig, {**EARLIER_DEFAULTS, **_take_mapping(plain, "data")}, "data"),
         phase1.get("trainer"),
     )
     return RestoredModel(

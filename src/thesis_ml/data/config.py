@@ -1,7 +1,8 @@
 """The options of a data set, as a user types them below `data`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from thesis_ml.errors import ConfigError
 from thesis_ml.limits import Count, Entries, Positive, Seed, Share, Text, above, at_least, between, require
@@ -9,6 +10,9 @@ from thesis_ml.limits import Count, Entries, Positive, Seed, Share, Text, above,
 Feature = Literal["E", "pt", "eta", "phi", "mass"]
 PhiEncoding = Literal["cos_sin", "wrapped"]
 MassEncoding = Literal["by_type", "linear"]
+
+EARLIER_DEFAULTS: Mapping[str, Any] = {"features": ("E", "pt", "eta", "phi"), "mass": "linear"}
+"""The options of a run or checkpoint that does not name them: it is from before they had today's defaults."""
 
 FROM_MASS = ("pt", "eta")
 """Features that the energy follows from, with the mass."""

@@ -128,9 +128,17 @@ def compute_mass(
     energy: Float[NDArray[Any], " P"], pt: Float[NDArray[Any], " P"], eta: Float[NDArray[Any], " P"]
 ) -> Float[NDArray[np.float64], " P"]:
     """Return sqrt(E^2 - p^2) in GeV, 0 where rounding makes it negative."""
-    momentum = pt * np.cosh(eta)
-    mass: NDArray[np.float64] = np.sqrt(np.maximum((energy - momentum) * (energy + momentum), 0.0))
+    mass: NDArray[np.float64] = np.sqrt(np.maximum(compute_mass2(energy, pt, eta), 0.0))
     return mass
+
+
+def compute_mass2(
+    energy: Float[NDArray[Any], " P"], pt: Float[NDArray[Any], " P"], eta: Float[NDArray[Any], " P"]
+) -> Float[NDArray[np.float64], " P"]:
+    """Return E^2 - p^2 in GeV^2, negative where rounding or a model puts E below p."""
+    momentum = pt * np.cosh(eta)
+    mass2: NDArray[np.float64] = (energy - momentum) * (energy + momentum)
+    return mass2
 
 
 def convert_to_gev(events: Events, unit: EnergyUnit) -> Events:

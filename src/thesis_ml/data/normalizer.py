@@ -41,7 +41,7 @@ _FIXED_SCALES = {
 
 @dataclass(frozen=True)
 class Column:
-    """One encoded column: (value - mean) / scale, the value of a `log_` column being ln(x / GeV)."""
+    """One encoded column: (value - mean) / scale; the value is ln(x / GeV) of `log_`, ln(1 + x / GeV) of `log1p_`."""
 
     name: str
     mean: float

@@ -308,6 +308,8 @@ def build_key(
     fitted_to = [
         values.get(f"data.{name}") for name in ("features", "phi", "train_classes", "limit_events", "n_tokens")
     ]
+    if isinstance(features, list) and "mass" in features:
+        fitted_to += [values.get("data.mass", "linear"), values.get("data.mass_weight", 1.0)]
     order = values.get("data.order") if n_tokens is not None else None
     fitted = json.dumps([fingerprint, sheet.get("encoding"), *fitted_to, order], default=str)[:LONGEST_TEXT]
     return ComparisonKey(

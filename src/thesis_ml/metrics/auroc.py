@@ -102,10 +102,11 @@ def compare_mean_aurocs(first: Sequence[ArrayLike], second: Sequence[ArrayLike],
     return AurocDifference(difference, error, compute_p_value(difference, error))
 
 
-def place_scores(scores: ArrayLike, labels: ArrayLike) -> tuple[float, Float[NDArray[Any], " N"]]:
-    """Return the AUROC and the placement of each event: the share of the other class on the right side of it.
+def measure_placements(scores: ArrayLike, labels: ArrayLike) -> tuple[float, Float[NDArray[Any], " N"]]:
+    """Return the AUROC and, for each event, the share of the other class that it is ranked correctly against.
 
-    The AUROC is the mean placement of either class. Arguments and source as in `measure_auroc`.
+    The AUROC is the mean of these shares over either class, nan without a class. Arguments and source as in
+    `measure_auroc`.
     """
     values, is_signal = read_scores(scores, labels)
     placements = np.empty(len(values))

@@ -32,7 +32,7 @@ from thesis_ml.errors import ConfigError
 from thesis_ml.facts.schema import TYPE_CONFUSION
 from thesis_ml.limits import require
 from thesis_ml.metrics.codebook import summarise_code_usage
-from thesis_ml.training_loops.collapse import describe_dwarfed
+from thesis_ml.training_loops.collapse import describe_heavy_loss
 from thesis_ml.training_loops.engine import run_training
 from thesis_ml.training_loops.optimisation import build_optimizer
 from thesis_ml.training_loops.process import prepare_process
@@ -55,7 +55,7 @@ class AutoencoderSettings(RunSettings):
         """Warnings of a bottleneck that can copy its input, of a loss that dwarfs another, and of lost masses."""
         texts = (
             describe_copying(self.phase1, len(self.data.features)),
-            describe_dwarfed(self.phase1.latent_space.loss_weights),
+            describe_heavy_loss(self.phase1.latent_space.loss_weights),
             describe_masses(self.phase1, self.data),
         )
         return tuple(text for text in texts if text is not None)

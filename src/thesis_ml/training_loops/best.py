@@ -65,7 +65,7 @@ class BestEpoch:
     def _is_better(self, val: Mapping[str, float], best: Mapping[str, float]) -> bool:
         name, least = self.settings.trainer.monitor, self.settings.trainer.require_perplexity
         if least is not None:
-            has_enough, had_enough = val["perplexity"] >= least, best["perplexity"] >= least
+            has_enough, had_enough = (numbers.get("perplexity", math.nan) >= least for numbers in (val, best))
             if has_enough != had_enough:
                 return has_enough
         return is_better(name, val[name], best[name])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from thesis_ml.facts.schema import History
-from thesis_ml.metrics.codebook import COLLAPSED_SHARE, has_collapsed, measure_entropies
+from thesis_ml.metrics.codebook import COLLAPSED_PERPLEXITY, COLLAPSED_SHARE, has_collapsed, measure_entropies
 from thesis_ml.training_loops.best import is_better
 from thesis_ml.training_loops.settings import RunSettings
 
@@ -36,34 +36,36 @@ def describe_collapse(
         counts: How often test tokens chose each code, a row per quantiser where there are several; None: not counted.
         n_tokens: Tokens of the validation split.
     """
-    found = describe_codebook(codebook_sizes, counts) or explain_collapse(
-        _read(history, epoch), codebook_sizes, n_tokens
-    )
+    found = describe_collapsed_codebook(codebook_sizes, counts)
+    found = found or describe_collapsed_split(_read(history, epoch), codebook_sizes, n_tokens)
     if found is None:
         return None
     monitor, key = settings.trainer.monitor, settings.trainer_key
     healthy = [
         number
-        for number in history.epochs[settings.n_warmup_epochs :]
-        if explain_collapse(_read(history, number), codebook_sizes, n_tokens) is None
+        for number in history.epochs
+        if number >= settings.n_warmup_epochs
+        and number != epoch
+        and describe_collapsed_split(_read(history, number), codebook_sizes, n_tokens) is None
     ]
     chosen = f"phase1.latent_space: {found}, at epoch {epoch + 1}, which {key}.monitor={monitor} chose"
     if not healthy:
         remedy = "train for more steps or on more events, with fewer codes, or with a smaller beta"
-        return f"{chosen}; no epoch is without a collapse: {remedy}"
+        return f"{chosen}; no other epoch is without a collapse: {remedy}"
     best = healthy[0]
     for number in healthy[1:]:
         if is_better(monitor, _read(history, number)[monitor], _read(history, best)[monitor]):
             best = number
-    choice = f"{key}.monitor=rec_mse"
-    if codebook_sizes:
-        choice = f"{key}.require_perplexity={math.ceil(COLLAPSED_SHARE * min(codebook_sizes))}"
     value = _read(history, best)[monitor]
-    return f"{chosen}; the best epoch without a collapse is {best + 1} ({monitor} {value:.4g}): choose it by {choice}"
+    other = f"{chosen}; the best epoch without a collapse is {best + 1} ({monitor} {value:.4g})"
+    if len(codebook_sizes) != 1:
+        return f"{other}; a smaller beta may help"
+    least = math.ceil(max(COLLAPSED_SHARE * codebook_sizes[0], COLLAPSED_PERPLEXITY))
+    return f"{other}: choose it by {key}.require_perplexity={least}"
 
 
-def describe_codebook(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) -> str | None:
-    """Return which codebook has collapsed, None if test tokens use all well; the arguments are those above."""
+def describe_collapsed_codebook(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) -> str | None:
+    """Return which codebook has collapsed, None when none has; the arguments are those of `describe_collapse`."""
     if not codebook_sizes or counts is None:
         return None
     rows = np.atleast_2d(counts)
@@ -78,7 +80,9 @@ def describe_codebook(codebook_sizes: tuple[int, ...], counts: np.ndarray | None
     )
 
 
-def explain_collapse(numbers: Mapping[str, float], codebook_sizes: tuple[int, ...], n_tokens: int) -> str | None:
+def describe_collapsed_split(
+    numbers: Mapping[str, float], codebook_sizes: tuple[int, ...], n_tokens: int
+) -> str | None:
     """Return how the numbers of a validation split show a collapse, or None."""
     perplexity, divergence = numbers.get("perplexity", math.nan), numbers.get("kl", math.nan)
     if codebook_sizes and has_collapsed(perplexity, min(codebook_sizes), n_tokens):
@@ -88,7 +92,7 @@ def explain_collapse(numbers: Mapping[str, float], codebook_sizes: tuple[int, ..
     return None
 
 
-def describe_dwarfed(weights: Mapping[str, float]) -> str | None:
+def describe_heavy_loss(weights: Mapping[str, float]) -> str | None:
     """Return a warning when a loss of the bottleneck weighs so much that the reconstruction hardly counts.
 
     `weights` are those of the bottleneck by term.

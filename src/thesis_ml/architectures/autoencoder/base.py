@@ -56,14 +56,27 @@ class DecoderOutput:
     @property
     def types(self) -> Int[Tensor, " P"] | None:
         """The most probable object type of each token, which its mass depends on."""
-        return None if self.type_logits is None else self.type_logits.detach().argmax(dim=1)
+        return choose_types(self.type_logits)
 
 
 @dataclass(frozen=True)
-class Reconstruction(DecoderOutput):
+class Reconstruction:
     """The output of the model: the prediction of the decoder and the latent that it came from."""
 
+    features: Float[Tensor, "P F"]
+    type_logits: Float[Tensor, "P C"] | None
+    globals: Float[Tensor, "B G"] | None
     latent: Latent
+
+    @property
+    def types(self) -> Int[Tensor, " P"] | None:
+        """The most probable object type of each token, which its mass depends on."""
+        return choose_types(self.type_logits)
+
+
+def choose_types(type_logits: Float[Tensor, "P C"] | None) -> Int[Tensor, " P"] | None:
+    """Return the most probable object type of each token, None where no types are predicted."""
+    return None if type_logits is None else type_logits.detach().argmax(dim=1)
 
 
 @dataclass(frozen=True, kw_only=True)

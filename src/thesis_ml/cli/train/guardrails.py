@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from thesis_ml.cli.groups import list_groups
 from thesis_ml.cli.hydra_errors import list_leaves
 from thesis_ml.cli.keys import COMMAND_KEYS, MOVED_KEYS, describe_moved
-from thesis_ml.cli.train.resume import keep_defaults
+from thesis_ml.cli.train.resume import restore_defaults
 from thesis_ml.config import choose, hint_nearest, parse_config
 from thesis_ml.errors import ConfigError
 from thesis_ml.limits import require
@@ -53,6 +53,7 @@ def check_job(config: DictConfig, number: int = 0, loops: Collection[str] = tupl
     Raises:
         ConfigError: A key is not read by the loop, or a key or value is wrong.
         OmegaConfBaseException: A value refers to something that does not exist.
+        FactsError: The folder of the job holds facts that cannot be read.
     """
     with _pretend_to_run(config, number) as cfg:
         start = HydraConfig.get()
@@ -67,7 +68,7 @@ def check_job(config: DictConfig, number: int = 0, loops: Collection[str] = tupl
             if number == 0:
                 _warn_of_unread(cfg, start.runtime.choices)
             folder = _find_named_folder(config, number)
-            known = cfg if folder is None else keep_defaults(cfg, folder, start.overrides.task)
+            known = cfg if folder is None else restore_defaults(cfg, folder, list_typed(start.overrides.task))
             LOOPS[loop].load().parse(known)
 
 
@@ -138,8 +139,9 @@ def _pretend_to_run(config: DictConfig, number: int) -> Iterator[DictConfig]:
 def _find_named_folder(config: DictConfig, number: int) -> Path | None:
     """Return the folder of a job that the user named; None for a default folder, which is not claimed yet."""
     hydra = config.hydra
-    named = [override.partition("=")[0] for override in hydra.overrides.hydra]
+    named = [override.partition("=")[0].lstrip("+") for override in hydra.overrides.hydra]
     if hydra.mode == RunMode.MULTIRUN:
+        # The name of a job is fixed: `_started` and the table of jobs rely on it.
         return Path(hydra.sweep.dir) / f"{number:03d}" if "hydra.sweep.dir" in named else None
     return Path(hydra.run.dir) if "hydra.run.dir" in named else None
 
@@ -161,6 +163,13 @@ def _refuse_no_option(override: Override) -> None:
             options = ", ".join(list_groups().get(group, ()))
             remedy = f"available: {options}" if options else f"set one of its keys, as in {group}.key=value"
             raise ConfigError(f"{group}: {value!r} is no option of this group; {remedy}")
+
+
+def list_typed(overrides: Sequence[str]) -> list[str]:
+    """Return the full keys that overrides set; the choice of a file for a group sets none."""
+    choices = HydraConfig.get().runtime.choices
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return [key for override in parsed for key in _list_keys(override) if override.key_or_group not in choices]
 
 
 def _list_keys(override: Override) -> list[str]:

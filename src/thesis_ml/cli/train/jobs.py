@@ -10,7 +10,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from thesis_ml.cli.train.resume import keep_defaults
+from thesis_ml.cli.train.guardrails import list_typed
+from thesis_ml.cli.train.resume import restore_defaults
 from thesis_ml.cli.train.sweeps import FailureNote
 from thesis_ml.config import choose
 from thesis_ml.errors import ConfigError, DataError
@@ -36,7 +37,6 @@ def run_job(cfg: DictConfig, dispatch: Mapping[str, TrainFunction]) -> float | N
     if not cfg.logging.save_artifacts:
         return _take_monitor(train(cfg))
     with _open_folder() as folder:
-        cfg = keep_defaults(cfg, folder.path, HydraConfig.get().overrides.task)
         if loop is None or train != loop.train:
             recorded = read_result(folder.path / FACTS_FOLDER)
             if recorded is None:
@@ -44,6 +44,7 @@ def run_job(cfg: DictConfig, dispatch: Mapping[str, TrainFunction]) -> float | N
                     return _take_monitor(train(cfg))
             result: Mapping[str, Any] = recorded
         else:
+            cfg = restore_defaults(cfg, folder.path, list_typed(HydraConfig.get().overrides.task))
             settings = loop.load().parse(cfg)
             start = decide_start(settings)
             if not isinstance(start, Finished):

@@ -7,9 +7,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from thesis_ml.errors import ConfigError
+from thesis_ml.data.config import EARLIER_DEFAULTS, DataConfig
+from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.lines import find_config, read_events
 from thesis_ml.facts.recorder import holds_facts
+from thesis_ml.training_loops.registry import is_below
 from thesis_ml.utils.paths import FACTS_FOLDER, HYDRA_FOLDER, is_run_folder
 from thesis_ml.utils.plain_yaml import read_plain_yaml
 from thesis_ml.utils.texts import quote_value
@@ -19,12 +21,14 @@ SWEEP_FLAGS = ("--multirun", "-m")
 OUR_HYDRA = ("hydra=run_single", "hydra=experiment")
 """Overrides of a run that do not describe it."""
 
-EARLIER_DEFAULTS: Mapping[str, Any] = {
-    "data.features": ["E", "pt", "eta", "phi"],
-    "data.mass": "linear",
-    "phase1.latent_space.ema_fast_start": False,
+CHANGED_DEFAULTS: Mapping[str, tuple[Any, Any]] = {
+    **{f"data.{name}": (getattr(DataConfig(), name), earlier) for name, earlier in EARLIER_DEFAULTS.items()},
+    "phase1.latent_space.ema_fast_start": (True, False),
 }
-"""The keys whose defaults have changed, each with the value of a run whose facts do not name it."""
+"""The keys whose defaults have changed: that of today, and that of a run whose facts do not name the key."""
+
+SIBLINGS = {"phase1.latent_space.ema_fast_start": "phase1.latent_space.ema_decay"}
+"""A key that only some components have is that of those which have its sibling."""
 
 
 def expand_resume(arguments: list[str]) -> list[str]:
@@ -78,25 +82,32 @@ def read_overrides(run_dir: Path) -> list[str]:
     return overrides
 
 
-def keep_defaults(cfg: DictConfig, folder: Path, overrides: Collection[str]) -> DictConfig:
+def restore_defaults(cfg: DictConfig, folder: Path, typed: Collection[str]) -> DictConfig:
     """Return the configuration of a start, with the defaults that the run in `folder` had, if there is one.
+
+    Only a value that is the default of today, or that no file sets, is replaced.
 
     Args:
         cfg: Composed with the defaults of today.
-        folder: Where the run goes.
-        overrides: What the user typed; a key that is named there is left as it is.
+        folder: The folder of the run.
+        typed: The keys that the user typed, which stay as they are.
 
     Raises:
-        FactsError: The facts of the run cannot be read.
+        FactsError: The facts of the run cannot be read, or hold a value that the key cannot have.
     """
     facts = folder / FACTS_FOLDER
     stored = find_config(read_events(facts)) if holds_facts(facts) else {}
-    typed = {_find_key(override) for override in overrides}
-    kept = cfg.copy()
-    for key, earlier in EARLIER_DEFAULTS.items():
-        if stored and key not in typed and OmegaConf.select(cfg, key) is not None:
-            OmegaConf.update(kept, key, _find_value(stored, key, earlier))
-    return kept
+    restored = cfg.copy()
+    for key, (today, earlier) in CHANGED_DEFAULTS.items():
+        is_known = OmegaConf.select(cfg, SIBLINGS.get(key, key.rpartition(".")[0])) is not None
+        composed = OmegaConf.select(cfg, key)
+        is_default = composed is None or composed == (list(today) if isinstance(today, tuple) else today)
+        if stored and is_known and is_default and not is_below(key, tuple(typed)):
+            value = _find_value(stored, key, earlier)
+            if not isinstance(value, bool) and "$" in str(value):
+                raise FactsError(f"{facts}: {key} is {value!r:.100}, which no run has; start in another folder")
+            OmegaConf.update(restored, key, value, force_add=True, merge=False)
+    return restored
 
 
 def _find_value(config: Mapping[str, Any], key: str, default: Any) -> Any:

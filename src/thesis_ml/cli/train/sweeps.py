@@ -177,7 +177,7 @@ def _refuse_blocked_jobs(folder: Path, n_jobs: int) -> None:
 def _refuse() -> Iterator[None]:
     try:
         yield
-    except (*WRONG_INPUT_ERRORS, *UNEXPECTED) as error:
+    except (*WRONG_INPUT_ERRORS, *FAILURES, *UNEXPECTED) as error:
         raise RefusalError from error
 
 

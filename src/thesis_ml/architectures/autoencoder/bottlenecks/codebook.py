@@ -90,7 +90,7 @@ class Codebook(nn.Module):
         e_i <- e_i + (1 - decay) / N_i sum_j (z_ij - e_i)
 
     is the same average, and no sums can contradict the codebook, neither at the start nor after a revival.
-    With `ema_fast_start` the decay of step t is min(decay, (1 + t) / (40 + t)): the average spans the last 39th of the
+    With `ema_fast_start` the decay of step t is min(decay, (1 + t) / (40 + t)): the average spans about (40 + t) / 39
     steps, so that codes follow an encoder that still changes fast, and ends at the constant rate.
     Codes start as distinct latents of the first training batches. Codes that few latents choose are moved onto
     latents of the batch. Evaluation changes nothing.

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from thesis_ml.data.events import compute_mass
 from thesis_ml.data.object_types import is_jet
 from thesis_ml.metrics.event_quantities import (
     Columns,
@@ -31,9 +32,7 @@ def list_jets(type_names: Sequence[str]) -> list[int]:
 
 def compute_masses(tokens: Columns) -> Float[NDArray[Any], " P"]:
     """Return the mass of each token in GeV, 0 where E < p."""
-    momentum = tokens["pt"] * np.cosh(tokens["eta"])
-    masses: NDArray[np.float64] = np.sqrt(np.maximum(tokens["E"] ** 2 - momentum**2, 0.0))
-    return masses
+    return compute_mass(*(tokens[name] for name in ("E", "pt", "eta")))
 
 
 def measure_events(

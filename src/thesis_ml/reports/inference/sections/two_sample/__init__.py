@@ -18,6 +18,9 @@ from thesis_ml.tokenizer.tokenizer import Tokenizer
 from thesis_ml.utils.progress import show_progress
 
 NAME = "two_sample"
+TITLE = "Real against reconstructed"
+FEWEST_EVENTS = 100
+"""Fewer leave a fold without trees or without a test."""
 COLUMN = "two_sample"
 """The column of the scoreboard, of the objects of events."""
 NULL = "truth against truth"
@@ -34,6 +37,9 @@ def build_two_sample(context: Context) -> Section | None:
     if not config.two_sample:
         return None
     real = draw_events(data.events, MOST_EVENTS, config.seed)
+    if min(real.n_events, real.n_tokens) < FEWEST_EVENTS:
+        text = f"Fewer than {FEWEST_EVENTS} events or objects: reconstructed and real ones are not compared."
+        return Section(NAME, TITLE, checks=(Check("two-sample test", "note", text, NAME),))
     test = partial(compare_events, type_names=data.stored.type_names, seed=config.seed)
     obstacles: dict[str, str] = {}
     found: dict[str, ModelTest] = {}
@@ -56,7 +62,7 @@ def build_two_sample(context: Context) -> Section | None:
     title = "Variables of objects that tell reconstructed from real events, first seed of each group"
     return Section(
         name=NAME,
-        title="Real against reconstructed",
+        title=TITLE,
         caption="Boosted trees try to tell them apart: an AUROC of 0.5 means that they cannot.",
         checks=tuple(
             Check("two-sample test", "failed", f"{name}: its events cannot be compared: {reason}.", NAME)

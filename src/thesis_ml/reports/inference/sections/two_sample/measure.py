@@ -9,10 +9,11 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from thesis_ml.data.events import Events
-from thesis_ml.metrics.auroc import compute_auroc, place_scores
+from thesis_ml.data.events import Events, compute_mass2
+from thesis_ml.metrics.auroc import compute_auroc, measure_placements
+from thesis_ml.metrics.event_quantities import FOUR_MOMENTUM
 from thesis_ml.metrics.uncertain import Measured
-from thesis_ml.reports.inference.scoring.event_variables import compute_event_variables
+from thesis_ml.reports.inference.scoring.event_variables import compute_event_variables, round_tokens
 
 N_FOLDS = 4
 OF_MET = ("met", "met_mismatch")
@@ -90,9 +91,8 @@ def describe_objects(events: Events, seed: int, most: int = MOST_OBJECTS) -> Obj
     is_kept = np.zeros(events.n_events, dtype=bool)
     is_kept[order[np.cumsum(events.lengths[order]) <= most]] = True
     kept = is_kept[events.token_events]
-    rounded = {name: values[kept].astype(np.float32).astype(np.float64) for name, values in events.features.items()}
-    momentum = rounded["pt"] * np.cosh(rounded["eta"])
-    mass2 = (rounded["E"] - momentum) * (rounded["E"] + momentum)
+    rounded = round_tokens({name: events.features[name][kept] for name in FOUR_MOMENTUM})
+    mass2 = compute_mass2(rounded["E"], rounded["pt"], rounded["eta"])
     mass = np.sign(mass2) * np.sqrt(np.abs(mass2))
     variables = {
         **{name: rounded[name] for name in ("pt", "eta", "phi")},
@@ -112,6 +112,8 @@ def compare_samples(
     ranks_variables: bool = False,
 ) -> TwoSampleResult:
     """Return how well trees tell two samples apart, each row judged by trees that have not seen its event.
+
+    The error is that of the tested events; the trees count as given. Events count equally, whatever their weight.
 
     Source of the error: DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988) 837: the variance of the placements of
     the events, of which each contributes to both directions.
@@ -140,7 +142,7 @@ def compare_samples(
             test = folds[numbers] == fold
             trees = HistGradientBoostingClassifier(**TREES, random_state=seed)
             trees.fit(table[~test], is_real[~test])
-            auroc, placements = place_scores(trees.decision_function(table[test]), is_real[test])
+            auroc, placements = measure_placements(trees.decision_function(table[test]), is_real[test])
             # A row counts by its share of all rows of its side and fold.
             shares = np.where(is_real[test], 1 / is_real[test].sum(), 1 / (~is_real[test]).sum())
             np.add.at(contributions, numbers[test], (placements - auroc) * shares)
