@@ -76,8 +76,9 @@ def list_links(case: str, best_epoch: int) -> Iterator[Link]:
         drawn = generator.sample(range(n_calls // 5, n_calls), N_DRAWN[find_loop(case)])
         yield from (Link(Place(epoch, n)) for n in sorted(drawn))
         if epoch == best_epoch:
-            # A process that resumes writes the best weights that it finds in last.pt before it trains.
-            yield from (Link(Fault("between best and last", after=n)) for n in (0, 1))
+            # A process that resumes writes the best weights that it finds in last.pt before it trains; there are none
+            # before the first epoch.
+            yield from (Link(Fault("between best and last", after=n)) for n in range(1 + (epoch > 0)))
         if epoch in (1, N_EPOCHS - 1):
             yield from (Link(Fault(name)) for name in ("between csv and jsonl", "between facts and checkpoint"))
         if epoch in (0, N_EPOCHS - 1):
