@@ -93,10 +93,8 @@ def _restore(content: Mapping[str, Any]) -> RestoredModel:
     _check_weights(weights, config, dims)
     model = build_model(config, dims)
     model.load_state_dict(weights)
-    data, trainer = (
-        parse_config(DataConfig, {**EARLIER_DEFAULTS, **_take_mapping(plain, "data")}, "data"),
-        phase1.get("trainer"),
-    )
+    data = parse_config(DataConfig, {**EARLIER_DEFAULTS, **_take_mapping(plain, "data")}, "data")
+    trainer = phase1.get("trainer")
     return RestoredModel(
         model=model.eval(),
         config=config,

@@ -44,7 +44,7 @@ def compute_pair_mass(
     events = np.repeat(np.arange(len(lengths)), lengths)[is_candidate]
     candidates = {name: values[is_candidate] for name, values in tokens.items()}
     order = np.lexsort((-candidates["pt"], events))
-    events, momenta = events[order], _to_four_momenta(candidates)[order]
+    events, momenta = events[order], to_four_momenta(candidates)[order]
     n_candidates = np.bincount(events, minlength=len(lengths))
     first = (np.cumsum(n_candidates) - n_candidates)[n_candidates >= 2]
     masses = np.full(len(lengths), np.nan)
@@ -67,7 +67,8 @@ def share_below_mass_shell(tokens: Columns, tolerance: float = 1e-3) -> float:
     return float((tokens["E"] < momentum * (1 - tolerance)).mean())
 
 
-def _to_four_momenta(tokens: Columns) -> Float[NDArray[Any], "P 4"]:
+def to_four_momenta(tokens: Columns) -> Float[NDArray[Any], "P 4"]:
+    """Return (E, px, py, pz) of each token in GeV."""
     energy, pt, eta, phi = (tokens[name] for name in FOUR_MOMENTUM)
     return np.stack((energy, pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)), axis=1)
 

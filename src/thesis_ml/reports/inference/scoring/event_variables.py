@@ -8,15 +8,19 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from thesis_ml.data.events import compute_mass2
-from thesis_ml.metrics.event_quantities import FOUR_MOMENTUM, Columns
+from thesis_ml.metrics.event_quantities import (
+    FOUR_MOMENTUM,
+    Columns,
+    compute_invariant_mass,
+    compute_pair_mass,
+    sum_events,
+    to_four_momenta,
+)
 from thesis_ml.metrics.residuals import wrap_angles
 from thesis_ml.reports.inference.scoring.quantities import list_jets
 
 N_LEADING = 4
 """Objects whose pT and mass are variables of their own, hardest first."""
-
-MOST_PAIRS = 10_000_000
-"""Pairs of slots of the events that are described at a time: memory does not grow with the data."""
 
 Slots = Float[NDArray[Any], "N T"]
 
@@ -30,6 +34,7 @@ def round_tokens(tokens: Columns) -> dict[str, Float[NDArray[Any], " P"]]:
     return {**rounded, "phi": wrap_angles(rounded["phi"])}
 
 
+@np.errstate(all="ignore")  # a model that diverges gives any number
 def compute_event_variables(
     tokens: Columns,
     types: Int[NDArray[Any], " P"],
@@ -46,27 +51,7 @@ def compute_event_variables(
         met: MET in GeV and METphi in radian.
         type_names: Names of the types; those that contain `jet` are jets, `b-jet` is a b-jet.
     """
-    ends = np.cumsum(lengths)
-    n_slots = max(int(lengths.max(initial=0)), N_LEADING)
-    n_events = max(1, MOST_PAIRS // n_slots**2)
-    parts = []
-    for first in range(0, max(len(lengths), 1), n_events):
-        part = slice(first, first + n_events)
-        start, stop = (0 if first == 0 else int(ends[first - 1])), int(ends[part][-1]) if len(lengths) else 0
-        some = {name: tokens[name][start:stop] for name in FOUR_MOMENTUM}
-        with np.errstate(all="ignore"):  # a model that diverges gives any number
-            parts.append(_describe(round_tokens(some), types[start:stop], lengths[part], met[part], type_names))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _describe(
-    tokens: Columns,
-    types: Int[NDArray[Any], " P"],
-    lengths: Int[NDArray[Any], " N"],
-    met: Float[NDArray[Any], "N 2"],
-    type_names: Sequence[str],
-) -> dict[str, Float[NDArray[Any], " N"]]:
-    """Return the variables of some events."""
+    tokens = round_tokens(tokens)
     events = np.repeat(np.arange(len(lengths)), lengths)
     energy, pt, eta, phi = (tokens[name] for name in FOUR_MOMENTUM)
     momentum = pt * np.cosh(eta)
@@ -86,33 +71,31 @@ def _describe(
         f"n_{name}": np.bincount(events[types == number], minlength=len(lengths)).astype(np.float64)
         for number, name in enumerate(type_names)
     }
-    x, y, z = (spread(part, 0.0) for part in (pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)))
-    dense_energy, dense_mass = spread(energy, 0.0), spread(np.sqrt(np.maximum(mass2, 0.0)))
+    total = sum_events(to_four_momenta(tokens), lengths)
+    dense_mass, jets = spread(np.sqrt(np.maximum(mass2, 0.0))), spread(is_jet, 0.0) > 0
     is_object = ~np.isnan(dense_mass)
-    jets, b_jets = spread(is_jet, 0.0) > 0, spread(is_b_jet, 0.0) > 0
     met_x, met_y = met[:, 0] * np.cos(met[:, 1]), met[:, 0] * np.sin(met[:, 1])
-    four = (dense_energy, x, y, z)
     over_p = spread(energy / np.maximum(momentum, 1e-30))
     return {
         "n_objects": lengths.astype(np.float64),
         **counts,
-        **_measure_momenta(spread(pt), spread(eta), four),
+        **_measure_momenta(spread(pt), spread(eta), total),
         "met": met[:, 0],
-        "met_mismatch": np.hypot(x.sum(axis=1) + met_x, y.sum(axis=1) + met_y),
-        "m_all": _compute_mass(*(part.sum(axis=1) for part in four)),
+        "met_mismatch": np.hypot(total[:, 1] + met_x, total[:, 2] + met_y),
+        "m_all": compute_invariant_mass(total),
         **_measure_masses(dense_mass, jets, spread(mass2), spread(pt)),
         "below_shell": _average_objects(spread(energy < momentum * (1 - 1e-5)), is_object),
         "min_e_over_p": _find_extreme(np.fmin, over_p),
         "mean_ln_e_over_p": _average_objects(np.log(over_p), is_object & (over_p > 0)),
-        "m_jj": _pair_mass(four, jets),
-        "m_bb": _pair_mass(four, b_jets),
+        "m_jj": compute_pair_mass(tokens, lengths, is_jet),
+        "m_bb": compute_pair_mass(tokens, lengths, is_b_jet),
         **_measure_distances(spread(eta), spread(phi), jets),
     }
 
 
-def _measure_momenta(pt: Slots, eta: Slots, four: Sequence[Slots]) -> dict[str, Float[NDArray[Any], " N"]]:
-    """Return sums and leading values of momenta."""
-    energy, x, y, z = (part.sum(axis=1) for part in four)
+def _measure_momenta(pt: Slots, eta: Slots, total: Float[NDArray[Any], "N 4"]) -> dict[str, Float[NDArray[Any], " N"]]:
+    """Return sums and leading values of momenta; `total` is the sum of the four-momenta of each event."""
+    energy, x, y, z = total.T
     ht = np.nansum(pt, axis=1)
     return {
         "ht": ht,
@@ -143,35 +126,21 @@ def _measure_masses(
     }
 
 
-def _measure_distances(eta: Slots, phi: Slots, jets: Bool[NDArray[Any], "N T"]) -> dict[str, NDArray[Any]]:
+def _measure_distances(eta: Slots, phi: Slots, jets: Bool[NDArray[Any], "N T"]) -> dict[str, Float[NDArray[Any], " N"]]:
     """Return the smallest and largest distance of two objects, and that of the two hardest jets."""
-    n_slots = eta.shape[1]
-    first, second = np.triu_indices(n_slots, k=1)
-    turn = np.abs(phi[:, first] - phi[:, second])
-    distances = np.hypot(eta[:, first] - eta[:, second], np.minimum(turn, 2 * np.pi - turn))
-    smallest, largest = _find_extreme(np.fmin, distances), _find_extreme(np.fmax, distances)
-    leading = _find_leading_pair(jets)
-    rows = np.arange(len(eta))
-    gap = np.abs(phi[rows, leading[:, 0]] - phi[rows, leading[:, 1]])
-    delta_r = np.hypot(eta[rows, leading[:, 0]] - eta[rows, leading[:, 1]], np.minimum(gap, 2 * np.pi - gap))
-    delta_r[jets.sum(axis=1) < 2] = np.nan
-    return {"min_delta_r": smallest, "max_delta_r": largest, "delta_r_jj": delta_r}
-
-
-def _find_leading_pair(is_candidate: Bool[NDArray[Any], "N T"]) -> Int[NDArray[Any], "N 2"]:
-    """Return the places of the first two candidates of each event, of others where there are fewer."""
-    return np.argsort(~is_candidate, axis=1, kind="stable")[:, :2]
-
-
-def _pair_mass(four: Sequence[Slots], is_candidate: Bool[NDArray[Any], "N T"]) -> Float[NDArray[Any], " N"]:
-    pair = _find_leading_pair(is_candidate)
-    sums = [np.take_along_axis(part, pair, axis=1).sum(axis=1) for part in four]
-    return np.where(is_candidate.sum(axis=1) >= 2, _compute_mass(*sums), np.nan)
-
-
-def _compute_mass(energy: Any, x: Any, y: Any, z: Any) -> Float[NDArray[Any], " N"]:
-    mass: NDArray[np.float64] = np.sqrt(np.maximum(energy**2 - x**2 - y**2 - z**2, 0.0))
-    return mass
+    smallest, largest = np.full((2, len(eta)), np.nan)
+    # The pairs of slots that are so many apart at a time: memory stays that of the slots.
+    for apart in range(1, eta.shape[1]):
+        distances = np.hypot(eta[:, apart:] - eta[:, :-apart], wrap_angles(phi[:, apart:] - phi[:, :-apart]))
+        smallest = np.fmin(smallest, _find_extreme(np.fmin, distances))
+        largest = np.fmax(largest, _find_extreme(np.fmax, distances))
+    rows, (first, second) = np.arange(len(eta)), np.argsort(~jets, axis=1, kind="stable")[:, :2].T
+    delta_r = np.hypot(eta[rows, first] - eta[rows, second], wrap_angles(phi[rows, first] - phi[rows, second]))
+    return {
+        "min_delta_r": smallest,
+        "max_delta_r": largest,
+        "delta_r_jj": np.where(jets.sum(axis=1) >= 2, delta_r, np.nan),
+    }
 
 
 def _find_extreme(function: np.ufunc, values: Float[NDArray[Any], "N M"]) -> Float[NDArray[Any], " N"]:

@@ -56,30 +56,30 @@ def build_two_sample(context: Context) -> Section | None:
         if obstacle is not None:
             obstacles[model.scored.name] = obstacle
     groups = gather_groups(context.models, found)
-    null = test(real, real) if groups else None
-    tables = (_tabulate(groups, null),)
+    checks = tuple(
+        Check("two-sample test", "failed", f"{name}: its events cannot be compared: {reason}.", NAME)
+        for name, reason in obstacles.items()
+    )
+    if not groups:
+        return Section(NAME, TITLE, checks=checks)
+    table = _tabulate(groups, test(real, real))
     importances = tabulate_importances({label: members[0].events for label, members in groups.items()})
     title = "Variables of objects that tell reconstructed from real events, first seed of each group"
     return Section(
         name=NAME,
         title=TITLE,
         caption="Boosted trees try to tell them apart: an AUROC of 0.5 means that they cannot.",
-        checks=tuple(
-            Check("two-sample test", "failed", f"{name}: its events cannot be compared: {reason}.", NAME)
-            for name, reason in obstacles.items()
-        ),
-        scores={COLUMN: {label: _summarise(members, "events") for label, members in groups.items()}},
-        tables=tuple(table for table in tables if table.rows),
-        figures=(ResultFigure("two_sample_variables", title, importances, draw_importances),) if groups else (),
-        summary={table.name: table.split_errors().to_records() for table in tables},
+        checks=checks,
+        scores={COLUMN: {label: _summarise(members) for label, members in groups.items()}},
+        tables=(table,),
+        figures=(ResultFigure("two_sample_variables", title, importances, draw_importances),),
+        summary={table.name: table.split_errors().to_records()},
     )
 
 
-def _tabulate(groups: Groups, null: ModelTest | None) -> ResultTable:
+def _tabulate(groups: Groups, null: ModelTest) -> ResultTable:
     """Return the AUROC of events and of objects of each group, below that of the truth alone."""
-    rows: list[tuple[Value, ...]] = (
-        [] if null is None else [(NULL, None, *(getattr(null, kind).auroc for kind in KINDS))]
-    )
+    rows: list[tuple[Value, ...]] = [(NULL, None, *(getattr(null, kind).auroc for kind in KINDS))]
     for label, members in groups.items():
         rows.append((label, len(members), *(_add_errors(members, kind) for kind in KINDS)))
     return ResultTable(
@@ -94,9 +94,9 @@ def _tabulate(groups: Groups, null: ModelTest | None) -> ResultTable:
     )
 
 
-def _summarise(members: Sequence[ModelTest], kind: str) -> Measured | Spread:
-    """Return mean and standard deviation over seeds, or the one value with its error."""
-    aurocs: list[Measured] = [getattr(one, kind).auroc for one in members]
+def _summarise(members: Sequence[ModelTest]) -> Measured | Spread:
+    """Return mean and standard deviation over seeds of the test of events, or the one value with its error."""
+    aurocs = [one.events.auroc for one in members]
     return aurocs[0] if len(aurocs) == 1 else Spread.of([one.value for one in aurocs])
 
 
