@@ -38,6 +38,8 @@ ROWS: Mapping[str, tuple[str, ...]] = {
     "mass of jets x 0.75": ("data.mass_weight=0.75",),
     "mass of jets x 0.55": ("data.mass_weight=0.55",),
     "mass of jets x 0.55, ln E": ("data.mass_weight=0.55", "data.features=[E,pt,eta,phi,mass]"),
+    "flat": ("data.features=[E,pt,eta,phi]", "data.coordinates=flat"),
+    "flat, mass x 30": ("data.features=[E,pt,eta,phi]", "data.coordinates=flat", "data.mass_weight=30"),
 }
 DEFAULT = "mass of jets"
 MODELS: Mapping[str, tuple[str, ...]] = {

@@ -48,6 +48,7 @@ def test_data_config_reads_every_key() -> None:
         ("phi", "degrees", "cos_sin"),
         ("mass", "jets", "by_type"),
         ("mass_weight", 0, "above 0"),
+        ("coordinates", "flat", "separate, unless features are E, pt, eta and phi"),
         ("order", "eta", "as_stored"),
         ("train_classes", [], "at least one"),
         ("train_classes", [1, 1], "without duplicates"),

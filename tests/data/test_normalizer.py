@@ -275,3 +275,65 @@ def test_normaliser_of_masses_is_read_from_its_state_and_checked() -> None:
             Normalizer.from_state({**state, "type_masses": masses})
     with pytest.raises(DataError, match="features are"):
         Normalizer.from_state({**state, "features": ["pt", "eta", "phi", "mass"]})
+
+
+FLAT = {"features": ("E", "pt", "eta", "phi"), "coordinates": "flat"}
+
+
+def test_flat_coordinates_give_back_what_they_were_given() -> None:
+    normalizer, physical, types = fit_masses(**FLAT)
+
+    encoded = normalizer.encode_features(physical, types)
+    decoded = normalizer.decode_features(encoded, None).double()
+
+    assert normalizer.columns == ("flat_E", "flat_pt", "flat_eta", "flat_phi")
+    torch.testing.assert_close(decoded, physical, rtol=5e-6, atol=2e-6)
+    again = Normalizer.from_state(json.loads(json.dumps(normalizer.to_state())))
+    torch.testing.assert_close(again.decode_features(encoded, None).double(), decoded, rtol=0, atol=0)
+
+
+def test_lengths_in_flat_coordinates_are_those_of_standardised_columns() -> None:
+    flat, physical, types = fit_masses(**FLAT)
+    separate, _, _ = fit_masses(features=FLAT["features"], mass="linear")
+    near = physical.clone()
+    generator = torch.Generator().manual_seed(0)
+    near[:, 1] *= torch.exp(1e-3 * torch.randn(len(near), generator=generator))
+    near[:, 2:4] += 1e-3 * torch.randn(len(near), 2, generator=generator)
+    excess = physical[:, 0] / (physical[:, 1] * torch.cosh(physical[:, 2]))
+    near[:, 0] = near[:, 1] * torch.cosh(near[:, 2]) * excess
+
+    lengths = [
+        (one.encode_features(near, types) - one.encode_features(physical, types)).double().square().sum(dim=1)
+        for one in (flat, separate)
+    ]
+
+    torch.testing.assert_close(lengths[0], lengths[1], rtol=0.02, atol=1e-9)
+
+
+def test_weight_of_the_mass_multiplies_its_flat_coordinate() -> None:
+    (plain, physical, types), (heavy, _, _) = fit_masses(**FLAT), fit_masses(**FLAT, mass_weight=3.0)
+
+    first, second = (one.encode_features(physical, types) for one in (plain, heavy))
+
+    torch.testing.assert_close(second[:, 0], 3 * first[:, 0])
+    torch.testing.assert_close(second[:, 1:], first[:, 1:])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(*[st.floats(-6, 6, width=32)] * 4), min_size=1, max_size=20))
+def test_no_energy_of_flat_coordinates_is_below_the_momentum(columns: list[tuple[float, ...]]) -> None:
+    normalizer, _, _ = fit_masses(**FLAT)
+
+    energy, pt, eta, _ = normalizer.decode_features(torch.tensor(columns), None).double().T
+
+    assert (energy >= pt * torch.cosh(eta) * (1 - 1e-5)).all()
+
+
+@pytest.mark.parametrize(
+    "metric", [None, {"log_pt": 1.0}, {"log_pt": 0.0, "log_e": 1.0, "eta": 1.0}, {"log_pt": 1, "log_e": "x", "eta": 1}]
+)
+def test_a_metric_that_is_none_is_refused(metric: Any) -> None:
+    state = fit_masses(**FLAT)[0].to_state()
+
+    with pytest.raises(DataError, match=r"normaliser: metric"):
+        Normalizer.from_state({**state, "metric": metric})

@@ -9,10 +9,14 @@ from thesis_ml.limits import Count, Entries, Positive, Seed, Share, Text, above,
 
 Feature = Literal["E", "pt", "eta", "phi", "mass"]
 PhiEncoding = Literal["cos_sin", "wrapped"]
+Coordinates = Literal["separate", "flat"]
 MassEncoding = Literal["by_type", "linear"]
 
 EARLIER_DEFAULTS: Mapping[str, Any] = {"features": ("E", "pt", "eta", "phi"), "mass": "linear"}
 """The options of a run or checkpoint that does not name them: it is from before they had today's defaults."""
+
+FLAT_FEATURES = ("E", "pt", "eta", "phi")
+"""Features that flat coordinates describe together."""
 
 FROM_MASS = ("pt", "eta")
 """Features that the energy follows from, with the mass."""
@@ -113,6 +117,9 @@ class DataConfig:
     mass_weight: Annotated[
         float, above(0, LARGEST_MASS_WEIGHT), "factor of the standardised mass of jets: a larger one keeps it better"
     ] = 1.0
+    coordinates: Annotated[
+        Coordinates, "separate (columns of each feature) | flat (of E, pt, eta, phi: squared errors of a token add up)"
+    ] = "separate"
     order: Annotated[Literal["as_stored", "pt"], "tokens of an event: as_stored | pt (falling)"] = "as_stored"
     train_classes: Annotated[
         Annotated[tuple[Annotated[int, at_least(0)], ...], Entries(at_least=1, are_distinct=True)] | None,
@@ -126,6 +133,9 @@ class DataConfig:
         if self.encodes_jet_masses:
             is_complete = set(FROM_MASS) <= set(self.features)
             require(is_complete, "features", "pt and eta beside mass, or mass: linear", list(self.features))
+        if self.coordinates == "flat":
+            is_complete = set(self.features) == set(FLAT_FEATURES)
+            require(is_complete, "coordinates", "separate, unless features are E, pt, eta and phi", self.coordinates)
         if self.synthetic is not None and self.path is not None:
             raise ConfigError(
                 f"path: synthetic events come from no file, got {self.path!r}; use data=h5_tokens to read it"

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from thesis_ml.data.config import DataConfig, Feature
 from thesis_ml.data.events import GLOBALS, Events
+from thesis_ml.data.flat import FlatMetric
 from thesis_ml.data.object_types import list_rest_masses
 from thesis_ml.errors import ConfigError, DataError
 
@@ -34,6 +35,7 @@ _FIXED_SCALES = {
     "cos_phi": UNIT_VECTOR_SCALE,
     "sin_phi": UNIT_VECTOR_SCALE,
     "phi": ANGLE_SCALE,
+    "flat_phi": UNIT_VECTOR_SCALE,
     "cos_met_phi": UNIT_VECTOR_SCALE,
     "sin_met_phi": UNIT_VECTOR_SCALE,
 }
@@ -55,7 +57,7 @@ class Column:
     def feature(self) -> str:
         """The physical feature or global that the column comes from: `phi` for `cos_phi`."""
         kind, _, source = self.name.partition("_")
-        return source if kind in ("log", "log1p", "cos", "sin") else self.name
+        return source if kind in ("log", "log1p", "cos", "sin", "flat") else self.name
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,14 @@ class Normalizer:
         feature_statistics: The encoded columns; phi takes two when it is cosine and sine.
         global_statistics: The encoded columns of (MET, METphi).
         type_masses: Mass of each object type in GeV, None of those that have the mass of their column.
+        metric: What flat coordinates are measured with; None where each feature has columns of its own.
     """
 
     features: tuple[str, ...]
     feature_statistics: tuple[Column, ...]
     global_statistics: tuple[Column, ...]
     type_masses: tuple[float | None, ...] = ()
+    metric: FlatMetric | None = None
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -89,17 +93,22 @@ class Normalizer:
     @cached_property
     def angle_columns(self) -> tuple[int, ...]:
         """The columns whose differences are taken modulo a full turn."""
-        return tuple(number for number, name in enumerate(self.columns) if name == "phi")
+        return tuple(number for number, name in enumerate(self.columns) if name in ("phi", "flat_phi"))
 
     @property
     def angle_period(self) -> float:
         """A full turn in the units of the angle columns."""
-        return 2 * math.pi / ANGLE_SCALE
+        return 2 * math.pi / (ANGLE_SCALE if self.metric is None else UNIT_VECTOR_SCALE)
 
     @property
     def encodes_jet_masses(self) -> bool:
-        """Whether energies follow from masses, so that none is below the momentum."""
+        """Whether energies follow from masses."""
         return JET_MASS in self.columns
+
+    @property
+    def keeps_on_shell(self) -> bool:
+        """Whether no decoded energy is below the momentum."""
+        return self.encodes_jet_masses or self.metric is not None
 
     def encode_features(self, physical: Float[Tensor, "P C"], types: Int[Tensor, " P"] | None) -> Float[Tensor, "P F"]:
         """Return standardised float32 columns of tokens in GeV and radian; computed in the precision given.
@@ -111,6 +120,8 @@ class Normalizer:
         values = dict(zip(self.features, physical.unbind(1), strict=True))
         if self.encodes_jet_masses:
             values["mass"] = _compute_mass(values)
+        if self.metric is not None:
+            values |= self.metric.flatten(values)
         columns = [_encode(column, values) for column in self.feature_statistics]
         if self.encodes_jet_masses:
             assert types is not None, "true tokens have types"
@@ -130,6 +141,8 @@ class Normalizer:
             mass = self._choose_masses(torch.expm1(parts[JET_MASS]).clamp(min=0), types)
             parts["E"] = torch.hypot(parts["log_pt"] * torch.cosh(parts["eta"]), mass)
             parts.pop("log_E", None)
+        if self.metric is not None:
+            parts = self.metric.unflatten(parts)
         return torch.stack([_join_parts(feature, parts) for feature in self.features], dim=1)
 
     def _mark_jets(self, types: Int[Tensor, " P"]) -> Bool[Tensor, " P"]:
@@ -160,6 +173,7 @@ class Normalizer:
             "columns": [asdict(column) for column in self.feature_statistics],
             "globals": [asdict(column) for column in self.global_statistics],
             "type_masses": list(self.type_masses),
+            "metric": None if self.metric is None else asdict(self.metric),
             "units": {"E": "GeV", "pt": "GeV", "mass": "GeV", "met": "GeV", "phi": "rad", "met_phi": "rad"},
         }
 
@@ -181,7 +195,8 @@ class Normalizer:
         global_columns = _read_columns(state.get("globals"), "globals")
         _check_names(global_columns, GLOBAL_COLUMNS, "globals")
         masses = _read_masses(state.get("type_masses", []), is_needed=encoding.encodes_jet_masses)
-        return cls(tuple(features), columns, global_columns, masses)
+        metric = FlatMetric.from_state(state.get("metric")) if encoding.coordinates == "flat" else None
+        return cls(tuple(features), columns, global_columns, masses, metric)
 
 
 @dataclass(frozen=True)
@@ -208,6 +223,8 @@ class TableColumns:
 
 def name_columns(config: DataConfig) -> tuple[str, ...]:
     """Return the names of the encoded columns of `config.features`."""
+    if config.coordinates == "flat":
+        return tuple(f"flat_{feature}" for feature in config.features)
     columns = {**_COLUMNS, "phi": ("phi",) if config.phi == "wrapped" else ("cos_phi", "sin_phi")}
     if config.encodes_jet_masses:
         columns["mass"] = (JET_MASS,)
@@ -217,7 +234,7 @@ def name_columns(config: DataConfig) -> tuple[str, ...]:
 def fit_normalizer(events: Events, config: DataConfig, type_names: Sequence[str]) -> Normalizer:
     """Return the normaliser whose columns have mean 0 and variance 1 over these events, those of the training split.
 
-    The column of jet masses has them over jets, times `mass_weight`.
+    The column of jet masses has them over jets, times `mass_weight`. Flat coordinates have mean 0.
     """
     names = dict.fromkeys((*config.features, *config.physical_features))
     values: dict[str, Tensor] = {name: torch.from_numpy(events.column(name)) for name in names}
@@ -226,13 +243,20 @@ def fit_normalizer(events: Events, config: DataConfig, type_names: Sequence[str]
     if config.encodes_jet_masses:
         is_jet = np.array([mass is None for mass in masses])[events.types]
         values["mass"] = values["mass"][torch.from_numpy(is_jet)]
+    metric = _fit_metric(values) if config.coordinates == "flat" else None
+    if metric is not None:
+        values |= metric.flatten(values)
     columns = [_fit_column(name, values) for name in name_columns(config)]
     columns = [
-        replace(column, scale=column.scale / config.mass_weight) if column.name == JET_MASS else column
+        replace(column, scale=column.scale / config.mass_weight) if column.name in (JET_MASS, "flat_E") else column
         for column in columns
     ]
     statistics = tuple(_fit_column(name, globals_) for name in GLOBAL_COLUMNS)
-    return Normalizer(config.physical_features, tuple(columns), statistics, masses)
+    return Normalizer(config.physical_features, tuple(columns), statistics, masses, metric)
+
+
+def _fit_metric(values: Mapping[str, Tensor]) -> FlatMetric:
+    return FlatMetric(*(_fit_column(name, values).scale for name in ("log_pt", "log_E", "eta")))
 
 
 def wrap_angle(angle_rad: Tensor) -> Tensor:
@@ -249,11 +273,15 @@ def _fit_column(name: str, values: Mapping[str, Tensor]) -> Column:
         return Column(name, 0.0, 1.0)
     mean, spread = float(sample.mean()), float(sample.std())
     is_constant = spread <= 1e-6 * max(1.0, abs(mean))
+    if name.startswith("flat_"):
+        return Column(name, mean, 1.0)
     return Column(name, mean, 1.0 if is_constant else spread)
 
 
 def _transform(name: str, values: Mapping[str, Tensor]) -> Tensor:
     """Return the quantity `name` before standardisation."""
+    if name in ("phi", "flat_phi"):
+        return wrap_angle(values[name])
     kind, _, source = name.partition("_")
     if kind == "log":
         return torch.log(values[source].clamp(min=LOG_FLOOR_GEV))
@@ -263,7 +291,7 @@ def _transform(name: str, values: Mapping[str, Tensor]) -> Tensor:
         return torch.cos(values[source])
     if kind == "sin":
         return torch.sin(values[source])
-    return wrap_angle(values[name]) if name == "phi" else values[name]
+    return values[name]
 
 
 def _encode(column: Column, values: Mapping[str, Tensor]) -> Tensor:
@@ -335,6 +363,7 @@ def _find_encoding(columns: Sequence[Column]) -> DataConfig:
             features=features,
             phi="wrapped" if "phi" in names else "cos_sin",
             mass="by_type" if JET_MASS in names else "linear",
+            coordinates="flat" if "flat_E" in names else "separate",
         )
     except ConfigError as error:
         raise DataError(f"normaliser.columns: columns are {names!r:.200}: {error}") from None

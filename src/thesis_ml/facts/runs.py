@@ -310,6 +310,8 @@ def build_key(
     ]
     if isinstance(features, list) and "mass" in features:
         fitted_to += [values.get("data.mass", "linear"), values.get("data.mass_weight", 1.0)]
+    if values.get("data.coordinates") == "flat":
+        fitted_to += ["flat", values.get("data.mass_weight")]
     order = values.get("data.order") if n_tokens is not None else None
     fitted = json.dumps([fingerprint, sheet.get("encoding"), *fitted_to, order], default=str)[:LONGEST_TEXT]
     return ComparisonKey(

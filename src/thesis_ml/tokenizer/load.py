@@ -30,7 +30,7 @@ def load_tokenizer(path: str | Path, device: torch.device | str = "cpu") -> Toke
     place = read_device(device)
     file = _find_checkpoint(read_path(path))
     restored = restore_model(file)
-    if "E" in restored.normalizer.features and not restored.normalizer.encodes_jet_masses:
+    if "E" in restored.normalizer.features and not restored.normalizer.keeps_on_shell:
         log.warning("%s: decodes energies without masses, so that objects may have E < p", file)
     return Tokenizer(restored, hash_file(file), place)
 

@@ -10,7 +10,7 @@ from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.runs import flatten_config
 from thesis_ml.facts.schema import LOSS
 
-DATA_KEYS = ("features", "phi", "mass", "mass_weight")
+DATA_KEYS = ("features", "phi", "mass", "mass_weight", "coordinates")
 """Keys below `data` that the meaning of weights depends on; which events they are the loss tells."""
 
 SAME_LOSS = 1e-6

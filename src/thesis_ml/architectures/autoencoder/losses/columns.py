@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from thesis_ml.architectures.autoencoder.base import FeatureLossConfig
 from thesis_ml.data.batch import DataDims, spread_over_tokens, sum_over_events, wrap_differences
 from thesis_ml.data.normalizer import Normalizer
+from thesis_ml.errors import ConfigError
 
 
 class FeatureColumns(nn.Module):
@@ -31,6 +32,8 @@ class FeatureColumns(nn.Module):
         self.pt_column: int | None = None
         self.pt_slope = 0.0
         if config.energy_weights == "pt":
+            if "log_pt" not in dims.columns:
+                raise ConfigError("phase1.loss.energy_weights: pt needs data.coordinates=separate, got flat")
             self.pt_column = dims.columns.index("log_pt")
             self.pt_slope = config.energy_power * dims.normalizer.feature_statistics[self.pt_column].scale
 
