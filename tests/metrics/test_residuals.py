@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from thesis_ml.metrics.residuals import compute_residuals, summarise_residuals
+from thesis_ml.metrics.residuals import compute_residuals, summarise_pairs, summarise_residuals
 
 ALL = ("E", "pt", "eta", "phi", "mass")
 
@@ -78,3 +78,15 @@ def test_summary_without_tokens_is_not_a_number() -> None:
 
     assert set(summary) == {"median_E", "median_phi", "width68_E", "width68_phi"}
     assert all(np.isnan(value) for value in summary.values())
+
+
+def test_errors_of_mean_median_and_width_are_their_spread_over_samples() -> None:
+    samples = [summarise_pairs(np.random.default_rng(seed).normal(size=2000)) for seed in range(200)]
+
+    for name in ("mean", "median", "width68"):
+        values = [getattr(sample, name) for sample in samples]
+        assert np.std([one.value for one in values]) == pytest.approx(np.mean([one.error for one in values]), rel=0.15)
+
+
+def test_residual_of_no_event_is_not_a_number() -> None:
+    assert np.isnan([one.value for one in summarise_pairs(np.full(3, np.nan))]).all()

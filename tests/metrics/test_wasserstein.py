@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thesis_ml.metrics.wasserstein import compute_wasserstein, measure_closure
+from thesis_ml.metrics.wasserstein import compare_pairs, compute_wasserstein, measure_closure, measure_floor
 
 NUMBERS = st.lists(st.floats(-50, 50), min_size=1, max_size=30)
 
@@ -70,3 +70,59 @@ def test_event_that_is_lost_leaves_all_others_in_their_halves() -> None:
 
     assert without.floor == pytest.approx(whole.floor, rel=0.01)
     assert without.distance == without.floor
+
+
+def draw_toy(seed: int, shift: float) -> float:
+    """Return the p-value for 6,900 events whose two sides are smeared by 40 GeV each, one of them scaled."""
+    generator = np.random.default_rng(seed)
+    ht = generator.gamma(6, 60, 6900)
+    true, found = ht + 40 * generator.normal(size=(2, 6900))
+    return compare_pairs(found * (1 + shift), true, generator).p_value
+
+
+def test_a_shift_of_a_percent_is_found() -> None:
+    assert np.mean([draw_toy(seed, 0.01) <= 0.05 for seed in range(50)]) >= 0.9
+
+
+@pytest.mark.slow
+def test_a_shift_of_a_percent_is_found_in_a_thousand_toys() -> None:
+    assert np.mean([draw_toy(seed, 0.01) <= 0.05 for seed in range(1000)]) >= 0.9
+
+
+@pytest.mark.slow
+def test_no_shift_is_found_as_often_as_the_level_says() -> None:
+    assert np.mean([draw_toy(seed, 0.0) <= 0.05 for seed in range(1000)]) == pytest.approx(0.05, abs=0.015)
+
+
+def test_swapped_pairs_of_a_copy_are_as_far_as_the_copy() -> None:
+    true = np.random.default_rng(0).exponential(100, 500)
+
+    assert compare_pairs(true, true, np.random.default_rng(1)) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_distance_of_pairs_is_that_of_all_events_and_its_null_is_smaller() -> None:
+    generator = np.random.default_rng(0)
+    true = generator.exponential(100, 500)
+    found = 1.1 * true + generator.normal(size=500)
+    found[3] = np.nan
+
+    one = compare_pairs(found, true, np.random.default_rng(1))
+
+    kept = np.arange(500) != 3
+    assert one.distance == pytest.approx(compute_wasserstein(found[kept], true[kept]))
+    assert one.null < one.distance and one.null_sd > 0
+    assert one.p_value == 1 / 200
+
+
+def test_events_that_are_only_smeared_are_found_when_that_broadens_their_spectrum() -> None:
+    generator = np.random.default_rng(0)
+    true = generator.gamma(6, 60, 6900)
+
+    assert compare_pairs(true + 60 * generator.normal(size=6900), true, generator).p_value == 1 / 200
+
+
+def test_floor_is_the_distance_of_two_halves() -> None:
+    true = np.random.default_rng(0).exponential(100, 2000)
+
+    assert measure_floor(true, np.random.default_rng(1)) == measure_closure(true, true, np.random.default_rng(1)).floor
+    assert math.isnan(measure_floor(np.full(4, np.nan), np.random.default_rng(1)))

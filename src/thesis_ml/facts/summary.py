@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median_high
 from typing import Any, Literal
 
 from thesis_ml.facts.history import as_float
@@ -83,7 +84,7 @@ def summarise_run(run: RunFacts, swept: Sequence[str] = (), threshold: Threshold
         "best_epoch": None if best is None else history.epochs[best],
         "total_time_s": _keep_finite(_find_total(history.values("total_time_s"), seconds)),
         "epoch_time_s": _keep_finite(_mean(seconds)),
-        "throughput": _keep_finite(_mean(history.values("throughput"))),
+        "throughput": _keep_finite(find_median(history.values("throughput"))),
         "max_memory_mib": _keep_finite(max(_list_finite(memory), default=math.nan)),
         "time_to_threshold_s": None if threshold is None else _keep_finite(find_time_to(run, threshold)),
     }
@@ -92,6 +93,12 @@ def summarise_run(run: RunFacts, swept: Sequence[str] = (), threshold: Threshold
 def find_setting(run: RunFacts, column: str) -> Cell:
     """Return the chosen option of a group by its column, or the value of a full key of the configuration."""
     return run.choices.get(column) if column in CHOICE_COLUMNS else make_cell(run.config.get(column))
+
+
+def find_median(values: Sequence[float]) -> float:
+    """Return the middle of the values that are numbers, nan without any: a slow first epoch does not count."""
+    known = _list_finite(values)
+    return median_high(known) if known else math.nan
 
 
 def list_columns(rows: Sequence[Mapping[str, Cell]]) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ COLUMNS: Mapping[str, ScoreColumn] = {
         "Largest AUROC of an anomaly score minus that of the best baseline; its error holds events and seeds.",
         "larger",
     ),
-    "throughput": ScoreColumn("events/s", "Training events per second, mean over epochs.", "larger"),
+    "throughput": ScoreColumn("events/s", "Training events per second, median over epochs.", "larger"),
     "parameters": ScoreColumn("parameters", "Trainable parameters of the model.", None),
 }
 """All columns by name, in the order of the page; one that no group has is left out."""

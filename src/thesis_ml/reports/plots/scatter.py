@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from matplotlib.figure import Figure
 
 from thesis_ml.facts.run_facts import RunFacts
-from thesis_ml.facts.summary import REC_MSE, find_best_epoch
+from thesis_ml.facts.summary import REC_MSE, find_best_epoch, find_median
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import layout, style
@@ -20,12 +20,6 @@ def find_best(run: RunFacts, split: str, name: str) -> float:
     """Return a number at the best epoch, the same one as in the summary; nan without any."""
     place = find_best_epoch(run)
     return math.nan if place is None else run.history.series(split, name)[place]
-
-
-def find_median(values: list[float]) -> float:
-    """Return the middle of the values that are numbers, nan without any: a slow first epoch does not count."""
-    known = sorted(value for value in values if math.isfinite(value))
-    return known[len(known) // 2] if known else math.nan
 
 
 def tabulate_throughput(comparison: Comparison) -> Table | MissingFigure:

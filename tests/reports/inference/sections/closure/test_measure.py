@@ -1,60 +1,49 @@
-"""Closure of one model: the excess over the statistical floor is significant where the spectra differ."""
+"""Closure of one model: distances, their test by swapped pairs, and residuals with errors."""
 
 import numpy as np
 import pytest
 
 from closures import measure, turn
+from thesis_ml.metrics.uncertain import Measured
 from thesis_ml.reports.inference.sections.closure.measure import (
-    SIGNIFICANT_ERRORS,
-    Distance,
-    compare_pairs,
+    combine_seeds,
     measure_distance,
+    measure_quantity,
 )
 
 
-@pytest.mark.parametrize("rho", [0.0, 0.9])
-def test_draws_of_one_law_have_no_significant_excess(rho: float) -> None:
-    n_events, pulls = 1000, []
-    for seed in range(30):
-        first, second = np.random.default_rng(seed).normal(size=(2, n_events))
-        second = rho * first + np.sqrt(1 - rho**2) * second
-        found = measure_distance([compare_pairs(np.exp(second / 2), np.exp(first / 2), seed=0)])
-        pulls.append(found.excess / found.error)
-
-    assert max(pulls) < SIGNIFICANT_ERRORS
-    assert 0.3 < np.std(pulls) < 1
-
-
-def test_a_scale_that_is_a_tenth_off_is_significant_on_the_size_of_the_sample() -> None:
+def test_a_scale_that_is_a_tenth_off_is_found_on_the_size_of_the_sample() -> None:
     generator = np.random.default_rng(0)
     true = 500 * np.exp(0.4 * generator.normal(size=6900))
 
-    assert measure_distance([compare_pairs(1.1 * true, true, seed=0)]).is_significant
+    distance = measure_distance([measure_quantity(1.1 * true, true, seed=0)])
+
+    assert distance.p_value == 1 / 200
+    assert distance.distance - distance.null.value > 20 * distance.null.error
 
 
-def test_larger_error_makes_no_excess_smaller() -> None:
-    """What was measured of two models: the worse one was called closing, for its larger error."""
-    sure, unsure = Distance(7.19, 5.67, 0.46), Distance(8.80, 5.67, 1.29)
-
-    assert sure.is_significant and not unsure.is_significant
-    assert (sure.excess, unsure.excess) == pytest.approx((1.52, 3.13))
-
-
-def test_several_models_have_the_mean_of_their_distances() -> None:
+def test_models_of_a_group_have_the_mean_of_their_distances_and_the_largest_p() -> None:
     true = np.random.default_rng(1).exponential(size=800)
-    found = [compare_pairs(scale * true, true, seed=0) for scale in (1.0, 1.2, 1.4)]
+    found = [measure_quantity(scale * true, true, seed=0) for scale in (1.0, 1.2, 1.4)]
 
     distance = measure_distance(found)
 
-    assert distance.distance == pytest.approx(np.mean([one.closure.distance for one in found]))
-    assert distance.error == pytest.approx(np.mean([one.closure.error for one in found]))
+    assert distance.distance == pytest.approx(np.mean([one.test.distance for one in found]))
+    assert distance.p_value == 1
+
+
+def test_seeds_add_their_error_to_that_of_events() -> None:
+    one = Measured(1.0, 0.3)
+
+    assert combine_seeds([one]) == one
+    assert combine_seeds([one, Measured(2.0, 0.3)]).error == pytest.approx(np.hypot(0.3, 0.5))
 
 
 def test_quantity_that_no_event_has_is_not_a_number() -> None:
-    paired = compare_pairs(np.full(10, np.nan), np.arange(10.0), seed=0)
+    paired = measure_quantity(np.full(10, np.nan), np.arange(10.0), seed=0)
 
     assert paired.n_events == 0
-    assert np.isnan([paired.median, paired.width68, paired.same, paired.closure.distance]).all()
+    assert np.isnan([paired.residual.median.value, paired.same, paired.test.distance]).all()
 
 
 def test_azimuth_of_the_missing_momentum_is_compared_around_the_circle() -> None:

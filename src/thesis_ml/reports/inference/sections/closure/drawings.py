@@ -7,6 +7,7 @@ import numpy.typing as npt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from thesis_ml.metrics.residuals import RELATIVE_FEATURES
@@ -102,18 +103,22 @@ def draw_against_pt(column: str) -> Callable[[Table, Styles], Figure]:
 
 
 def draw_distances(table: Table, styles: Styles) -> Figure:
-    """Draw the distance of each event quantity by group, and the floor that finite events set."""
+    """Draw the distance of each event quantity by group, beside that of swapped pairs and of halves of the truth."""
     quantities = table.split("quantity")
     labels = list(table.split("group"))
-    floor: tuple[Artist, str] = (Patch(color=io_utils.choose_colour(TRUTH)), "statistical floor: true against true")
-    entries = [floor, *list_entries(labels, styles)]
+    halves: tuple[Artist, str] = (Patch(color=io_utils.choose_colour(TRUTH)), "two halves of the truth")
+    swapped: tuple[Artist, str] = (
+        Line2D([], [], color=io_utils.REFERENCE_COLOUR, marker="|", linewidth=1), "pairs swapped at random"
+    )  # fmt: skip
+    entries = [halves, swapped, *list_entries(labels, styles)]
     figure, cells = new_grid(len(quantities), entries, height_in=0.2 + 0.11 * len(labels))
     for (name, rows), (axes,) in zip(quantities.items(), cells, strict=True):
         for label, row in rows.split("group").items():
             place, look = labels.index(label), styles.get(label, style.FALLBACK)
-            distance, error = row.numbers("distance"), np.nan_to_num(row.numbers("error"))
-            axes.errorbar(distance, [place], xerr=error, fmt=look.marker, color=look.colour, markersize=4, elinewidth=1)
-        axes.axvspan(0, float(np.nanmax(rows.numbers("floor"))), color=io_utils.choose_colour(TRUTH), alpha=0.6)
+            null, sd = row.numbers("swapped"), row.numbers("swapped_sd")
+            axes.errorbar(null, [place], xerr=sd, fmt="|", color=io_utils.REFERENCE_COLOUR, markersize=5, elinewidth=1)
+            axes.plot(row.numbers("distance"), [place], look.marker, color=look.colour, markersize=4)
+        axes.axvspan(0, float(np.nanmax(rows.numbers("halves"))), color=io_utils.choose_colour(TRUTH), alpha=0.6)
         axes.set_yticks([])
         axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.set_xlim(left=0)

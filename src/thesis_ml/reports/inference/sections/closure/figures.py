@@ -48,7 +48,7 @@ def plan_figures(groups: Groups, quantities: Sequence[str], type_names: Sequence
         ),
         ResultFigure(
             "closure_distances",
-            "Wasserstein-1 distance of reconstructed from true event quantities, and its statistical floor",
+            "Wasserstein-1 distance of reconstructed from true event quantities, and that of randomly swapped pairs",
             _tabulate_distances(groups, quantities),
             plots.draw_distances,
         ),
@@ -102,11 +102,11 @@ def _tabulate_distances(groups: Groups, quantities: Sequence[str]) -> Table | Mi
     for name in quantities:
         for label, members in groups.items():
             found = [member.paired[name] for member in members if name in member.paired]
-            if found and math.isfinite(found[0].closure.distance):
-                rows.append((name, label, *measure_distance(found)))
-    return (
-        build_table(("quantity", "group", "distance", "floor", "error"), rows) if rows else MissingFigure(NO_KINEMATICS)
-    )
+            if found and math.isfinite(found[0].test.distance):
+                one = measure_distance(found)
+                rows.append((name, label, one.distance, one.null.value, one.null.error, one.p_value, one.floor))
+    columns = ("quantity", "group", "distance", "swapped", "swapped_sd", "p", "halves")
+    return build_table(columns, rows) if rows else MissingFigure(NO_KINEMATICS)
 
 
 def _tabulate_against_pt(groups: Groups) -> Table | MissingFigure:

@@ -3,19 +3,18 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from thesis_ml.metrics.residuals import wrap_angles
-from thesis_ml.metrics.wasserstein import Closure, measure_closure
+from thesis_ml.metrics.residuals import PairedResidual, summarise_pairs, wrap_angles
+from thesis_ml.metrics.uncertain import Measured, Spread
+from thesis_ml.metrics.wasserstein import PairedDistance, compare_pairs, measure_floor
 from thesis_ml.reports.inference.scoring.quantities import AZIMUTH
 from thesis_ml.reports.inference.scoring.tally import TAIL, ClosureTable, Residual
-
-SIGNIFICANT_ERRORS = 3.0
-"""A distance above its floor by more standard errors than that is significant."""
 
 
 @dataclass(frozen=True)
@@ -23,20 +22,20 @@ class QuantityClosure:
     """One event quantity of one model, event by event and as a distribution.
 
     Args:
-        median: Median of reconstructed minus true.
-        width68: Half the width of the central 68% of it.
+        residual: Reconstructed minus true.
         same: The share of events in which both are equal.
         true, reconstructed: Means.
-        closure: The distance of the distributions.
+        test: The distance of the distributions, tested by swaps within pairs.
+        floor: The distance of two halves of the true events.
         n_events: Events that have the quantity on both sides.
     """
 
-    median: float
-    width68: float
+    residual: PairedResidual
     same: float
     true: float
     reconstructed: float
-    closure: Closure
+    test: PairedDistance
+    floor: float
     n_events: int
 
 
@@ -65,7 +64,7 @@ Groups = Mapping[str, Sequence[ModelClosure]]
 def measure_model(counted: ClosureTable, seed: int) -> ModelClosure:
     """Return what was counted of one model with its event quantities compared."""
     paired = {
-        name: compare_pairs(counted.reconstructed[name], true, seed)
+        name: measure_quantity(counted.reconstructed[name], true, seed)
         for name, true in counted.true.items()
         if name != AZIMUTH
     }
@@ -80,22 +79,21 @@ def measure_model(counted: ClosureTable, seed: int) -> ModelClosure:
     return ModelClosure(counted, paired, met, residuals)
 
 
-def compare_pairs(
+def measure_quantity(
     reconstructed: Float[NDArray[Any], " N"], true: Float[NDArray[Any], " N"], seed: int
 ) -> QuantityClosure:
     """Return how far a quantity is from the truth in the events that have it on both sides."""
-    # The same halves for every model and quantity, drawn of all events.
-    closure = measure_closure(reconstructed, true, np.random.default_rng(seed))
+    floor = measure_floor(true, np.random.default_rng(seed))
+    test = compare_pairs(reconstructed, true, np.random.default_rng(seed))
     is_known = np.isfinite(reconstructed) & np.isfinite(true)
     reconstructed, true = reconstructed[is_known], true[is_known]
-    residual = summarise_values(reconstructed - true)
     return QuantityClosure(
-        median=residual.median,
-        width68=residual.width68,
+        residual=summarise_pairs(reconstructed - true),
         same=float((reconstructed == true).mean()) if len(true) else math.nan,
         true=float(true.mean()) if len(true) else math.nan,
         reconstructed=float(reconstructed.mean()) if len(true) else math.nan,
-        closure=closure,
+        test=test,
+        floor=floor,
         n_events=len(true),
     )
 
@@ -112,33 +110,35 @@ def summarise_values(values: Float[NDArray[Any], " N"]) -> Residual:
 
 
 class Distance(NamedTuple):
-    """How far a quantity of a group is from the truth.
+    """How far a quantity of a group is from the truth, means over its models.
 
     Args:
-        distance: Wasserstein-1, mean over the models of the group.
-        floor: What the finite number of events alone gives.
-        error: Standard error of the excess; nan where there are too few events for one.
+        distance: Wasserstein-1 of all reconstructed to all true events.
+        null: The same after random swaps within pairs, with its standard deviation.
+        p_value: Of the test by swaps: the largest of the models, as each has to differ.
+        floor: The distance of two halves of the true events: what finite data could show.
     """
 
     distance: float
+    null: Measured
+    p_value: float
     floor: float
-    error: float
-
-    @property
-    def excess(self) -> float:
-        """Return the distance above the floor."""
-        return self.distance - self.floor
-
-    @property
-    def is_significant(self) -> bool:
-        """Whether the excess is above the fluctuations of the finite number of events."""
-        return self.excess > SIGNIFICANT_ERRORS * self.error
 
 
 def measure_distance(found: Sequence[QuantityClosure]) -> Distance:
-    """Return distance and floor of a quantity and the error of their difference, means over the models of a group.
+    """Return how far a quantity is from the truth, over the models of a group."""
+    tests = [one.test for one in found]
+    return Distance(
+        distance=fmean(test.distance for test in tests),
+        null=Measured(fmean(test.null for test in tests), fmean(test.null_sd for test in tests)),
+        p_value=max(test.p_value for test in tests),
+        floor=fmean(one.floor for one in found),
+    )
 
-    The models share their events, so that more of them do not make the error smaller.
-    """
-    parts = [(one.closure.distance, one.closure.floor, one.closure.error) for one in found]
-    return Distance(*np.mean(parts, axis=0).tolist())
+
+def combine_seeds(values: Sequence[Measured]) -> Measured:
+    """Return the mean over models that share their events, with the errors of events and of seeds."""
+    spread = Spread.of(one.value for one in values)
+    of_events = fmean(one.error for one in values)
+    of_seeds = spread.sd / math.sqrt(spread.n) if spread.n > 1 else 0.0
+    return Measured(spread.mean, math.hypot(of_events, of_seeds))
