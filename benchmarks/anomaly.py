@@ -25,10 +25,10 @@ from thesis_ml.data.tokens import load_events
 from thesis_ml.metrics.uncertain import Measured
 from thesis_ml.reports.inference.changes.corruptions import CorruptionPlan
 from thesis_ml.reports.inference.changes.nulls import NULLS, NullPlan, is_symmetric
+from thesis_ml.reports.inference.scoring.baselines import BaselineScorer
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE, EventScores, ScoredModel
 from thesis_ml.reports.inference.scoring.stream import (
     CLEAN,
-    BaselineScorer,
     ModelScorer,
     PassOptions,
     Scorer,

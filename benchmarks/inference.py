@@ -26,8 +26,9 @@ from thesis_ml.data.tokens import TokenData, load_events
 from thesis_ml.reports.inference.background import MOST_BACKGROUND
 from thesis_ml.reports.inference.changes.corruptions import CORRUPTIONS, DEFAULT_STRENGTHS, CorruptionPlan, corrupt
 from thesis_ml.reports.inference.context import stream_events
+from thesis_ml.reports.inference.scoring.baselines import BaselineScorer
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE
-from thesis_ml.reports.inference.scoring.stream import BaselineScorer, ModelScorer, PassOptions, StreamPlan, Variant
+from thesis_ml.reports.inference.scoring.stream import ModelScorer, PassOptions, StreamPlan, Variant
 from thesis_ml.reports.inference.scoring.tally import ClosureTally
 from thesis_ml.training_loops.autoencoder import AutoencoderSettings
 

@@ -55,7 +55,7 @@ def test_one_input_or_a_list_is_the_same(text: str, compose_report) -> None:
         ("inference.data_path=' '", "inference.data_path: must be a file, or null"),
         ("inference.background_classes=[]", "inference.background_classes: must be a list of labels, or null"),
         ("inference.metrics=[error_men]", "inference.metrics[0]: unknown value 'error_men'"),
-        ("inference.corruption_strategies=[dead_sectr]", "unknown name 'dead_sectr'; available: additive_noise"),
+        ("inference.corruption_strategies=[dead_sectr]", "unknown name 'dead_sectr'; available: btag_flip"),
         ("inference.corruption_strategies={dead_sector: -1}", "dead_sector: must be above 0 and at most 1, got -1"),
         ("inference.corruption_strategies={dead_sector: [a]}", "expected a number, got 'a'"),
         ("inference.corruption_strategies={lost_object: 0}", "lost_object: must be above 0 and at most 1, got 0.0"),

@@ -52,6 +52,21 @@ def compute_pair_mass(
     return masses
 
 
+def find_largest_pair_mass(
+    tokens: Columns, lengths: Int[NDArray[Any], " N"], is_candidate: Bool[NDArray[Any], " P"]
+) -> Float[NDArray[Any], " N"]:
+    """Return the largest mass of any two candidates of each event, nan with fewer than two."""
+    events = np.repeat(np.arange(len(lengths)), lengths)[is_candidate]
+    momenta = to_four_momenta(tokens)[is_candidate]
+    largest = np.full(len(lengths), np.nan)
+    # Candidates of an event are neighbours in the arrays: all pairs that are so many places apart at a time.
+    for apart in range(1, int(np.bincount(events, minlength=1).max())):
+        is_pair = events[apart:] == events[:-apart]
+        masses = compute_invariant_mass(momenta[apart:][is_pair] + momenta[:-apart][is_pair])
+        np.fmax.at(largest, events[apart:][is_pair], masses)
+    return largest
+
+
 def compute_invariant_mass(momenta: Float[NDArray[Any], "N 4"]) -> Float[NDArray[Any], " N"]:
     """Return sqrt(max(E^2 - p^2, 0)) of four-momenta (E, px, py, pz)."""
     square = momenta[:, 0] ** 2 - (momenta[:, 1:] ** 2).sum(axis=1)

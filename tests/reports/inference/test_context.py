@@ -31,9 +31,10 @@ from thesis_ml.reports.inference.context import (
 from thesis_ml.reports.inference.events import LoadedData
 from thesis_ml.reports.inference.models import LoadedModel, ModelSet
 from thesis_ml.reports.inference.scoring import stream
+from thesis_ml.reports.inference.scoring.baselines import BaselineScorer
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE, ScoredModel
 from thesis_ml.reports.inference.scoring.model_output import ModelOutput
-from thesis_ml.reports.inference.scoring.stream import BaselineScorer, ModelScorer, StreamPlan, Variant
+from thesis_ml.reports.inference.scoring.stream import ModelScorer, StreamPlan, Variant
 from thesis_ml.reports.inference.scoring.tally import ClosureTally
 
 

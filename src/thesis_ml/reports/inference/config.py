@@ -10,6 +10,7 @@ from thesis_ml.limits import Count, Positive, Text, Threads, above, between, req
 from thesis_ml.reports.inference.changes.corruptions import (
     CORRUPTIONS,
     DEFAULT_STRENGTHS,
+    EARLIER_NAMES,
     LARGEST_STRENGTHS,
     CorruptionPlan,
 )
@@ -144,6 +145,9 @@ def name_strengths(inference: Mapping[Any, Any]) -> dict[Any, Any]:
             "inference.corruption_strategies: expected names such as [energy_smearing], or strengths by name such as "
             f"{{energy_smearing: 0.1}}, got {chosen!r}"
         )
+    if chosen is not None:
+        current = {old: name for name, old in EARLIER_NAMES.items()}
+        chosen = {current.get(name, name): strengths for name, strengths in chosen.items()}
     return {**inference, "corruption_strategies": chosen}
 
 

@@ -17,10 +17,10 @@ from thesis_ml.reports.inference.config import InferenceConfig
 from thesis_ml.reports.inference.events import LoadedData, load_data
 from thesis_ml.reports.inference.labels import check_rates
 from thesis_ml.reports.inference.models import LoadedModel, ModelSet, restore_runs
+from thesis_ml.reports.inference.scoring.baselines import BaselineScorer
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE, CLEAN, EventScores, RawScores, Variant
 from thesis_ml.reports.inference.scoring.model_output import ModelOutput
 from thesis_ml.reports.inference.scoring.stream import (
-    BaselineScorer,
     ModelScorer,
     Progress,
     Scorer,

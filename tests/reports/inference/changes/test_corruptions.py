@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stored_events import TYPES, assert_same_events, make_events, stack_features
-from thesis_ml.data.events import Events, keep_events, keep_tokens
+from thesis_ml.data.events import Events, compute_mass, keep_events, keep_tokens
 from thesis_ml.errors import ConfigError
 from thesis_ml.metrics.event_quantities import compute_pair_mass, sum_momenta
 from thesis_ml.reports.inference.changes.corruptions import CORRUPTIONS, KEEPS_MET, CorruptionPlan, corrupt
@@ -74,10 +74,10 @@ def test_another_seed_is_another_draw(name: str) -> None:
     assert not (is_same and (first.ids == second.ids).all())
 
 
-def test_additive_noise_is_one_factor_of_the_strength() -> None:
+def test_relative_noise_is_one_factor_of_the_strength() -> None:
     events = make_events(3000)
 
-    factors = stack_features(change(events, "additive_noise", 0.1)) / stack_features(events)
+    factors = stack_features(change(events, "relative_noise", 0.1)) / stack_features(events)
 
     np.testing.assert_allclose(factors[:, 0], factors[:, 1])
     assert factors[:, 0].mean() == pytest.approx(1, abs=0.005)
@@ -138,8 +138,8 @@ def test_btag_flip_exchanges_jets_and_nothing_else() -> None:
     assert (changed.ids != events.ids)[events.ids < 3].mean() == pytest.approx(0.25, abs=0.02)
 
 
-def test_ghosts_are_massless_jets_beyond_the_threshold() -> None:
-    events = make_events(2000)
+def test_ghosts_are_jets_beyond_the_threshold_with_masses_of_the_pool() -> None:
+    events, pool = make_events(2000), make_events(200, seed=9)
 
     changed = change(events, "ghost_object", 0.5)
 
@@ -148,7 +148,13 @@ def test_ghosts_are_massless_jets_beyond_the_threshold() -> None:
     energy, pt, eta, _ = stack_features(changed)[ghosts].T
     assert added.mean() == pytest.approx(0.5, abs=0.03)
     assert (changed.ids[ghosts] == 1).all() and (pt >= 25).all()
-    np.testing.assert_allclose(energy, pt * np.cosh(eta))
+    ratios = find_mass_ratios(pool)[pool.ids == 1]
+    assert np.abs((compute_mass(energy, pt, eta) / pt)[:, None] - ratios).min(axis=1).max() < 1e-5
+
+
+def find_mass_ratios(events: Events) -> np.ndarray:
+    """Return m / pT of all objects."""
+    return compute_mass(*(events.features[name] for name in ("E", "pt", "eta"))) / events.features["pt"]
 
 
 def test_lost_objects_may_leave_an_event_empty() -> None:
@@ -158,7 +164,7 @@ def test_lost_objects_may_leave_an_event_empty() -> None:
     assert change(events, "lost_object", 0.3).lengths.sum() < 0.8 * events.lengths.sum()
 
 
-def test_resonance_has_its_mass_in_every_event() -> None:
+def test_resonance_has_its_mass_and_the_momentum_of_what_it_replaces() -> None:
     events = make_events()
 
     changed = change(events, "dijet_resonance", 1.0)
@@ -167,8 +173,21 @@ def test_resonance_has_its_mass_in_every_event() -> None:
     is_decay = np.zeros(len(changed.ids), dtype=bool)
     is_decay[ends - 1] = is_decay[ends - 2] = True
     np.testing.assert_allclose(compute_pair_mass(changed.features, changed.lengths, is_decay), 1000.0)
-    assert (np.abs(stack_features(changed)[is_decay, 2]) < 0.6).all()
     assert (changed.lengths == np.maximum(events.lengths, 2)).all()
+    np.testing.assert_allclose(changed.met[:, 0], events.met[:, 0], atol=1e-6)
+    masses = find_mass_ratios(changed)[is_decay]
+    assert (masses > 0).all() and np.median(masses) == pytest.approx(np.median(find_mass_ratios(events)), rel=0.5)
+    assert np.quantile(np.abs(stack_features(changed)[is_decay, 2]), 0.9) < 0.6
+
+
+def test_met_follows_mixed_events_only_where_that_is_asked_for() -> None:
+    events = make_events()
+
+    stays, follows = change(events, "event_mixing"), change(events, "event_mixing_met")
+
+    np.testing.assert_array_equal(stack_features(stays), stack_features(follows))
+    np.testing.assert_array_equal(stays.met, events.met)
+    assert not np.allclose(follows.met, events.met)
 
 
 def test_a_missing_type_is_named() -> None:
@@ -179,7 +198,9 @@ def test_a_missing_type_is_named() -> None:
 
 
 def test_an_unknown_corruption_or_strength_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"inference\.corruption_strategies: unknown name 'smear'; available: addi"):
+    with pytest.raises(
+        ConfigError, match=r"inference\.corruption_strategies: unknown name 'smear'; available: btag_flip"
+    ):
         CorruptionPlan("smear", 0.1, 0)
     with pytest.raises(ConfigError, match=r"lost_object: must be at least 0, got -0\.1"):
         CorruptionPlan("lost_object", -0.1, 0)

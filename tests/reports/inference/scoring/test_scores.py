@@ -2,21 +2,16 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
-from stored_events import make_events
 from thesis_ml.architectures.autoencoder.base import Latent, Reconstruction
 from thesis_ml.data.batch import DataDims, TokenBatch, find_largest
-from thesis_ml.data.events import order_tokens
 from thesis_ml.reports.inference.scoring.scores import (
-    compute_baselines,
     estimate_log_shares,
     pool_latents,
     score_codes,
     score_errors,
-    summarise_events,
 )
 
 
@@ -65,15 +60,3 @@ def test_codes_of_several_quantisers_add_up() -> None:
 
 def test_largest_of_negative_values_is_negative() -> None:
     assert find_largest(torch.tensor([[-3.0], [-2.0]]), torch.tensor([2])).item() == -2
-
-
-def test_baselines_and_summaries_do_not_know_the_order_of_tokens() -> None:
-    events = make_events()
-    order = np.lexsort((events.features["pt"], events.token_events))
-    sorted_events = order_tokens(events, order)
-
-    for name, values in compute_baselines(events).items():
-        np.testing.assert_allclose(compute_baselines(sorted_events)[name], values, err_msg=name)
-    np.testing.assert_allclose(summarise_events(sorted_events, 3), summarise_events(events, 3))
-    assert np.isfinite(summarise_events(events, 3)).all()
-    assert (summarise_events(events, 3)[:, -3:].sum(axis=1) == events.lengths).all()

@@ -11,8 +11,8 @@ from thesis_ml.data.events import EventSplits, keep_events
 from thesis_ml.data.tokens import load_events
 from thesis_ml.reports.inference.changes.corruptions import CorruptionPlan
 from thesis_ml.reports.inference.scoring import stream
+from thesis_ml.reports.inference.scoring.baselines import BaselineScorer
 from thesis_ml.reports.inference.scoring.stream import (
-    BaselineScorer,
     ModelScorer,
     PassOptions,
     StreamPlan,

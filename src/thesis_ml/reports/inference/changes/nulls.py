@@ -7,8 +7,9 @@ import numpy as np
 
 from thesis_ml.config import choose
 from thesis_ml.data.events import Events, order_tokens
-from thesis_ml.reports.inference.changes.corruptions import wrap
+
 from thesis_ml.reports.inference.changes.noise import EventNoise
+from thesis_ml.reports.inference.changes.setting import wrap
 
 MOST_DEVIATIONS = 4.0
 """A file is symmetric in eta when its asymmetries are no more standard errors from zero."""

@@ -20,16 +20,14 @@ from thesis_ml.errors import DataError
 from thesis_ml.reports.inference.changes.corruptions import corrupt
 from thesis_ml.reports.inference.changes.nulls import NullPlan, apply_null
 from thesis_ml.reports.inference.config import InferenceConfig
-from thesis_ml.reports.inference.scoring.density import DENSITIES, Score, fit_mahalanobis
+from thesis_ml.reports.inference.scoring.density import DENSITIES, Score
 from thesis_ml.reports.inference.scoring.event_scores import CLEAN, RawScores, Variant
 from thesis_ml.reports.inference.scoring.model_output import ModelOutput, count_not_finite
 from thesis_ml.reports.inference.scoring.scores import (
-    compute_baselines,
     estimate_log_shares,
     pool_latents,
     score_codes,
     score_errors,
-    summarise_events,
 )
 
 BLOCK_EVENTS = 2048
@@ -42,24 +40,6 @@ class Scorer(Protocol):
     def run(self, events: Events) -> ModelOutput:
         """Return what becomes of some events."""
         ...
-
-
-class BaselineScorer:
-    """Scores that need no model, and the density of a summary of the event.
-
-    Args:
-        background: What an ordinary event is.
-        type_names: Names of the object ids 1, 2, ...
-    """
-
-    def __init__(self, background: Events, type_names: Sequence[str]) -> None:
-        self._type_names = tuple(type_names)
-        self._density = fit_mahalanobis(summarise_events(background, len(type_names)), 0)
-
-    def run(self, events: Events) -> ModelOutput:
-        """Return the variables of each event and how unlike the background it is."""
-        density = self._density(summarise_events(events, len(self._type_names)))
-        return ModelOutput({**compute_baselines(events, self._type_names), "summary_mahalanobis": density})
 
 
 class RawOutput(NamedTuple):

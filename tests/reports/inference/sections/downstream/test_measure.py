@@ -168,7 +168,7 @@ def test_single_runs_have_no_test_and_make_that_of_others_no_harder() -> None:
 
 
 def test_baselines_are_variables_of_the_original_events(data: LoadedData) -> None:
-    baselines = measure_baselines(choose_problem(data, 0))
+    baselines = measure_baselines(choose_problem(data, 0), data.stored.type_names)
 
     assert {"multiplicity", "ht", "ht_miss", "leading_pt"} <= set(baselines)
     assert all(measured.error > 0 for measured in baselines.values())

@@ -29,11 +29,12 @@ BASELINE_DASHES = ("--", ":", "-.", "-")
 BASELINE_MARKERS = ("P", "X", "<", ">")
 BAND_ALPHA = 0.2
 STRENGTH_LABELS = {
-    "additive_noise": "relative width of the factor on E and $p_\\mathrm{T}$",
+    "relative_noise": "relative width of the factor on E and $p_\\mathrm{T}$",
     "energy_smearing": "relative width of the factor on E",
     "energy_scale": "relative shift of E and $p_\\mathrm{T}$",
     "permutation": "share of tokens that exchange features",
     "event_mixing": "share of tokens with features of other events",
+    "event_mixing_met": "share of tokens with features of other events",
     "dead_sector": r"dead share of a turn in $\phi$",
     "btag_flip": "probability of a flip per jet",
     "ghost_object": "probability of a ghost per event",

@@ -13,6 +13,7 @@ from thesis_ml.metrics.auroc import measure_auroc
 from thesis_ml.metrics.bootstrap import N_RESAMPLES, Estimate, estimate, resample_readings
 from thesis_ml.metrics.roc import Roc, sort_scores
 from thesis_ml.metrics.uncertain import Measured
+from thesis_ml.reports.inference.scoring.baselines import VARIABLES
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE, EventScores
 from thesis_ml.reports.inference.sections.anomaly.problems import Problem
 
@@ -24,9 +25,6 @@ GRID = np.linspace(0.02, 1.0, 50)
 _ASKED_BACKGROUND = np.array(BACKGROUND_EFFICIENCIES)
 _ASKED_SIGNAL = np.array(SIGNAL_EFFICIENCIES)
 _ASKED_CURVE = np.concatenate((SIGNAL_EFFICIENCIES, GRID))
-
-VARIABLES = ("multiplicity", "ht", "ht_miss", "leading_pt", "b_jets")
-"""Baselines, which may as well be cut from above as from below."""
 
 TURNED = "low "
 TURNED_ERRORS = 3.0

@@ -10,6 +10,7 @@ from thesis_ml.metrics.bootstrap import Estimate
 from thesis_ml.metrics.roc import FEWEST_BACKGROUND, is_resolved
 from thesis_ml.metrics.uncertain import Measured, Spread, drop_residue
 from thesis_ml.reports.contents import ResultTable, Value
+from thesis_ml.reports.inference.changes.corruptions import EARLIER_NAMES
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE
 from thesis_ml.reports.inference.sections.anomaly.measure import (
     BACKGROUND_EFFICIENCIES,
@@ -232,7 +233,8 @@ def name_problem(problem: Problem) -> str:
         return f"{problem.name} against the rest"
     if problem.kind == "signal":
         return "inference.signal_file against background"
-    return f"{problem.family} {problem.strength:g}"
+    earlier = EARLIER_NAMES.get(problem.family)
+    return f"{problem.family}{f' (was {earlier})' if earlier else ''} {problem.strength:g}"
 
 
 def name_panel(problem: Problem) -> str:

@@ -63,7 +63,7 @@ def build_section(problem: Classification, context: Context, results: Results) -
     is_signal = problem.mark(problem.test)
     losses = {label: measure_group(results.original, runs, is_signal) for label, runs in results.groups.items()}
     originals = {form: average_auroc([scores], is_signal) for form, scores in results.original.items()}
-    baselines = measure_baselines(problem)
+    baselines = measure_baselines(problem, context.data.stored.type_names)
     pairs = {
         form: compare_tokenizers(
             form, {label: runs[form] for label, runs in results.groups.items() if runs[form]}, is_signal

@@ -33,7 +33,7 @@ from thesis_ml.metrics.uncertain import Measured, Spread
 from thesis_ml.reports.inference.background import draw_events
 from thesis_ml.reports.inference.events import LoadedData
 from thesis_ml.reports.inference.models import LoadedModel
-from thesis_ml.reports.inference.scoring.scores import compute_baselines
+from thesis_ml.reports.inference.scoring.baselines import compute_baselines
 from thesis_ml.reports.inference.scoring.stream import BLOCK_EVENTS, PassOptions
 from thesis_ml.reports.inference.sections.export.plan import ExportPlan, find_obstacle, rebuild
 from thesis_ml.tokenizer.tokenizer import Tokenizer
@@ -260,10 +260,10 @@ def measure_group(
     return losses
 
 
-def measure_baselines(problem: Classification) -> dict[str, Measured]:
+def measure_baselines(problem: Classification, type_names: Sequence[str]) -> dict[str, Measured]:
     """Return the AUROC of each baseline."""
     is_signal = problem.mark(problem.test)
-    variables = compute_baselines(problem.test)
+    variables = compute_baselines(problem.test, type_names)
     return {name: measure_auroc(values, is_signal) for name, values in variables.items()}
 
 
