@@ -169,10 +169,12 @@ def refuse_memory(fill: Any) -> Any:
     ],
 )
 def test_every_component_can_be_compared_without_memory(dims, group: str, name: str) -> None:
-    extra = {"latent_space": {"latent_dim": 4}, "fsq": {"levels": [5, 4, 3]}}
+    extra = {"latent_space": {"latent_dim": 4}, "fsq": {"levels": [5, 4, 3]}, "scalar": {"levels": [5, 4, 3]}}
     groups = {"encoder": {"name": "mlp"}, "decoder": {"name": "mlp"}, "loss": {"name": "mse"}}
     groups["latent_space"] = {"name": "linear", "latent_dim": 4}
-    groups[group] = {"name": name, **extra.get(name, {} if name == "fsq" else extra.get(group, {}))}
+    groups[group] = {"name": name, **extra.get(name, extra.get(group, {}))}
+    if name == "identity":
+        groups["latent_space"]["latent_dim"] = dims.n_features + (group == "decoder")
     config = parse_model(groups, "phase1")
 
     _check_weights(build_model(config, dims).state_dict(), config, dims)

@@ -51,7 +51,7 @@ def test_train_returns_the_same_keys_as_every_loop(train_with) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("latent_space", sorted(BOTTLENECKS))
+@pytest.mark.parametrize("latent_space", sorted(set(BOTTLENECKS) - {"scalar"}))
 def test_train_lowers_the_loss(train_with, tmp_path: Path, latent_space: str) -> None:
     train_with(f"phase1/latent_space={latent_space}", "phase1.trainer.epochs=3", "phase1.trainer.batch_size=32")
 
@@ -215,7 +215,7 @@ def splits_with_empty_events() -> dict:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("unchecked_shapes")
-@pytest.mark.parametrize("latent_space", sorted(BOTTLENECKS))
+@pytest.mark.parametrize("latent_space", sorted(set(BOTTLENECKS) - {"scalar"}))
 def test_padding_of_the_file_changes_no_loss(
     train_with, tmp_path: Path, splits_with_empty_events, latent_space
 ) -> None:

@@ -1,6 +1,9 @@
 """Combinations of components, data and loop: those that make no sense are refused before anything is read."""
 
+from thesis_ml.architectures.autoencoder.bottlenecks.scalar import ScalarBottleneck
 from thesis_ml.architectures.autoencoder.decoders.diffusion import DiffusionDecoder
+from thesis_ml.architectures.autoencoder.decoders.identity import IdentityDecoder
+from thesis_ml.architectures.autoencoder.encoders.identity import IdentityEncoder
 from thesis_ml.architectures.autoencoder.losses import LOSSES
 from thesis_ml.architectures.build import ModelConfig
 from thesis_ml.data.config import FROM_MASS, DataConfig
@@ -23,6 +26,7 @@ def refuse_combinations(model: ModelConfig, data: DataConfig, *, denoises: bool)
     if isinstance(model.decoder, DiffusionDecoder.Config):
         _refuse_residuals(model, data)
     _refuse_other_decoders(model, denoises=denoises)
+    _refuse_untrained(model)
 
 
 def describe_masses(model: ModelConfig, data: DataConfig) -> str | None:
@@ -63,6 +67,22 @@ def _refuse_residuals(model: ModelConfig, data: DataConfig) -> None:
         raise ConfigError(
             "data.phi: 'wrapped' is a circle cut open, which Gaussian noise of phase1/decoder="
             f"{model.decoder.name} crosses; use data.phi=cos_sin"
+        )
+
+
+def _refuse_untrained(model: ModelConfig) -> None:
+    """Refuse scalar codes behind an encoder that only copies worse, and a model without anything to train."""
+    if isinstance(model.latent_space, ScalarBottleneck.Config) and not isinstance(
+        model.encoder, IdentityEncoder.Config
+    ):
+        raise ConfigError(
+            f"phase1.latent_space: 'scalar' rounds the features themselves, which phase1/encoder={model.encoder.name} "
+            "would only blur; use phase1/encoder=identity"
+        )
+    if isinstance(model.decoder, IdentityDecoder.Config) and not model.decoder.predicts_globals:
+        raise ConfigError(
+            "phase1.decoder: 'identity' trains nothing but its prediction of MET; use globals_head=true and a "
+            "globals_beta above 0"
         )
 
 

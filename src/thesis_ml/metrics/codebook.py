@@ -26,27 +26,28 @@ def summarise_code_usage(counts: Int[NDArray[Any], "*Q K"]) -> dict[str, float]:
 
     Args:
         counts: Number of tokens per code in the epoch, a row per quantiser where there are several. Without any
-            token all results are NaN.
+            token all results are NaN. Below 0 where a quantiser has fewer codes than the largest one.
     """
-    if counts.sum() == 0:
+    known = counts[counts >= 0]
+    if not known.any():
         return {"perplexity": np.nan, "usage": np.nan, "n_dead_codes": np.nan}
     n_used = int((counts > 0).sum())
     return {
         "perplexity": float(np.exp(measure_entropies(counts)).mean()),
-        "usage": n_used / counts.size,
-        "n_dead_codes": float(counts.size - n_used),
+        "usage": n_used / known.size,
+        "n_dead_codes": float(known.size - n_used),
     }
 
 
 def has_collapsed(perplexity: float, n_codes: float, n_tokens: float = np.inf) -> bool:
-    """Return whether a codebook of `n_codes` has collapsed to few effective codes; nan is no collapse.
+    """Return whether a codebook of `n_codes` has collapsed to few effective codes; nan is no collapse, nor is one code.
 
     Args:
         perplexity: Effective number of codes.
         n_codes: Codes in the codebook.
         n_tokens: Tokens that were quantised; few tokens cannot use many codes.
     """
-    return perplexity < max(COLLAPSED_SHARE * min(n_codes, n_tokens), COLLAPSED_PERPLEXITY)
+    return n_codes > 1 and perplexity < max(COLLAPSED_SHARE * min(n_codes, n_tokens), COLLAPSED_PERPLEXITY)
 
 
 def measure_entropies(counts: Int[NDArray[Any], "*Q K"]) -> Float[NDArray[Any], " Q"]:

@@ -104,8 +104,8 @@ class Comparison:
 
 
 def count_codes(run: RunFacts) -> int | None:
-    """Return the codes of a quantiser of a run, None where it has none."""
+    """Return the codes of a quantiser of a run, of several the fewest; None where it has none."""
     size, levels = (run.config.get(f"phase1.latent_space.{key}") for key in ("codebook_size", "levels"))
     if isinstance(levels, tuple | list) and all(isinstance(level, int) for level in levels):
-        return math.prod(levels)
+        return min(levels) if run.config.get("phase1.latent_space.name") == "scalar" else math.prod(levels)
     return size if isinstance(size, int) else None

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from thesis_ml.architectures.autoencoder.base import Autoencoder, Reconstruction
+from thesis_ml.architectures.autoencoder.base import Autoencoder, Fitted, Reconstruction
 from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECK_TERMS
 from thesis_ml.architectures.autoencoder.losses.globals_loss import globals_loss
 from thesis_ml.architectures.build import (
@@ -27,6 +27,7 @@ from thesis_ml.architectures.combinations import describe_masses, refuse_combina
 from thesis_ml.config import parse_config, to_plain
 from thesis_ml.data.batch import TokenBatch, mean_over_events, mean_over_tokens
 from thesis_ml.data.config import DataConfig
+from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import TokenData, fingerprint_data, load_tokens
 from thesis_ml.errors import ConfigError
 from thesis_ml.facts.schema import TYPE_CONFUSION
@@ -242,7 +243,11 @@ def prepare(settings: AutoencoderSettings) -> tuple[Autoencoder, TokenData]:
     """
     prepare_process(settings)
     data = load_tokens(settings.data)
-    return build_model(settings.phase1, data.dims), data
+    model = build_model(settings.phase1, data.dims)
+    if isinstance(model.bottleneck, Fitted):
+        (batch,) = iterate_batches(data.train, data.train.n_events, generator=None)
+        model.bottleneck.fit(model.encoder(batch))
+    return model, data
 
 
 def run(

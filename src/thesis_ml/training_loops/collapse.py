@@ -71,7 +71,7 @@ def describe_collapsed_codebook(codebook_sizes: tuple[int, ...], counts: np.ndar
     rows = np.atleast_2d(counts)
     perplexities = np.exp(measure_entropies(rows))
     worst = int(np.nanargmin(perplexities)) if np.isfinite(perplexities).any() else 0
-    if not has_collapsed(float(perplexities[worst]), codebook_sizes[worst], int(rows[worst].sum())):
+    if not has_collapsed(float(perplexities[worst]), codebook_sizes[worst], int(rows[worst].clip(min=0).sum())):
         return None
     which = f"codebook {worst} of {len(codebook_sizes)}" if len(codebook_sizes) > 1 else "the codebook"
     return (

@@ -31,7 +31,7 @@ def measure_codes(codebook_sizes: tuple[int, ...], counts: np.ndarray | None) ->
         counts: How often each code was chosen, a row per quantiser where there are several; None: not counted.
     """
     numbers = {"bits_per_token": sum(math.log2(size) for size in codebook_sizes)}
-    if counts is not None and counts.sum() > 0:
+    if counts is not None and (counts > 0).any():
         numbers["entropy_bits"] = float(measure_entropies(counts).sum() / math.log(2))
     return numbers
 

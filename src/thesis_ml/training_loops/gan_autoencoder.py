@@ -21,6 +21,7 @@ from thesis_ml.architectures.autoencoder.losses.adversarial import (
 from thesis_ml.config import parse_choice, to_plain
 from thesis_ml.data.batch import TokenBatch, mean_over_events
 from thesis_ml.data.tokens import TokenData
+from thesis_ml.errors import ConfigError
 from thesis_ml.limits import Positive, Weight, at_least, between, require
 from thesis_ml.training_loops import autoencoder
 from thesis_ml.training_loops.autoencoder import AutoencoderSettings, AutoencoderTask
@@ -230,9 +231,10 @@ class GanTask(AutoencoderTask):
     def _compare_gradients(self, step: StepResult, direction: Float[Tensor, "P F"]) -> dict[str, Tensor]:
         """Return the norms of both gradients by the last layer, and the weight of the adversarial term."""
         assert step.features is not None
-        last = self.model.decoder.last_layer.weight
-        (towards,) = torch.autograd.grad(step.terms["rec_tokens"], last, retain_graph=True)
-        (against,) = torch.autograd.grad(step.features, last, direction, retain_graph=True)
+        last = self.model.decoder.last_layer
+        assert last is not None, "refused before"
+        (towards,) = torch.autograd.grad(step.terms["rec_tokens"], last.weight, retain_graph=True)
+        (against,) = torch.autograd.grad(step.features, last.weight, direction, retain_graph=True)
         norms = towards.norm(), against.norm()
         weight = torch.full_like(norms[0], self.trainer.adversarial_weight)
         if self.trainer.adaptive_weight:
@@ -247,6 +249,11 @@ def parse(cfg: DictConfig) -> GanSettings:
         ConfigError: A key or value is wrong, or the monitored number does not exist.
     """
     base = autoencoder.parse(cfg, loop=GAN_LOOP, trainer_kind=AdversarialTrainerConfig, more_names=JUDGED)
+    if not base.phase1.decoder.learns_features:
+        raise ConfigError(
+            f"phase1.decoder: {base.phase1.decoder.name!r} learns no features, so that no critic can better them; use "
+            "phase1/decoder=mlp, or loop=ae"
+        )
     critic = parse_choice(CRITICS, to_plain_config(cfg)["phase1"].get("critic"), "phase1.critic")
     return GanSettings(**vars(base), critic=critic)
 

@@ -28,6 +28,7 @@ def model(request: pytest.FixtureRequest, dims: DataDims, token_batch: TokenBatc
     torch.manual_seed(0)
     keys: dict[str, dict[str, object]] = {
         "fsq": {"levels": [5, 4, 3, 3]},
+        "scalar": {"levels": [5, 4, 3, 3]},
         "vq": {"latent_dim": 4, "codebook_size": 8},
         "rvq": {"latent_dim": 4, "codebook_size": 8, "n_quantizers": 3},
     }
@@ -170,8 +171,8 @@ def train_types(model: nn.Module, batch: TokenBatch, types_beta: float) -> float
     return float((model(batch).type_logits.argmax(dim=1) == batch.types).float().mean())
 
 
-@pytest.mark.parametrize("encoder", sorted(ENCODERS))
-@pytest.mark.parametrize("decoder", sorted(DECODERS))
+@pytest.mark.parametrize("encoder", sorted(set(ENCODERS) - {"identity"}))
+@pytest.mark.parametrize("decoder", sorted(set(DECODERS) - {"identity"}))
 def test_one_code_for_all_tells_a_decoder_nothing(
     encoder: str, decoder: str, dims: DataDims, events: TokenBatch
 ) -> None:
@@ -186,7 +187,7 @@ def test_one_code_for_all_tells_a_decoder_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("decoder", sorted(DECODERS))
+@pytest.mark.parametrize("decoder", sorted(set(DECODERS) - {"identity"}))
 @pytest.mark.parametrize(
     ("latent_space", "types_beta", "is_learned"),
     [

@@ -153,6 +153,9 @@ class DecoderConfig(ComponentConfig, StackConfig):
     is_token_wise: ClassVar[bool] = False
     """Whether the decoder predicts a token from its own latent alone, independently of the others of its event."""
 
+    learns_features: ClassVar[bool] = True
+    """Whether features come from a layer with weights, which a critic can be balanced by."""
+
     globals_head: Annotated[bool, "predict MET and METphi from the tokens"] = True
     globals_hidden: Annotated[Width, "hidden width of that head"] = 32
     globals_beta: Annotated[Weight, "weight of rec_globals; 0: not trained"] = 1.0
@@ -246,14 +249,21 @@ class Quantiser(Bottleneck, Protocol):
 
 
 @runtime_checkable
+class Fitted(Protocol):
+    """A bottleneck that is fitted to the latents of all training tokens before the first step."""
+
+    def fit(self, latents: Float[Tensor, "P D"]) -> None: ...
+
+
+@runtime_checkable
 class Decoder(Component[DecoderConfig], Protocol):
     """Maps latents and the lengths of events back to tokens and globals."""
 
     def __init__(self, config: DecoderConfig, dims: DataDims, latent_dim: int) -> None: ...
 
     @property
-    def last_layer(self) -> nn.Linear:
-        """The layer that gives the features."""
+    def last_layer(self) -> nn.Linear | None:
+        """The layer that gives the features; None where nothing learns them."""
         ...
 
     def forward(self, latents: Float[Tensor, "P D"], lengths: Int[Tensor, " B"]) -> DecoderOutput: ...

@@ -55,7 +55,11 @@ def _draw_code_usage(axes: Axes, counts: npt.NDArray[np.integer], counts_name: s
             label=_label_quantiser(number, rows, split),
         )
     axes.axhline(
-        rows[0].sum() / rows.shape[1], color=io_utils.REFERENCE_COLOUR, linestyle=":", linewidth=1.0, label="uniform"
+        rows[0].clip(min=0).sum() / (rows[0] >= 0).sum(),
+        color=io_utils.REFERENCE_COLOUR,
+        linestyle=":",
+        linewidth=1.0,
+        label="uniform",
     )
     used = np.concatenate(sorted_rows)
     if len(used):

@@ -16,7 +16,7 @@ EVENT, TOKEN = 2, 5
 """An event of 6 tokens, and the place in the batch of one of them."""
 
 
-@pytest.fixture(params=sorted(DECODERS))
+@pytest.fixture(params=sorted(set(DECODERS) - {"identity"}))
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 

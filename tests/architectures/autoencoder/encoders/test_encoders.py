@@ -13,7 +13,7 @@ from token_batches import find_tokens, join_batches, permute_tokens, reverse_wit
 
 LATENT_DIM = 3
 OPTIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    **{name: (name, {}) for name in ENCODERS},
+    **{name: (name, {}) for name in ENCODERS if name != "identity"},
     "gnn, 2 nearest": ("gnn", {"n_neighbors": 2}),
     "transformer, pair bias": ("transformer", {"pair_bias": True}),
 }

@@ -8,6 +8,7 @@ from thesis_ml.architectures.autoencoder.bottlenecks.identity import IdentityBot
 from thesis_ml.architectures.autoencoder.bottlenecks.kl import KLBottleneck
 from thesis_ml.architectures.autoencoder.bottlenecks.linear import LinearBottleneck
 from thesis_ml.architectures.autoencoder.bottlenecks.rvq import RVQBottleneck
+from thesis_ml.architectures.autoencoder.bottlenecks.scalar import ScalarBottleneck
 from thesis_ml.architectures.autoencoder.bottlenecks.vq import VQBottleneck
 
 BOTTLENECKS: Mapping[str, type[Bottleneck]] = {
@@ -17,6 +18,7 @@ BOTTLENECKS: Mapping[str, type[Bottleneck]] = {
     "vq": VQBottleneck,
     "rvq": RVQBottleneck,
     "fsq": FSQBottleneck,
+    "scalar": ScalarBottleneck,
 }
 
 BOTTLENECK_TERMS = ("commit", "codebook", "kl")

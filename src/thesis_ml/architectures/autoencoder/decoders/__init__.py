@@ -6,6 +6,7 @@ from thesis_ml.architectures.autoencoder.base import Decoder
 from thesis_ml.architectures.autoencoder.decoders.deepsets import DeepSetsDecoder
 from thesis_ml.architectures.autoencoder.decoders.diffusion import DiffusionDecoder
 from thesis_ml.architectures.autoencoder.decoders.gnn import GNNDecoder
+from thesis_ml.architectures.autoencoder.decoders.identity import IdentityDecoder
 from thesis_ml.architectures.autoencoder.decoders.mlp import MLPDecoder
 from thesis_ml.architectures.autoencoder.decoders.transformer import TransformerDecoder
 
@@ -15,4 +16,5 @@ DECODERS: Mapping[str, type[Decoder]] = {
     "gnn": GNNDecoder,
     "diffusion": DiffusionDecoder,
     "transformer": TransformerDecoder,
+    "identity": IdentityDecoder,
 }

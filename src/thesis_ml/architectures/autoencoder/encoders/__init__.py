@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from thesis_ml.architectures.autoencoder.base import Encoder
 from thesis_ml.architectures.autoencoder.encoders.deepsets import DeepSetsEncoder
 from thesis_ml.architectures.autoencoder.encoders.gnn import GNNEncoder
+from thesis_ml.architectures.autoencoder.encoders.identity import IdentityEncoder
 from thesis_ml.architectures.autoencoder.encoders.mlp import MLPEncoder
 from thesis_ml.architectures.autoencoder.encoders.transformer import TransformerEncoder
 
@@ -13,4 +14,5 @@ ENCODERS: Mapping[str, type[Encoder]] = {
     "deepsets": DeepSetsEncoder,
     "gnn": GNNEncoder,
     "transformer": TransformerEncoder,
+    "identity": IdentityEncoder,
 }

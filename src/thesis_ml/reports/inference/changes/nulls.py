@@ -7,7 +7,6 @@ import numpy as np
 
 from thesis_ml.config import choose
 from thesis_ml.data.events import Events, order_tokens
-
 from thesis_ml.reports.inference.changes.noise import EventNoise
 from thesis_ml.reports.inference.changes.setting import wrap
 
