@@ -1,8 +1,10 @@
 """Fixtures that every test may use; shapes in signatures are checked while the tests run."""
 
+import atexit
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Threads of the tests that want several wait asleep: the cores belong to other tests meanwhile.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Numbers of compressions are kept for the next report; those of tests are of tests alone.
+os.environ["THESIS_CACHE_ROOT"] = tempfile.mkdtemp(prefix="thesis_ml_tests_")
+atexit.register(shutil.rmtree, os.environ["THESIS_CACHE_ROOT"], ignore_errors=True)
 # An int passes for a float, as in every type checker.
 SHAPE_CHECKS = install_import_hook(
     [

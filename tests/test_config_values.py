@@ -59,7 +59,7 @@ TOGETHER: Mapping[str, tuple[str, ...]] = {
     "phase1.critic.n_heads": ("3", "128"),
     "phase1.latent_space.beta_warmup_epochs": ("10", "9.5"),
     "phase1.latent_space.code_dim": ("32", "33"),
-    "phase1.latent_space.levels": ("[1024,1025]",),
+    "phase1.latent_space.levels": ("[1024,70000]",),
     "phase1.loss.energy_power": ("2",),
     "phase1.loss.weights": ("{charge:1}", "{E:0,pt:0,eta:0,phi:0}", "[1]", "1"),
     "phase1.trainer.monitor": ("abc", "codebook"),
@@ -143,6 +143,7 @@ def list_choosing(option: str, key: str) -> tuple[str, ...]:
     chosen = () if not group or option in PLAIN else (f"{group}={name}",)
     chosen = ("data=synthetic",) if key.startswith("data.synthetic") else chosen
     chosen = ("env=stoomboot",) if key.startswith("env.") else chosen
+    chosen = (*chosen, "phase1/encoder=identity") if option == "phase1/latent_space/scalar" else chosen
     return (*((f"loop={loop}",) if loop else ()), *chosen)
 
 

@@ -44,7 +44,7 @@ def check_runs(comparison: Comparison) -> tuple[Check, ...]:
 
 def check_references(comparison: Comparison, references: Sequence[Reference]) -> tuple[Check, ...]:
     """Return a note on the errors of quantisers beside those of k-means with as many codes, where these are known."""
-    known = {one.bits: one.rec_mse for one in references if math.isfinite(one.rec_mse)}
+    known = {one.bits: one.rec_mse for one in references if one.name == "kmeans" and math.isfinite(one.rec_mse)}
     ratios = []
     for group in comparison.groups:
         n_codes, error = count_codes(group.runs[0]), group.numbers.get(REC_MSE)

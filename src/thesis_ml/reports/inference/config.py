@@ -33,6 +33,7 @@ ScoreName = Literal[
 ]
 """What a model can say of an event."""
 
+BaselineName = Literal["kmeans", "kmeans_place", "per_feature", "residual_kmeans"]
 ExportKind = Literal["codes", "latents", "reconstruction"]
 FilePath = Annotated[str, Text("a file, or null")]
 
@@ -96,7 +97,7 @@ class InferenceConfig:
     export: ExportKind | None = None
     two_sample: bool = True
     downstream: bool = False
-    baselines: tuple[Literal["kmeans"], ...] = ("kmeans",)
+    baselines: tuple[BaselineName, ...] = ("kmeans", "kmeans_place", "per_feature", "residual_kmeans")
 
     def __post_init__(self) -> None:
         for key in NEEDS_INFERENCE:

@@ -16,7 +16,12 @@ STORED = "bits_per_token"
 MEASURES = {STORED: "stored bits", "entropy_bits": "entropy of the codes", "kl_bits": "KL / ln 2"}
 """The columns of the summary that count bits, most conservative first, and their names in a legend."""
 
-REFERENCE_NAMES = {"kmeans": "k-means"}
+REFERENCE_NAMES = {
+    "kmeans": "k-means",
+    "kmeans_place": "k-means per place",
+    "per_feature": "scalar codes",
+    "residual_kmeans": "residual k-means",
+}
 FEWEST_ON_FRONT = 3
 """A front through fewer groups says no more than the points."""
 
@@ -51,7 +56,9 @@ def tabulate_compression(comparison: Comparison, references: Sequence[Reference]
     ]
     for one in references:
         name = REFERENCE_NAMES.get(one.name, one.name)
-        rows.append((name, STORED, one.bits, math.nan, one.rec_mse, math.nan, None, False, True, one.remark))
+        for measure, bits in ((STORED, one.bits), ("entropy_bits", one.entropy_bits)):
+            if measure == STORED or math.isfinite(bits):
+                rows.append((name, measure, bits, math.nan, one.rec_mse, math.nan, None, False, True, one.remark))
     return build_table(COLUMNS, rows)
 
 

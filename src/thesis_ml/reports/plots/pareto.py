@@ -94,7 +94,7 @@ def _draw_front(axes: Axes, groups: Table) -> Line2D:
 def _draw_references(axes: Axes, references: Table) -> list[PointLabel]:
     """Draw the measured compressions without a model in grey, and return the name of each kind at its last point."""
     labels = []
-    for name, rows in references.split("group").items():
+    for name, rows in references.split("measure")[STORED].split("group").items():
         places = np.stack((rows.numbers("bits"), rows.numbers("rec_mse")), axis=1)
         places = places[np.isfinite(places).all(axis=1)]
         if not len(places):
