@@ -37,6 +37,7 @@ from thesis_ml.reports.inference.scoring.stream import (
     stream_split,
 )
 from thesis_ml.reports.inference.sections.anomaly.checks import check_result
+from thesis_ml.reports.inference.sections.anomaly.overtraining import allow_codebooks
 from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult, solve_problems
 from thesis_ml.reports.inference.sections.anomaly.tables import tabulate_best
 from thesis_ml.reports.utils.table import format_value
@@ -72,7 +73,8 @@ class Limit(NamedTuple):
 
 LIMITS = (
     Limit(SMEARED, (("none", "error_mean"),), 0.95),
-    Limit(RESONANCE, (("linear 2", "error_mean"), ("vq", "error_mean")), 0.95),
+    # 0.987 for vq with ln E as a column and massless jets, which gave the resonance away.
+    Limit(RESONANCE, (("linear 2", "error_mean"), ("vq", "error_mean")), 0.93),
     Limit(RESONANCE, (("vq", "latent_neighbours"), ("vq", "latent_mahalanobis")), 0.93),
     # Measured 0.524, 0.495 and 0.513, each ± 0.006: missed for none, whose encoder sees the MET of the event.
     Limit(EXCHANGED, tuple((name, "error_mean") for name in SETTINGS), 0.50, 0.52, needs_all=True),
@@ -184,6 +186,10 @@ def main() -> None:
         folder = arguments.folder or Path(temporary)
         checkpoints = {name: train_run(name, folder, is_quick=arguments.quick) for name in SETTINGS}
         result = solve_problems(score_split(stored, checkpoints), 20 if arguments.quick else 200)
+        models = {name: restore_model(path) for name, path in checkpoints.items()}
+    train, held_out = stored.splits["train"], keep_label(stored.splits["test"], TTBAR)
+    seen = divide(keep_label(train, TTBAR))[1]
+    result = replace(result, nulls=allow_codebooks(result.nulls, models, train, held_out, seen))
     numbers = print_table(result)
     print()
     print_best(result)

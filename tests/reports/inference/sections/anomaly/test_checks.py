@@ -91,7 +91,7 @@ def test_score_that_knows_its_training_events_fails_the_overtraining_check() -> 
     checks = check(scored)
 
     found = find_check(checks, "overtraining")
-    assert found.state == "failed" and "held-out and training background are separated: error_mean of vq" in found.text
+    assert found.state == "failed" and "models err less on their training background" in found.text
     assert list_states(checks, "null tests") == ["passed"]
 
 

@@ -2,14 +2,19 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
+
+from thesis_ml.data.events import keep_events
 from thesis_ml.metrics.uncertain import Measured
 from thesis_ml.reports.contents import Panel, Section
 from thesis_ml.reports.inference.context import Context
 from thesis_ml.reports.inference.sections.anomaly.checks import NAME, check_result
 from thesis_ml.reports.inference.sections.anomaly.figures import plan_roc, plan_scan
 from thesis_ml.reports.inference.sections.anomaly.files import format_dark_machines, format_working_points, list_numbers
-from thesis_ml.reports.inference.sections.anomaly.null_tests import FEWEST_CHECKED
+from thesis_ml.reports.inference.sections.anomaly.null_tests import FEWEST_CHECKED, NullCheck
+from thesis_ml.reports.inference.sections.anomaly.overtraining import allow_codebooks
 from thesis_ml.reports.inference.sections.anomaly.overview_figures import plan_overview
 from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult, ProblemResult, solve_problems
 from thesis_ml.reports.inference.sections.anomaly.tables import (
@@ -27,6 +32,8 @@ from thesis_ml.reports.inference.sections.anomaly.tables import (
 def build_separation(context: Context) -> Section:
     """Return the section."""
     result = solve_problems(context.scores)
+    if context.models:
+        result = replace(result, nulls=_allow_codebooks(result.nulls, context))
     scored = result.scored
     expected = [] if scored.rates is None else [tabulate_expected(result.solved, scored.rates.luminosity_fb)]
     tables = (
@@ -52,6 +59,14 @@ def build_separation(context: Context) -> Section:
             "working_points.csv": format_working_points(result.solved),
         },
     )
+
+
+def _allow_codebooks(checks: Sequence[NullCheck], context: Context) -> tuple[NullCheck, ...]:
+    """Return the checks, in which quantisers may err less on their training events as K-means does."""
+    data = context.data
+    held_out = keep_events(data.events, np.isin(data.events.labels, data.background_classes))
+    models = {model.scored.name: model.restored for model in context.models}
+    return allow_codebooks(checks, models, data.stored.splits["train"], held_out, data.unfitted)
 
 
 def build_panels(result: AnomalyResult) -> tuple[Panel, ...]:

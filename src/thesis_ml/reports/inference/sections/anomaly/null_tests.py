@@ -30,8 +30,6 @@ ROUNDING = 1e-4
 RANK_ROUNDING = 1e-12
 """How far the AUROC of equal scores may be from one half."""
 
-CHANCE = math.erfc(MOST_ERRORS / math.sqrt(2))
-
 
 class NullCheck(NamedTuple):
     """One null test: an AUROC that must be one half.
@@ -56,6 +54,13 @@ class NullCheck(NamedTuple):
     def holds(self) -> bool:
         """Whether the score sees no more than it may."""
         return abs(self.auroc.value - 0.5) <= self.tolerance
+
+    @property
+    def chance(self) -> float:
+        """How probable it is that a score which sees nothing fails; 0 where it cannot vary."""
+        if self.tolerance == EXACT or not self.auroc.error > 0:
+            return 0.0
+        return math.erfc(self.tolerance / self.auroc.error / math.sqrt(2))
 
 
 def check_nulls(scored: EventScores) -> list[NullCheck]:
