@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from thesis_ml.metrics.auroc import (
     AurocDifference,
     compare_mean_aurocs,
+    compare_trainings,
     compute_auroc,
     compute_p_value,
     measure_auroc,
@@ -188,3 +189,34 @@ def test_paired_auroc_counts_ties_one_half() -> None:
     assert math.isnan(measure_paired_auroc([], []).value)
     with pytest.raises(ValueError, match="expected 4 scores, one per event, got 3"):
         measure_paired_auroc(scores, scores[:3])
+
+
+def draw_trainings(generator: np.random.Generator, of_seeds: float, of_events: float) -> tuple[list, list, np.ndarray]:
+    """Return the scores of three trainings on either side, which differ by chance: as wholes and event by event."""
+    labels = np.repeat([1, 0], 300)
+    shared = generator.normal(size=600) + labels
+    sides = [
+        [[shared + of_seeds * generator.normal() * labels + of_events * generator.normal(size=600)] for _ in range(3)]
+        for _ in range(2)
+    ]
+    return sides[0], sides[1], labels
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("of_seeds", "of_events"), [(0.0, 0.5), (0.1, 0.5), (0.5, 0.1)])
+def test_error_of_trainings_covers_what_it_says(of_seeds: float, of_events: float) -> None:
+    generator = np.random.default_rng(0)
+    found = [compare_trainings(*draw_trainings(generator, of_seeds, of_events)) for _ in range(600)]
+
+    assert np.mean([abs(one.value) < one.error for one in found]) == pytest.approx(0.68, abs=0.06)
+    assert 0.92 < np.mean([abs(one.value) < one.margin for one in found]) < 0.985
+
+
+def test_one_training_has_the_error_of_its_events() -> None:
+    first, second, labels = draw_trainings(np.random.default_rng(0), 0.0, 0.5)
+
+    found = compare_trainings(first[:1], second[:1], labels)
+
+    alone = compare_mean_aurocs(first[0], second[0], labels)
+    assert (found.value, found.error) == pytest.approx((alone.value, alone.error))
+    assert found.margin == pytest.approx(1.96 * alone.error, rel=1e-3)

@@ -8,9 +8,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
 
 from thesis_ml.metrics.roc import read_scores, sort_scores
 from thesis_ml.metrics.uncertain import Measured
+
+MOST_FREEDOM = 1e6
+"""From so many degrees of freedom on Student's distribution is normal."""
+
+ROUNDING = 1e-12
+"""AUROCs that differ by less are equal."""
+
+ONE_SIGMA = math.erf(1 / math.sqrt(2))
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,62 @@ def compare_mean_aurocs(first: Sequence[ArrayLike], second: Sequence[ArrayLike],
     error = _compute_error(*parts)
     # Two scores with the same order of events have no error and no difference.
     return AurocDifference(difference, error, compute_p_value(difference, error))
+
+
+@dataclass(frozen=True)
+class SeedDifference(Measured):
+    """The mean AUROC of some trainings minus that of others on the same events; the error covers it in 68% of cases.
+
+    Args:
+        margin: What covers it in 95% of the cases.
+    """
+
+    margin: float = math.nan
+
+
+def compare_trainings(
+    first: Sequence[Sequence[ArrayLike]], second: Sequence[Sequence[ArrayLike]], labels: ArrayLike
+) -> SeedDifference:
+    """Return the difference of the mean AUROC of two sets of trainings, with errors of events and of trainings.
+
+    The events are few and shared: DeLong's variance of the difference. The trainings are few: the variance of the mean
+    over those of each side. What trainings differ by on single events is in both and counts once. As few trainings
+    estimate their own variance badly, the error is a quantile of Student's t with Satterthwaite's degrees of freedom.
+
+    Source: DeLong et al. as in `measure_auroc`, eq. 6; Satterthwaite, Biometrics Bull. 2 (1946) 110.
+
+    Args:
+        first: Scores of each training; several classifiers of one training are averaged.
+        second: Likewise.
+        labels: 1 or true for signal, 0 or false for background.
+    """
+    sides = [[_place_mean(scores, labels) for scores in trainings] for trainings in (first, second)]
+    means = [[np.mean([one[part] for one in side], axis=0) for part in (0, 1)] for side in sides]
+    difference = float((means[0][0] - means[1][0]).mean())
+    variance = _compute_error(means[0][0] - means[1][0], means[0][1] - means[1][1]) ** 2
+    sure, unsure = 0.0, 0.0
+    for side, mean in zip(sides, means, strict=True):
+        of_seeds = float(np.var([one[0].mean() for one in side], ddof=1)) / len(side) if len(side) > 1 else 0.0
+        if of_seeds > ROUNDING**2:
+            shared = sum(_compute_error(one[0] - mean[0], one[1] - mean[1]) ** 2 for one in side)
+            more = max(of_seeds - shared / (len(side) * (len(side) - 1)), 0.0)
+            variance += more
+            sure, unsure = sure + more**2 / (len(side) - 1), unsure + of_seeds**2 / (len(side) - 1)
+    # Whether seeds differ more than events make them is itself uncertain: the wider interval allows for that.
+    fewest = min((len(side) for side in sides if len(side) > 1), default=2) - 1
+    return SeedDifference(
+        difference,
+        _find_half_width(variance, sure, ONE_SIGMA, fewest),
+        _find_half_width(variance, unsure, 0.95, fewest),
+    )
+
+
+def _find_half_width(variance: float, spread: float, share: float, fewest: int) -> float:
+    """Return what covers a number in a share of the cases; `spread` is Satterthwaite's sum of variance^2 / freedom."""
+    if not variance > 0:
+        return math.sqrt(variance)
+    freedom = min(max(variance**2 / spread, fewest), MOST_FREEDOM) if spread else MOST_FREEDOM
+    return float(stdtrit(freedom, 0.5 + share / 2)) * math.sqrt(variance)
 
 
 def measure_placements(scores: ArrayLike, labels: ArrayLike) -> tuple[float, Float[NDArray[Any], " N"]]:

@@ -5,12 +5,19 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy.special import stdtr, stdtrit
+import numpy as np
+from scipy.special import ndtr, stdtr, stdtrit
 
 from thesis_ml.metrics.uncertain import Measured, Spread
 
 LEVEL = 0.05
 """Family-wise significance level: the chance of at least one false positive among all pairs."""
+
+
+N_EXPERIMENTS = 4000
+"""Drawn for a power, whose error they make 1%."""
+
+NO_TEST = "no test: one seed, or seeds that do not differ"
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,7 @@ class PairTest:
         p_seeds: p-value of Welch's test over the seeds; nan where a group has one seed.
         p_events: p-value of the test over the shared events; nan where the number is not one of events.
         least_significant: The smallest difference that these seeds show among all pairs; nan where it is not known.
+        power: How often such a difference would be found, were it the true one.
     """
 
     quantity: str
@@ -33,6 +41,7 @@ class PairTest:
     p_seeds: float
     p_events: float = math.nan
     least_significant: float = math.nan
+    power: float = math.nan
 
     @property
     def is_significant(self) -> bool:
@@ -43,7 +52,7 @@ class PairTest:
     def outcome(self) -> str:
         """Return the outcome of the test in words."""
         if math.isnan(self.p_seeds):
-            return "no test: one seed"
+            return NO_TEST
         return "significant" if self.is_significant else "not significant"
 
 
@@ -53,15 +62,23 @@ def compute_welch_p(first: Spread, second: Spread) -> float:
     Source: B. L. Welch, Biometrika 34 (1947) 28: t = (m1 - m2) / sqrt(s1^2 / n1 + s2^2 / n2).
 
     Returns:
-        nan when a group has fewer than two values.
+        nan when a group has fewer than two values, or when no values of either differ: their spread is then not known.
     """
     error, freedom = _combine(first, second)
-    if math.isnan(error):
+    if not error > 0:
         return math.nan
-    difference = abs(first.mean - second.mean)
-    if error == 0:
-        return 1.0 if difference == 0 else 0.0
-    return float(2 * stdtr(freedom, -difference / error))
+    return float(2 * stdtr(freedom, -abs(first.mean - second.mean) / error))
+
+
+def compute_student_p(differences: Spread) -> float:
+    """Return the two-sided p-value of Student's t test that the mean of some differences is zero.
+
+    Returns:
+        nan for fewer than two values, or values that do not differ.
+    """
+    if not differences.sd > 0:
+        return math.nan
+    return float(2 * stdtr(differences.n - 1, -abs(differences.mean) / differences.sd * math.sqrt(differences.n)))
 
 
 def find_least_significant(first: Spread, second: Spread, n_pairs: int = 1) -> float:
@@ -71,7 +88,26 @@ def find_least_significant(first: Spread, second: Spread, n_pairs: int = 1) -> f
     for any differences of the other pairs.
     """
     error, freedom = _combine(first, second)
-    return error if not error > 0 else float(stdtrit(freedom, 1 - LEVEL / n_pairs / 2)) * error
+    return float(stdtrit(freedom, 1 - LEVEL / n_pairs / 2)) * error if error > 0 else math.nan
+
+
+def measure_power(first: Spread, second: Spread, difference: float, n_pairs: int = 1) -> float:
+    """Return how often Welch's test calls two groups different whose true means differ by so much.
+
+    Their true spreads are taken to be those found; the spreads of other experiments are drawn, because few seeds say
+    little of them. The level is divided by the number of pairs, as Holm's correction does for the most significant one.
+    """
+    error, _ = _combine(first, second)
+    if not error > 0 or math.isnan(difference):
+        return math.nan
+    generator = np.random.default_rng(0)
+    drawn = [one.sd**2 / one.n * generator.chisquare(one.n - 1, N_EXPERIMENTS) / (one.n - 1) for one in (first, second)]
+    total = drawn[0] + drawn[1]
+    shares = [part / total for part in drawn]
+    freedom = 1 / sum(share**2 / (one.n - 1) for share, one in zip(shares, (first, second), strict=True))
+    bound = stdtrit(freedom, 1 - LEVEL / n_pairs / 2) * np.sqrt(total) / error
+    shift = difference / error
+    return float(np.mean(ndtr(shift - bound) + ndtr(-shift - bound)))
 
 
 def correct_holm(p_values: Sequence[float]) -> list[float]:
@@ -105,6 +141,7 @@ def compare_pairs(
     ]
     p_values = [compute_welch_p(known[first], known[second]) for first, second in pairs]
     n_tested = max(sum(not math.isnan(p_value) for p_value in p_values), 1)
+    least = [find_least_significant(known[first], known[second], n_tested) for first, second in pairs]
     return tuple(
         PairTest(
             quantity=quantity,
@@ -112,9 +149,10 @@ def compare_pairs(
             second=second,
             difference=Measured(abs(known[second].mean - known[first].mean), _combine(known[first], known[second])[0]),
             p_seeds=p_value,
-            least_significant=find_least_significant(known[first], known[second], n_tested),
+            least_significant=smallest,
+            power=measure_power(known[first], known[second], smallest, n_tested),
         )
-        for (first, second), p_value in zip(pairs, correct_holm(p_values), strict=True)
+        for (first, second), p_value, smallest in zip(pairs, correct_holm(p_values), least, strict=True)
     )
 
 

@@ -8,7 +8,10 @@ from thesis_ml.reports.contents import Reference, ResultTable, Section, Value
 from thesis_ml.reports.plots import plan_figures
 from thesis_ml.reports.plots.compression import REFERENCE_NAMES
 
-WELCH_NOTE = f"Welch's test at {LEVEL:.0%}, corrected by Holm over all pairs."
+WELCH_NOTE = (
+    f"Welch's test at {LEVEL:.0%}, corrected by Holm over all pairs. Power: how often a true difference as large as "
+    "the smallest significant one would be found."
+)
 SEED = "seed"
 """A number that means nothing on average."""
 
@@ -88,12 +91,18 @@ def tabulate_pairs(comparison: Comparison) -> ResultTable:
         first, second = (numbers[label].numbers[test.quantity].mean for label in (test.first, test.second))
         ratio = second / first if first else None
         rows.append(
-            (test.first, test.second, test.difference, ratio, test.p_seeds, test.outcome, test.least_significant)
+            (
+                *(test.first, test.second, test.difference, ratio, test.p_seeds, test.outcome),
+                *(test.least_significant, test.power),
+            )
         )
     return ResultTable(
         name="pairs",
         title="Pairs of groups",
         note=f"{column}: {WELCH_NOTE}",
-        columns=("better", "worse", "difference", "ratio", "p", "outcome", "smallest significant difference"),
+        columns=(
+            *("better", "worse", "difference", "ratio", "p", "outcome"),
+            *("smallest significant difference", "power"),
+        ),
         rows=tuple(rows),
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from thesis_ml.metrics.auroc import compare_mean_aurocs
-from thesis_ml.metrics.significance import PairTest
+from thesis_ml.metrics.significance import NO_TEST, PairTest
 from thesis_ml.reports.inference.sections.anomaly.measure import Column, measure_problem
 from thesis_ml.reports.inference.sections.anomaly.pairs import compare_groups
 from thesis_ml.reports.inference.sections.anomaly.problems import Problem
@@ -72,7 +72,7 @@ def test_one_seed_gives_no_test() -> None:
     (pair,) = compare(draw("a", [0.5], 7), draw("b", [1.5], 8))
 
     assert math.isnan(pair.p_seeds) and not pair.is_significant
-    assert pair.outcome == "no test: one seed"
+    assert pair.outcome == NO_TEST
 
 
 def test_labels_are_compared_by_delong_and_pairs_by_shared_samples() -> None:

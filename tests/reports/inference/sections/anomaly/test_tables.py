@@ -10,6 +10,7 @@ from scipy.stats import norm
 from scored_splits import add_signal_file, make_split, replace_scores, solve
 from section_contents import list_rows, read_row
 from thesis_ml.metrics.bootstrap import Estimate
+from thesis_ml.metrics.significance import NO_TEST
 from thesis_ml.reports.inference.config import Rates
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE, EventScores
 from thesis_ml.reports.inference.sections.anomaly import build_panels
@@ -279,7 +280,7 @@ def test_seeds_are_one_row_with_their_spread() -> None:
     assert row["AUROC"].value == pytest.approx(np.mean(result.solved[0].measurements[0].by_seed))
 
 
-@pytest.mark.parametrize(("n_seeds", "outcomes"), [(1, {"no test: one seed"}), (3, {"significant", "not significant"})])
+@pytest.mark.parametrize(("n_seeds", "outcomes"), [(1, {NO_TEST}), (3, {"significant", "not significant"})])
 def test_pairs_of_groups_have_an_outcome_that_needs_several_seeds(n_seeds: int, outcomes: set[str]) -> None:
     rows = list_rows(tabulate_pairs(solve(make_split(600, n_seeds=n_seeds)).solved))
 

@@ -1,6 +1,5 @@
 """What classifiers lose to tokenisation: nothing where nothing is lost, and an error that covers events and seeds."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +7,8 @@ import pytest
 import torch
 
 from thesis_ml.data.events import keep_events
-from thesis_ml.metrics.auroc import compare_mean_aurocs, compute_auroc
-from thesis_ml.metrics.uncertain import Measured
+from thesis_ml.metrics.auroc import SeedDifference, compare_trainings
+from thesis_ml.metrics.significance import NO_TEST
 from thesis_ml.reports.inference.events import LoadedData
 from thesis_ml.reports.inference.sections.downstream import measure as downstream
 from thesis_ml.reports.inference.sections.downstream.measure import (
@@ -81,40 +80,20 @@ def test_nothing_is_lost_where_scores_are_the_same() -> None:
     is_signal = generator.random(400) < 0.4
     scores = generator.normal(size=(3, 400)) + is_signal
 
-    assert compare_runs([scores], [scores], is_signal) == Measured(0.0, 0.0)
+    assert compare_runs([scores], [scores], is_signal) == SeedDifference(0.0, 0.0, 0.0)
 
 
 def test_error_holds_events_and_seeds() -> None:
     generator = np.random.default_rng(1)
     is_signal = generator.random(500) < 0.5
     original = generator.normal(size=(3, 500)) + 2 * is_signal
-    tokens = generator.normal(size=(3, 500)) + is_signal
+    runs = [generator.normal(size=(3, 500)) + shift * is_signal for shift in (0.5, 1.0, 1.5)]
 
-    difference = compare_runs([original], [tokens], is_signal)
+    one, several = compare_runs([original], runs[1:2], is_signal), compare_runs([original], runs, is_signal)
 
-    values = [
-        compute_auroc(ours, is_signal) - compute_auroc(theirs, is_signal)
-        for ours, theirs in zip(original, tokens, strict=True)
-    ]
-    assert difference.value == pytest.approx(np.mean(values))
-    events = compare_mean_aurocs(list(original), list(tokens), is_signal).error
-    expected = math.hypot(events, np.std(values, ddof=1) / math.sqrt(3))
-    assert difference.error == pytest.approx(expected)
-
-
-@pytest.mark.slow
-def test_error_covers_the_difference_that_chance_makes() -> None:
-    pulls = []
-    for seed in range(200):
-        generator = np.random.default_rng(seed)
-        is_signal = np.arange(300) < 150
-        shared = generator.normal(size=300) + is_signal
-        first, second = (shared + 0.5 * generator.normal(size=(3, 300)) for _ in range(2))
-        difference = compare_runs([first], [second], is_signal)
-        pulls.append(difference.value / difference.error)
-
-    # Scores of one seed are correlated less with those of another than the error assumes: it is on the safe side.
-    assert 0.4 < np.std(pulls) < 1.15
+    assert one == compare_trainings([[scores] for scores in original], [[scores] for scores in runs[1]], is_signal)
+    assert several == compare_trainings([[scores] for scores in original], [list(run) for run in runs], is_signal)
+    assert several.margin > several.error > 2 * one.error
 
 
 @pytest.mark.slow
@@ -131,7 +110,7 @@ def test_classifier_finds_in_tables_what_they_hold(data: LoadedData) -> None:
     losses = measure_group(original, {"events": [original["events"]], "tokens": [lengths_alone]}, is_signal)
 
     assert losses["events"].auroc.value > 0.77
-    assert losses["events"].lost == Measured(0.0, 0.0)
+    assert losses["events"].lost.value == 0
     assert losses["tokens"].lost.is_above(0, n_errors=3)
 
 
@@ -162,7 +141,7 @@ def test_single_runs_have_no_test_and_make_that_of_others_no_harder() -> None:
     with_single = compare_tokenizers("events", {**two, "one": draw_runs(1.0, 0.01, n_runs=1)}, is_signal)
 
     outcomes = {frozenset((one.first, one.second)): one for one in with_single}
-    assert outcomes[frozenset(("far", "one"))].outcome == "no test: one seed"
+    assert outcomes[frozenset(("far", "one"))].outcome == NO_TEST
     assert outcomes[frozenset(("far", "good"))].p_events == alone.p_events
     assert outcomes[frozenset(("far", "good"))].p_seeds == alone.p_seeds
 

@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from thesis_ml.metrics.auroc import measure_auroc
+from thesis_ml.metrics.auroc import compute_p_value, measure_auroc
 from thesis_ml.metrics.bootstrap import N_RESAMPLES, Estimate, estimate, resample_readings
 from thesis_ml.metrics.roc import Roc, sort_scores
-from thesis_ml.metrics.uncertain import Measured
+from thesis_ml.metrics.significance import PairTest, compute_student_p
+from thesis_ml.metrics.uncertain import Measured, Spread
 from thesis_ml.reports.inference.scoring.baselines import VARIABLES
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE, EventScores
 from thesis_ml.reports.inference.sections.anomaly.problems import Problem
@@ -165,6 +166,23 @@ def find_lead(first: Measurement, second: Measurement) -> Measured:
         if len(one.by_seed) > 1:
             parts.append(float(np.std(one.by_seed, ddof=1)) / math.sqrt(len(one.by_seed)))
     return Measured(difference.value, math.hypot(*parts))
+
+
+def judge_lead(first: Measurement, second: Measurement) -> PairTest:
+    """Return whether a score of models is better than one that has no seeds: by the events, and by the seeds (Student).
+
+    A lead of one seed may be that of the seed, as a difference of two models may: it has no verdict.
+    """
+    events = find_difference(first, second)
+    seeds = Spread.of(value - second.auroc.value for value in first.by_seed)
+    return PairTest(
+        quantity=first.score,
+        first=first.name,
+        second=second.name,
+        difference=find_lead(first, second),
+        p_seeds=compute_student_p(seeds),
+        p_events=compute_p_value(events.value, events.error),
+    )
 
 
 def _turn(column: Column, problem: Problem) -> Column:

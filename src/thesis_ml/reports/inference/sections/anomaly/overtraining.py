@@ -64,7 +64,7 @@ def _allow(
         return check
     reference = known[key][check.score]
     tolerance = reference.value - 0.5 + MOST_ERRORS * float(np.hypot(reference.error, check.auroc.error))
-    rule = f"at most that of k-means with {sizes[0]} centres, {reference}, and {MOST_ERRORS:g} standard errors"
+    rule = f"k-means with {sizes[0]} centres: {reference}, ± {MOST_ERRORS:g} errors"
     return check._replace(tolerance=max(tolerance, check.tolerance), rule=rule)
 
 

@@ -17,7 +17,7 @@ from thesis_ml.reports.inference.sections.anomaly.measure import (
     SIGNAL_EFFICIENCIES,
     TURNED,
     Measurement,
-    find_lead,
+    judge_lead,
 )
 from thesis_ml.reports.inference.sections.anomaly.null_tests import NullCheck
 from thesis_ml.reports.inference.sections.anomaly.problems import Problem
@@ -91,18 +91,21 @@ def tabulate_best(solved: Iterable[ProblemResult]) -> ResultTable:
         if best is None or baseline is None:
             continue
         cells = [cell for each in (best, plain, baseline) for cell in _name_auroc(each)]
-        rows.append((name_problem(one.problem), *cells, find_lead(best, baseline), one.n_emptied or None))
+        lead = judge_lead(best, baseline)
+        numbers = (lead.difference, lead.p_events, lead.p_seeds, lead.outcome)
+        rows.append((name_problem(one.problem), *cells, *numbers, one.n_emptied or None))
     return ResultTable(
         name="best_scores",
         title="Best score beside the best baseline",
         note="The best score is selected on these same events, which biases its AUROC upwards. Sums over tokens and "
-        "densities of latents contain the multiplicity. The error of the difference holds events and seeds.",
+        "densities of latents contain the multiplicity. The error of the difference holds events and seeds; it is "
+        "significant only if events (shared samples) and seeds (Student's t) both say so at 5%.",
         columns=(
             "problem",
             *("best score", "AUROC"),
             *("best score without multiplicity", "AUROC without multiplicity"),
             *("best baseline", "AUROC of the baseline"),
-            "difference to the baseline",
+            *("difference to the baseline", "p (events)", "p (seeds)", "outcome"),
             "events without objects after it",
         ),
         rows=tuple(rows),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from thesis_ml.metrics.auroc import SeedDifference
 from thesis_ml.metrics.significance import PairTest
 from thesis_ml.metrics.uncertain import Measured
 from thesis_ml.reports.contents import Check, ResultTable, Section, Value
@@ -91,7 +92,9 @@ def build_section(problem: Classification, context: Context, results: Results) -
         title=TITLE,
         caption=f"Classifiers of {len(SEEDS)} seeds, {signal} against {background}: {problem.train.n_events} training "
         f"and {problem.test.n_events} test events.",
-        scores={COLUMN: {label: forms["events"].lost for label, forms in losses.items() if "events" in forms}},
+        scores={
+            COLUMN: {label: _shorten(forms["events"].lost) for label, forms in losses.items() if "events" in forms}
+        },
         tests=tuple(replace(test, quantity=COLUMN) for test in pairs["events"]),
         tables=tuple(table for table in tables if table.rows),
         summary={
@@ -108,27 +111,35 @@ def tabulate_losses(
 ) -> ResultTable:
     """Return the AUROC of classifiers of each group, and how much it lost, in each form of the events."""
     rows: list[tuple[Value, ...]] = [
-        ("original", None, None, *(value for form in FORMS for value in (originals[form], None)))
+        ("original", None, None, *(value for form in FORMS for value in (originals[form], None, None)))
     ]
     for label, forms in losses.items():
         cells: list[Value] = []
         for form in FORMS:
-            cells += [forms[form].auroc, forms[form].lost] if form in forms else [None, None]
+            if form in forms:
+                lost = forms[form].lost
+                cells += [forms[form].auroc, _shorten(lost), lost.margin]
+            else:
+                cells += [None] * 3
         rows.append((label, len(results.groups[label]["tokens"]), results.bits[label], *cells))
     return ResultTable(
         name="downstream",
         title="AUROC lost to tokenisation",
         note="events: the pooled table of original and of reconstructed events; tokens: moments of the inputs of the "
         "encoder, and of the latents of the codes. lost: AUROC of the original in the same form minus that of the "
-        "tokenizer, on the same events; its error holds events and seeds.",
+        "tokenizer, on the same events. Its error holds events and seeds and covers 68%; the next column covers 95%.",
         columns=(
             "group",
             "runs",
             "bits of a token",
-            *(f"{form}: {name}" for form in FORMS for name in ("AUROC", "lost")),
+            *(f"{form}: {name}" for form in FORMS for name in ("AUROC", "lost", "± 95%")),
         ),
         rows=tuple(rows),
     )
+
+
+def _shorten(lost: SeedDifference) -> Measured:
+    return Measured(lost.value, lost.error)
 
 
 def tabulate_pairs(pairs: Mapping[str, Sequence[PairTest]]) -> ResultTable:

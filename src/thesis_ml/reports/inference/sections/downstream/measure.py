@@ -27,7 +27,14 @@ from thesis_ml.data.encode import encode_events
 from thesis_ml.data.event_tables import pool_events
 from thesis_ml.data.events import Events, iterate_blocks, keep_events
 from thesis_ml.data.normalizer import Normalizer, fit_normalizer
-from thesis_ml.metrics.auroc import AurocDifference, compare_mean_aurocs, compute_auroc, measure_auroc
+from thesis_ml.metrics.auroc import (
+    AurocDifference,
+    SeedDifference,
+    compare_mean_aurocs,
+    compare_trainings,
+    compute_auroc,
+    measure_auroc,
+)
 from thesis_ml.metrics.significance import PairTest, compute_welch_p, correct_holm
 from thesis_ml.metrics.uncertain import Measured, Spread
 from thesis_ml.reports.inference.background import draw_events
@@ -60,7 +67,7 @@ class ClassifierLoss:
     """
 
     auroc: Measured
-    lost: Measured
+    lost: SeedDifference
 
 
 @dataclass(frozen=True)
@@ -207,26 +214,24 @@ def fit_scores(make_table: MakeTable, problem: Classification) -> Scores:
     return np.stack([fit.scores.double().numpy() for fit in fits])
 
 
-def compare_runs(first: Sequence[Scores], second: Sequence[Scores], is_signal: Bool[NDArray[Any], " N"]) -> Measured:
-    """Return the mean AUROC of some runs minus that of others.
+def compare_runs(
+    first: Sequence[Scores], second: Sequence[Scores], is_signal: Bool[NDArray[Any], " N"]
+) -> SeedDifference:
+    """Return the mean AUROC of some runs minus that of others, with errors of events and of trainings.
 
-    The error has two parts. The events are few, and both saw the same ones: DeLong's error of the difference of the
-    means. Runs and classifiers are few: the error of the mean over those of each side, and over the seeds of the
-    classifiers.
+    Trainings are the runs where there are several, whose classifiers are averaged; else the seeds of the classifier.
 
     Args:
         first: Scores of each run by seed.
         second: Likewise.
         is_signal: What is to be found.
     """
-    ours, theirs = (_measure_each(runs, is_signal) for runs in (first, second))
-    values = ours[:, None] - theirs[None]
-    parts = [_compare_events(first, second, is_signal).error]
-    for axis, size in enumerate(values.shape):
-        if size > 1:
-            means = np.moveaxis(values, axis, 0).reshape(size, -1).mean(axis=1)
-            parts.append(float(means.std(ddof=1)) / math.sqrt(size))
-    return Measured(float(values.mean()), math.hypot(*parts))
+    ours, theirs = (_list_trainings(runs) for runs in (first, second))
+    return compare_trainings(ours, theirs, is_signal)
+
+
+def _list_trainings(runs: Sequence[Scores]) -> list[list[Float[NDArray[Any], " N"]]]:
+    return [list(run) for run in runs] if len(runs) > 1 else [[scores] for scores in runs[0]]
 
 
 def _measure_each(runs: Sequence[Scores], is_signal: Bool[NDArray[Any], " N"]) -> Float[NDArray[Any], "R S"]:
