@@ -14,7 +14,7 @@ def measure(spread: float, n_samples: int = 16, feature: str = "eta", scale: flo
     samples = centre + scale * spread * noise.normal(size=(n_samples, 20_000, 1))
     if feature == "phi":
         true, samples = (np.angle(np.exp(1j * values)) for values in (true, samples))
-    counts = count_ranks(rank_truth(samples, true, [feature]), n_samples)[0]
+    counts = count_ranks(rank_truth(samples, true, [feature]).ranks, n_samples)[0]
     assert counts.sum() == 20_000
     return measure_coverage(counts)
 
@@ -43,3 +43,12 @@ def test_coverage_without_tokens_is_no_number() -> None:
 
     assert counts.shape == (2, 17)
     assert np.isnan(measure_coverage(counts[0]))
+
+
+def test_exact_copies_are_covered() -> None:
+    true = np.random.default_rng(0).normal(size=(500, 1))
+
+    ranked = rank_truth(np.stack([true] * 16), true, ["eta"])
+
+    assert measure_coverage(count_ranks(ranked.ranks, 16)[0]) > 0.9
+    assert (ranked.spreads == 0).all()

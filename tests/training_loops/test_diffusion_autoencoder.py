@@ -141,7 +141,9 @@ def test_samples_are_measured_when_they_are_due(task: DiffusionTask, events: Tok
     assert stops == []
     assert measure("val", 4) == errors
     assert len(stops) == count_batches(events.val, 32)
-    assert measure("test", None) == errors | {f"coverage68_{feature}" for feature in FEATURES}
+    assert measure("test", None) == errors | {
+        f"coverage68_{half}{feature}" for half in ("", "narrow_", "wide_") for feature in FEATURES
+    }
 
 
 def test_few_events_stand_for_a_split_while_training_and_for_its_ranks(task: DiffusionTask, events: TokenData) -> None:

@@ -36,6 +36,8 @@ N_MEAN = 8
 SAMPLE_ERROR, MEAN_ERROR = "rec_mse_sample", f"rec_mse_mean{N_MEAN}"
 COVERAGE_PREFIX = "coverage68_"
 """Numbers of a loop that draws samples: errors of one and of the mean of N_MEAN, coverage of 68% intervals."""
+NARROW, WIDE = "narrow_", "wide_"
+"""Begin the names of the coverage in either half of the tokens, by how far their samples are apart."""
 
 DENOISING, RANKS_PREFIX = "denoising", "ranks_"
 STRIP, STRIP_TRUE, STRIP_REC = "strip", "strip_true", "strip_rec"

@@ -16,10 +16,22 @@ class CoverageCurve(NamedTuple):
     actual: npt.NDArray[np.float64]
 
 
+class RankedTruth(NamedTuple):
+    """The truth among its samples, for every token and feature [P C].
+
+    Args:
+        ranks: The number of the S samples below it, and half of those that equal it: exact copies are in the middle.
+        spreads: Standard deviation of the samples.
+    """
+
+    ranks: npt.NDArray[np.int64]
+    spreads: npt.NDArray[np.float64]
+
+
 def rank_truth(
     samples: npt.NDArray[np.floating], true: npt.NDArray[np.floating], features: Sequence[str]
-) -> npt.NDArray[np.int64]:
-    """Return the rank of the truth for every token and feature [P C]: the number of the S samples below it.
+) -> RankedTruth:
+    """Return the rank of the truth among its samples, and how far these are apart.
 
     Angles are cut open opposite to the mean direction of samples and truth, which treats them all alike.
 
@@ -33,7 +45,8 @@ def rank_truth(
         if feature == "phi":
             turns = np.exp(1j * values[:, :, column])
             values[:, :, column] = np.angle(turns * np.conj(turns.mean(axis=0)))
-    return np.asarray((values[1:] < values[0]).sum(axis=0), dtype=np.int64)
+    below, equal = (values[1:] < values[0]).sum(axis=0), (values[1:] == values[0]).sum(axis=0)
+    return RankedTruth(np.asarray(below + equal // 2, dtype=np.int64), values[1:].std(axis=0))
 
 
 def count_ranks(ranks: npt.NDArray[np.int64], n_samples: int) -> npt.NDArray[np.int64]:

@@ -12,7 +12,7 @@ from thesis_ml.architectures.autoencoder.diffusion.model import DiffusionAutoenc
 from thesis_ml.data.batch import TokenBatch, mean_over_tokens
 from thesis_ml.data.splits import TokenSplit
 from thesis_ml.data.tokens import TokenData
-from thesis_ml.facts.schema import COVERAGE_PREFIX, MEAN_ERROR, SAMPLE_ERROR
+from thesis_ml.facts.schema import COVERAGE_PREFIX, MEAN_ERROR, NARROW, SAMPLE_ERROR, WIDE
 from thesis_ml.limits import Count
 from thesis_ml.training_loops import autoencoder
 from thesis_ml.training_loops.autoencoder import AutoencoderSettings, AutoencoderTask
@@ -54,7 +54,9 @@ class DiffusionTask(AutoencoderTask):
         self.trainer = settings.trainer
         self.normalizer = data.normalizer
         self.weights = {**self.weights, TERM: model.decoder.config.diffusion_beta}
-        coverage = tuple(COVERAGE_PREFIX + feature for feature in data.normalizer.features)
+        coverage = tuple(
+            f"{COVERAGE_PREFIX}{half}{feature}" for half in ("", NARROW, WIDE) for feature in data.normalizer.features
+        )
         names = (*AutoencoderTask.metric_names, SAMPLE_ERROR, MEAN_ERROR, *coverage)
         self.metric_names = names  # type: ignore[misc]  # of a class, but these depend on the data
 

@@ -19,11 +19,13 @@ from thesis_ml.facts.schema import (
     DENOISING,
     MEAN_ERROR,
     N_MEAN,
+    NARROW,
     RANKS_PREFIX,
     SAMPLE_ERROR,
     STRIP,
     STRIP_REC,
     STRIP_TRUE,
+    WIDE,
 )
 from thesis_ml.metrics.coverage import count_ranks, measure_coverage, rank_truth
 from thesis_ml.training_loops.task import SplitMeasurement
@@ -71,15 +73,24 @@ class SampleMeter:
 
     @torch.no_grad()
     def count_ranks(self, split: TokenSplit) -> Mapping[str, np.ndarray]:
-        """Return for each physical feature how often the truth had each rank among N_RANKED samples."""
+        """Return for each physical feature how often the truth had each rank among N_RANKED samples [2 S+1].
+
+        The first row is of the half of the tokens whose samples lie closest together, the second of the others.
+        """
         features = self.normalizer.features
-        counts = np.zeros((len(features), N_RANKED + 1), dtype=np.int64)
+        ranks, spreads = [np.zeros((0, len(features)), dtype=np.int64)], [np.zeros((0, len(features)))]
         for batch, output in self._iterate(split):
             drawn = self.draw_samples(output, batch, N_RANKED)
             samples = np.stack([self._decode(one, output.types) for one in drawn])
-            true = self._decode(batch.features, batch.types)
-            counts += count_ranks(rank_truth(samples, true, features), N_RANKED)
-        return dict(zip(features, counts, strict=True))
+            ranked = rank_truth(samples, self._decode(batch.features, batch.types), features)
+            ranks.append(ranked.ranks)
+            spreads.append(ranked.spreads)
+        all_ranks, all_spreads = np.concatenate(ranks), np.concatenate(spreads)
+        halves = [place < len(all_ranks) / 2 for place in all_spreads.argsort(axis=0).argsort(axis=0).T]
+        return {
+            feature: np.stack([count_ranks(column[part, None], N_RANKED)[0] for part in (half, ~half)])
+            for feature, column, half in zip(features, all_ranks.T, halves, strict=True)
+        }
 
     @torch.no_grad()
     def measure_times(self, split: TokenSplit) -> np.ndarray:
@@ -125,9 +136,14 @@ def measure_fully(meter: SampleMeter, split: TokenSplit, n_events: int = SUBSET_
     """Return the errors of samples of all events, coverage of the first ones, and the arrays of the figure."""
     first = take_first(split, n_events)
     ranks = meter.count_ranks(first)
-    coverage = {COVERAGE_PREFIX + feature: measure_coverage(counts) for feature, counts in ranks.items()}
+    parts = {"": slice(None), NARROW: slice(0, 1), WIDE: slice(1, 2)}
+    coverage = {
+        f"{COVERAGE_PREFIX}{half}{feature}": measure_coverage(counts[part].sum(axis=0))
+        for half, part in parts.items()
+        for feature, counts in ranks.items()
+    }
     arrays = {DENOISING: meter.measure_times(split), **meter.trace_event(first)}
-    arrays |= {RANKS_PREFIX + feature: counts for feature, counts in ranks.items()}
+    arrays |= {RANKS_PREFIX + feature: counts.sum(axis=0) for feature, counts in ranks.items()}
     has_tokens = first.n_tokens > 0
     return SplitMeasurement(meter.measure_errors(split) | (coverage if has_tokens else {}), arrays)
 

@@ -17,6 +17,7 @@ from thesis_ml.reports.inference.sections.anomaly.measure import (
     SIGNAL_EFFICIENCIES,
     TURNED,
     Measurement,
+    Point,
     judge_lead,
 )
 from thesis_ml.reports.inference.sections.anomaly.null_tests import NullCheck
@@ -36,7 +37,10 @@ NULL_NAMES = {
     "held_out": "overtraining: held-out against training background",
 }
 
-CUTS_NOTE = f"n: background events that survive; blank below {FEWEST_BACKGROUND}. gain: eps_S / sqrt(eps_B)."
+CUTS_NOTE = (
+    "reached: the share of background that survives in fact, as whole numbers have few cuts. n: background events that "
+    f"survive; blank below {FEWEST_BACKGROUND}. gain: eps_S / sqrt(eps_B)."
+)
 CORRELATION_NOTE = f"Spearman's rank correlation on background events, strong from {STRONG:g} on; mean over seeds."
 EXPECTED_NOTE = (
     "From the given cross-sections, which also mix the background. n: background events of the file that survive; "
@@ -115,7 +119,9 @@ def tabulate_best(solved: Iterable[ProblemResult]) -> ResultTable:
 
 def tabulate_problem(solved: ProblemResult, result: AnomalyResult) -> ResultTable:
     """Return the separation of one problem by every score, best first, the baselines below."""
-    points = [f"{name} at eps_B {asked:g}" for asked in BACKGROUND_EFFICIENCIES for name in ("eps_S", "gain", "n")]
+    points = [
+        f"{name} at eps_B {asked:g}" for asked in BACKGROUND_EFFICIENCIES for name in ("eps_S", "eps_B", "gain", "n")
+    ]
     cuts = [f"{name} at eps_S {asked:g}" for asked in SIGNAL_EFFICIENCIES for name in ("1/eps_B", "n")]
     ordered = sorted(solved.measurements, key=lambda one: (one.group == BASELINE, -_order(one.auroc.value)))
     rows: Rows = []
@@ -128,11 +134,7 @@ def tabulate_problem(solved: ProblemResult, result: AnomalyResult) -> ResultTabl
                 _to_measured(one.auroc),
                 seeds.sd if seeds.n > 1 else None,
                 seeds.n,
-                *(
-                    cell
-                    for point in one.points
-                    for cell in _list_point(point.signal_efficiency, point.n_background, point.improvement)
-                ),
+                *(cell for point in one.points for cell in _list_cut(point)),
                 *(cell for cut in one.rejections for cell in _list_point(cut.rejection, cut.n_background)),
                 _remark(one, result.find_correlation(one.group, one.score)),
             )
@@ -266,6 +268,12 @@ def _average(checks: Sequence[NullCheck]) -> Measured | None:
 
 def _name_auroc(measured: Measurement | None) -> tuple[Value, Value]:
     return (None, None) if measured is None else (measured.name, _to_measured(measured.auroc))
+
+
+def _list_cut(point: Point) -> tuple[Value, ...]:
+    """Return a working point with the share of background that survives in fact: a cut cannot split an event."""
+    efficiency, improvement, n_background = _list_point(point.signal_efficiency, point.n_background, point.improvement)
+    return efficiency, point.background_efficiency, improvement, n_background
 
 
 def _list_point(number: Estimate, n_background: int, *others: Estimate) -> tuple[Value, ...]:
