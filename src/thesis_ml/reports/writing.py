@@ -22,6 +22,7 @@ from thesis_ml.reports.plots import draw_figures
 from thesis_ml.reports.report import Report
 from thesis_ml.reports.summary import build_inference_summary, build_summary, format_json
 from thesis_ml.reports.tex import TexWriter, find_previous_numbers
+from thesis_ml.reports.training import tabulate_references
 from thesis_ml.reports.utils.discovery import expand_paths
 from thesis_ml.reports.utils.table import Table, format_csv
 from thesis_ml.utils import paths
@@ -123,6 +124,9 @@ def _write_training(folder: Path, report: Report, config: ReportConfig, figures:
     _write_text(folder / paths.SUMMARY_TABLE, format_csv(comparison.columns, rows))
     _write_text(folder / paths.SUMMARY_FILE, format_json(build_summary(report)))
     _save_figures(folder / paths.FIGURES_FOLDER, report.sections, figures, config.outputs)
+    if report.inference is not None and report.inference.references:
+        table = tabulate_references(report.inference.references)
+        _write_text(folder / f"{table.name}.csv", format_csv(table.columns, table.split_errors().rows))
 
 
 def _write_tables(folder: Path, report: Report, tex: TexWriter) -> None:

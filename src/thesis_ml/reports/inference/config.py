@@ -15,7 +15,15 @@ from thesis_ml.reports.inference.changes.corruptions import (
     CorruptionPlan,
 )
 
-NEEDS_INFERENCE = ("export", "downstream", "signal_file", "persist_raw_scores", "cross_sections_pb", "luminosity_fb")
+NEEDS_INFERENCE = (
+    "export",
+    "downstream",
+    "weak_supervision",
+    "signal_file",
+    "persist_raw_scores",
+    "cross_sections_pb",
+    "luminosity_fb",
+)
 """Keys of `inference` that ask for something that a report without it does not have."""
 
 LARGEST_SEED = 2**32 - 1
@@ -74,6 +82,7 @@ class InferenceConfig:
         luminosity_fb: Integrated luminosity in 1/fb, which they need.
         export: What each model makes of all splits, as a file in `inference/`; None: nothing.
         two_sample: Train boosted trees that try to tell reconstructed from real events; three seconds for each model.
+        weak_supervision: Train trees on data with 0, 1, 3 and 10% signal, beside labels and the resonance; a minute.
         downstream: Train classifiers on original and on reconstructed events; ten seconds for each model of the sample.
         baselines: Compressions without a model that the figure of error against bits shows as references.
     """
@@ -96,6 +105,7 @@ class InferenceConfig:
     luminosity_fb: Positive | None = None
     export: ExportKind | None = None
     two_sample: bool = True
+    weak_supervision: bool = False
     downstream: bool = False
     baselines: tuple[BaselineName, ...] = ("kmeans", "kmeans_place", "per_feature", "residual_kmeans")
 

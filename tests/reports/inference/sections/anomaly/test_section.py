@@ -24,7 +24,9 @@ def test_section_has_the_matrix_first_and_every_problem_in_a_panel(separate: Sep
         "separation",
         "best_scores",
         "pairs_of_models",
+        "conditional",
         "correlations",
+        "leakage",
         "nulls",
     ]
     assert set(find_table(section, "separation").links.values()) == {panel.name for panel in section.panels}

@@ -11,6 +11,7 @@ from thesis_ml.metrics.uncertain import Measured
 from thesis_ml.reports.contents import Panel, Section
 from thesis_ml.reports.inference.context import Context
 from thesis_ml.reports.inference.sections.anomaly.checks import NAME, check_result
+from thesis_ml.reports.inference.sections.anomaly.conditional import tabulate_conditional, tabulate_leakage
 from thesis_ml.reports.inference.sections.anomaly.figures import plan_roc, plan_scan
 from thesis_ml.reports.inference.sections.anomaly.files import format_dark_machines, format_working_points, list_numbers
 from thesis_ml.reports.inference.sections.anomaly.null_tests import FEWEST_CHECKED, NullCheck
@@ -27,6 +28,7 @@ from thesis_ml.reports.inference.sections.anomaly.tables import (
     tabulate_pairs,
     tabulate_problem,
 )
+from thesis_ml.reports.inference.sections.anomaly.weak import tabulate_weak
 
 
 def build_separation(context: Context) -> Section:
@@ -41,7 +43,10 @@ def build_separation(context: Context) -> Section:
         tabulate_best(result.solved),
         tabulate_pairs(result.solved),
         *expected,
+        *((tabulate_weak(context, result.solved),) if context.config.weak_supervision else ()),
+        tabulate_conditional(result.solved, scored),
         tabulate_correlations(result.correlations),
+        tabulate_leakage(scored),
         tabulate_nulls(result),
     )
     return Section(

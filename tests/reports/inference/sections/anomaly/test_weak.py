@@ -1,0 +1,26 @@
+"""Trees that learn from data with a little signal: the more there is, the more they find, and nothing without any."""
+
+import numpy as np
+
+from thesis_ml.reports.inference.sections.anomaly.weak import Samples, _measure
+
+GENERATOR = np.random.default_rng(0)
+
+
+def make_samples(shift: float) -> Samples:
+    background, scored = (GENERATOR.normal(size=(3000, 4)) for _ in range(2))
+    signal, wanted = (GENERATOR.normal(size=(1500, 4)) + shift for _ in range(2))
+    return Samples(background, signal, scored, wanted)
+
+
+def test_more_signal_in_the_data_is_found_better_and_none_is_chance() -> None:
+    samples = make_samples(1.5)
+
+    none, some, much = (_measure(samples, fraction) for fraction in (0.0, 0.03, 0.2))
+
+    assert not none.is_above(0.5, n_errors=4) and none.error > 0
+    assert some.value < much.value and much.value > 0.95
+
+
+def test_signal_that_is_background_is_not_found() -> None:
+    assert not _measure(make_samples(0.0), 0.2).is_above(0.5, n_errors=4)
