@@ -132,7 +132,7 @@ def test_numbers_are_kept_for_the_next_report_and_nothing_else_is_read(
 ) -> None:
     first = fit(stored, load(restored_run, 16))
     (file,) = own_cache.iterdir()
-    monkeypatch.setattr(compression, "_measure", None)
+    monkeypatch.setattr(compression, "measure_kind", None)
 
     assert fit(stored, load(restored_run, 16)) == first
 
@@ -154,7 +154,9 @@ def test_tokens_are_of_the_classes_that_the_model_was_trained_on(
     restored_run: RestoredModel, stored: EventSplits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(compression, "_measure", lambda name, samples, *_: seen.append(samples.train.n_tokens) or ())
+    monkeypatch.setattr(
+        compression, "measure_kind", lambda name, samples, *_: seen.append(samples.train.n_tokens) or ()
+    )
 
     fit(stored, load(restored_run, 16, train_classes=(0,)))
 

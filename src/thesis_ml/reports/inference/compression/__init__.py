@@ -13,9 +13,10 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from thesis_ml.data.batch import wrap_differences
+from thesis_ml.data.batch import DataDims, wrap_differences
 from thesis_ml.data.encode import encode_events
 from thesis_ml.data.events import Events, keep_events
+from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.metrics.event_quantities import FOUR_MOMENTUM
 from thesis_ml.metrics.wasserstein import compute_wasserstein
 from thesis_ml.reports.contents import Reference
@@ -32,7 +33,6 @@ from thesis_ml.reports.inference.compression.codes import (
 )
 from thesis_ml.reports.inference.compression.columns import separate_columns
 from thesis_ml.reports.inference.context import Context
-from thesis_ml.reports.inference.models import LoadedModel
 from thesis_ml.reports.inference.scoring.quantities import compute_masses, list_jets, measure_events
 from thesis_ml.reports.inference.scoring.tally import LEAST_MASS_GEV
 from thesis_ml.reports.inference.sections.two_sample.measure import (
@@ -59,19 +59,21 @@ class Samples:
     """What compressions are fitted to and measured on, in the units of one model.
 
     Args:
-        model: The model.
+        normalizer: What its columns are.
+        dims: Their number and names.
         train, test: Events of the classes that it was trained on.
         type_names: Names of the object types.
     """
 
-    model: LoadedModel
+    normalizer: Normalizer
+    dims: DataDims
     train: Events
     test: Events
     type_names: Sequence[str]
 
     def encode(self, events: Events) -> Float[NDArray[Any], "P F"]:
         """Return the standardised features of the tokens of events."""
-        return encode_events(events, self.model.restored.normalizer).features.numpy()
+        return encode_events(events, self.normalizer).features.numpy()
 
 
 def fit_references(context: Context, most_s: float = MOST_SECONDS) -> tuple[Reference, ...]:
@@ -94,7 +96,7 @@ def fit_references(context: Context, most_s: float = MOST_SECONDS) -> tuple[Refe
     if kept is not None:
         return kept
     names = show_progress(context.config.baselines, "compression")
-    references = tuple(one for name in names for one in _measure(name, samples, codebooks, most_s))
+    references = tuple(one for name in names for one in measure_kind(name, samples, codebooks, most_s))
     write_references(file, references)
     return references
 
@@ -105,7 +107,13 @@ def _take_samples(context: Context) -> Samples:
     train, test = (context.data.stored.splits[name] for name in ("train", "test"))
     if classes is not None:
         train, test = (keep_events(events, np.isin(events.labels, classes)) for events in (train, test))
-    return Samples(model, train, draw_events(test, MOST_EVENTS, 0), context.data.stored.type_names)
+    return Samples(
+        model.restored.normalizer,
+        model.restored.dims,
+        train,
+        draw_events(test, MOST_EVENTS, 0),
+        context.data.stored.type_names,
+    )
 
 
 def _hash(context: Context, samples: Samples, codebooks: Sequence[int]) -> str:
@@ -113,7 +121,7 @@ def _hash(context: Context, samples: Samples, codebooks: Sequence[int]) -> str:
     parts = (
         VERSION,
         context.data.fingerprint,
-        samples.model.restored.normalizer.to_state(),
+        samples.normalizer.to_state(),
         [samples.train.n_events, samples.train.n_tokens, samples.test.n_events, samples.test.n_tokens],
         context.config.baselines,
         codebooks,
@@ -121,12 +129,21 @@ def _hash(context: Context, samples: Samples, codebooks: Sequence[int]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _measure(name: str, samples: Samples, codebooks: Sequence[int], most_s: float) -> Iterator[Reference]:
-    """Yield the references of one kind, at each number of bits."""
+def measure_kind(
+    name: str, samples: Samples, codebooks: Sequence[int], most_s: float = math.inf
+) -> Iterator[Reference]:
+    """Yield the references of one kind, at each number of bits.
+
+    Args:
+        name: One of `inference.baselines`.
+        samples: What they are fitted to and measured on.
+        codebooks: Numbers of centres of K-means.
+        most_s: Most seconds for K-means.
+    """
     train, test = samples.encode(samples.train), samples.encode(samples.test)
     if name == "per_feature":
-        columns, _ = separate_columns(samples.model.restored.normalizer, train, samples.train.types)
-        wanted, join = separate_columns(samples.model.restored.normalizer, test, samples.test.types)
+        columns, _ = separate_columns(samples.normalizer, train, samples.train.types)
+        wanted, join = separate_columns(samples.normalizer, test, samples.test.types)
         scalars = ScalarCodes(columns, wanted)
         for bits in SCALAR_BITS:
             coded = scalars.code(bits)
@@ -165,20 +182,19 @@ def _measure_kmeans(name: str, samples: Samples, codebooks: Sequence[int], most_
 
 
 def _summarise(name: str, coded: Coded, samples: Samples, test: Float[NDArray[Any], "P F"]) -> Reference:
-    restored = samples.model.restored
     differences = torch.from_numpy((coded.features - test).astype(np.float32))
     reference = Reference(
         name=name,
         bits=coded.bits,
-        rec_mse=float(wrap_differences(differences, restored.dims).square().mean()),
+        rec_mse=float(wrap_differences(differences, samples.dims).square().mean()),
         entropy_bits=coded.entropy_bits,
         type_bits=measure_entropy(samples.test.types),
     )
     features = torch.from_numpy(coded.features.astype(np.float32))
-    decoded = restored.normalizer.decode_features(features, torch.from_numpy(samples.test.types)).double().numpy()
-    if not set(FOUR_MOMENTUM) <= set(restored.normalizer.features):
+    decoded = samples.normalizer.decode_features(features, torch.from_numpy(samples.test.types)).double().numpy()
+    if not set(FOUR_MOMENTUM) <= set(samples.normalizer.features):
         return reference
-    rebuilt = samples.test.with_features(**dict(zip(restored.normalizer.features, decoded.T, strict=True)))
+    rebuilt = samples.test.with_features(**dict(zip(samples.normalizer.features, decoded.T, strict=True)))
     jet_mass, m_jj, two_sample = _compare(samples.test, rebuilt, samples.type_names)
     return replace(reference, jet_mass=jet_mass, m_jj=m_jj, two_sample=two_sample)
 

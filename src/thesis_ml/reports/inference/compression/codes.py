@@ -115,14 +115,21 @@ class ScalarCodes:
             for column, places in zip(train.T, self._places, strict=True)
         ]
 
+    def choose_levels(self, bits: float) -> tuple[int, ...]:
+        """Return how many places each column gets of at most so many bits."""
+        return tuple(self._levels[place] for place in self._split(bits))
+
     def code(self, bits: float) -> Coded:
         """Return the tokens with at most so many bits, which are split among the columns by exhaustive search."""
-        chosen = split_bits([math.log2(number) for number in self._levels], self._errors, bits)
+        chosen = self._split(bits)
         places = [options[place] for options, place in zip(self._places, chosen, strict=True)]
         decoded = [round_to_places(column, one) for column, one in zip(self._test.T, places, strict=True)]
         entropy = sum(measure_entropy(np.unique(column, return_inverse=True)[1]) for column in decoded)
         used = sum(math.log2(self._levels[place]) for place in chosen)
         return Coded(used, float(entropy), np.stack(decoded, axis=1))
+
+    def _split(self, bits: float) -> tuple[int, ...]:
+        return split_bits([math.log2(number) for number in self._levels], self._errors, bits)
 
 
 def split_bits(costs: Sequence[float], errors: Sequence[Sequence[float]], bits: float) -> tuple[int, ...]:
