@@ -51,4 +51,4 @@ def test_exact_copies_are_covered() -> None:
     ranked = rank_truth(np.stack([true] * 16), true, ["eta"])
 
     assert measure_coverage(count_ranks(ranked.ranks, 16)[0]) > 0.9
-    assert (ranked.spreads == 0).all()
+    assert ranked.spreads.max() < 1e-12
