@@ -1,8 +1,9 @@
 """What the other loops cost and buy beside `ae`: events/s, errors from the same seeds, and how real events look.
 
 How real reconstructed events look: the AUROC of boosted trees of real against reconstructed events, and of single
-objects (0.5: they cannot tell), as reports measure it, and Wasserstein-1 distances of features and H_T, beside those of
-two halves of the data. Of `diffusion_ae` that is said of one sample of each event, and errors of its head.
+objects (0.5: they cannot tell), as reports measure it, and Wasserstein-1 distances of features and H_T from the same
+events of the data, beside those of two halves of the data. H_T is tested by random swaps within these pairs; p is the
+largest over seeds. Of `diffusion_ae` that is said of one sample of each event, and errors of its head.
 
 Without `--quick` every loop trains for 20 epochs from each seed, which takes about two minutes a run; `--folder` keeps
 the runs, so that a second start goes on where the first one ended. `--quick` makes one small round without thresholds.
@@ -31,7 +32,7 @@ from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import EventSplits
 from thesis_ml.data.tokens import TokenData, load_events
 from thesis_ml.metrics.event_quantities import compute_ht
-from thesis_ml.metrics.wasserstein import measure_closure
+from thesis_ml.metrics.wasserstein import compare_pairs, measure_floor
 from thesis_ml.reports.inference.scoring.stream import ModelScorer, PassOptions
 from thesis_ml.reports.inference.sections.export.plan import rebuild_events
 from thesis_ml.reports.inference.sections.two_sample.measure import compare_events
@@ -100,8 +101,9 @@ def measure_looks(restored: RestoredModel, data: EventSplits) -> dict[str, float
     values = {name: (rebuilt.features[name], real.features[name]) for name in FEATURES}
     values["ht"] = tuple(compute_ht(events.features, events.lengths) for events in (rebuilt, real))
     for name, pair in values.items():
-        closure = measure_closure(*pair, np.random.default_rng(0), 5)
-        numbers |= {f"w1_{name}": closure.distance, f"floor_{name}": closure.floor}
+        test = compare_pairs(*pair, np.random.default_rng(0))
+        numbers |= {f"w1_{name}": test.distance, f"swapped_{name}": test.null, f"p_{name}": test.p_value}
+        numbers[f"floor_{name}"] = measure_floor(pair[1], np.random.default_rng(0))
     return numbers
 
 
@@ -123,10 +125,11 @@ def print_setting(name: str, table: Mapping[str, Sequence[Mapping[str, float]]])
         cells = [fmean(run[number] for run in runs) for number in ("rec_mse", *WIDTHS)]
         aurocs = " | ".join(f"{fmean(run[name] for run in runs):.3f}" for name in ("auroc", "auroc_objects"))
         distances = [fmean(run[f"w1_{feature}"] for run in runs) for feature in UNITS]
-        row = " | ".join(f"{value:.3g}" for value in (*cells, *distances))
+        swapped = fmean(run["swapped_ht"] for run in runs)
+        row = " | ".join(f"{value:.3g}" for value in (*cells, *distances, swapped, max(run["p_ht"] for run in runs)))
         print(f"| {name} | {loop} | {row} | {aurocs} |")
     floors = [fmean(run[f"floor_{feature}"] for run in table[REFERENCE]) for feature in UNITS]
-    print(f"| {name} | halves of the data | | | | | | {' | '.join(f'{value:.3g}' for value in floors)} | | |")
+    print(f"| {name} | halves of the data | | | | | | {' | '.join(f'{value:.3g}' for value in floors)} | | | | |")
     judged = ("rec_mse",) if name.startswith("vq") else WIDTHS
     for loop, runs in table.items():
         for number in judged:
@@ -145,8 +148,9 @@ def compare_quality(arguments: argparse.Namespace, folder: Path) -> list[str]:
     limit = f"data.limit_events={'null' if n_events is None else n_events}"
     common = (f"phase1.trainer.epochs={n_epochs}", limit)
     distances = " | ".join(f"W1 {name}{f' [{unit}]' if unit else ''}" for name, unit in UNITS.items())
-    columns = ("setting", "loop", "rec_mse", *WIDTHS, distances, "AUROC", "AUROC of objects")
-    print(f"\n| {' | '.join(columns)} |\n|{' --- |' * 14}")
+    judged = ("H_T of swapped pairs", "p of H_T", "AUROC", "AUROC of objects")
+    columns = ("setting", "loop", "rec_mse", *WIDTHS, distances, *judged)
+    print(f"\n| {' | '.join(columns)} |\n|{' --- |' * 16}")
     misses = []
     for setting in arguments.settings:
         table: dict[str, list[dict[str, float]]] = {loop: [] for loop in (REFERENCE, *arguments.loops)}
