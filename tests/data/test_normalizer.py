@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from thesis_ml.data.batch import DataDims, wrap_differences
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import Events
+from thesis_ml.data.flat import FlatMetric
 from thesis_ml.data.normalizer import Normalizer, fit_normalizer, wrap_angle
 from thesis_ml.errors import DataError
 
@@ -308,6 +309,14 @@ def test_lengths_in_flat_coordinates_are_those_of_standardised_columns() -> None
     ]
 
     torch.testing.assert_close(lengths[0], lengths[1], rtol=0.02, atol=1e-9)
+
+
+@pytest.mark.parametrize("scales", [(0.6, 0.9, 1.1), (0.01, 0.01, 3.0), (1.0, 1.0, 1e3)])
+def test_arc_lengths_are_inverted_for_extreme_scales_too(scales: tuple[float, float, float]) -> None:
+    metric, eta = FlatMetric(*scales), torch.linspace(-8, 8, 101)
+    values = {"pt": torch.full((101,), 50.0), "eta": eta, "phi": torch.zeros(101), "E": 60 * torch.cosh(eta)}
+
+    torch.testing.assert_close(metric.unflatten(metric.flatten(values))["eta"], eta, rtol=1e-3, atol=2e-3)
 
 
 def test_weight_of_the_mass_multiplies_its_flat_coordinate() -> None:

@@ -91,7 +91,7 @@ def test_a_shift_of_a_percent_is_found_in_a_thousand_toys() -> None:
 
 @pytest.mark.slow
 def test_no_shift_is_found_as_often_as_the_level_says() -> None:
-    assert np.mean([draw_toy(seed, 0.0) <= 0.05 for seed in range(1000)]) == pytest.approx(0.05, abs=0.015)
+    assert np.mean([draw_toy(seed, 0.0) <= 0.05 for seed in range(1000, 2000)]) == pytest.approx(0.05, abs=0.015)
 
 
 def test_swapped_pairs_of_a_copy_are_as_far_as_the_copy() -> None:

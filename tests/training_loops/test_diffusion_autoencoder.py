@@ -92,7 +92,9 @@ def test_validation_loss_and_samples_do_not_depend_on_the_batch_size(task: Diffu
             tally.add(task.eval_step(batch), batch)
         meter = SampleMeter(task.model, events.normalizer, batch_size, seed=3)
         ranks = meter.count_ranks(events.val)
-        numbers.append((tally.finish()["loss"], *meter.measure_errors(events.val).values(), *ranks["eta"].tolist()))
+        numbers.append(
+            (tally.finish()["loss"], *meter.measure_errors(events.val).values(), *ranks["eta"].flatten().tolist())
+        )
 
     assert numbers[0] == pytest.approx(numbers[1], rel=1e-5, abs=2)
     assert numbers[0][:3] == pytest.approx(numbers[1][:3], rel=1e-5)

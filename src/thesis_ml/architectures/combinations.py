@@ -63,6 +63,11 @@ def _refuse_residuals(model: ModelConfig, data: DataConfig) -> None:
             f"phase1.loss: {model.loss.name!r} lets reconstructed tokens trade places, and the denoiser of "
             f"phase1/decoder={model.decoder.name} learns what is left of each; use phase1/loss=mse or huber"
         )
+    if data.coordinates == "flat":
+        raise ConfigError(
+            "data.coordinates: 'flat' has phi as a circle cut open, which Gaussian noise of phase1/decoder="
+            f"{model.decoder.name} crosses; use data.coordinates=separate"
+        )
     if "phi" in data.features and data.phi == "wrapped":
         raise ConfigError(
             "data.phi: 'wrapped' is a circle cut open, which Gaussian noise of phase1/decoder="

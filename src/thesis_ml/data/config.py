@@ -115,7 +115,9 @@ class DataConfig:
         MassEncoding, "by_type (ln(1 + m) of jets; other objects have the mass of their type) | linear (of all objects)"
     ] = "by_type"
     mass_weight: Annotated[
-        float, above(0, LARGEST_MASS_WEIGHT), "factor of the standardised mass of jets: a larger one keeps it better"
+        float,
+        above(0, LARGEST_MASS_WEIGHT),
+        "factor of the standardised mass of jets, in flat coordinates of ln(E/p): a larger one keeps it better",
     ] = 1.0
     coordinates: Annotated[
         Coordinates, "separate (columns of each feature) | flat (of E, pt, eta, phi: squared errors of a token add up)"

@@ -18,6 +18,9 @@ from torch import Tensor
 from thesis_ml.errors import DataError
 
 LOWEST_GEV = 1e-6
+LARGEST_ETA = 80.0
+"""The hyperbolic sine of more is no number in single precision."""
+
 _NEWTON_STEPS = 8
 
 
@@ -67,8 +70,11 @@ class FlatMetric:
 
     def _invert_arc(self, arc: Tensor) -> Tensor:
         """Return the eta of an arc length by Newton's method, which starts outside and so never overshoots."""
-        at_start = self._slopes[1]
-        eta = arc / at_start
+        at_end, at_start = self._slopes
+        # Far away the arc length is at_end |eta| less a constant, which is an upper bound too where scales are extreme.
+        lost = math.sqrt(self._weights[2]) * math.asinh(math.sqrt(self._weights[2]) / at_start)
+        outside = torch.minimum(arc.abs() / at_start, (arc.abs() + lost) / at_end).clamp(max=LARGEST_ETA)
+        eta = torch.sign(arc) * outside
         for _ in range(_NEWTON_STEPS):
             slope = torch.sqrt(self._weights[2] * torch.tanh(eta) ** 2 + at_start**2)
             eta = eta - (self._measure_arc(eta) - arc) / slope

@@ -115,6 +115,8 @@ def compare_mean_aurocs(first: Sequence[ArrayLike], second: Sequence[ArrayLike],
 class SeedDifference(Measured):
     """The mean AUROC of some trainings minus that of others on the same events; the error covers it in 68% of cases.
 
+    With one training on each side the error is that of the events alone.
+
     Args:
         margin: What covers it in 95% of the cases.
     """

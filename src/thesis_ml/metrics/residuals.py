@@ -53,7 +53,7 @@ class PairedResidual(NamedTuple):
 
 
 def summarise_pairs(residuals: Array) -> PairedResidual:
-    """Return mean, median and resolution of the residuals that are finite, nan without any.
+    """Return mean, median and resolution of the residuals that are finite, nan without any; one has no errors.
 
     Errors of quantiles are half the distance of the order statistics one binomial deviation below and above; those of
     the 16% and 84% quantiles have the correlation 0.16 / 0.84.
@@ -61,9 +61,10 @@ def summarise_pairs(residuals: Array) -> PairedResidual:
     Source: David and Nagaraja, Order Statistics (2003), 7.1 and 10.3.
     """
     known = np.sort(residuals[np.isfinite(residuals)])
-    if not len(known):
-        return PairedResidual(*[Measured(math.nan)] * 3)
-    mean = Measured(float(known.mean()), float(known.std() / math.sqrt(len(known))))
+    if len(known) < 2:
+        value = float(known[0]) if len(known) else math.nan
+        return PairedResidual(Measured(value), Measured(value), Measured(math.nan))
+    mean = Measured(float(known.mean()), float(known.std(ddof=1) / math.sqrt(len(known))))
     low, median, high = (_measure_quantile(known, share) for share in (0.16, 0.5, 0.84))
     square = low.error**2 + high.error**2 - 2 * 0.16 / 0.84 * low.error * high.error
     width = Measured((high.value - low.value) / 2, math.sqrt(square) / 2)

@@ -75,7 +75,7 @@ def compare_pairs(
     Phipson and Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010) 39.
 
     Args:
-        reconstructed: One number per event, nan where it has none; such events are left out of both sides.
+        reconstructed: One number per event, nan where it has none; such events are excluded.
         true: The same from the data, event by event.
         generator: Draws the swaps.
         n_swaps: How many; the smallest p-value is 1 / (n_swaps + 1).

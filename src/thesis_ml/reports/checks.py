@@ -11,6 +11,9 @@ from thesis_ml.reports.utils.words import join_some, quote_none
 from thesis_ml.reports.verdict import SAME_EVENTS, can_copy, find_key_differences, is_collapsed
 
 FEWEST_SEEDS = 3
+SEVERAL_QUANTISERS = ("rvq", "scalar")
+"""Bottlenecks whose codes are no codes of one codebook."""
+
 ACCURACY_GAP = 0.005
 """Type accuracies that differ by more make errors hard to compare: the codes spend their bits differently."""
 
@@ -49,7 +52,9 @@ def check_references(comparison: Comparison, references: Sequence[Reference]) ->
     for group in comparison.groups:
         n_codes, error = count_codes(group.runs[0]), group.numbers.get(REC_MSE)
         floor = (
-            known.get(math.log2(n_codes)) if n_codes and group.runs[0].choices.get("latent_space") != "rvq" else None
+            known.get(math.log2(n_codes))
+            if n_codes and group.runs[0].choices.get("latent_space") not in ("rvq", "scalar")
+            else None
         )
         if floor and error is not None:
             ratios.append(f"{group.label} {error.mean / floor:.3g}")

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from thesis_ml.architectures.autoencoder.base import Autoencoder
+from thesis_ml.architectures.autoencoder.base import Autoencoder, Fitted
 from thesis_ml.facts.recorder import FactsRecorder
 from thesis_ml.facts.schema import EpochFacts, Metrics
 from thesis_ml.training_loops.arrays import RunArrays
@@ -42,7 +42,10 @@ def record_outcome(
         recorder.history,
         best.epoch,
         settings,
-        codebook_sizes=model.codebook_sizes if isinstance(model, Autoencoder) else (),
+        # Codes that are fitted, not trained, stay where the data are.
+        codebook_sizes=model.codebook_sizes
+        if isinstance(model, Autoencoder) and not isinstance(model.bottleneck, Fitted)
+        else (),
         counts=codes,
         n_tokens=evaluator.data.val.n_tokens,
     )

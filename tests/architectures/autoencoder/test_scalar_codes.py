@@ -16,11 +16,11 @@ from thesis_ml.data.tokens import load_tokens
 from thesis_ml.errors import ConfigError
 from thesis_ml.facts.readers import read_scalars
 from thesis_ml.tokenizer.load import load_tokenizer
-from thesis_ml.training_loops import gan_autoencoder
+from thesis_ml.training_loops import diffusion_autoencoder, gan_autoencoder
 from thesis_ml.training_loops.autoencoder import parse, train
 from thesis_ml.utils.lloyd_max import fit_places, round_to_places
 
-COPY = ("phase1/latent_space=scalar", "phase1/encoder=identity", "phase1/decoder=identity", "data.phi=wrapped")
+COPY = ("phase1/latent_space=scalar", "phase1/encoder=identity", "phase1/decoder=identity")
 SMALL = ("data=synthetic", "data.synthetic.n_train=2000", "data.synthetic.n_val=200", "data.synthetic.n_test=1000")
 
 
@@ -114,3 +114,26 @@ def test_a_critic_cannot_better_what_nothing_learns(compose_cfg) -> None:
 def test_latents_of_another_width_are_refused_with_the_columns(dims: DataDims, kind: Any, width: int) -> None:
     with pytest.raises(ConfigError, match=rf"{dims.columns[0]}.*have {width}"):
         kind(kind.Config(), dims, width)
+
+
+def test_object_types_have_a_place_each_also_where_the_training_lacks_one() -> None:
+    scalar = make_scalar(4, 7)
+    latents = torch.stack((torch.randn(500), torch.tensor([0.0, 1.0, 3.0, 5.0]).repeat(125)), dim=1)
+
+    scalar.fit(latents)
+
+    assert scalar.places[1].tolist() == list(range(7))
+
+
+def test_fewer_levels_than_object_types_are_refused() -> None:
+    latents = torch.stack((torch.randn(70), torch.arange(7.0).repeat(10)), dim=1)
+
+    with pytest.raises(ConfigError, match=r"levels\[1\]: must be at least 7, the number of object types, got 5"):
+        make_scalar(4, 5).fit(latents)
+
+
+def test_a_denoiser_of_flat_coordinates_is_refused(compose_cfg) -> None:
+    flat = ("loop=diffusion_ae", "data.features=[E,pt,eta,phi]", "data.coordinates=flat")
+
+    with pytest.raises(ConfigError, match=r"data\.coordinates: 'flat' has phi as a circle cut open"):
+        diffusion_autoencoder.parse(compose_cfg(*flat))

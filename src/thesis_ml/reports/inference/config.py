@@ -158,6 +158,9 @@ def name_strengths(inference: Mapping[Any, Any]) -> dict[Any, Any]:
         )
     if chosen is not None:
         current = {old: name for name, old in EARLIER_NAMES.items()}
+        for old, name in current.items():
+            if old in chosen and name in chosen and chosen[old] != chosen[name]:
+                raise ConfigError(f"inference.corruption_strategies: {old} is what {name} was called; give one of them")
         chosen = {current.get(name, name): strengths for name, strengths in chosen.items()}
     return {**inference, "corruption_strategies": chosen}
 

@@ -82,7 +82,16 @@ def test_entropy_of_equal_shares_is_log2() -> None:
     assert measure_entropy(np.array([0, 1, 2, 3, 5, 5, 5, 5])) == pytest.approx(2.0)
 
 
-@pytest.mark.parametrize("features", [("E", "pt", "eta", "phi"), ("pt", "eta", "phi", "mass"), ("pt", "eta")])
+@pytest.mark.parametrize(
+    "features",
+    [
+        ("E", "pt", "eta", "phi"),
+        ("pt", "eta", "phi", "mass"),
+        ("pt", "eta"),
+        ("E", "pt", "eta"),
+        ("E", "pt", "eta", "phi", "mass"),
+    ],
+)
 @pytest.mark.parametrize("phi", ["cos_sin", "wrapped"])
 def test_separate_columns_give_the_features_back(features: tuple[str, ...], phi: str) -> None:
     config = DataConfig(features=features, phi=phi, synthetic=SyntheticConfig(n_train=200, n_val=20, n_test=20))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from thesis_ml.architectures.autoencoder.base import BottleneckConfig, Latent
 from thesis_ml.architectures.autoencoder.bottlenecks.codebook import pass_straight
+from thesis_ml.errors import ConfigError
 from thesis_ml.limits import Entries, between
 from thesis_ml.utils.lloyd_max import fit_places
 
@@ -32,7 +33,7 @@ class ScalarBottleneck(nn.Module):
             tuple[Annotated[int, between(1, MOST_LEVELS)], ...],
             Entries(at_least=1),
             "places of each column of the features, in their order, and as a last entry the number of object types",
-        ] = (16, 16, 16, 8, 7)
+        ] = (16, 16, 16, 16, 8, 7)
 
         @property
         def latent_dim(self) -> int:
@@ -55,9 +56,23 @@ class ScalarBottleneck(nn.Module):
         return [self.get_buffer(f"places_{column}") for column in range(len(self.config.levels))]
 
     def fit(self, latents: Float[Tensor, "P D"]) -> None:
-        """Place the codes where they round these latents, those of all training tokens, with the least error."""
-        for places, values in zip(self.places, latents.cpu().double().numpy().T, strict=True):
-            places.copy_(torch.from_numpy(fit_places(values, len(places)).astype(np.float32)))
+        """Place the codes where they round these latents, those of all training tokens, with the least error.
+
+        Whole numbers from 0, which object types are, have places of their own, also where the training has not all.
+
+        Raises:
+            ConfigError: There are more object types than levels.
+        """
+        for column, (places, values) in enumerate(zip(self.places, latents.cpu().double().numpy().T, strict=True)):
+            if len(values) and (values == values.round()).all() and values.min() >= 0 and values.max() > 0:
+                if values.max() >= len(places):
+                    raise ConfigError(
+                        f"phase1.latent_space.levels[{column}]: must be at least {values.max() + 1:.0f}, the number of "
+                        f"object types, got {len(places)}"
+                    )
+                places.copy_(torch.arange(len(places)))
+            else:
+                places.copy_(torch.from_numpy(fit_places(values, len(places)).astype(np.float32)))
 
     def forward(self, latents: Float[Tensor, "P D"]) -> Latent:
         exact = latents.float()

@@ -33,7 +33,9 @@ class FeatureColumns(nn.Module):
         self.pt_slope = 0.0
         if config.energy_weights == "pt":
             if "log_pt" not in dims.columns:
-                raise ConfigError("phase1.loss.energy_weights: pt needs data.coordinates=separate, got flat")
+                raise ConfigError(
+                    "phase1.loss.energy_weights: pt needs a column of ln pT; use data.coordinates=separate"
+                )
             self.pt_column = dims.columns.index("log_pt")
             self.pt_slope = config.energy_power * dims.normalizer.feature_statistics[self.pt_column].scale
 

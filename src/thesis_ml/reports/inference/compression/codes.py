@@ -17,6 +17,9 @@ FEWEST_PER_CODE = 4
 STARTED_PER_CODE = 5
 """Training tokens per code that k-means++ draws the starts from: all of them cost more time and gain 1%."""
 
+MOST_CODES = 4096
+"""Of K-means, whose time grows with them."""
+
 ROUNDS, FEW_ROUNDS, MANY_CODES = 20, 5, 1024
 LEVELS = (
     *range(1, 9),
@@ -61,14 +64,14 @@ def code_kmeans(train: Tokens, test: Tokens, n_codes: int) -> Coded:
 def code_places(
     train: tuple[Tokens, Int[NDArray[Any], " P"]], test: tuple[Tokens, Int[NDArray[Any], " P"]], n_codes: int
 ) -> Coded:
-    """Do the same with centres of their own for each place in the event; rare places share them.
+    """Replace each token by the nearest of K centres of its place in the event; rare places share theirs.
 
     The place costs no bits: a decoder knows it.
     """
     counts = np.bincount(train[1])
     fewest = FEWEST_PER_CODE * n_codes
     n_own = int((counts >= fewest).cumprod().sum())
-    if n_own < len(counts):
+    if n_own < max(len(counts), 1 + int(test[1].max(initial=0))):
         # The rare places need as many tokens as any other.
         n_own = next((place for place in range(n_own, -1, -1) if counts[place:].sum() >= fewest), 0)
     decoded = np.empty_like(test[0])

@@ -8,12 +8,11 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from thesis_ml.data.config import FLAT_FEATURES
 from thesis_ml.data.flat import FlatMetric
-from thesis_ml.data.normalizer import UNIT_VECTOR_SCALE, Normalizer
+from thesis_ml.data.normalizer import ANGLE_SCALE, UNIT_VECTOR_SCALE, Normalizer
 
 Columns = Float[NDArray[Any], "P F"]
-TOGETHER = ("log_pt", "log_E", "eta")
-"""Columns that say partly the same, so that errors in them do not add up."""
 
 
 def separate_columns(
@@ -28,7 +27,8 @@ def separate_columns(
         features: Its columns.
         types: Object types from 0, which masses depend on.
     """
-    if set(TOGETHER) <= set(normalizer.columns) and not normalizer.encodes_jet_masses:
+    is_whole = set(normalizer.features) == set(FLAT_FEATURES) and "log_E" in normalizer.columns
+    if is_whole and not normalizer.encodes_jet_masses:
         return _flatten(normalizer, features, types)
     if "cos_phi" not in normalizer.columns:
         return features, lambda values: values
@@ -55,7 +55,8 @@ def _flatten(
     physical = normalizer.decode_features(torch.from_numpy(features), kinds).double()
     flat = metric.flatten(dict(zip(normalizer.features, physical.unbind(1), strict=True)))
     names = tuple(flat)
-    scale = {name: UNIT_VECTOR_SCALE if name == "flat_phi" else 1.0 for name in names}
+    of_phi = ANGLE_SCALE if "phi" in normalizer.columns else UNIT_VECTOR_SCALE
+    scale = {name: of_phi if name == "flat_phi" else 1.0 for name in names}
 
     def join(values: Columns) -> Columns:
         parts = {name: torch.from_numpy(values[:, place] * scale[name]) for place, name in enumerate(names)}

@@ -70,7 +70,7 @@ class BaselineScorer:
         self._rarity = -np.log(counts / counts.sum())
 
     def run(self, events: Events) -> ModelOutput:
-        """Return the baselines of each event."""
+        """Return the baselines of each event, of which there is at least one."""
         variables = self._describe(events)
         shown = {name: values for name, values in variables.items() if name != "m_all"}
         return ModelOutput(
@@ -145,7 +145,7 @@ def compute_baselines(events: Events, type_names: Sequence[str]) -> dict[str, Fl
 
 
 def summarise_events(events: Events, variables: Variables, n_types: int) -> Float[NDArray[Any], "N V"]:
-    """Return values of each event that do not depend on the order of its objects, some twenty of all variables.
+    """Return values of each event that do not depend on the order of its objects.
 
     They are the variables, energies as ln(1 + x / GeV), the mean of |eta| and of eta^2, and the number of objects of
     each type.

@@ -58,4 +58,4 @@ def test_what_scores_tell_of_ht_is_found_and_is_left_out_in_bins() -> None:
     rows = list_rows(tabulate_conditional(solve_problems(scored, 10).solved, scored))
 
     assert leak["H_T"].mean > 0.9
-    assert rows and all(abs(row["left with H_T"]) < 0.35 for row in rows if row["score"] == "error_mean")
+    assert rows and all(abs(row["correlation with H_T"]) < 0.35 for row in rows if row["score"] == "error_mean")

@@ -76,7 +76,7 @@ def test_section_has_tables_figures_and_the_jet_mass_of_every_group(models: dict
     ]
     assert [check.state for check in section.checks] == ["failed"]
     assert {row["group"] for row in section.summary["closure_events"]} == {"exact", "smeared"}
-    assert section.summary["closure_events"][0]["excess_error"] == 0.0
+    assert section.summary["closure_events"][0]["mean_error"] == 0.0
 
 
 def test_group_without_jet_masses_has_none_on_the_scoreboard() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.model_selection import KFold, cross_val_predict
 
-from thesis_ml.metrics.auroc import measure_auroc
+from thesis_ml.metrics.auroc import measure_auroc, measure_paired_auroc
 from thesis_ml.metrics.ranks import correlate_ranks, rank
 from thesis_ml.metrics.uncertain import Measured
 from thesis_ml.reports.contents import ResultTable, Value
@@ -27,7 +27,8 @@ RESONANCE = "dijet_resonance"
 
 CONDITIONAL_NOTE = (
     "Each event is ranked among the background events of its bin of multiplicity and H_T "
-    f"(at least {FEWEST_IN_BIN}). Left: rank correlation of that rank with both, on background; mean over seeds."
+    f"(at least {FEWEST_IN_BIN}). Last columns: rank correlation of that rank with both, on background. Means over "
+    "seeds; events count equally; below 0.5 a score is lower for signal."
 )
 N_FOLDS = 4
 FEWEST_EVENTS = 400
@@ -86,7 +87,15 @@ def tabulate_conditional(solved: Sequence[ProblemResult], scored: EventScores) -
         name="conditional",
         title="Separation among events of equal multiplicity and H_T",
         note=CONDITIONAL_NOTE,
-        columns=("problem", "group", "score", "AUROC", "AUROC in bins", "left with H_T", "left with multiplicity"),
+        columns=(
+            "problem",
+            "group",
+            "score",
+            "AUROC",
+            "AUROC in bins",
+            "correlation with H_T",
+            "correlation with multiplicity",
+        ),
         rows=tuple(rows),
         is_printed=False,
         n_keys=3,
@@ -105,12 +114,19 @@ def _list_rows(problem: Problem, scored: EventScores) -> Iterator[tuple[Value, .
             values = problem.take(scored, name, score)
             ranked = rank_in_bins(values, bins, is_background)
             left = [correlate_ranks(ranked[is_background], trivial[one][is_background]) for one in COUNTED]
-            pair = tuple(measure_auroc(each, problem.is_signal) for each in (values, ranked))
+            pair = tuple(_measure(each, problem) for each in (values, ranked))
             found.setdefault((group, score), []).append((pair, left))
     for (group, score), members in found.items():
         plain, within = (_average([pair[part] for pair, _ in members]) for part in (0, 1))
         left = np.mean([one for _, one in members], axis=0).tolist()
         yield problem.name, group, score, plain, within, *left
+
+
+def _measure(values: Values, problem: Problem) -> Measured:
+    """Return the AUROC, every event counted once; a changed copy is the same event as the one that it is of."""
+    if problem.is_paired:
+        return measure_paired_auroc(values[~problem.is_signal], values[problem.is_signal])
+    return measure_auroc(values, problem.is_signal)
 
 
 def _average(members: Sequence[Measured]) -> Measured:

@@ -14,11 +14,9 @@ from thesis_ml.data.encode import encode_events
 from thesis_ml.data.events import Events, keep_events
 from thesis_ml.metrics.auroc import measure_auroc
 from thesis_ml.metrics.uncertain import Measured
-from thesis_ml.reports.inference.compression.codes import TooFewTokensError, fit_kmeans
+from thesis_ml.reports.inference.compression.codes import MOST_CODES, TooFewTokensError, fit_kmeans
 from thesis_ml.reports.inference.scoring.scores import ERROR_SCORES
 from thesis_ml.reports.inference.sections.anomaly.null_tests import HELD_OUT, MOST_ERRORS, NullCheck
-
-MOST_CODES = 4096
 
 
 def allow_codebooks(
@@ -28,7 +26,7 @@ def allow_codebooks(
     held_out: Events,
     seen: Events,
 ) -> tuple[NullCheck, ...]:
-    """Return the checks, in which the errors of a quantiser may separate held-out events as those of K-means do.
+    """Return the checks, in which the errors of a codebook may separate held-out events as those of K-means do.
 
     K-means with as many centres as the model has codes is fitted to the features of the model's training tokens. It is
     only fitted for checks that fail without it.
@@ -55,7 +53,7 @@ def _allow(
     if model is None or not is_candidate or check.score not in ERROR_SCORES:
         return check
     sizes = model.config.latent_space.codebook_sizes
-    if not sizes or sizes[0] > MOST_CODES:
+    if len(sizes) != 1 or sizes[0] > MOST_CODES:
         return check
     key = (sizes[0], repr((model.normalizer.to_state(), model.train_classes)))
     if key not in known:
@@ -65,7 +63,7 @@ def _allow(
     reference = known[key][check.score]
     tolerance = reference.value - 0.5 + MOST_ERRORS * float(np.hypot(reference.error, check.auroc.error))
     rule = f"k-means with {sizes[0]} centres: {reference}, ± {MOST_ERRORS:g} errors"
-    return check._replace(tolerance=max(tolerance, check.tolerance), rule=rule)
+    return check._replace(tolerance=tolerance, rule=rule) if tolerance > check.tolerance else check
 
 
 def _measure_kmeans(

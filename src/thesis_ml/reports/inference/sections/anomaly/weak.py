@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from thesis_ml.data.events import Events, keep_events
-from thesis_ml.metrics.auroc import measure_auroc
+from thesis_ml.metrics.auroc import measure_auroc, measure_paired_auroc
 from thesis_ml.metrics.uncertain import Measured, Spread
 from thesis_ml.reports.contents import ResultTable, Value
 from thesis_ml.reports.inference.changes.corruptions import CorruptionPlan, corrupt
@@ -25,6 +25,9 @@ from thesis_ml.reports.inference.sections.two_sample.measure import TREES, descr
 FRACTIONS = (0.0, 0.01, 0.03, 0.1)
 """Signal in the data; without any the trees have nothing to learn, and the AUROC is that of chance."""
 
+FEWEST_EVENTS = 100
+"""Of either half of the background, below which trees find nothing."""
+
 SEEDS = (0, 1, 2)
 Rows = Float[NDArray[Any], "N V"]
 
@@ -37,6 +40,15 @@ class Samples:
     signal: Rows
     test_background: Rows
     test_signal: Rows
+    is_paired: bool = False
+    """Whether the test signal are changed copies of the test background."""
+
+    def count_signal(self, fraction: float) -> int | None:
+        """Return the signal events of a mixture; None where there are too few events for it."""
+        half = len(self.background) // 2
+        wanted = round(fraction / (1 - fraction) * half)
+        is_possible = half >= FEWEST_EVENTS and wanted <= len(self.signal) and (wanted > 0 or fraction == 0)
+        return wanted if is_possible else None
 
 
 def tabulate_weak(context: Context, solved: Sequence[ProblemResult]) -> ResultTable:
@@ -47,16 +59,27 @@ def tabulate_weak(context: Context, solved: Sequence[ProblemResult]) -> ResultTa
         if samples is None:
             continue
         best = [one.choose_best(of_models=of_models) for of_models in (False, True)]
+        cells = [cell for each in best for cell in _name(each)]
         for fraction in FRACTIONS:
-            cells = [cell for each in best for cell in _name(each)]
-            rows.append((one.problem.name, f"{fraction:.0%}", _measure(samples, fraction), *cells))
+            n_signal = samples.count_signal(fraction)
+            found = _measure(samples, n_signal) if n_signal is not None else None
+            rows.append((one.problem.name, f"{fraction:.0%}", n_signal, found, *cells))
     return ResultTable(
         name="weak_supervision",
         title="Trees that learn from data with some signal",
         note="Boosted trees on about forty variables learn half of the training background with signal mixed in "
         "against the other half, which stands for a simulation; they are measured on the scored split. 0% is the null. "
-        "Errors of events and of three mixtures.",
-        columns=("problem", "signal in the data", "AUROC", "best baseline", "its AUROC", "best score", "AUROC of it"),
+        "Errors of events and of three mixtures. Blank where there are too few events for the mixture.",
+        columns=(
+            "problem",
+            "signal in the data",
+            "signal events",
+            "AUROC",
+            "best baseline",
+            "its AUROC",
+            "best score",
+            "AUROC of it",
+        ),
         rows=tuple(rows),
         n_keys=2,
     )
@@ -66,9 +89,13 @@ def _take_samples(context: Context, problem: Problem) -> Samples | None:
     """Return the events of a problem of labels or of a resonance; None for any other, or where there are none."""
     data = context.data
     train = data.stored.splits[data.fitted_split]
-    background = keep_events(train, np.isin(train.labels, data.background_classes))
-    scored = keep_events(data.events, np.isin(data.events.labels, data.background_classes))
-    if problem.kind == "label" and problem.signal_label is not None:
+    if problem.signal_label in data.background_classes:
+        return None
+    background, scored = (
+        keep_events(one, np.isin(one.labels, data.background_classes)) for one in (train, data.events)
+    )
+    if problem.kind == "label":
+        background, scored = (keep_events(one, one.labels != problem.signal_label) for one in (train, data.events))
         signal = keep_events(train, train.labels == problem.signal_label)
         test_signal = keep_events(data.events, data.events.labels == problem.signal_label)
     elif problem.family == RESONANCE and problem.is_reference:
@@ -77,8 +104,13 @@ def _take_samples(context: Context, problem: Problem) -> Samples | None:
         return None
     if not min(background.n_events, signal.n_events, scored.n_events, test_signal.n_events):
         return None
-    described = [_describe(one, context) for one in (background, signal, scored, test_signal)]
-    return Samples(*described)
+    return Samples(
+        background=_describe(background, context),
+        signal=_describe(signal, context),
+        test_background=_describe(scored, context),
+        test_signal=_describe(test_signal, context),
+        is_paired=problem.is_paired,
+    )
 
 
 def _change(events: Events, problem: Problem, context: Context) -> Events:
@@ -90,18 +122,16 @@ def _describe(events: Events, context: Context) -> Rows:
     return np.stack(list(describe_events(events, context.data.stored.type_names).values()), axis=1)
 
 
-def _measure(samples: Samples, fraction: float) -> Measured:
+def _measure(samples: Samples, n_signal: int) -> Measured:
     """Return the mean AUROC over mixtures."""
-    found = list(_train(samples, fraction))
+    found = list(_train(samples, n_signal))
     spread = Spread.of(one.value for one in found)
     return Measured(spread.mean, float(np.hypot(fmean(one.error for one in found), spread.sd / np.sqrt(spread.n))))
 
 
-def _train(samples: Samples, fraction: float) -> Iterator[Measured]:
-    test = np.concatenate((samples.test_background, samples.test_signal))
+def _train(samples: Samples, n_signal: int) -> Iterator[Measured]:
     is_signal = np.repeat([0, 1], [len(samples.test_background), len(samples.test_signal)])
     half = len(samples.background) // 2
-    n_signal = min(round(fraction / (1 - fraction) * half), len(samples.signal))
     for seed in SEEDS:
         generator = np.random.default_rng(seed)
         order, chosen = generator.permutation(len(samples.background)), generator.permutation(len(samples.signal))
@@ -109,7 +139,11 @@ def _train(samples: Samples, fraction: float) -> Iterator[Measured]:
         simulated = samples.background[order[half:]]
         trees = HistGradientBoostingClassifier(**TREES, random_state=seed)
         trees.fit(np.concatenate((data, simulated)), np.repeat([1, 0], [len(data), len(simulated)]))
-        yield measure_auroc(trees.decision_function(test), is_signal)
+        scores = [trees.decision_function(one) for one in (samples.test_background, samples.test_signal)]
+        if samples.is_paired:
+            yield measure_paired_auroc(*scores)
+        else:
+            yield measure_auroc(np.concatenate(scores), is_signal)
 
 
 def _name(measured: Measurement | None) -> tuple[Value, Value]:

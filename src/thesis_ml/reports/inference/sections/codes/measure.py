@@ -79,6 +79,12 @@ def decode_codes(restored: RestoredModel) -> CodePlaces | None:
 
 
 def sum_types(use: CodeUse) -> Int[NDArray[Any], "*Q C"]:
-    """Return how often each code was used by objects of any type."""
+    """Return how often each code was used by objects of any type; -1 where a quantiser has fewer codes than another."""
     totals = [counts.sum(axis=0) for counts in use.counts]
-    return np.stack(totals) if len(totals) > 1 else totals[0]
+    if len(totals) == 1:
+        (total,) = totals
+        return np.asarray(total)
+    padded = np.full((len(totals), max(map(len, totals))), -1, dtype=np.int64)
+    for row, total in zip(padded, totals, strict=True):
+        row[: len(total)] = total
+    return padded
