@@ -234,7 +234,8 @@ def name_columns(config: DataConfig) -> tuple[str, ...]:
 def fit_normalizer(events: Events, config: DataConfig, type_names: Sequence[str]) -> Normalizer:
     """Return the normaliser whose columns have mean 0 and variance 1 over these events, those of the training split.
 
-    The column of jet masses has them over jets, times `mass_weight`. Flat coordinates have mean 0; that of ln(E/p) is multiplied by it.
+    The column of jet masses has them over jets, times `mass_weight`. Flat coordinates have mean 0, and
+    that of ln(E/p) is multiplied by it.
     """
     names = dict.fromkeys((*config.features, *config.physical_features))
     values: dict[str, Tensor] = {name: torch.from_numpy(events.column(name)) for name in names}

@@ -33,9 +33,7 @@ class FeatureColumns(nn.Module):
         self.pt_slope = 0.0
         if config.energy_weights == "pt":
             if "log_pt" not in dims.columns:
-                raise ConfigError(
-                    "phase1.loss.energy_weights: pt needs a column of ln pT; use data.coordinates=separate"
-                )
+                raise ConfigError("phase1.loss.energy_weights: pt needs ln pT as a column: data.coordinates=separate")
             self.pt_column = dims.columns.index("log_pt")
             self.pt_slope = config.energy_power * dims.normalizer.feature_statistics[self.pt_column].scale
 

@@ -31,11 +31,12 @@ def add_ghosts(events: Events, setting: Setting) -> Events:
 
 
 def inject_resonance(events: Events, setting: Setting) -> Events:
-    """Replace the two hardest tokens by the two jets of a resonance of `strength` TeV that has their transverse momentum.
+    """Replace the two hardest tokens by the two jets of a resonance of `strength` TeV.
 
-    So what recoils against them still does, and MET stays; along the beam it is at rest. In the rest frame of the resonance the jets are back to
-    back, evenly spread in azimuth and in cos theta within |y*| < 0.6, where a search for such a resonance looks (ATLAS,
-    arXiv:1910.08447). Their m / pT is that of jets of the pool. An event of fewer than two tokens loses what it has.
+    The resonance has the transverse momentum of what it replaces, so that MET stays; along the beam it is at rest. In
+    its rest frame the jets are back to back, evenly spread in azimuth and in cos theta within |y*| < 0.6, where a
+    search for such a resonance looks (ATLAS, arXiv:1910.08447). Their m / pT is that of jets of the pool. An event of
+    fewer than two tokens loses what it has.
     """
     if setting.strength == 0:
         return events
@@ -70,7 +71,7 @@ def _decay(
     phi: Float[NDArray[Any], " N"],
     recoil: Float[NDArray[Any], "N 2"],
 ) -> Iterator[dict[str, Float[NDArray[Any], " N"]]]:
-    """Yield E, pt, eta, phi of both products of a decay along (eta, phi), boosted to the transverse momentum `recoil`."""
+    """Yield E, pt, eta, phi of both products of a decay along (eta, phi), boosted to a transverse momentum."""
     total, difference = ((masses[0] + sign * masses[1]) ** 2 for sign in (1, -1))
     momentum = np.sqrt((mass_gev**2 - total) * (mass_gev**2 - difference)) / (2 * mass_gev)
     pt = momentum / np.cosh(eta)
