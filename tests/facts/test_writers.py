@@ -90,6 +90,15 @@ def test_scalars_refuse_other_columns_than_they_began_with(tmp_path: Path) -> No
         FactsFiles(tmp_path, ["b"])
 
 
+def test_scalars_that_an_earlier_version_began_keep_their_columns(tmp_path: Path) -> None:
+    FactsFiles(tmp_path, ["a"]).close()
+    header = (tmp_path / SCALARS_FILE).read_text(encoding="utf-8")
+
+    FactsFiles(tmp_path, ["a", "new"]).close()
+
+    assert (tmp_path / SCALARS_FILE).read_text(encoding="utf-8") == header
+
+
 def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     arrays = {"codes": np.arange(5), "file": np.linspace(0, 1, 3, dtype=np.float32)}
 

@@ -221,12 +221,15 @@ def named_failure(path: Path) -> Iterator[None]:
 
 
 def _start_table(file: LineFile, metric_names: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns of a table, which a new one begins with."""
+    """Return the columns of a table, which a new one begins with.
+
+    A run that an earlier version began keeps its columns; numbers that came since are in the event lines alone.
+    """
     columns = (*SCALARS_HEADER, *(METRIC_PREFIX + name for name in metric_names))
     found = read_columns(file.path)
     if not found:
         file.append(_format_rows([columns]))
-    elif set(found) != set(columns):
+    elif not set(SCALARS_HEADER) <= set(found) <= set(columns):
         different = ", ".join(sorted(set(found) ^ set(columns)))
         raise FactsError(f"{file.path}: was started with other columns ({different}); use another output folder")
     return found or columns
