@@ -80,7 +80,7 @@ class WithSums(Codebook):
         self._match_sums()
 
     def _follow_latents(self, codes: Tensor, counts: Tensor, offsets: Tensor) -> None:
-        decay = 1 - self._choose_step()
+        decay = 1 - self._choose_step(codes.shape[0])
         latents = offsets + self.codebook[codes]
         self.code_usage.mul_(decay).add_((1 - decay) * counts)
         self.sums.mul_(decay).index_add_(0, codes, (1 - decay) * latents)
@@ -558,3 +558,10 @@ def test_rotation_stays_finite_without_a_direction_and_opposite_to_the_code(late
     assert latents.grad is not None
     assert latents.grad.isfinite().all()
     assert latents.grad.abs().max() < 10
+
+
+def test_average_starts_fast_only_where_a_batch_has_half_as_many_tokens_as_codes() -> None:
+    few, enough = (make_vq(codebook_size=256).quantiser._choose_step(n_tokens) for n_tokens in (127, 128))
+
+    assert few == pytest.approx(0.01)
+    assert float(enough) == pytest.approx(39 / 40)

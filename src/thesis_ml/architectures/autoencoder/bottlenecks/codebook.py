@@ -25,6 +25,8 @@ MOST_CODES = 2**20
 _STRIDE = 7919
 # 1 - (1 + t) / (40 + t) = 39 / (40 + t).
 _FAST_START = 39.0
+# Tokens of a batch per code from which on averages start fast.
+_LEAST_TOKENS = 0.5
 # Below this length a latent has no direction that a code could be turned from.
 _SHORTEST = 1e-6
 
@@ -41,7 +43,9 @@ class CodebookConfig(BottleneckConfig):
     ] = True
     ema_decay: Annotated[Share, "share of the average kept per step; 1: codes and their usage stay as they are"] = 0.99
     ema_fast_start: Annotated[
-        bool, "true: the share kept at step t is at most (1 + t) / (40 + t) | false: ema_decay from the first step"
+        bool,
+        "true: the share kept at step t is at most (1 + t) / (40 + t), unless a batch has fewer tokens than half the "
+        "codes | false: ema_decay from the first step",
     ] = True
     revive_below: Annotated[Share, "move codes used less than this share of the mean usage onto latents; 0: never"] = (
         0.1
@@ -91,7 +95,8 @@ class Codebook(nn.Module):
 
     is the same average, and no sums can contradict the codebook, neither at the start nor after a revival.
     With `ema_fast_start` the decay of step t is min(decay, (1 + t) / (40 + t)): the average spans about (40 + t) / 39
-    steps, so that codes follow an encoder that still changes fast, and ends at the constant rate.
+    steps, so that codes follow an encoder that still changes fast, and ends at the constant rate. A batch with fewer
+    tokens than half the codes counts at the constant rate from the first step.
     Codes start as distinct latents of the first training batches. Codes that few latents choose are moved onto
     latents of the batch. Evaluation changes nothing.
 
@@ -196,15 +201,18 @@ class Codebook(nn.Module):
         """Update the usage of all codes and, with `ema`, move them by their latents' `offsets` from them."""
         if self.config.ema_decay == 1.0:
             return
-        step = self._choose_step()
+        step = self._choose_step(codes.shape[0])
         self.code_usage.lerp_(counts.to(self.code_usage.dtype), step)
         if self.config.ema:
             scale = step / self.code_usage.index_select(0, codes)
             self.codebook.index_add_(0, codes, offsets * scale[:, None])
 
-    def _choose_step(self) -> float | Float[Tensor, ""]:
-        """Return the weight of this step in the moving averages."""
-        if not self.config.ema_fast_start:
+    def _choose_step(self, n_tokens: int) -> float | Float[Tensor, ""]:
+        """Return the weight of this step in the moving averages.
+
+        A batch with few tokens says nothing of most codes, whose usage a fast start would forget.
+        """
+        if not self.config.ema_fast_start or n_tokens < _LEAST_TOKENS * self.n_codes:
             return 1.0 - self.config.ema_decay
         return (_FAST_START / (1.0 + _FAST_START + self.n_steps)).clamp(min=1.0 - self.config.ema_decay)
 
