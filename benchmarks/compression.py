@@ -7,6 +7,7 @@ one epoch and divides its rec_mse by that of the best scalar codes in the same c
 """
 
 import argparse
+import dataclasses
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -21,9 +22,9 @@ from thesis_ml.data.tokens import load_events, load_tokens
 from thesis_ml.reports.inference.compression import Samples, measure_kind
 from thesis_ml.reports.inference.compression.codes import ScalarCodes
 
-REPRESENTATIONS: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "default": (("pt", "eta", "phi", "mass"), "separate"),
-    "ln E": (("E", "pt", "eta", "phi"), "separate"),
+REPRESENTATIONS: Mapping[str, DataConfig] = {
+    "default": DataConfig(features=("pt", "eta", "phi", "mass")),
+    "ln E": DataConfig(features=("E", "pt", "eta", "phi")),
 }
 KINDS = ("kmeans", "kmeans_place", "per_feature", "residual_kmeans")
 SCALAR: Mapping[str, tuple[str, ...]] = {
@@ -38,8 +39,8 @@ COLUMNS = ("bits", "entropy [bits]", "rec_mse", "jet mass", "m_jj [GeV]", "AUROC
 def print_references(limit: int | None, codebooks: tuple[int, ...]) -> None:
     """Print the errors of all compressions for both representations."""
     print(f"| representation | compression | {' | '.join(COLUMNS)} |\n|{' --- |' * (2 + len(COLUMNS))}")
-    for name, (features, coordinates) in REPRESENTATIONS.items():
-        config = DataConfig(features=features, coordinates=coordinates, limit_events=limit)  # type: ignore[arg-type]
+    for name, representation in REPRESENTATIONS.items():
+        config = dataclasses.replace(representation, limit_events=limit)
         data, events = load_tokens(config), load_events(config)
         samples = Samples(data.normalizer, data.dims, events.splits["train"], events.splits["test"], events.type_names)
         for kind in KINDS:

@@ -53,7 +53,7 @@ def check_references(comparison: Comparison, references: Sequence[Reference]) ->
         n_codes, error = count_codes(group.runs[0]), group.numbers.get(REC_MSE)
         floor = (
             known.get(math.log2(n_codes))
-            if n_codes and group.runs[0].choices.get("latent_space") not in ("rvq", "scalar")
+            if n_codes and group.runs[0].choices.get("latent_space") not in SEVERAL_QUANTISERS
             else None
         )
         if floor and error is not None:

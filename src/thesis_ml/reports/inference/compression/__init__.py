@@ -164,11 +164,17 @@ def measure_kind(
         except TooFewTokensError as error:
             yield Reference(name, math.log2(STAGE_CODES), remark=f"not fitted: {error}")
     else:
-        yield from _measure_kmeans(name, samples, codebooks, most_s)
+        yield from _measure_kmeans(name, samples, (train, test), codebooks, most_s)
 
 
-def _measure_kmeans(name: str, samples: Samples, codebooks: Sequence[int], most_s: float) -> Iterator[Reference]:
-    train, test = samples.encode(samples.train), samples.encode(samples.test)
+def _measure_kmeans(
+    name: str,
+    samples: Samples,
+    encoded: tuple[Float[NDArray[Any], "N F"], Float[NDArray[Any], "P F"]],
+    codebooks: Sequence[int],
+    most_s: float,
+) -> Iterator[Reference]:
+    train, test = encoded
     spent_s, s_per_code = 0.0, 0.0
     for n_codes in codebooks:
         # A fit takes as long as there are codes, or somewhat longer.

@@ -1,6 +1,7 @@
 """Scores among events with as many objects and as much H_T, and how much of both a model's scores give away."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from statistics import fmean
 from typing import Any
 
@@ -145,8 +146,7 @@ def tabulate_leakage(scored: EventScores) -> ResultTable:
             found = {name: _predict(table, target) for name, target in trivial.items()}
             groups.setdefault(model.group, []).append(found)
     rows: list[tuple[Value, ...]] = [
-        (group, *(spread_over(members, lambda one, name=name: one[name]) for name in COUNTED))  # type: ignore[misc]
-        for group, members in groups.items()
+        (group, *(spread_over(members, itemgetter(name)) for name in COUNTED)) for group, members in groups.items()
     ]
     return ResultTable(
         name="leakage",

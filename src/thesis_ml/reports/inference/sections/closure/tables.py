@@ -213,7 +213,7 @@ def _list_ends(members: Sequence[ModelClosure], feature: str) -> list[Spread]:
     """Return the bias of a feature in the first and in the last bin of true pT."""
     bins = list(list_pt_bins())
     return [
-        spread_over(members, lambda one, name=name: one.counted.residuals[name, feature].median)  # type: ignore[misc]
+        Spread.of([member.counted.residuals[name, feature].median for member in members])
         for name in (bins[0], bins[-1])
     ]
 
