@@ -28,15 +28,15 @@ from thesis_ml.training_loops.optimisation import Optimisation
 from thesis_ml.utils.seed import set_all_seeds
 
 REFERENCE = ("phase1/encoder=mlp", "phase1/latent_space=none", "phase1/decoder=mlp")
-GROUPS = {
-    "encoder": ENCODERS,
-    "latent_space": BOTTLENECKS,
-    "decoder": [name for name in DECODERS if name != "diffusion"],
-}
-"""The denoiser belongs to a loop of its own, which `loops.py` times."""
+SCALAR = ("phase1/encoder=identity", "phase1/latent_space=scalar", "phase1/decoder=identity")
+NOT_ALONE = {"identity", "scalar", "diffusion"}
+"""The first two go with each other only (`SCALAR`), and `loops.py` times the loop of the denoiser."""
+
+GROUPS = {"encoder": ENCODERS, "latent_space": BOTTLENECKS, "decoder": DECODERS}
 
 VARIANTS = {
     "encoder gnn, 4 nearest": ("phase1/encoder=gnn", "phase1.encoder.n_neighbors=4"),
+    "identity, scalar, identity": SCALAR,
     "encoder transformer, pair bias": ("phase1/encoder=transformer", "phase1.encoder.pair_bias=true"),
 }
 N_EVENTS = 128
@@ -105,7 +105,7 @@ def list_models() -> dict[str, tuple[str, ...]]:
     """Return the overrides of every component that may be chosen, the reference first, and of some variants."""
     models: dict[str, tuple[str, ...]] = {"mlp, none, mlp": ()}
     for group, kinds in GROUPS.items():
-        models |= {f"{group} {name}": (f"phase1/{group}={name}",) for name in kinds}
+        models |= {f"{group} {name}": (f"phase1/{group}={name}",) for name in kinds if name not in NOT_ALONE}
     models |= VARIANTS
     return {name: choice for name, choice in models.items() if not set(choice) <= set(REFERENCE) or not choice}
 
