@@ -186,7 +186,8 @@ def _first_kind(args: tuple[Any, ...]) -> Any:
 
 def _parse_tuple(kind: Any, value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise ConfigError(f"{where}: expected a list such as [1,2], got {value!r}")
+        example = f"[{value}]" if isinstance(value, str | int | float) else "[1,2]"
+        raise ConfigError(f"{where}: expected a list such as {example}, got {value!r}")
     return tuple(_parse_value(kind, entry, f"{where}[{number}]") for number, entry in enumerate(value))
 
 

@@ -1,5 +1,6 @@
 """Combinations of components, data and loop: those that make no sense are refused before anything is read."""
 
+from thesis_ml.architectures.autoencoder.bottlenecks.fsq import FSQBottleneck
 from thesis_ml.architectures.autoencoder.bottlenecks.scalar import ScalarBottleneck
 from thesis_ml.architectures.autoencoder.decoders.diffusion import DiffusionDecoder
 from thesis_ml.architectures.autoencoder.decoders.identity import IdentityDecoder
@@ -76,7 +77,10 @@ def _refuse_residuals(model: ModelConfig, data: DataConfig) -> None:
 
 
 def _refuse_untrained(model: ModelConfig) -> None:
-    """Refuse scalar codes behind an encoder that only copies worse, and a model without anything to train."""
+    """Refuse scalar codes behind an encoder that only copies worse, and a model without anything to train.
+
+    Levels of `fsq` are fixed, so that between two components that change nothing they stay where they are.
+    """
     if isinstance(model.latent_space, ScalarBottleneck.Config) and not isinstance(
         model.encoder, IdentityEncoder.Config
     ):
@@ -88,6 +92,18 @@ def _refuse_untrained(model: ModelConfig) -> None:
         raise ConfigError(
             "phase1.decoder: 'identity' trains nothing but its prediction of MET; use globals_head=true and a "
             "globals_beta above 0"
+        )
+    if isinstance(model.decoder, IdentityDecoder.Config) and model.decoder.globals_shape_latents:
+        raise ConfigError(
+            "phase1.decoder.globals_shape_latents: the latents of phase1/decoder=identity are the features, which the "
+            "loss on MET cannot change; use globals_shape_latents=false"
+        )
+    if isinstance(model.latent_space, FSQBottleneck.Config) and all(
+        isinstance(one, IdentityEncoder.Config | IdentityDecoder.Config) for one in (model.encoder, model.decoder)
+    ):
+        raise ConfigError(
+            "phase1.latent_space: 'fsq' has fixed levels, and nothing learns between phase1/encoder=identity and "
+            "phase1/decoder=identity; use phase1/latent_space=scalar, which places its levels"
         )
 
 

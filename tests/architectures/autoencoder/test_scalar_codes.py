@@ -98,6 +98,8 @@ def test_a_run_is_as_good_as_the_best_scalar_codes(compose_cfg, tmp_path: Path) 
     [
         (COPY[:1], r"phase1\.latent_space: 'scalar' rounds the features themselves"),
         ((*COPY, "phase1.decoder.globals_head=false"), r"'identity' trains nothing but its prediction of MET"),
+        ((*COPY, "phase1.decoder.globals_shape_latents=true"), r"which the loss on MET cannot change"),
+        (("phase1/latent_space=fsq", *COPY[1:]), r"'fsq' has fixed levels, and nothing learns"),
     ],
 )
 def test_combinations_without_a_meaning_are_refused(compose_cfg, overrides: tuple[str, ...], message: str) -> None:

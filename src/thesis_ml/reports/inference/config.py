@@ -82,7 +82,7 @@ class InferenceConfig:
         luminosity_fb: Integrated luminosity in 1/fb, which they need.
         export: What each model makes of all splits, as a file in `inference/`; None: nothing.
         two_sample: Train boosted trees that try to tell reconstructed from real events; three seconds for each model.
-        weak_supervision: Train trees on data with 0, 1, 3 and 10% signal, beside labels and the resonance; a minute.
+        weak_supervision: Train trees on data with 0, 1, 3 and 10% signal, beside labels and the resonance; ten seconds.
         downstream: Train classifiers on original and on reconstructed events; ten seconds for each model of the sample.
         baselines: Compressions without a model that the figure of error against bits shows as references.
     """

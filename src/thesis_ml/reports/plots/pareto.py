@@ -24,6 +24,9 @@ NAME_LETTERS = 20
 SIZES = {True: 6.0, False: 3.5}
 """Of the marker of the stored bits, and of other ways to count bits."""
 
+WIDTHS = {True: 1.0, False: 0.5}
+"""Of the lines of references, likewise."""
+
 INK = "#444444"
 FREE_LINES = 10
 """Lines of names that fit into the panel; each further one makes it higher."""
@@ -40,7 +43,7 @@ def draw_compression(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
     by_group = groups.split("group")
     height_in = _choose_height(list(by_group))
     figure, (axes,) = layout.new_panels("bits per token", ["rec_mse (test)"], height_in=height_in)
-    entries = _list_keys(groups)
+    entries = _list_keys(table)
     if len(by_group) > MOST_NAMED:
         entries = [*layout.list_entries(list(by_group), styles, has_lines=False), *entries]
     for label, rows in by_group.items():
@@ -94,14 +97,17 @@ def _draw_front(axes: Axes, groups: Table) -> Line2D:
 def _draw_references(axes: Axes, references: Table) -> list[PointLabel]:
     """Draw the measured compressions without a model in grey, and return the name of each kind at its last point."""
     labels = []
-    for name, rows in references.split("measure")[STORED].split("group").items():
-        places = np.stack((rows.numbers("bits"), rows.numbers("rec_mse")), axis=1)
-        places = places[np.isfinite(places).all(axis=1)]
-        if not len(places):
-            continue
-        axes.plot(*places.T, color=io_utils.REFERENCE_COLOUR, marker="x", markersize=5, linewidth=1.0, zorder=1)
-        last = (float(places[-1, 0]), float(places[-1, 1]))
-        labels.append(PointLabel(name, last, (0.0, 0.0), io_utils.REFERENCE_COLOUR))
+    for name, of_kind in references.split("group").items():
+        for measure, rows in of_kind.split("measure").items():
+            places = np.stack((rows.numbers("bits"), rows.numbers("rec_mse")), axis=1)
+            places = places[np.isfinite(places).all(axis=1)]
+            size, width = SIZES[measure == STORED], WIDTHS[measure == STORED]
+            axes.plot(
+                *places.T, color=io_utils.REFERENCE_COLOUR, marker="x", markersize=size, linewidth=width, zorder=1
+            )
+            if measure == STORED and len(places):
+                last = (float(places[-1, 0]), float(places[-1, 1]))
+                labels.append(PointLabel(name, last, (0.0, 0.0), io_utils.REFERENCE_COLOUR))
     return labels
 
 
@@ -143,14 +149,14 @@ def _list_others(axes: Axes) -> list[tuple[float, float]]:
     return places
 
 
-def _list_keys(groups: Table) -> list[layout.Entry]:
+def _list_keys(table: Table) -> list[layout.Entry]:
     """Return a legend of the ways to count bits and of hollow markers, where there is more than one kind."""
-    measures = list(groups.split("measure"))
+    measures = list(table.split("measure"))
     sizes = [SIZES[name == STORED] for name in measures]
     keys: Sequence[tuple[float, str, str]] = [
         (size, INK, MEASURES[name]) for size, name in zip(sizes, measures, strict=True) if len(measures) > 1
     ]
-    if any(groups.texts("remark")):
+    if any(table.split("is_reference")["False"].texts("remark")):
         keys = [*keys, (SIZES[True], "white", "not ranked")]
     return [
         (Line2D([], [], color=INK, marker="o", markersize=size, linestyle="", markerfacecolor=face), name)

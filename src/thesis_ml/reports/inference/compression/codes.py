@@ -90,10 +90,8 @@ def code_places(
 
 def code_residuals(train: Tokens, test: Tokens, n_stages: int) -> Iterator[Coded]:
     """Yield after each stage of 512 centres what K-means of the residuals of the stages before makes of the tokens."""
-    left, total, entropy = train, np.zeros_like(test), 0.0
-    for stage in range(n_stages):
-        centres = fit_kmeans(left, STAGE_CODES)
-        left = left - centres.cluster_centers_[centres.predict(left)]
+    total, entropy = np.zeros_like(test), 0.0
+    for stage, centres in enumerate(fit_stages(train, [STAGE_CODES] * n_stages)):
         codes = centres.predict(test - total)
         total = total + centres.cluster_centers_[codes]
         entropy += measure_entropy(codes)
@@ -173,6 +171,19 @@ def fit_kmeans(tokens: Tokens, n_codes: int) -> KMeans:
     starts, _ = kmeans_plusplus(tokens[first], n_codes, random_state=0)
     rounds = FEW_ROUNDS if n_codes > MANY_CODES else ROUNDS
     return KMeans(n_codes, init=starts, n_init=1, max_iter=rounds).fit(tokens)
+
+
+def fit_stages(tokens: Tokens, sizes: Sequence[int]) -> Iterator[KMeans]:
+    """Yield K-means of tokens, then of what each has left of them, with so many centres.
+
+    Raises:
+        TooFewTokensError: There are too few tokens for a stage.
+    """
+    left = tokens
+    for n_codes in sizes:
+        centres = fit_kmeans(left, n_codes)
+        left = left - centres.cluster_centers_[centres.predict(left)]
+        yield centres
 
 
 def measure_entropy(codes: Int[NDArray[Any], " P"]) -> float:

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from thesis_ml.architectures.autoencoder.base import BottleneckConfig
+from thesis_ml.architectures.autoencoder.bottlenecks.rvq import RVQBottleneck
 from thesis_ml.architectures.autoencoder.bottlenecks.vq import VQBottleneck
 from thesis_ml.architectures.restore import RestoredModel
 from thesis_ml.data.config import DataConfig, SyntheticConfig
@@ -12,9 +14,10 @@ from thesis_ml.data.tokens import load_events
 from thesis_ml.metrics.uncertain import Measured
 from thesis_ml.reports.inference.sections.anomaly.checks import _check_nulls, _explain_held_out
 from thesis_ml.reports.inference.sections.anomaly.null_tests import EXACT, HELD_OUT, NullCheck
-from thesis_ml.reports.inference.sections.anomaly.overtraining import allow_codebooks
+from thesis_ml.reports.inference.sections.anomaly.overtraining import KnownEvents, allow_codebooks
 
 N_TRAIN = 400
+VQ_64 = VQBottleneck.Config(codebook_size=64)
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +26,18 @@ def stored() -> EventSplits:
 
 
 def judge(
-    model: RestoredModel, stored: EventSplits, auroc: float, score: str = "error_mean", size: int | None = 64
+    model: RestoredModel,
+    stored: EventSplits,
+    auroc: float,
+    score: str = "error_mean",
+    latent_space: BottleneckConfig = VQ_64,
 ) -> NullCheck:
-    """Return the check of a model with so many codes whose error separates held-out from training events so well."""
-    latent_space = replace(model.config.latent_space) if size is None else VQBottleneck.Config(codebook_size=size)
+    """Return the check of a model with such codes whose score separates held-out from training events so well."""
     model = replace(model, config=replace(model.config, latent_space=latent_space), train_classes=None)
     check = NullCheck(HELD_OUT, "vq", score, Measured(auroc, 0.01), 0.03, "0.5 ± 3 standard errors")
     train = stored.splits["train"]
-    (found,) = allow_codebooks([check], {"vq": model}, train, stored.splits["test"], take_first(train, N_TRAIN))
+    events = KnownEvents(train, train, take_first(train, N_TRAIN), stored.splits["test"])
+    (found,) = allow_codebooks([check], {"vq": model}, events)
     return found
 
 
@@ -38,6 +45,16 @@ def test_codes_may_fit_their_training_tokens_as_k_means_does(restored_run: Resto
     check = judge(restored_run, stored, 0.6)
 
     assert check.holds and "k-means with 64 centres" in check.rule
+
+
+@pytest.mark.parametrize("score", ["error_sum", "code_mean"])
+def test_codebooks_in_a_row_are_compared_with_k_means_of_residuals(
+    restored_run: RestoredModel, stored: EventSplits, score: str
+) -> None:
+    latent_space = RVQBottleneck.Config(n_quantizers=2, codebook_size=64)
+
+    assert "k-means with 64 + 64 centres" in judge(restored_run, stored, 0.6, score, latent_space).rule
+    assert not judge(restored_run, stored, 0.99, score, latent_space).holds
 
 
 def test_more_than_k_means_is_overtraining(restored_run: RestoredModel, stored: EventSplits) -> None:

@@ -15,7 +15,7 @@ from thesis_ml.reports.inference.sections.anomaly.conditional import tabulate_co
 from thesis_ml.reports.inference.sections.anomaly.figures import plan_roc, plan_scan
 from thesis_ml.reports.inference.sections.anomaly.files import format_dark_machines, format_working_points, list_numbers
 from thesis_ml.reports.inference.sections.anomaly.null_tests import FEWEST_CHECKED, NullCheck
-from thesis_ml.reports.inference.sections.anomaly.overtraining import allow_codebooks
+from thesis_ml.reports.inference.sections.anomaly.overtraining import KnownEvents, allow_codebooks
 from thesis_ml.reports.inference.sections.anomaly.overview_figures import plan_overview
 from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult, ProblemResult, solve_problems
 from thesis_ml.reports.inference.sections.anomaly.tables import (
@@ -67,11 +67,12 @@ def build_separation(context: Context) -> Section:
 
 
 def _allow_codebooks(checks: Sequence[NullCheck], context: Context) -> tuple[NullCheck, ...]:
-    """Return the checks, in which quantisers may err less on their training events as K-means does."""
+    """Return the checks, in which quantisers may know their training events as K-means does."""
     data = context.data
     held_out = keep_events(data.events, np.isin(data.events.labels, data.background_classes))
     models = {model.scored.name: model.restored for model in context.models}
-    return allow_codebooks(checks, models, data.stored.splits["train"], held_out, data.unfitted)
+    events = KnownEvents(data.stored.splits["train"], data.background, data.unfitted, held_out)
+    return allow_codebooks(checks, models, events)
 
 
 def build_panels(result: AnomalyResult) -> tuple[Panel, ...]:
