@@ -37,7 +37,7 @@ from thesis_ml.reports.inference.scoring.stream import (
     stream_split,
 )
 from thesis_ml.reports.inference.sections.anomaly.checks import check_result
-from thesis_ml.reports.inference.sections.anomaly.overtraining import allow_codebooks
+from thesis_ml.reports.inference.sections.anomaly.overtraining import KnownEvents, allow_codebooks
 from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult, solve_problems
 from thesis_ml.reports.inference.sections.anomaly.tables import tabulate_best
 from thesis_ml.reports.utils.table import format_value
@@ -188,8 +188,9 @@ def main() -> None:
         result = solve_problems(score_split(stored, checkpoints), 20 if arguments.quick else 200)
         models = {name: restore_model(path) for name, path in checkpoints.items()}
     train, held_out = stored.splits["train"], keep_label(stored.splits["test"], TTBAR)
-    seen = divide(keep_label(train, TTBAR))[1]
-    result = replace(result, nulls=allow_codebooks(result.nulls, models, train, held_out, seen))
+    counted, seen = divide(keep_label(train, TTBAR))
+    events = KnownEvents(train, counted, seen, held_out)
+    result = replace(result, nulls=allow_codebooks(result.nulls, models, events))
     numbers = print_table(result)
     print()
     print_best(result)
