@@ -21,6 +21,8 @@ from thesis_ml.architectures.autoencoder.encoders import ENCODERS
 from thesis_ml.architectures.autoencoder.losses import LOSSES
 from thesis_ml.config import read_annotations
 from thesis_ml.data.config import DataConfig
+from thesis_ml.data.convert.config import ConvertConfig, ObjectConfig, OverlapConfig
+from thesis_ml.data.convert.readers import READERS
 from thesis_ml.limits import Range
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.training_loops.diffusion_autoencoder import DiffusionTrainerConfig
@@ -145,7 +147,10 @@ def unwrap(kind: Any) -> Any:
 
 def list_files() -> dict[Path, list[Key]]:
     """Return the yaml files whose comments come from fields, with the keys that may stand in each."""
-    files: dict[Path, list[Key]] = {CONFIGS / "loop/test_mlp.yaml": list_table_keys()}
+    files: dict[Path, list[Key]] = {
+        CONFIGS / "loop/test_mlp.yaml": list_table_keys(),
+        CONFIGS / "convert/_default.yaml": list(list_keys(ConvertConfig)),
+    }
     for option, kind in list_options().items():
         paths = (
             [CONFIGS / f"{option}.yaml"]
@@ -190,6 +195,12 @@ def write_page() -> str:
         ]
         parts.append(write_table(list_option_keys(option, kind)))
     parts += ["## `loop=test_mlp`", write_table(list_table_keys())]
+    parts += ["## `thesis-data`", write_table(list(list_keys(ConvertConfig)))]
+    for name, kind in (("objects.<name>", ObjectConfig), ("overlap[<number>]", OverlapConfig)):
+        parts += [f"### `{name}`", write_table(list(list_keys(kind)))]
+    for name, reader in READERS.items():
+        keys = [key for key in list_keys(reader.Config, "reader") if key.name != "reader.name"]
+        parts += [f"### `reader.name={name}`", write_table(keys) if keys else "No keys: the layout says everything."]
     return "\n\n".join(parts) + "\n"
 
 

@@ -52,7 +52,7 @@ def sweep(outputs: Path) -> Path:
 
 def compose_report_config(name: str, *overrides: str) -> DictConfig:
     """Compose the configuration of a report with overrides."""
-    from thesis_ml.cli.reports import SharedGroups
+    from thesis_ml.cli.named_configs import SharedGroups
     from thesis_ml.utils.paths import find_configs
 
     assert SharedGroups

@@ -16,6 +16,11 @@ def report() -> None:
     _run("thesis_ml.cli.reports")
 
 
+def data() -> None:
+    """Run thesis-data."""
+    _run("thesis_ml.cli.data")
+
+
 def _run(module: str) -> None:
     try:
         command = importlib.import_module(module)

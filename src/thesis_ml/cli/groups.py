@@ -8,7 +8,7 @@ import yaml
 
 from thesis_ml.utils.paths import find_configs
 
-OTHER_COMMANDS = ("report",)
+OTHER_COMMANDS = ("report", "convert")
 """Folders that hold whole configurations of another command, not options of a group."""
 
 

@@ -33,7 +33,7 @@ class DatasetNames:
     """The names of the event tables in the file; labels and weights are found beside them."""
 
     x_train: Annotated[
-        DatasetName, "dataset of 2 + 5T columns; Y_train (labels) and W_train (weights) are found in any case"
+        DatasetName, "table of 2 + 5T columns, Y_train (labels) and W_train (weights) in any case; or a ragged group"
     ] = "X_train"
     x_val: Annotated[DatasetName, "dataset, as above"] = "X_val"
     x_test: Annotated[DatasetName, "dataset, as above"] = "X_test"

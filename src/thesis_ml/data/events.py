@@ -13,6 +13,8 @@ from thesis_ml.data.units import UNITS, EnergyUnit
 
 GLOBALS = ("met", "met_phi")
 """What is said of an event as a whole."""
+FILE_FEATURES = ("E", "pt", "eta", "phi")
+"""What files store of each token, in the order of a table."""
 Picked = slice | NDArray[Any]
 """Some entries of an array: a slice, a mask or their numbers."""
 

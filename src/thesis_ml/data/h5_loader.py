@@ -1,13 +1,12 @@
-"""Read HDF5 tables of 2 + 5T columns (T ids | MET, METphi | T x (E, pT, eta, phi)) into events.
+"""Read HDF5 files into events: tables of 2 + 5T columns (T ids | MET, METphi | T x (E, pT, eta, phi)), or groups.
 
-The layout is checked here, values and units by data/checks.py, so that nothing behind the loader doubts its input.
+Tables are checked here, groups of the ragged layout by h5_ragged.py, values and units by checks.py, so that nothing
+behind the loader doubts its input.
 """
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,12 @@ from numpy.typing import NDArray
 
 from thesis_ml.data.checks import RANGES, Place, check_events, decide_unit
 from thesis_ml.data.config import DataConfig
-from thesis_ml.data.events import GLOBALS, Events, EventSplits, convert_to_gev
+from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events, EventSplits, convert_to_gev
+from thesis_ml.data.h5_access import attach_labels, hdf5_errors, open_dataset, open_file, open_item, read_text
+from thesis_ml.data.h5_ragged import count_most_tokens, open_group
 from thesis_ml.data.normalizer import MOST_TYPES
 from thesis_ml.data.units import UNITS, EnergyUnit, find_energy_unit
 
-FILE_FEATURES = ("E", "pt", "eta", "phi")
-"""What a table stores of each token, in its order."""
 FILE_RANGES = {**RANGES, "1": (-math.inf, math.inf)}
 """A file may hold what a model that diverges makes of events: any eta."""
 DEFAULT_TYPE_NAMES = ("jet", "b-jet", "e-", "e+", "mu-", "mu+", "photon")
@@ -43,16 +42,12 @@ def read_file(path: Path, config: DataConfig) -> EventSplits:
     """
     datasets = config.datasets.by_split()
     places = {split: Place(path, dataset) for split, dataset in datasets.items()}
-    with _open_file(path) as file:
+    with open_file(path) as file:
         attributes = _read_text_attributes(file, Place(path))
         declared = read_declared_unit(attributes, Place(path))
         type_names = read_type_names(attributes, Place(path))
         label_names = read_json_mapping(attributes, "label_meaning", Place(path))
-        n_slots = _count_slots(file, places)
-        stored = {
-            split: _read_split(file, split, place, config.limit_events, len(type_names))
-            for split, place in places.items()
-        }
+        n_slots, stored = _read_splits(file, places, config.limit_events, len(type_names))
     looked_at = {name: values[:N_TOKENS_FOR_UNIT] for name, values in stored["train"].features.items()}
     unit = decide_unit(config.encoding, declared, looked_at, places["train"])
     splits = {split: convert_to_gev(events, unit) for split, events in stored.items()}
@@ -60,6 +55,18 @@ def read_file(path: Path, config: DataConfig) -> EventSplits:
         note = f", read as {unit.name} according to {unit.decided_by}"
         check_events(events, len(type_names), places[split], ranges=FILE_RANGES, note=note)
     return EventSplits(path, splits, datasets, unit, type_names, label_names, n_slots)
+
+
+def count_stored_events(path: Path, datasets: Iterable[str]) -> int:
+    """Return how many events some tables or groups of a file hold together.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    with open_file(path) as file:
+        items = [open_item(file, Place(path, dataset)) for dataset in datasets]
+        with hdf5_errors(Place(path)):
+            return sum(len(item["lengths"] if isinstance(item, h5py.Group) else item) for item in items)
 
 
 def read_declared_unit(attributes: Mapping[str, str], place: Place) -> EnergyUnit | None:
@@ -159,65 +166,42 @@ def join_rows(events: Events, n_slots: int, per_gev: float = 1.0) -> Float[NDArr
     return rows
 
 
-@contextmanager
-def _open_file(path: Path) -> Iterator[Any]:
-    place = Place(path)
-    with _hdf5_errors(place):
-        if path.is_dir():
-            raise place.error("is a folder; data.path must name an HDF5 file")
-        if not path.is_file():
-            raise place.error("no such file; set data.path (or env.data_root for data=h5_tokens)")
-        if path.stat().st_size == 0:
-            raise place.error("the file is empty; expected an HDF5 file")
-        file = h5py.File(path, "r")
-    with file:
-        yield file
-
-
-@contextmanager
-def _hdf5_errors(place: Place) -> Iterator[None]:
-    """Turn what h5py raises on a damaged or foreign file into a DataError."""
-    try:
-        yield
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise place.error(f"cannot be read ({reason}); expected a complete HDF5 file") from error
-
-
 def _read_text_attributes(file: Any, place: Place) -> dict[str, str]:
     """Return the attributes that describe the data; each must be a text."""
-    with _hdf5_errors(place):
+    with hdf5_errors(place):
         values = {name: file.attrs[name] for name in _TEXT_ATTRIBUTES if name in file.attrs}
-    return {name: _read_text(value, name, place) for name, value in values.items()}
+    return {name: read_text(value, name, place) for name, value in values.items()}
 
 
-def _read_text(value: object, name: str, place: Place) -> str:
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.item()
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", errors="replace")
-    if not isinstance(value, str):
-        raise place.error(f"attribute {name} is {str(value)[:60]!r}; expected a text")
-    return str(value)
+def _read_splits(
+    file: Any, places: Mapping[str, Place], limit: int | None, n_types: int
+) -> tuple[int, dict[str, Events]]:
+    """Return T and the first `limit` events of each split, in the units of the file.
+
+    All tables or groups are opened before the first one is read. T of groups is the most tokens of any event.
+    """
+    if _find_layout(file, places) == "group":
+        groups = {split: open_group(file, place) for split, place in places.items()}
+        return count_most_tokens(groups.values()), {split: one.read_events(limit) for split, one in groups.items()}
+    n_slots = _count_slots(file, places)
+    return n_slots, {split: _read_table(file, split, place, limit, n_types) for split, place in places.items()}
 
 
-def _open_dataset(file: Any, place: Place) -> Any:
-    with _hdf5_errors(place):
-        dataset = file.get(place.dataset)
-        available = ", ".join(sorted(file)[:20]) or "nothing"
-    if dataset is None:
-        raise place.error(f"no such dataset; the file holds {available}")
-    if not isinstance(dataset, h5py.Dataset):
-        raise place.error("is a group; expected a dataset")
-    return dataset
+def _find_layout(file: Any, places: Mapping[str, Place]) -> str:
+    """Return whether each split is a `table` or a `group`."""
+    items = {split: open_item(file, place) for split, place in places.items()}
+    kinds = {split: "group" if isinstance(item, h5py.Group) else "table" for split, item in items.items()}
+    for split, kind in kinds.items():
+        if kind != kinds["train"]:
+            expected = f"{places['train'].dataset} is a {kinds['train']}"
+            raise places[split].error(f"is a {kind}, {expected}; the splits must have one layout")
+    return kinds["train"]
 
 
 def _open_table(file: Any, place: Place) -> Any:
-    table = _open_dataset(file, place)
-    with _hdf5_errors(place):
-        dtype, shape = table.dtype, table.shape
-    if dtype.kind not in "fiu":
-        raise place.error(f"holds {dtype}; expected numbers (float32)")
+    table = open_dataset(file, place, kinds="fiu", expected="numbers (float32)")
+    with hdf5_errors(place):
+        shape = table.shape
     if shape is None or len(shape) != 2:
         raise place.error(f"has shape {shape}; expected a table of events times 2 + 5T columns")
     n_rows, width = shape
@@ -229,7 +213,7 @@ def _open_table(file: Any, place: Place) -> Any:
 
 
 def _count_slots(file: Any, places: Mapping[str, Place]) -> int:
-    """Return T; all tables are opened here, before the first one is read."""
+    """Return T, the same in all tables."""
     widths = {split: int(_open_table(file, place).shape[1]) for split, place in places.items()}
     for split, width in widths.items():
         if width != widths["train"]:
@@ -247,18 +231,14 @@ def _read_ids(stored: Float[NDArray[Any], "N T"], n_types: int, place: Place) ->
     return ids
 
 
-def _read_split(file: Any, split: str, place: Place, limit: int | None, n_types: int) -> Events:
+def _read_table(file: Any, split: str, place: Place, limit: int | None, n_types: int) -> Events:
     table = _open_table(file, place)
-    with _hdf5_errors(place), np.errstate(over="ignore"):
+    with hdf5_errors(place), np.errstate(over="ignore"):
         rows = table[:limit].astype(np.float32, copy=False)
     events = split_rows(rows, n_types, place)
-    labels = _read_column(file, place, _candidates(place.dataset, split, "y", "labels"), len(table))
-    if labels is not None:
-        events = replace(events, labels=_read_labels(*labels)[:limit])
-    weights = _read_column(file, place, _candidates(place.dataset, split, "w", "weights"), len(table))
-    if weights is not None:
-        events = replace(events, weights=weights[0][:limit].astype(np.float32))
-    return events
+    labels = _find_beside(file, place, _candidates(place.dataset, split, "y", "labels"))
+    weights = _find_beside(file, place, _candidates(place.dataset, split, "w", "weights"))
+    return attach_labels(events, file, labels=labels, weights=weights, n_stored=len(table))
 
 
 def _candidates(dataset: str, split: str, letter: str, word: str) -> tuple[str, ...]:
@@ -268,12 +248,10 @@ def _candidates(dataset: str, split: str, letter: str, word: str) -> tuple[str, 
     return (*derived, f"{letter}_{split}", f"{word}_{split}")
 
 
-def _read_column(
-    file: Any, table: Place, candidates: tuple[str, ...], n_rows: int
-) -> tuple[NDArray[Any], Place] | None:
-    """Return the first of `candidates` that exists in any case, one finite number per event, and its place."""
+def _find_beside(file: Any, table: Place, candidates: tuple[str, ...]) -> Place | None:
+    """Return the first of `candidates` that exists beside a table in any case."""
     folder, slash, _ = table.dataset.rpartition("/")
-    with _hdf5_errors(table):
+    with hdf5_errors(table):
         names = list(file[folder]) if folder else list(file)
     matches = ([name for name in names if name.lower() == candidate] for candidate in candidates)
     found = next((match for match in matches if match), None)
@@ -282,21 +260,4 @@ def _read_column(
     place = Place(table.path, f"{folder}{slash}{found[0]}")
     if len(found) > 1:
         raise place.error(f"stands beside {found[1]}, which differs only in case; keep one of them")
-    column = _open_dataset(file, place)
-    with _hdf5_errors(place):
-        dtype, shape = column.dtype, column.shape
-    if dtype.kind not in "fiub":
-        raise place.error(f"holds {dtype}; expected one number per event")
-    if shape not in ((n_rows,), (n_rows, 1)):
-        raise place.error(f"has shape {shape}; expected one number for each of the {n_rows} events")
-    with _hdf5_errors(place):
-        values = column[()].reshape(-1)
-    place.refuse_rows(~np.isfinite(values), "holds NaN or infinity; every value must be finite")
-    return values, place
-
-
-def _read_labels(values: NDArray[Any], place: Place) -> NDArray[np.int64]:
-    with np.errstate(invalid="ignore"):
-        labels = values.astype(np.int64)
-    place.refuse_rows(labels != values, "a label is not whole; labels are whole numbers")
-    return labels
+    return place

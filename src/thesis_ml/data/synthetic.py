@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from thesis_ml.config import to_plain
 from thesis_ml.data.checks import Place, check_events
 from thesis_ml.data.config import DataConfig, ResonanceConfig, SyntheticConfig
-from thesis_ml.data.events import GLOBALS, Events, EventSplits, convert_to_gev, join_events, take_first
-from thesis_ml.data.h5_loader import DEFAULT_TYPE_NAMES, FILE_FEATURES, join_rows
+from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events, EventSplits, convert_to_gev, join_events, take_first
+from thesis_ml.data.h5_loader import DEFAULT_TYPE_NAMES, join_rows
 from thesis_ml.data.synthetic_truth import (
     B_JET,
     CLASSES,

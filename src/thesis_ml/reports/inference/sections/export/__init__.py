@@ -5,9 +5,8 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
-import h5py
-
 from thesis_ml.data.events import EventSplits, take_first
+from thesis_ml.data.h5_loader import count_stored_events
 from thesis_ml.reports.contents import Check, ResultTable, Section, Value
 from thesis_ml.reports.inference.config import ExportKind, InferenceConfig
 from thesis_ml.reports.inference.context import Context
@@ -66,8 +65,7 @@ def explain_fewer(stored: EventSplits, models: Sequence[LoadedModel], config: In
     n_written = sum(take_first(events, config.max_samples).n_events for events in stored.splits.values())
     n_all = n_read
     if stored.path.is_file():
-        with h5py.File(stored.path, "r") as file:
-            n_all = sum(len(file[name]) for name in stored.datasets.values())
+        n_all = count_stored_events(stored.path, stored.datasets.values())
     elif models and (synthetic := models[0].restored.data.synthetic) is not None:
         n_all = sum(synthetic.sizes().values())
     if n_written == n_all:

@@ -8,8 +8,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from thesis_ml.data.checks import mark_not_finite
-from thesis_ml.data.events import GLOBALS, Events, EventSplits, take_first
-from thesis_ml.data.h5_loader import FILE_FEATURES
+from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events, EventSplits, take_first
 from thesis_ml.errors import DataError
 from thesis_ml.reports.inference.config import ExportKind
 from thesis_ml.reports.inference.scoring.model_output import ModelOutput

@@ -1,0 +1,101 @@
+"""The whole configurations of a command, one of which `--config-name` chooses."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
+from hydra.errors import ConfigCompositionException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+
+from thesis_ml.cli.groups import OTHER_COMMANDS
+from thesis_ml.config import hint_nearest
+from thesis_ml.errors import ConfigError
+from thesis_ml.utils.paths import find_configs
+
+OUR_HYDRA = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout")
+"""Hydra itself writes nothing, also for a user's own file that says nothing of it."""
+
+
+@dataclass(frozen=True)
+class NamedConfigs:
+    """The configurations in one folder of configs/, and those of `--config-dir`.
+
+    Args:
+        folder: Its name below configs/.
+        one_job: Why `--multirun` makes no sense.
+    """
+
+    folder: str
+    one_job: str
+
+    def list_names(self) -> list[str]:
+        """Return the names that `--config-name` takes."""
+        folders = [find_configs() / self.folder, *list_own_folders(self.folder)]
+        return sorted({path.stem for folder in folders for path in folder.glob("[!_]*.yaml")})
+
+    def check_command_line(self, arguments: Sequence[str]) -> None:
+        """Refuse a start that chooses no configuration, or asks for more than one job.
+
+        Raises:
+            ConfigError: The name is missing or unknown, or a flag does not fit.
+        """
+        flags = get_args_parser().parse_args(list(arguments))
+        if flags.hydra_help:
+            return
+        if flags.multirun:
+            raise ConfigError(f"--multirun: {self.one_job}; leave it out")
+        if flags.config_dir is not None and not Path(flags.config_dir).is_dir():
+            raise ConfigError(f"--config-dir: there is no folder {flags.config_dir!r}; name one with yaml files")
+        available = self.list_names()
+        if flags.config_name is None:
+            raise ConfigError(f"--config-name: missing; available: {', '.join(available)}")
+        name = flags.config_name.removesuffix(".yaml")
+        if name not in available:
+            hint = hint_nearest(name, available)
+            raise ConfigError(f"--config-name: unknown name {name!r}; available: {', '.join(available)}{hint}")
+
+
+class SharedGroups(SearchPathPlugin):
+    """Let configurations use the groups of thesis-train, such as `env`, and a user's own folder."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        own = [folder for name in OTHER_COMMANDS for folder in list_own_folders(name)]
+        for provider, folder in (("thesis-ml", find_configs()), *(("user", path) for path in dict.fromkeys(own))):
+            search_path.append(provider, f"file://{folder.resolve().as_posix()}")
+
+
+Plugins.instance().register(SharedGroups)
+# It would say with how many threads it starts, on the terminal, as soon as pandas is imported.
+logging.getLogger("numexpr").setLevel(logging.WARNING)
+
+
+def list_own_folders(folder: str) -> list[Path]:
+    """Return the folders that `--config-dir` names: itself, and `folder` in one laid out like configs/."""
+    own = get_args_parser().parse_known_args(sys.argv[1:])[0].config_dir
+    return [] if own is None else [Path(own), Path(own) / folder]
+
+
+def add_overrides(arguments: Sequence[str], overrides: Sequence[str]) -> list[str]:
+    """Return the arguments with further overrides, which Hydra wants in one piece: behind those that were typed."""
+    typed = get_args_parser().parse_args(list(arguments)).overrides
+    place = len(arguments) - list(reversed(arguments)).index(typed[-1]) if typed else len(arguments)
+    return [*arguments[:place], *overrides, *arguments[place:]]
+
+
+def describe_top_key(error: ConfigCompositionException) -> str | None:
+    """Return the error of a key at the top, whose neighbours are not those of thesis-train."""
+    cause = error.__cause__
+    if not isinstance(cause, ConfigAttributeError | ConfigKeyError) or not isinstance(cause.parent_node, DictConfig):
+        return None
+    key = str(cause.full_key or cause.key)
+    if "." in key or "/" in key:
+        return None
+    allowed = sorted(str(name) for name in cause.parent_node if name != "hydra")
+    return f"{key}: unknown key; allowed: {', '.join(allowed)}{hint_nearest(key, allowed)}"

@@ -1,0 +1,32 @@
+"""What thesis-data runs: from the plain values of a recipe to the lines on the terminal."""
+
+from typing import Any
+
+from thesis_ml.config import parse_config
+from thesis_ml.data.convert.config import ConvertConfig
+from thesis_ml.data.convert.decisions import describe_decisions
+from thesis_ml.data.convert.inspect import inspect_file
+from thesis_ml.data.convert.run import convert
+
+
+def run_convert(values: Any) -> None:
+    """Convert files as a recipe says, and print what was decided.
+
+    Raises:
+        ConfigError: A key is wrong.
+        DataError: A file cannot be converted.
+    """
+    config = parse_config(ConvertConfig, values, "")
+    decisions = convert(config)
+    print(describe_decisions(decisions))
+    print(f"written: {config.output}; train on it with thesis-train data=h5_tokens data.path={config.output}")
+
+
+def run_inspect(values: Any) -> None:
+    """Print what a file is, and the line that converts it.
+
+    Raises:
+        ConfigError: `inputs` names no file.
+        DataError: The file cannot be read.
+    """
+    print(inspect_file(values.get("inputs")))

@@ -1,0 +1,159 @@
+"""The decision sheet of a conversion: what was read, kept, assumed and found, for the terminal, the file and a yaml."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from jaxtyping import Int
+from numpy.typing import NDArray
+
+from thesis_ml.config import to_plain
+from thesis_ml.data.convert.config import SPLITS, ConvertConfig
+from thesis_ml.data.convert.parts import PartOverview, PartTask
+from thesis_ml.data.convert.tally import ClassTally
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """An input file: what is read of it, or why it was skipped.
+
+    Args:
+        label: The class of its events, where no column says it.
+        file_hash: SHA-256 of its content.
+        assumptions: What the recipe assumes where the file says nothing.
+        label_names: Names of labels that the file itself gives.
+    """
+
+    path: Path
+    class_name: str
+    label: int
+    file_hash: str = ""
+    tasks: tuple[PartTask, ...] = ()
+    type_names: tuple[str, ...] = ()
+    assumptions: Sequence[str] = ()
+    label_names: Mapping[str, str] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What a conversion decided and found, as plain values that yaml writes."""
+
+    sheet: Mapping[str, Any]
+
+    def to_yaml(self) -> str:
+        """Return the sheet as yaml."""
+        text: str = yaml.safe_dump(dict(self.sheet), sort_keys=False, allow_unicode=True, width=120)
+        return text
+
+
+def build_decisions(
+    config: ConvertConfig,
+    files: Sequence[InputFile],
+    parts: Sequence[tuple[InputFile, PartOverview]],
+    splits: Int[NDArray[Any], " N"],
+    *,
+    layout: str,
+    warnings: Sequence[str],
+) -> Decisions:
+    """Return the sheet of a conversion.
+
+    Args:
+        config: The recipe.
+        files: All input files.
+        parts: The file of each part, and what was counted of it.
+        splits: Of all events.
+        layout: Of the output.
+        warnings: What was found.
+    """
+    by_file = {file.path: ClassTally() for file in files}
+    by_class = {file.class_name: ClassTally() for file in files}
+    for owner, one in parts:
+        by_file[owner.path] += one.tally
+        by_class[owner.class_name] += one.tally
+    hashes = np.concatenate([one.hashes for _, one in parts])
+    repeated = _count_repeated(hashes, splits)
+    found = list(warnings)
+    if repeated["events"]:
+        found.append(f"{repeated['events']:,} events occur more than once, {repeated['in two splits']:,} in two splits")
+    n_objects = [tally.n_objects for tally in by_class.values()]
+    missing = [name for name in n_objects[0] if not sum(one.get(name, 0) for one in n_objects)]
+    if missing:
+        found.append(f"no {', no '.join(missing)} is kept in any class; the selection may not fit these files")
+    found += [f"skipped: {file.error}" for file in files if file.error is not None]
+    return Decisions(
+        {
+            "output": config.output,
+            "layout": layout,
+            "inputs": [_describe_input(file, by_file[file.path]) for file in files],
+            "classes": {name: _describe_class(tally) for name, tally in by_class.items()},
+            "splits": {name: int((splits == number).sum()) for number, name in enumerate(SPLITS)},
+            "repeated": repeated,
+            "assumed": list(dict.fromkeys(text for file in files for text in file.assumptions)),
+            "warnings": found,
+            "recipe": {key: value for key, value in to_plain(config).items() if key not in ("inputs", "output")},
+        }
+    )
+
+
+def describe_decisions(decisions: Decisions) -> str:
+    """Return the sheet in tables for a terminal."""
+    sheet = decisions.sheet
+    lines = [f"{'class':<12} {'events':>10} {'kept':>10} {'weight < 0':>11} {'effective':>11} {'over the cap':>13}"]
+    for name, one in sheet["classes"].items():
+        lines.append(
+            f"{name:<12} {one['events read']:>10,} {one['events kept']:>10,} {one['negative weights']:>11.1%} "
+            f"{one['effective events']:>11,.0f} {one['objects over the cap']:>13.2%}"
+        )
+    lines.append(f"\n{'class':<12} {'object':<10} {'read':>10} {'selected':>10} {'kept':>10}  {'pT [GeV]':<18} eta")
+    for name, one in sheet["classes"].items():
+        for kind, counts in one["objects"].items():
+            low_high = {key: f"{counts[key][0]:.4g} to {counts[key][1]:.4g}" for key in ("pt", "eta") if key in counts}
+            lines.append(
+                f"{name:<12} {kind:<10} {counts['read']:>10,} {counts['selected']:>10,} {counts['kept']:>10,}  "
+                f"{low_high.get('pt', ''):<18} {low_high.get('eta', '')}".rstrip()
+            )
+    lines.append("")
+    lines.append("splits: " + ", ".join(f"{name} {count:,}" for name, count in sheet["splits"].items()))
+    lines += [f"assumed: {text}" for text in sheet["assumed"]]
+    lines += [f"warning: {text}" for text in sheet["warnings"]]
+    return "\n".join(lines)
+
+
+def _describe_input(file: InputFile, tally: ClassTally) -> dict[str, Any]:
+    found: dict[str, Any] = {"class": file.class_name, "path": str(file.path)}
+    if file.error is not None:
+        return {**found, "skipped": file.error}
+    return {**found, "sha256": file.file_hash, "events read": tally.n_read, "events kept": tally.n_kept}
+
+
+def _describe_class(tally: ClassTally) -> dict[str, Any]:
+    n_objects = sum(tally.n_objects.values())
+    return {
+        "events read": tally.n_read,
+        "events kept": tally.n_kept,
+        "negative weights": tally.n_negative / max(tally.n_kept, 1),
+        "effective events": tally.effective_events,
+        "objects over the cap": tally.n_dropped / max(n_objects + tally.n_dropped, 1),
+        "objects": {
+            name: {
+                "read": tally.objects[name].n_read,
+                "selected": tally.objects[name].n_selected,
+                "kept": count,
+                **{key: list(ends) for key, ends in tally.ranges.get(name, {}).items()},
+            }
+            for name, count in tally.n_objects.items()
+        },
+    }
+
+
+def _count_repeated(hashes: NDArray[Any], splits: Int[NDArray[Any], " N"]) -> dict[str, int]:
+    """Return how many events are equal to an earlier one, and how many of a split are in an earlier split too."""
+    n_unique = len(np.unique(hashes))
+    parts = [np.unique(hashes[splits == number]) for number in range(len(SPLITS))]
+    n_shared = sum(int(np.isin(second, first).sum()) for first, second in combinations(parts, 2))
+    return {"events": len(hashes) - n_unique, "in two splits": n_shared}

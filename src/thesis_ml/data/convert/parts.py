@@ -1,0 +1,168 @@
+"""Parts of input files, converted one by one to files of their own, from which a conversion that stopped goes on."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thesis_ml.config import parse_config, to_plain
+from thesis_ml.data.checks import RANGES, Place, check_events, explain_impossible
+from thesis_ml.data.convert.assemble import Assembler, Converted, EventKeys
+from thesis_ml.data.convert.config import ConvertConfig, ObjectConfig
+from thesis_ml.data.convert.readers.base import Part, Reader
+from thesis_ml.data.convert.tally import ClassTally
+from thesis_ml.data.events import GLOBALS, Events
+from thesis_ml.data.sheet import hash_events
+from thesis_ml.errors import ConfigError, DataError
+
+FEWEST_TO_JUDGE = 20
+"""Objects whose median tells a wrong unit."""
+FEATURES = ("E", "pt", "eta", "phi")
+
+
+@dataclass(frozen=True)
+class PartTask:
+    """One part of one input file, and what is made of it.
+
+    Args:
+        config: The recipe.
+        objects: Types of objects by name.
+        reader: Of the file.
+        path: The file.
+        part: Which of its rows.
+        label: Class of its events.
+        file_hash: Of its content.
+        target: Where the converted part goes.
+    """
+
+    config: ConvertConfig
+    objects: Mapping[str, ObjectConfig]
+    reader: Reader
+    path: Path
+    part: Part
+    label: int
+    file_hash: str
+    target: Path
+
+
+@dataclass(frozen=True)
+class ConvertedPart:
+    """The events of a part and the further columns of their objects."""
+
+    events: Events
+    extras: Mapping[str, NDArray[Any]]
+
+
+def name_part(config: ConvertConfig, file_hash: str, label: int, part: Part) -> str:
+    """Return the name of a part's file, which another recipe, content, class or range would change."""
+    left_out = {"inputs", "output", "n_workers", "overwrite", "on_error", "layout", "compression"}
+    recipe = {key: value for key, value in to_plain(config).items() if key not in left_out}
+    text = json.dumps([recipe, file_hash, label, list(part)], sort_keys=True, default=str)
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.npz"
+
+
+def convert_part(task: PartTask) -> None:
+    """Convert a part and write it.
+
+    Raises:
+        DataError: The file cannot be read, or holds what no event can.
+    """
+    place = Place(task.path)
+    assembler = Assembler(task.config, task.objects, task.reader.list_columns(), place)
+    converted: list[Converted] = []
+    n_read = 0
+    for columns in task.reader.read(task.part, assembler.names):
+        limit = task.config.limit
+        size = len(next(iter(columns.values()))) if columns else 0
+        if limit is not None and n_read + size > limit:
+            columns = {name: values[: limit - n_read] for name, values in columns.items()}
+        keys = EventKeys(task.label, int(task.file_hash[:16], 16), task.part.start + n_read)
+        converted.append(assembler.assemble(columns, keys))
+        _check(converted[-1].events, len(task.objects), place)
+        n_read += size
+        if limit is not None and n_read >= limit:
+            break
+    _write_part(converted, task)
+
+
+@dataclass(frozen=True)
+class PartOverview:
+    """What the whole conversion needs of a part before events are written; `largest`: most objects of an event."""
+
+    splits: NDArray[Any]
+    hashes: NDArray[Any]
+    largest: int
+    tally: ClassTally
+
+
+def try_part(task: PartTask) -> DataError | ConfigError | None:
+    """Convert a part and return the error that it has, so that another process can send it back."""
+    try:
+        convert_part(task)
+    except (DataError, ConfigError) as error:
+        return error
+    return None
+
+
+def read_overview(path: Path) -> PartOverview:
+    """Return what the whole conversion needs of a part."""
+    with np.load(path, allow_pickle=False) as stored:
+        tally = parse_config(ClassTally, json.loads(str(stored["tally"])), "part")
+        largest = int(stored["lengths"].max(initial=0))
+        return PartOverview(stored["splits"].astype(np.int64), stored["hashes"], largest, tally)
+
+
+def read_part(path: Path) -> ConvertedPart:
+    """Return a converted part."""
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    events = Events(
+        {name: arrays[name] for name in FEATURES},
+        arrays["ids"].astype(np.int64),
+        arrays["lengths"],
+        {name: arrays[name] for name in GLOBALS},
+        arrays["labels"],
+        arrays["weights"],
+        arrays["index"],
+    )
+    extras = {name.removeprefix("extra_"): arrays[name] for name in arrays if name.startswith("extra_")}
+    return ConvertedPart(events, extras)
+
+
+def _check(events: Events, n_types: int, place: Place) -> None:
+    """Refuse events in a wrong unit, with exchanged columns, or with a value that none can have."""
+    if events.n_tokens >= FEWEST_TO_JUDGE and (problem := explain_impossible(events.features)) is not None:
+        raise place.error(f"{problem}; correct the unit or the columns of the recipe")
+    check_events(events, n_types, place, ranges=RANGES)
+
+
+def _write_part(converted: Sequence[Converted], task: PartTask) -> None:
+    tally = sum((one.tally for one in converted), start=ClassTally())
+    arrays: dict[str, Any] = {
+        name: np.concatenate([np.zeros(0, kind), *values], dtype=kind, casting="unsafe")
+        for name, kind, values in _list_arrays(converted, task)
+    }
+    arrays["tally"] = np.array(json.dumps(to_plain(tally)))
+    temporary = task.target.with_suffix(".writing")
+    with temporary.open("wb") as file:
+        np.savez(file, **arrays)
+    temporary.replace(task.target)
+
+
+def _list_arrays(converted: Sequence[Converted], task: PartTask) -> Iterator[tuple[str, Any, list[Any]]]:
+    for name in FEATURES:
+        yield name, np.float32, [one.events.features[name] for one in converted]
+    for name in GLOBALS:
+        yield name, np.float32, [one.events.globals[name] for one in converted]
+    for name, kind in (("labels", np.int64), ("weights", np.float32), ("index", np.int64), ("lengths", np.int64)):
+        yield name, kind, [getattr(one.events, name) for one in converted]
+    yield "ids", np.uint8, [one.events.known_ids for one in converted]
+    yield "splits", np.uint8, [one.splits for one in converted]
+    yield "hashes", np.uint64, [hash_events(one.events) for one in converted]
+    for name in task.config.extra_names:
+        yield f"extra_{name}", np.float32, [one.extras[name] for one in converted]

@@ -1,0 +1,73 @@
+"""Files that thesis-data wrote, or any in the layout of 2 + 5T columns: to merge, select and divide them anew."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import awkward as ak
+import numpy as np
+
+from thesis_ml.data.config import DataConfig
+from thesis_ml.data.convert.config import SPLITS, ObjectConfig
+from thesis_ml.data.convert.readers.base import CHUNK_EVENTS, Columns, Part, Reader, ReaderConfig, cut_rows
+from thesis_ml.data.events import Events, EventSplits, iterate_blocks, join_events
+from thesis_ml.data.h5_loader import read_file
+
+QUANTITIES = ("E", "pt", "eta", "phi", "place")
+
+
+@dataclass(frozen=True)
+class EventFilesConfig(ReaderConfig):
+    """The layout says everything."""
+
+
+class EventFilesReader(Reader):
+    """Columns of the objects of each type as `jet.pt`, in GeV; `place` is an object's place in its event."""
+
+    Config: ClassVar[type[ReaderConfig]] = EventFilesConfig
+
+    def __init__(self, config: EventFilesConfig, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def _stored(self) -> EventSplits:
+        return read_file(self.path, DataConfig(path=str(self.path)))
+
+    def list_columns(self) -> Sequence[str]:
+        objects = [f"{name}.{column}" for name in self._stored.type_names for column in QUANTITIES]
+        return [*objects, "met", "met_phi", "weight", "label", "split", "event"]
+
+    def list_parts(self, limit: int | None) -> Sequence[Part]:
+        return cut_rows(sum(events.n_events for events in self._stored.splits.values()), limit)
+
+    def read(self, part: Part, names: Sequence[str]) -> Iterator[Columns]:
+        splits = [self._stored.splits[split] for split in SPLITS]
+        events = join_events(splits)
+        numbers = np.repeat(np.arange(len(SPLITS)), [one.n_events for one in splits])
+        first = 0
+        for block in iterate_blocks(events, CHUNK_EVENTS):
+            rows = slice(max(part.start - first, 0), max((part.stop or 0) - first, 0))
+            found = {**self._list_objects(block), **block.globals, "weight": block.weights, "label": block.labels}
+            found |= {"split": numbers[first : first + block.n_events], "event": first + np.arange(block.n_events)}
+            first += block.n_events
+            if rows.start < block.n_events and rows.stop > 0:
+                yield {name: found[name][rows] for name in names}
+
+    def describe_labels(self) -> Mapping[str, str]:
+        return dict(self._stored.label_names)
+
+    def describe_objects(self) -> Mapping[str, ObjectConfig]:
+        return {
+            name: ObjectConfig(id=number, prefix=f"{name}.") for number, name in enumerate(self._stored.type_names, 1)
+        }
+
+    def _list_objects(self, events: Events) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        columns = {**events.features, "place": events.token_places}
+        for number, name in enumerate(self._stored.type_names):
+            is_ours = events.types == number
+            counts = np.bincount(events.token_events[is_ours], minlength=events.n_events)
+            found |= {f"{name}.{column}": ak.unflatten(values[is_ours], counts) for column, values in columns.items()}
+        return found

@@ -1,0 +1,189 @@
+"""Flat tables with one row per event: CSV, parquet, HDF5 and pandas files; numbered columns become objects."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow.parquet
+from pyarrow import csv
+
+from thesis_ml.data.checks import Place
+from thesis_ml.data.convert.config import ObjectConfig
+from thesis_ml.data.convert.readers.base import (
+    CHUNK_EVENTS,
+    Columns,
+    Part,
+    Reader,
+    ReaderConfig,
+    cut_rows,
+    name_errors,
+    read_magic,
+)
+from thesis_ml.data.convert.readers.slots import list_slots, mark_filled
+from thesis_ml.errors import ConfigError
+
+EXPECTED = "a complete CSV, parquet or HDF5 table"
+HDF5_MAGIC = b"\x89HDF"
+
+
+@dataclass(frozen=True)
+class TablesConfig(ReaderConfig):
+    """Keys of the reader of tables.
+
+    Args:
+        slots: For each object a pattern of its numbered columns, such as `jet{n}_*`; they are read as jet.pt, ...
+    """
+
+    slots: Annotated[Mapping[str, str], "object: pattern of its numbered columns, {n} the number, * the rest"] = field(
+        default_factory=dict
+    )
+    key: Annotated[str | None, "dataset or pandas key of an HDF5 file; null: the only one"] = None
+    separator: Annotated[str, "of a CSV file"] = ","
+    names: Annotated[tuple[str, ...], "columns of a CSV file without a header; none: its first line"] = ()
+
+    def __post_init__(self) -> None:
+        for name, pattern in self.slots.items():
+            if pattern.count("{n}") != 1 or pattern.count("*") != 1:
+                raise ConfigError(f"slots.{name}: expected a pattern with one {{n}} and one *, got {pattern!r}")
+
+
+class TablesReader(Reader):
+    """Columns by their names, and lists of the filled slots of each object as `object.column`."""
+
+    Config: ClassVar[type[ReaderConfig]] = TablesConfig
+
+    def __init__(self, config: TablesConfig, path: Path) -> None:
+        self.config, self.path = config, path
+
+    def list_columns(self) -> Sequence[str]:
+        with name_errors(self.path, EXPECTED):
+            flat = self._list_flat()
+        return [*flat, *(name for slots in self._find_slots(flat).values() for name in slots)]
+
+    def list_parts(self, limit: int | None) -> Sequence[Part]:
+        with name_errors(self.path, EXPECTED):
+            if read_magic(self.path) == b"PAR1":
+                return cut_rows(pyarrow.parquet.ParquetFile(self.path).metadata.num_rows, limit)
+            # Lines and pandas tables are counted while they are read.
+            return [Part(0, limit)]
+
+    def read(self, part: Part, names: Sequence[str]) -> Iterator[Columns]:
+        with name_errors(self.path, EXPECTED):
+            slots = self._find_slots(self._list_flat())
+            asked = {owner: columns for owner, columns in slots.items() if set(columns) & set(names)}
+            wanted = [name for name in names if not any(name in columns for columns in slots.values())]
+            wanted += [one for columns in asked.values() for numbered in columns.values() for one in numbered]
+            first = 0
+            for frame in self._read_frames(list(dict.fromkeys(wanted))):
+                stop = len(frame) if part.stop is None else part.stop - first
+                rows = frame.iloc[max(part.start - first, 0) : max(stop, 0)]
+                first += len(frame)
+                if len(rows):
+                    yield self._join_columns(rows, names, asked)
+                if part.stop is not None and first >= part.stop:
+                    return
+
+    def describe_labels(self) -> Mapping[str, str]:
+        return {}
+
+    def describe_objects(self) -> Mapping[str, ObjectConfig]:
+        return {}
+
+    def _join_columns(
+        self, rows: pd.DataFrame, names: Sequence[str], asked: Mapping[str, Mapping[str, Sequence[str]]]
+    ) -> Columns:
+        found: dict[str, Any] = {name: rows[name].to_numpy() for name in names if name in rows}
+        for columns in asked.values():
+            tables = {name: rows[list(numbered)].to_numpy() for name, numbered in columns.items()}
+            found |= list_slots(tables, mark_filled(tables))
+        return {name: found[name] for name in names}
+
+    def _find_slots(self, flat: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+        """Return by object and by `object.column` the numbered columns, in the order of their numbers."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for owner, pattern in self.config.slots.items():
+            escaped = re.escape(pattern).replace(r"\{n\}", r"(?P<n>\d+)").replace(r"\*", r"(?P<name>.+)")
+            matches = [(match, name) for name in flat if (match := re.fullmatch(escaped, name)) is not None]
+            if not matches:
+                shown = ", ".join(flat[:20])
+                raise Place(self.path).error(f"no column matches {pattern!r} (reader.slots.{owner}); it has {shown}")
+            for match, name in sorted(matches, key=lambda pair: int(pair[0]["n"])):
+                found.setdefault(owner, {}).setdefault(f"{owner}.{match['name']}", []).append(name)
+            if len({len(columns) for columns in found[owner].values()}) > 1:
+                counts = ", ".join(f"{name} {len(columns)}" for name, columns in found[owner].items())
+                raise Place(self.path).error(f"the slots of {owner} differ in number: {counts}; narrow the pattern")
+        return found
+
+    def _list_flat(self) -> list[str]:
+        magic = read_magic(self.path)
+        if magic == b"PAR1":
+            return list(pyarrow.parquet.ParquetFile(self.path).schema_arrow.names)
+        if magic == HDF5_MAGIC:
+            return list(next(self._read_hdf5(None, 1)).columns)
+        with self._open_csv() as reader:
+            return list(reader.schema.names)
+
+    def _read_frames(self, names: list[str]) -> Iterator[pd.DataFrame]:
+        magic = read_magic(self.path)
+        if magic == b"PAR1":
+            for batch in pyarrow.parquet.ParquetFile(self.path).iter_batches(CHUNK_EVENTS, columns=names):
+                yield batch.to_pandas()
+        elif magic == HDF5_MAGIC:
+            yield from self._read_hdf5(names, CHUNK_EVENTS)
+        else:
+            with self._open_csv() as reader:
+                for batch in reader:
+                    yield batch.select(names).to_pandas()
+
+    def _open_csv(self) -> Any:
+        options = csv.ReadOptions(column_names=list(self.config.names) or None, use_threads=False, block_size=2**23)
+        return csv.open_csv(self.path, options, csv.ParseOptions(delimiter=self.config.separator))
+
+    def _read_hdf5(self, names: list[str] | None, n_rows: int) -> Iterator[pd.DataFrame]:
+        """Yield rows of a compound dataset, of a group of columns, or of a table of pandas."""
+        with h5py.File(self.path, "r", locking=False) as file:
+            key = self._choose_key(file)
+            is_pandas = "pandas_type" in file[key].attrs
+            if not is_pandas:
+                yield from _read_columns(file[key], names, n_rows)
+                return
+        start = 0
+        while True:
+            frame = pd.DataFrame(pd.read_hdf(self.path, key, start=start, stop=start + n_rows))
+            frame.columns = pd.Index([str(name) for name in frame.columns])
+            if len(frame) or not start:
+                yield frame if names is None else frame[names]
+            if len(frame) < n_rows:
+                return
+            start += n_rows
+
+    def _choose_key(self, file: Any) -> str:
+        keys = list(file)
+        if self.config.key is not None:
+            if self.config.key not in file:
+                raise Place(self.path).error(
+                    f"has no {self.config.key!r}; it has {', '.join(keys[:20])}; set reader.key"
+                )
+            return self.config.key
+        if len(keys) == 1:
+            return str(keys[0])
+        if all(hasattr(file[key], "shape") for key in keys):
+            return "/"
+        raise Place(self.path).error(f"has {', '.join(keys[:20])}; set reader.key")
+
+
+def _read_columns(table: Any, names: list[str] | None, n_rows: int) -> Iterator[pd.DataFrame]:
+    fields = table.dtype.names if hasattr(table, "dtype") else tuple(table)
+    if fields is None:
+        raise ValueError("a table without named columns; use the recipe particles")
+    wanted = list(fields) if names is None else names
+    total = len(table) if hasattr(table, "dtype") else min(len(table[name]) for name in fields)
+    for start in range(0, max(total, 1), n_rows):
+        rows = slice(start, start + n_rows)
+        block = table[rows] if hasattr(table, "dtype") else {name: table[name][rows] for name in wanted}
+        yield pd.DataFrame({name: np.asarray(block[name]) for name in wanted})

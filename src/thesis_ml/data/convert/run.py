@@ -1,0 +1,237 @@
+"""Convert files of an experiment: open, convert part by part, divide, write, and say what was decided."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+from numpy.typing import NDArray
+
+from thesis_ml.config import parse_choice
+from thesis_ml.data.acceptance import find_gaps
+from thesis_ml.data.checks import Place
+from thesis_ml.data.convert.assemble import Assembler
+from thesis_ml.data.convert.config import DEFAULT_CLASS, SPLITS, ConvertConfig, SplitConfig, find_inputs
+from thesis_ml.data.convert.decisions import Decisions, InputFile, build_decisions
+from thesis_ml.data.convert.parts import PartOverview, PartTask, name_part, read_overview, read_part, try_part
+from thesis_ml.data.convert.readers import READERS
+from thesis_ml.data.events import Events, join_events, keep_events, take_first
+from thesis_ml.data.h5_writer import EventWriter, FileMeaning, Layout
+from thesis_ml.errors import ConfigError, DataError
+from thesis_ml.utils.paths import expand_home, hash_file
+from thesis_ml.utils.progress import count_progress
+
+FEWEST_EVENTS = 3
+LARGEST_TABLE_BYTES = 2 * 2**30
+"""A larger table of 2 + 5T columns is written ragged, unless it is asked for."""
+JUDGED_EVENTS = 20_000
+"""Events of a class whose acceptance is compared."""
+
+RunTasks = Callable[[Sequence[PartTask]], Iterator[ConfigError | DataError | None]]
+
+
+def convert(config: ConvertConfig) -> Decisions:
+    """Convert the files of `config.inputs` to `config.output`, and return what was decided on the way.
+
+    The sheet of decisions is written beside the output, as yaml. Parts that were converted before a stop are kept in
+    `<output>.parts`, and are not converted again by the same recipe.
+
+    Raises:
+        ConfigError: An input or the output cannot be used.
+        DataError: A file cannot be converted; nothing is written then.
+    """
+    inputs = find_inputs(config.inputs)
+    output = _choose_output(config, inputs)
+    parts_folder = output.with_name(f"{output.name}.parts")
+    files = _open_files(config, inputs, parts_folder)
+    parts_folder.mkdir(parents=True, exist_ok=True)
+    is_done = False
+    try:
+        files = _convert_files(config, files)
+        decisions = _merge(config, files, output)
+        is_done = True
+    finally:
+        # Kept only where a later start can use them.
+        if is_done or not any(parts_folder.glob("*.npz")):
+            shutil.rmtree(parts_folder, ignore_errors=True)
+    return decisions
+
+
+def _choose_output(config: ConvertConfig, inputs: Mapping[str, Sequence[Path]]) -> Path:
+    if config.output is None:
+        raise ConfigError("output: missing; name the file to write, such as output=Data/my.h5")
+    output = expand_home(config.output)
+    if output.suffix not in (".h5", ".hdf5"):
+        raise ConfigError(f"output: must end in .h5 or .hdf5, got {config.output!r}")
+    if output.is_dir():
+        raise ConfigError(f"output: {config.output!r} is a folder; name a file in it")
+    if any(output.resolve() == path.resolve() for paths in inputs.values() for path in paths):
+        raise ConfigError(f"output: {config.output!r} is an input as well; choose another name")
+    if output.exists() and not config.overwrite:
+        raise ConfigError(f"output: {config.output!r} exists; choose another name, or overwrite=true")
+    return output
+
+
+def _open_files(config: ConvertConfig, inputs: Mapping[str, Sequence[Path]], folder: Path) -> list[InputFile]:
+    """Return all input files; a broken one has its error where `on_error` is skip.
+
+    Raises:
+        DataError: A file does not fit the recipe.
+    """
+    opened = []
+    types: tuple[str, ...] = ()
+    for label, (name, paths) in enumerate(inputs.items()):
+        for path in paths:
+            try:
+                file = _open_file(config, path, name, label, folder)
+                types = types or file.type_names
+                if file.type_names != types:
+                    shown = ", ".join(types)
+                    raise Place(path).error(f"has the objects {', '.join(file.type_names)}; the files before: {shown}")
+            except DataError as error:
+                if config.on_error == "fail":
+                    raise
+                file = InputFile(path, name, label, error=str(error))
+            opened.append(file)
+    return opened
+
+
+def _open_file(config: ConvertConfig, path: Path, class_name: str, label: int, folder: Path) -> InputFile:
+    kind = READERS[config.reader.get("name", "")]
+    reader = kind(parse_choice(READERS, config.reader, "reader"), path)
+    objects = dict(config.objects) or dict(reader.describe_objects())
+    if not objects:
+        raise ConfigError("objects: missing; name at least one type of object")
+    # Every file is looked at before the first one is converted.
+    assembler = Assembler(config, objects, reader.list_columns(), Place(path))
+    file_hash = hash_file(path)
+    tasks = tuple(
+        PartTask(
+            config, objects, reader, path, part, label, file_hash, folder / name_part(config, file_hash, label, part)
+        )
+        for part in reader.list_parts(config.limit)
+    )
+    types = tuple(sorted(objects, key=lambda name: objects[name].id))
+    return InputFile(path, class_name, label, file_hash, tasks, types, assembler.assumptions, reader.describe_labels())
+
+
+def _convert_files(config: ConvertConfig, files: Sequence[InputFile]) -> list[InputFile]:
+    """Convert all parts that are not there yet; return the files, broken ones with their error.
+
+    Raises:
+        DataError: A file cannot be converted and `on_error` is fail, or none is left.
+    """
+    tasks = [(number, task) for number, file in enumerate(files) for task in file.tasks if not task.target.exists()]
+    errors: dict[int, str] = {}
+    with _start_workers(min(config.n_workers, len(tasks))) as run, count_progress(len(tasks), "part") as count:
+        for (number, _), error in zip(tasks, run([task for _, task in tasks]), strict=True):
+            count(1)
+            if error is not None and config.on_error == "fail":
+                raise error
+            if error is not None:
+                errors.setdefault(number, str(error))
+    done = [
+        replace(file, error=errors[number], tasks=()) if number in errors else file for number, file in enumerate(files)
+    ]
+    if all(file.error is not None for file in done):
+        raise DataError(f"inputs: every file is broken; the first error: {done[0].error}")
+    return done
+
+
+@contextmanager
+def _start_workers(
+    n_workers: int,
+) -> Iterator[RunTasks]:
+    """Yield a function that converts parts, in this process or in others, and yields their errors in order."""
+    if n_workers < 2:
+        yield lambda tasks: map(try_part, tasks)
+        return
+    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
+        yield lambda tasks: pool.map(try_part, tasks)
+
+
+def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> Decisions:
+    """Write the parts to the output in the order of the inputs, and the decisions into it and beside it."""
+    parts = [(file, task.target) for file in files for task in file.tasks]
+    overviews = [read_overview(path) for _, path in parts]
+    splits = np.concatenate([one.splits for one in overviews])
+    if len(splits) < FEWEST_EVENTS:
+        n_read = sum(one.tally.n_read for one in overviews)
+        raise DataError(
+            f"inputs: {len(splits)} of {n_read} events are left; expected at least {FEWEST_EVENTS}; "
+            "loosen the selections, or check the unit"
+        )
+    splits, warnings = _fill_splits(splits, config.split)
+    type_names = next(file.type_names for file in files if file.tasks)
+    gaps = find_gaps(_take_samples(parts), type_names)
+    layout = _choose_layout(config, overviews)
+    counted = [(file, one) for (file, _), one in zip(parts, overviews, strict=True)]
+    found = [*warnings, *map(str, gaps)]
+    decisions = build_decisions(config, files, counted, splits, layout=layout, warnings=found)
+    meaning = FileMeaning(
+        type_names,
+        _name_labels(config, files),
+        dict.fromkeys(config.extra_names, "1"),
+        {"conversion": decisions.to_yaml()},
+    )
+    n_slots = max(1, max(one.largest for one in overviews))
+    compression = None if config.compression == "none" else config.compression
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with EventWriter(output, layout, meaning, n_slots=n_slots, compression=compression) as writer:
+        first = 0
+        for _, path in parts:
+            part = read_part(path)
+            ours = splits[first : first + part.events.n_events]
+            first += part.events.n_events
+            for number, split in enumerate(SPLITS):
+                is_kept = ours == number
+                tokens = np.repeat(is_kept, part.events.lengths)
+                extras = {name: values[tokens] for name, values in part.extras.items()}
+                writer.append(split, keep_events(part.events, is_kept), extras)
+    output.with_suffix(".yaml").write_text(decisions.to_yaml(), encoding="utf-8")
+    return decisions
+
+
+def _fill_splits(splits: Int[NDArray[np.int64], " N"], config: SplitConfig) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the splits, of which an empty one gets events from the largest, and a warning for each."""
+    splits, warnings = splits.copy(), []
+    for number, name in enumerate(SPLITS):
+        if (splits == number).any():
+            continue
+        largest = int(np.bincount(splits, minlength=len(SPLITS)).argmax())
+        share = getattr(config.fractions, name)
+        n_moved = min(max(round(share * len(splits)), 1), int((splits == largest).sum()) - 1)
+        splits[np.flatnonzero(splits == largest)[:n_moved]] = number
+        warnings.append(f"the split {name} was empty: it got {n_moved:,} events of {SPLITS[largest]}")
+    return splits, warnings
+
+
+def _choose_layout(config: ConvertConfig, overviews: Sequence[PartOverview]) -> Layout:
+    if config.layout != "auto":
+        return config.layout
+    n_events = sum(len(one.splits) for one in overviews)
+    n_bytes = 4 * n_events * (2 + 5 * max(one.largest for one in overviews))
+    return "ragged" if config.extra_names or n_bytes > LARGEST_TABLE_BYTES else "table"
+
+
+def _name_labels(config: ConvertConfig, files: Sequence[InputFile]) -> dict[str, str]:
+    """Return the names of the labels: those of a column, of the classes of the inputs, or of the files themselves."""
+    if config.label is not None:
+        own = {label: name for file in files for label, name in file.label_names.items()}
+        return dict(config.label_names) or own
+    return {str(file.label): file.class_name for file in files if file.class_name != DEFAULT_CLASS}
+
+
+def _take_samples(parts: Sequence[tuple[InputFile, Path]]) -> dict[str, Events]:
+    """Return the first events of each class."""
+    found: dict[str, list[Events]] = {}
+    for file, path in parts:
+        left = JUDGED_EVENTS - sum(one.n_events for one in found.get(file.class_name, ()))
+        if left > 0:
+            found.setdefault(file.class_name, []).append(take_first(read_part(path).events, left))
+    return {name: join_events(events) for name, events in found.items()}

@@ -1,0 +1,105 @@
+"""What a conversion counts: events and objects by class, their ranges, and weights; parts add up."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from thesis_ml.data.events import Events
+
+RANGED = ("pt", "eta")
+
+
+@dataclass(frozen=True)
+class ObjectTally:
+    """Objects of a type in all events that were read, before and after its selection."""
+
+    n_read: int = 0
+    n_selected: int = 0
+
+    def __add__(self, other: "ObjectTally") -> "ObjectTally":
+        return ObjectTally(self.n_read + other.n_read, self.n_selected + other.n_selected)
+
+
+@dataclass(frozen=True)
+class ClassTally:
+    """What was counted of some events of one class.
+
+    Args:
+        n_read: Events of the files.
+        n_kept: Events that pass the selection.
+        n_dropped: Objects beyond `max_objects` in these.
+        objects: By type, before overlap removal.
+        n_objects: Objects of the output by type.
+        ranges: By type and quantity the smallest and largest value in the output.
+        n_negative: Events of negative weight.
+        weights: Sums of weights and of their squares.
+    """
+
+    n_read: int = 0
+    n_kept: int = 0
+    n_dropped: int = 0
+    objects: Mapping[str, ObjectTally] = field(default_factory=dict)
+    n_objects: Mapping[str, int] = field(default_factory=dict)
+    ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    n_negative: int = 0
+    weights: tuple[float, float] = (0.0, 0.0)
+
+    @classmethod
+    def count(
+        cls,
+        events: Events,
+        type_names: Sequence[str],
+        *,
+        n_read: int,
+        objects: Mapping[str, ObjectTally],
+        n_dropped: int,
+    ) -> "ClassTally":
+        """Return what is counted of the kept events."""
+        ranges = {}
+        for number, name in enumerate(type_names, 1):
+            ours = events.known_ids == number
+            if ours.any():
+                values = {key: events.features[key][ours] for key in RANGED}
+                ranges[name] = {key: (float(one.min()), float(one.max())) for key, one in values.items()}
+        counts = np.bincount(events.known_ids, minlength=len(type_names) + 1)[1:]
+        return cls(
+            n_read,
+            events.n_events,
+            n_dropped,
+            objects,
+            {name: int(count) for name, count in zip(type_names, counts, strict=True)},
+            ranges,
+            int((events.weights < 0).sum()),
+            (float(events.weights.sum()), float(np.square(events.weights).sum())),
+        )
+
+    def __add__(self, other: "ClassTally") -> "ClassTally":
+        return ClassTally(
+            self.n_read + other.n_read,
+            self.n_kept + other.n_kept,
+            self.n_dropped + other.n_dropped,
+            _add(self.objects, other.objects, lambda one, two: one + two),
+            _add(self.n_objects, other.n_objects, lambda one, two: one + two),
+            _add(self.ranges, other.ranges, _widen),
+            self.n_negative + other.n_negative,
+            (self.weights[0] + other.weights[0], self.weights[1] + other.weights[1]),
+        )
+
+    @property
+    def effective_events(self) -> float:
+        """(sum of weights)^2 over the sum of their squares."""
+        return self.weights[0] ** 2 / self.weights[1] if self.weights[1] else 0.0
+
+
+def _add(first: Mapping[str, Any], second: Mapping[str, Any], join: Any) -> dict[str, Any]:
+    names = dict.fromkeys((*first, *second))
+    return {
+        name: join(first[name], second[name]) if name in first and name in second else (first | second)[name]  # type: ignore[operator]
+        for name in names
+    }
+
+
+def _widen(first: Mapping[str, tuple[float, float]], second: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
+    return {key: (min(first[key][0], second[key][0]), max(first[key][1], second[key][1])) for key in first}

@@ -1,0 +1,139 @@
+"""Open HDF5 files, their datasets and texts; everything that is wrong with them becomes one DataError."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from thesis_ml.data.checks import Place
+from thesis_ml.data.events import Events
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[Any]:
+    """Yield a data file that is open for reading.
+
+    Raises:
+        DataError: It is not there, or no HDF5 file.
+    """
+    place = Place(path)
+    with hdf5_errors(place):
+        if path.is_dir():
+            raise place.error("is a folder; data.path must name an HDF5 file")
+        if not path.is_file():
+            raise place.error("no such file; set data.path (or env.data_root for data=h5_tokens)")
+        if path.stat().st_size == 0:
+            raise place.error("the file is empty; expected an HDF5 file")
+        file = h5py.File(path, "r")
+    with file:
+        yield file
+
+
+@contextmanager
+def hdf5_errors(place: Place) -> Iterator[None]:
+    """Turn what h5py raises on a damaged or foreign file into a DataError."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise place.error(f"cannot be read ({reason}); expected a complete HDF5 file") from error
+
+
+def open_item(file: Any, place: Place) -> Any:
+    """Return the dataset or group that `place` names.
+
+    Raises:
+        DataError: There is none.
+    """
+    with hdf5_errors(place):
+        item = file.get(place.dataset)
+        available = ", ".join(sorted(file)[:20]) or "nothing"
+    if item is None:
+        raise place.error(f"no such dataset; the file holds {available}")
+    return item
+
+
+def open_dataset(file: Any, place: Place, *, kinds: str, expected: str) -> Any:
+    """Return the dataset that `place` names, after a check of its type.
+
+    Args:
+        file: The open file.
+        place: The dataset.
+        kinds: Letters of the numpy types that it may hold, such as `iu`.
+        expected: These types in words, for the message.
+
+    Raises:
+        DataError: There is none, or it holds something else.
+    """
+    dataset = open_item(file, place)
+    if not isinstance(dataset, h5py.Dataset):
+        raise place.error("is a group; expected a dataset")
+    with hdf5_errors(place):
+        dtype = dataset.dtype
+    if dtype.kind not in kinds:
+        raise place.error(f"holds {dtype}; expected {expected}")
+    return dataset
+
+
+def read_text(value: object, name: str, place: Place) -> str:
+    """Return the attribute `name`, whose stored value is given, as a text.
+
+    Raises:
+        DataError: It is none.
+    """
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", errors="replace")
+    if not isinstance(value, str):
+        raise place.error(f"attribute {name} is {str(value)[:60]!r}; expected a text")
+    return str(value)
+
+
+def attach_labels(events: Events, file: Any, *, labels: Place | None, weights: Place | None, n_stored: int) -> Events:
+    """Return events with the labels and weights that datasets give, where these are there.
+
+    Args:
+        events: The first of the `n_stored` events of a split.
+        file: The open file.
+        labels: Dataset of labels; None where there is none.
+        weights: Dataset of weights, likewise.
+        n_stored: Events of the split.
+
+    Raises:
+        DataError: A dataset has not one finite number per event, or a label is not whole.
+    """
+    if labels is not None:
+        values = _read_event_numbers(file, labels, n_stored, events.n_events)
+        with np.errstate(invalid="ignore"):
+            events = replace(events, labels=values.astype(np.int64))
+        labels.refuse_rows(events.labels != values, "a label is not whole; labels are whole numbers")
+    if weights is not None:
+        values = _read_event_numbers(file, weights, n_stored, events.n_events)
+        events = replace(events, weights=values.astype(np.float32))
+    return events
+
+
+def refuse_not_finite(rows: NDArray[Any], place: Place) -> None:
+    """Refuse the first row with a value that is not finite.
+
+    Raises:
+        DataError: There is such a row.
+    """
+    place.refuse_rows(~np.isfinite(rows), "holds NaN or infinity; every value must be finite")
+
+
+def _read_event_numbers(file: Any, place: Place, n_stored: int, n_read: int) -> NDArray[Any]:
+    """Return one finite number for each of the first `n_read` of `n_stored` events."""
+    column = open_dataset(file, place, kinds="fiub", expected="one number per event")
+    with hdf5_errors(place):
+        if column.shape not in ((n_stored,), (n_stored, 1)):
+            raise place.error(f"has shape {column.shape}; expected one number for each of the {n_stored} events")
+        values: NDArray[Any] = column[:n_read].reshape(-1)
+    refuse_not_finite(values, place)
+    return values
