@@ -210,14 +210,15 @@ def write_table(keys: list[Key]) -> str:
     for key in keys:
         if key.name.endswith(".name") and not key.comment:
             continue
-        rows.append(f"| `{key.name}` | `{show_default(key.default)}` | {key.comment.replace('|', chr(92) + '|')} |")
+        rows.append(f"| `{key.name}` | `{show_default(key)}` | {key.comment.replace('|', chr(92) + '|')} |")
     return "\n".join(rows)
 
 
-def show_default(value: Any) -> str:
-    """Return a default as a user would type it."""
+def show_default(key: Key) -> str:
+    """Return the default of a key as a user would type it."""
+    value = key.default
     if value is dataclasses.MISSING:
-        return "set by env"
+        return "set by env" if key.name.startswith("env.") else "required"
     plain = list(value) if isinstance(value, tuple) else value
     return yaml.safe_dump(plain, default_flow_style=True).removesuffix("\n...\n").strip()
 

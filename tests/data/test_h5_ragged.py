@@ -138,6 +138,15 @@ def test_columns_are_found_by_their_names(tmp_path: Path, names: list[str]) -> N
     assert stored.encoding.name == "mev"
 
 
+def test_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = write_plain_group(tmp_path / "ragged.h5", random_splits(60), ["E", "pt", "eta", "phi", "pt"])
+
+    with pytest.raises(
+        DataError, match=r"X_train/objects: attribute columns is .* 5 different names, among them E, pt"
+    ):
+        read_file(path, DataConfig())
+
+
 def test_groups_are_found_by_other_names(data_path: Path) -> None:
     expected = read_file(data_path, DataConfig()).splits["val"]
     with h5py.File(data_path, "r+") as file:

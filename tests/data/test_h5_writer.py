@@ -131,6 +131,7 @@ def test_events_are_read_as_they_were_written(tmp_path: Path, layout: Layout, co
     with h5py.File(tmp_path / "a.h5") as file:
         dataset = file["X_train" if layout == "table" else "X_train/objects"]
         assert (dataset.compression, dataset.shuffle) == (compression, compression is not None)
+        assert dataset.compression_opts == (1 if compression == "gzip" else None)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -152,6 +153,25 @@ def test_many_appends_write_what_one_does(
     assert list(first) == list(second)
     for name, values in first.items():
         np.testing.assert_array_equal(values, second[name])
+
+
+def test_small_appends_are_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thesis_ml.data.h5_writer.BUFFER_BYTES", 10_000)
+    resize, n_rows = h5py.Dataset.resize, []
+
+    def count(dataset: h5py.Dataset, size: int, axis: int) -> None:
+        n_rows.append(size - len(dataset))
+        resize(dataset, size, axis)
+
+    monkeypatch.setattr(h5py.Dataset, "resize", count)
+    events = random_events(1000, seed=1, max_tokens=4, min_tokens=4)
+
+    with EventWriter(tmp_path / "a.h5", "ragged", MEANING) as writer:
+        for event in iterate_blocks(events, 1):
+            writer.append("train", event)
+
+    assert min(n_rows) == 100
+    assert len(n_rows) == 7 * 10
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

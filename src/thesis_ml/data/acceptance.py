@@ -66,6 +66,13 @@ def find_gaps(samples: Mapping[str, Events], type_names: Sequence[str]) -> tuple
     return tuple(sorted(gaps, key=lambda gap: -gap.share))
 
 
+def describe_gaps(gaps: Sequence[AcceptanceGap]) -> str:
+    """Return a sentence on the largest gap, empty without any."""
+    if not gaps:
+        return ""
+    return f"Signal and background have other acceptances, which an AUROC then measures: {gaps[0]}. "
+
+
 def _take_objects(events: Events, number: int) -> dict[str, Float[NDArray[np.float64], " M"]]:
     is_ours = events.known_ids == number
     return {"pt": events.features["pt"][is_ours], "abs(eta)": np.abs(events.features["eta"][is_ours])}

@@ -28,6 +28,10 @@ FURTHEST_MEDIAN = 6.0
 """Standard deviations of ln(E) or ln(pT) between the medians of arrays and of the training: MeV lie 10 away."""
 FURTHEST_MET = 150.0
 """How many times the median MET of the training is too much; it must also be above 1 TeV."""
+FURTHEST_FROM_OBJECTS = 30.0
+"""How many times the median sum of pT the median MET may be; MeV beside GeV are a hundred times."""
+FEWEST_ANGLES = 1000
+"""Objects whose azimuths reach nearly pi."""
 LEAST_SPREAD = 0.3
 
 
@@ -145,11 +149,35 @@ def explain_impossible(
             median = _take_median(features[name]) if name in features else low
             if not low <= median <= high:
                 return f"the median {name} would be {median:.3g} GeV"
+        if {"eta", "phi"} <= set(features) and _look_exchanged(features["eta"], features["phi"]):
+            return "eta and phi look exchanged: eta ends at pi, and phi does not reach it"
         if {"E", "pt", "eta"} <= set(features):
-            momentum = np.maximum(features["pt"] * np.cosh(features["eta"].astype(np.float64)), 1e-300)
-            if _take_median(features["E"] / momentum) < least_median:
+            growth = np.cosh(features["eta"].astype(np.float64))
+            if _take_median(features["E"] / np.maximum(features["pt"] * growth, 1e-300)) < least_median:
+                is_exchanged = _take_median(features["pt"] / np.maximum(features["E"] * growth, 1e-300)) >= least_median
+                if is_exchanged:
+                    return "E and pt look exchanged: pt is above E for most objects"
                 return "most objects would have less energy than momentum"
     return None
+
+
+def explain_met(events: Events) -> str | None:
+    """Return why MET of events in GeV cannot be in the unit of their objects, or None."""
+    if events.n_events < FEWEST or "met" not in events.globals or not events.n_tokens:
+        return None
+    sums = np.bincount(events.token_events, events.features["pt"], minlength=events.n_events)
+    met, total = _take_median(events.globals["met"]), _take_median(sums[events.lengths > 0])
+    if met <= FURTHEST_FROM_OBJECTS * total:
+        return None
+    return f"the median MET would be {met:.4g} GeV beside a median sum of pt of {total:.4g} GeV"
+
+
+def _look_exchanged(eta: NDArray[Any], phi: NDArray[Any]) -> bool:
+    """Say whether eta ends where angles do, and phi does not."""
+    if len(eta) < FEWEST_ANGLES:
+        return False
+    largest_eta, largest_phi = float(np.abs(eta).max()), float(np.abs(phi).max())
+    return 0.995 * math.pi < largest_eta <= math.pi * (1 + 1e-5) and largest_phi < 0.98 * math.pi
 
 
 def check_scale(events: Events, normalizer: Normalizer) -> None:

@@ -108,6 +108,11 @@ class DataConfig:
         Entries(at_least=1, are_distinct=True),
         "any subset and order of E [GeV], pt [GeV], eta, phi [rad], mass [GeV]; E follows from pt, eta and mass",
     ] = ("pt", "eta", "phi", "mass")
+    type_names: Annotated[
+        Annotated[tuple[Annotated[str, Text("a name")], ...], Entries(at_least=1, at_most=1000, are_distinct=True)]
+        | None,
+        "names of the object ids 1, 2, ...; null: those of the file, else jet, b-jet, e-, e+, mu-, mu+, photon",
+    ] = None
     phi: Annotated[PhiEncoding, "cos_sin (two columns) | wrapped (one column, differences taken modulo 2 pi)"] = (
         "cos_sin"
     )

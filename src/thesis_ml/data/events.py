@@ -115,6 +115,7 @@ class EventSplits:
         type_names: Names of the object ids 1, 2, ...
         label_names: Names of labels, where the file gives any.
         n_slots: T of the tables.
+        are_names_assumed: Whether neither the file nor the user names the object ids.
     """
 
     path: Path
@@ -124,6 +125,7 @@ class EventSplits:
     type_names: tuple[str, ...]
     label_names: Mapping[str, str]
     n_slots: int
+    are_names_assumed: bool = False
 
 
 def compute_mass(

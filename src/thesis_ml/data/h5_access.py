@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from thesis_ml.data.checks import Place
 from thesis_ml.data.events import Events
 
+FORMATS = {b"root": "a ROOT file", b"PAR1": "a parquet file", b"\x1f\x8b": "a compressed file"}
+"""First bytes of files of other formats."""
+FORMAT_BYTES = 512
+
 
 @contextmanager
 def open_file(path: Path) -> Iterator[Any]:
@@ -29,9 +33,23 @@ def open_file(path: Path) -> Iterator[Any]:
             raise place.error("no such file; set data.path (or env.data_root for data=h5_tokens)")
         if path.stat().st_size == 0:
             raise place.error("the file is empty; expected an HDF5 file")
+        if not h5py.is_hdf5(path) and (other := find_format(path)) is not None:
+            raise place.error(
+                f"is {other}, not HDF5; convert it with thesis-data: "
+                f"thesis-data --config-name inspect inputs={path} names the recipe"
+            )
         file = h5py.File(path, "r")
     with file:
         yield file
+
+
+def find_format(path: Path) -> str | None:
+    """Return what a file of another format is, None where its first bytes say nothing."""
+    with path.open("rb") as file:
+        head = file.read(FORMAT_BYTES)
+    if (found := next((name for magic, name in FORMATS.items() if head.startswith(magic)), None)) is not None:
+        return found
+    return "a text file" if head.isascii() and b"\0" not in head else None
 
 
 @contextmanager

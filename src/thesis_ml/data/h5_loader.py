@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from thesis_ml.data.checks import RANGES, Place, check_events, decide_unit
+from thesis_ml.data.checks import RANGES, Place, check_events, decide_unit, explain_met
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events, EventSplits, convert_to_gev
 from thesis_ml.data.h5_access import attach_labels, hdf5_errors, open_dataset, open_file, open_item, read_text
@@ -45,7 +45,7 @@ def read_file(path: Path, config: DataConfig) -> EventSplits:
     with open_file(path) as file:
         attributes = _read_text_attributes(file, Place(path))
         declared = read_declared_unit(attributes, Place(path))
-        type_names = read_type_names(attributes, Place(path))
+        type_names = config.type_names or read_type_names(attributes, Place(path))
         label_names = read_json_mapping(attributes, "label_meaning", Place(path))
         n_slots, stored = _read_splits(file, places, config.limit_events, len(type_names))
     looked_at = {name: values[:N_TOKENS_FOR_UNIT] for name, values in stored["train"].features.items()}
@@ -54,7 +54,10 @@ def read_file(path: Path, config: DataConfig) -> EventSplits:
     for split, events in splits.items():
         note = f", read as {unit.name} according to {unit.decided_by}"
         check_events(events, len(type_names), places[split], ranges=FILE_RANGES, note=note)
-    return EventSplits(path, splits, datasets, unit, type_names, label_names, n_slots)
+    if (problem := explain_met(splits["train"])) is not None:
+        raise places["train"].error(f"{problem}; MET and the energies of objects must be stored in one unit")
+    is_assumed = config.type_names is None and "id_meaning" not in attributes
+    return EventSplits(path, splits, datasets, unit, type_names, label_names, n_slots, is_assumed)
 
 
 def count_stored_events(path: Path, datasets: Iterable[str]) -> int:

@@ -72,6 +72,9 @@ def load_tokens(config: DataConfig) -> TokenData:
     fingerprint = fingerprint_data(config)
     sheet = build_sheet(stored, hashes, name=config.name, fingerprint=fingerprint)
     description = describe_sheet(sheet, ORIGINS.get(stored.path, str(stored.path)))
+    if stored.are_names_assumed:
+        names = ", ".join(f"{number} {name}" for number, name in enumerate(stored.type_names, 1))
+        description += f"\n  the file names no object ids (id_meaning): read as {names}; data.type_names sets others"
     if any((events.weights != 1).any() for events in stored.splits.values()):
         description += "\n  event weights enter scores such as the AUROC, but no loss"
     if config.encodes_jet_masses and (unknown := list_unknown(stored.type_names)):

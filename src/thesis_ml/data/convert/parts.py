@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thesis_ml.config import parse_config, to_plain
-from thesis_ml.data.checks import RANGES, Place, check_events, explain_impossible
+from thesis_ml.data.checks import RANGES, Place, check_events, explain_impossible, explain_met
 from thesis_ml.data.convert.assemble import Assembler, Converted, EventKeys
 from thesis_ml.data.convert.config import ConvertConfig, ObjectConfig
 from thesis_ml.data.convert.readers.base import Part, Reader
@@ -138,6 +138,8 @@ def _check(events: Events, n_types: int, place: Place) -> None:
     """Refuse events in a wrong unit, with exchanged columns, or with a value that none can have."""
     if events.n_tokens >= FEWEST_TO_JUDGE and (problem := explain_impossible(events.features)) is not None:
         raise place.error(f"{problem}; correct the unit or the columns of the recipe")
+    if (problem := explain_met(events)) is not None:
+        raise place.error(f"{problem}; correct the unit of met (met.unit)")
     check_events(events, n_types, place, ranges=RANGES)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from thesis_ml.data.acceptance import AcceptanceGap, find_gaps
 from thesis_ml.data.events import keep_events
 from thesis_ml.metrics.uncertain import Measured
 from thesis_ml.reports.contents import Panel, Section
@@ -35,7 +36,7 @@ def build_separation(context: Context) -> Section:
     """Return the section."""
     result = solve_problems(context.scores)
     if context.models:
-        result = replace(result, nulls=_allow_codebooks(result.nulls, context))
+        result = replace(result, nulls=_allow_codebooks(result.nulls, context), gaps=_find_gaps(context))
     scored = result.scored
     expected = [] if scored.rates is None else [tabulate_expected(result.solved, scored.rates.luminosity_fb)]
     tables = (
@@ -64,6 +65,15 @@ def build_separation(context: Context) -> Section:
             "working_points.csv": format_working_points(result.solved),
         },
     )
+
+
+def _find_gaps(context: Context) -> tuple[AcceptanceGap, ...]:
+    """Return where only one of background and the events of `inference.signal_file` can have objects."""
+    data = context.data
+    if data.signal is None:
+        return ()
+    background = keep_events(data.events, np.isin(data.events.labels, data.background_classes))
+    return find_gaps({"background": background, "signal_file": data.signal}, data.stored.type_names)
 
 
 def _allow_codebooks(checks: Sequence[NullCheck], context: Context) -> tuple[NullCheck, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from thesis_ml.data.acceptance import describe_gaps
 from thesis_ml.reports.contents import Check
 from thesis_ml.reports.inference.sections.anomaly.null_tests import FEWEST_CHECKED, HELD_OUT, NullCheck
 from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult
@@ -21,6 +22,8 @@ def check_result(result: AnomalyResult) -> Iterator[Check]:
         text = "The training split is scored; use inference.dataset_split=test."
         yield Check("split", "failed", text, NAME)
     yield from check_contamination(result)
+    if result.gaps:
+        yield Check("acceptance", "failed", describe_gaps(result.gaps), NAME)
     held_out = [check for check in result.nulls if check.null == HELD_OUT]
     others = [check for check in result.nulls if check.null != HELD_OUT]
     yield from _check_nulls("overtraining", held_out, _explain_held_out(held_out))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from thesis_ml.data.acceptance import AcceptanceGap
 from thesis_ml.metrics.bootstrap import N_RESAMPLES
 from thesis_ml.metrics.ranks import correlate_ranks
 from thesis_ml.metrics.significance import PairTest
@@ -109,12 +110,14 @@ class AnomalyResult:
         correlations: Of every score.
         nulls: Checks where there is nothing to see.
         scored: The scores.
+        gaps: Where only one of background and signal file can have objects.
     """
 
     solved: tuple[ProblemResult, ...]
     correlations: tuple[Correlation, ...]
     nulls: tuple[NullCheck, ...]
     scored: EventScores
+    gaps: tuple[AcceptanceGap, ...] = ()
 
     @property
     def n_background(self) -> int:

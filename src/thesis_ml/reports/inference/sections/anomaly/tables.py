@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from thesis_ml.data.acceptance import describe_gaps
 from thesis_ml.metrics.bootstrap import Estimate
 from thesis_ml.metrics.roc import FEWEST_BACKGROUND, is_resolved
 from thesis_ml.metrics.uncertain import Measured, Spread, drop_residue
@@ -144,7 +145,7 @@ def tabulate_problem(solved: ProblemResult, result: AnomalyResult) -> ResultTabl
     return ResultTable(
         name=f"scores_{slug(solved.problem.name)}",
         title=name_problem(solved.problem),
-        note=f"{sides}. {CUTS_NOTE}",
+        note=f"{sides}. {describe_gaps(result.gaps if solved.problem.kind == 'signal' else ())}{CUTS_NOTE}",
         columns=("group", "score", "AUROC", "sd over seeds", "seeds", *points, *cuts, "remark"),
         rows=tuple(rows),
     )
