@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import awkward as ak
 import numpy as np
 import pytest
 import torch
@@ -390,3 +391,47 @@ def test_models_without_heads_leave_types_and_met_open(make_tokenizer, events) -
 
     assert (decoded.ids, decoded.met) == (None, None)
     assert isinstance(tokenizer.encode(events), Tokens)
+
+
+def test_awkward_records_are_the_same_events_and_come_back(make_tokenizer, events) -> None:
+    tokenizer = make_tokenizer(CODED[0])
+    met = [[30.0, 0.5]] * events.n_events
+
+    records = events.to_awkward()
+    ours = tokenizer.make_events(records, met=met)
+    arrays = tokenizer.make_events(events.features, events.lengths, ids=events.ids, met=met)
+
+    assert np.array_equal(tokenizer.encode(ours).codes, tokenizer.encode(arrays).codes)
+    assert np.allclose(ak.to_numpy(ak.flatten(records.mass)), events.column("mass"), atol=1e-2)
+    assert ak.to_list(ak.num(records)) == events.lengths.tolist()
+
+
+def test_awkward_masses_stand_in_for_energies(make_tokenizer, events) -> None:
+    tokenizer = make_tokenizer(CODED[0])
+    met = [[30.0, 0.5]] * events.n_events
+    records = events.to_awkward()
+    light = ak.zip(
+        {"pt": records.pt, "eta": records.eta, "phi": records.phi, "mass": 0 * records.pt, "ids": records.id}
+    )
+
+    made = tokenizer.make_events(light, met=met)
+
+    assert np.allclose(made.features["E"], events.features["pt"] * np.cosh(events.features["eta"]), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda one: one["pt"], "has no field"),
+        (lambda one: ak.flatten(one), "expected a list of records for each event"),
+        (lambda one: ak.zip({"pt": one.pt, "eta": one.eta}), "has no field 'ids'"),
+    ],
+)
+def test_awkward_arrays_without_events_are_refused(make_tokenizer, events, spoil, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        make_tokenizer(CODED[0]).make_events(spoil(events.to_awkward()), met=[[30.0, 0.5]] * events.n_events)
+
+
+def test_missing_met_is_named(make_tokenizer, events) -> None:
+    with pytest.raises(DataError, match="met: is missing"):
+        make_tokenizer(CODED[0]).make_events(events.features, events.lengths, ids=events.ids)

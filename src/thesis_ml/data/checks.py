@@ -1,5 +1,6 @@
 """Every check of the values of events and of their units: of files, of arrays that a user gives, of generators."""
 
+import importlib
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -196,6 +197,34 @@ def check_scale(events: Events, normalizer: Normalizer) -> None:
                     raise _other_scale(column.feature, f"{median:.4g} GeV", math.exp(column.mean))
     if events.n_events >= FEWEST and "met" in events.globals:
         _check_met(events.globals["met"], normalizer)
+
+
+def is_awkward(values: Any) -> bool:
+    """Say whether values are an awkward array, also one of vectors, without importing awkward."""
+    return any(kind.__module__.partition(".")[0] == "awkward" for kind in type(values).__mro__)
+
+
+def read_awkward(objects: Any, names: Sequence[str], met: Any) -> Events:
+    """Return events from an awkward array of records: pt, eta, phi, mass or E, and id or ids, in lists of events.
+
+    Raises:
+        DataError: A field is missing, or the array has no lists.
+    """
+    awkward = importlib.import_module("awkward")
+    place = "objects: "
+    if objects.ndim != 2:
+        raise DataError(f"{place}has type {str(objects.type)[:80]}; expected a list of records for each event")
+    fields = list(objects.fields)
+    id_field = next((name for name in ("ids", "id") if name in fields), None)
+    if id_field is None or "pt" not in fields:
+        missing = "pt" if id_field else "ids"
+        raise DataError(f"{place}has no field {missing!r}; it has {', '.join(fields[:20]) or 'none'}")
+    known = [name for name in UNITS if name in fields and not name.startswith("met")]
+    flat = {name: awkward.to_numpy(awkward.flatten(objects[name])).astype(np.float64) for name in known}
+    if "mass" in flat and "E" not in flat and {"pt", "eta"} <= set(flat):
+        flat["E"] = np.sqrt((flat["pt"] * np.cosh(flat["eta"])) ** 2 + flat["mass"] ** 2)
+    lengths, ids = awkward.to_numpy(awkward.num(objects)), awkward.to_numpy(awkward.flatten(objects[id_field]))
+    return read_arrays(flat, names, lengths=lengths, ids=ids, met=met)
 
 
 def read_arrays(features: Any, names: Sequence[str], *, lengths: Any, ids: Any, met: Any) -> Events:

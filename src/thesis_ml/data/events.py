@@ -1,5 +1,6 @@
 """Events in GeV and radian, whatever they came from, and the choices a user makes among them."""
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,6 +98,20 @@ class Events:
         if feature == "mass" and feature not in self.features:
             return compute_mass(*(self.features[name] for name in ("E", "pt", "eta")))
         return self.features[feature]
+
+    def to_awkward(self) -> Any:
+        """Return the objects of each event as awkward records E, pt, eta, phi and id, which are vectors of momentum.
+
+        Needs the libraries awkward and vector.
+
+        Raises:
+            ModuleNotFoundError: One of them is not installed.
+        """
+        awkward, vector = (importlib.import_module(name) for name in ("awkward", "vector"))
+        vector.register_awkward()
+        columns = {**self.features, **({} if self.ids is None else {"id": self.ids})}
+        lists = {name: awkward.unflatten(values, self.lengths) for name, values in columns.items()}
+        return awkward.zip(lists, with_name="Momentum4D")
 
     def with_features(self, **columns: Float[NDArray[Any], " P"]) -> "Events":
         """Return the events with other values of some features."""

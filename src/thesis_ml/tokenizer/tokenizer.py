@@ -18,10 +18,12 @@ from thesis_ml.data.checks import (
     LARGEST_NUMBER,
     Place,
     check_arrays,
+    is_awkward,
     mark_events,
     mark_not_finite,
     read_array,
     read_arrays,
+    read_awkward,
     read_lengths,
     read_numbers,
     read_path,
@@ -143,11 +145,12 @@ class Tokenizer:
             raise Place(path).error(f"object types are {', '.join(stored.type_names)}; the tokenizer knows {known}")
         return stored.splits[split]
 
-    def make_events(self, features: Any, lengths: Any, *, ids: Any, met: Any) -> Events:
-        """Return events from arrays or lists, the tokens of all events back to back.
+    def make_events(self, features: Any, lengths: Any = None, *, ids: Any = None, met: Any = None) -> Events:
+        """Return events from arrays or lists, the tokens of all events back to back, or from an awkward array.
 
         Args:
-            features: A column for each of `features` [P, C] or arrays by name; GeV and radian.
+            features: A column for each of `features` [P, C] or arrays by name; GeV and radian. Or awkward records of
+                pt, eta, phi, mass or E, and ids, a list for each event: then lengths and ids are left out.
             lengths: Tokens of each event [N], 0 or more.
             ids: Object ids [P], from 1 as in `type_names`.
             met: MET in GeV and METphi in radian [N, 2].
@@ -155,6 +158,10 @@ class Tokenizer:
         Raises:
             DataError: Something has no numbers, or another shape than the rest.
         """
+        if met is None:
+            raise DataError("met: is missing; expected MET in GeV and METphi in radian, [N, 2]")
+        if is_awkward(features):
+            return read_awkward(features, self.features, met)
         return read_arrays(features, self.features, lengths=lengths, ids=ids, met=met)
 
     def encode(self, events: Events, batch_size: int = BATCH_EVENTS) -> Tokens:

@@ -17,7 +17,7 @@ from thesis_ml.utils.paths import find_configs
 
 RECIPES = NamedConfigs("convert", "a conversion takes any number of files in one job")
 INSPECT = "inspect"
-OPEN_MAPPINGS = ("objects.", "reader.", "label_names.")
+OPEN_MAPPINGS = ("objects.", "objects=", "reader.", "label_names.", "label_names=")
 GO_ON = "the same command goes on from the parts that were converted"
 LIBRARIES = ("awkward", "pyarrow", "uproot")
 

@@ -21,7 +21,8 @@ Recipes (RECIPE)
 Keys set most often
   inputs=FILE                              a file, wildcards, a list of them, or these by class (labels 0, 1, ...)
   output=FILE.h5                           what is written, with the sheet of decisions beside it as FILE.yaml
-  'objects.jet.select="pt > 30"'           which objects are kept; pt, E, mass in GeV
+  'select="abs(eta) < 2.5"'                which objects are kept; pt, E, mass in GeV
+  'objects.jet.select="pt > 30"'           which jets are kept
   'event="count(\\'jet\\') >= 4"'            which events are kept
   weight=genWeight                         a column or an expression
   max_objects=20                           most objects of an event, those of largest pT

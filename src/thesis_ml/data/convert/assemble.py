@@ -182,7 +182,12 @@ class Assembler:
             hint = hint_nearest(f"{one.prefix}pt", self.available)
             raise self.place.error(f"has no column {one.prefix + 'pt'!r} (objects.{name}){hint}")
         known = tuple(QUANTITIES)
-        select = self._prepare(one.select, f"{where}.select", prefix=one.prefix, known=known)
+        texts = {"select": self.config.select, f"{where}.select": one.select}
+        selects = [
+            expression
+            for key, text in texts.items()
+            if (expression := self._prepare(text, key, prefix=one.prefix, known=known)) is not None
+        ]
         extra = {
             name: self._prepare(text, f"{where}.extra.{name}", prefix=one.prefix, known=known)
             for name, text in one.extra.items()
@@ -190,7 +195,7 @@ class Assembler:
         place = f"{one.prefix}{PLACE}"
         if place in self.available:
             self.needed[place] = None
-        return _Type(columns, select, extra, place if place in self.available else None)
+        return _Type(columns, selects, extra, place if place in self.available else None)
 
     def _prepare(
         self, text: str | None, where: str, *, prefix: str = "", known: Sequence[str] = ()
@@ -198,7 +203,7 @@ class Assembler:
         """Return the expression of a text, after its columns are found in the file."""
         if text is None:
             return None
-        is_of_objects = where.startswith("objects.")
+        is_of_objects = where.startswith(("objects.", "select"))
         expression = parse_expression(text, where, functions={} if is_of_objects else {"count": self._count})
         if is_of_objects:
             refuse_reductions(text, where)
@@ -246,11 +251,12 @@ class Assembler:
         n_objects = int(counts.sum())
         arrays = {key: np.broadcast_to(np.asarray(part, dtype=np.float64), n_objects) for key, part in found.items()}
         objects = TypeObjects(arrays, counts)
-        if kind.select is None:
-            return objects, n_objects
-        is_kept = np.broadcast_to(np.asarray(kind.select.evaluate(look)), n_objects)
-        if is_kept.dtype != np.bool_:
-            raise ConfigError(f"{where}.select: gives numbers, not true or false; write a comparison such as x > 0")
+        is_kept = np.ones(n_objects, dtype=bool)
+        for select in kind.selects:
+            holds = np.broadcast_to(np.asarray(select.evaluate(look)), n_objects)
+            if holds.dtype != np.bool_:
+                raise ConfigError(f"{select.where}: gives numbers, not true or false; write a comparison such as x > 0")
+            is_kept &= holds
         return objects.keep(is_kept), n_objects
 
     def _count_objects(self, name: str, columns: Columns, n_events: int) -> Int[NDArray[np.int64], " N"]:
@@ -331,7 +337,7 @@ class _Type:
     """The expressions of a type of object."""
 
     columns: Mapping[str, Any]
-    select: Any
+    selects: Sequence[Expression]
     extra: Mapping[str, Any]
     place: str | None
 

@@ -105,6 +105,7 @@ class ConvertConfig:
     objects: Annotated[Mapping[str, ObjectConfig], "types of objects by name; none: those of the file"] = field(
         default_factory=dict
     )
+    select: Annotated[Formula | None, "which objects of all types are kept, beside their own select; null: all"] = None
     overlap: Annotated[tuple[OverlapConfig, ...], "rules of overlap removal, in their order"] = ()
     max_objects: Annotated[Count | None, "most objects of an event, those of largest pT; null: all"] = 20
     order: Annotated[Literal["pt", "as_stored"], "objects of an event by falling pT, or as the file has them"] = "pt"
