@@ -244,7 +244,7 @@ def test_every_recipe_has_a_case() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_recipe_gives_the_events_of_the_file(name: str, tmp_path: Path) -> None:
     case = CASES[name]
-    classes = {"background": draw_events(150, seed=3), "signal": draw_events(100, seed=4)}
+    classes = {"background": draw_events(220, seed=3), "signal": draw_events(140, seed=4)}
     if case.label is not None:
         del classes["signal"]
     # The kind of a file is in its content, not in its name.

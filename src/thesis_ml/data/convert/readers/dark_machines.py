@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import awkward as ak
 import numpy as np
+from numpy.typing import NDArray
 from pyarrow import csv
 
 from thesis_ml.data.checks import Place
@@ -25,7 +26,6 @@ HEADS = {5: ("id", "process", "weight", "met", "met_phi"), 3: ("weight", "met", 
 """Columns of the event by their number."""
 OBJECTS = {5: ("E", "pt", "eta", "phi"), 4: ("pt", "eta", "phi")}
 """Columns of an object by the number of its fields, of which the first is its letter."""
-TEXTS = ("process",)
 BLOCK_BYTES = 2**24
 PART_BYTES = 2**28
 
@@ -98,36 +98,48 @@ class DarkMachinesReader(Reader):
 def _parse_rows(
     lines: Sequence[bytes], head: tuple[str, ...], columns: tuple[str, ...], place: Place
 ) -> dict[str, Any]:
-    rows = [line.split(b";", len(head)) for line in lines]
-    if wrong := next((row for row in rows if len(row) < len(head)), None):
-        raise place.error(f"a row has {len(wrong)} fields ({wrong[0][:40]!r}); expected {EXPECTED}")
-    texts = dict(zip(head, zip(*(row[: len(head)] for row in rows), strict=True), strict=True))
-    found: dict[str, Any] = {
-        name: np.array(values) if name in TEXTS else np.array(values).astype(np.float64)
-        for name, values in texts.items()
-    }
-    objects = [row[len(head)].strip().strip(b";") if len(row) > len(head) else b"" for row in rows]
-    counts = np.array([one.count(b";") + 1 if one else 0 for one in objects])
-    text = b";".join(one for one in objects if one).replace(b";", b"\n")
-    options = csv.ReadOptions(column_names=["letter", *columns], use_threads=False)
-    if not text:
-        return found | {
-            f"{letter}.{name}": _select(counts, np.zeros(0), np.zeros(0, bool))
-            for letter in LETTERS
-            for name in (*columns, "place")
-        }
-    table = csv.read_csv(BytesIO(text), options)
-    letters = table["letter"].combine_chunks().dictionary_encode()
-    known = [str(letter) for letter in letters.dictionary.to_pylist()]
+    text = b"".join(lines).replace(b"\r", b"")
+    # Every row then ends with exactly one semicolon.
+    text = (text if text.endswith(b"\n") else text + b"\n").replace(b"\n", b";\n").replace(b";;\n", b";\n")
+    head_text, object_text, counts = _divide_text(text, len(head), place)
+    options = csv.ReadOptions(column_names=list(head), use_threads=False)
+    events = csv.read_csv(BytesIO(head_text), options, csv.ParseOptions(delimiter=";"))
+    found = {name: events[name].to_numpy(zero_copy_only=False) for name in head}
+    if len(object_text):
+        table = csv.read_csv(
+            BytesIO(object_text), csv.ReadOptions(column_names=["letter", *columns], use_threads=False)
+        )
+        letters = table["letter"].combine_chunks().dictionary_encode()
+        known = [str(letter) for letter in letters.dictionary.to_pylist()]
+        codes = letters.indices.to_numpy()
+        values = {name: table[name].to_numpy() for name in columns}
+    else:
+        known, codes, values = [], np.zeros(0, dtype=np.int64), dict.fromkeys(columns, np.zeros(0))
     if unknown := [letter for letter in known if letter not in LETTERS]:
         raise place.error(f"an object is {unknown[0]!r}; expected one of {', '.join(LETTERS)}")
-    codes = letters.indices.to_numpy()
-    values = {name: table[name].to_numpy() for name in columns}
     values["place"] = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
     for letter in LETTERS:
         is_ours = codes == known.index(letter) if letter in known else np.zeros(len(codes), dtype=bool)
         found |= {f"{letter}.{name}": _select(counts, part, is_ours) for name, part in values.items()}
     return found
+
+
+def _divide_text(text: bytes, n_head: int, place: Place) -> tuple[bytes, bytes, NDArray[np.int64]]:
+    """Return the fields of events as lines, the objects as lines, and how many each event has."""
+    letters = np.frombuffer(text, dtype=np.uint8).copy()
+    is_separator, is_end = letters == ord(";"), letters == ord("\n")
+    ends = np.flatnonzero(is_end)
+    n_before = np.cumsum(is_separator)
+    n_fields = np.diff(n_before[ends], prepend=0)
+    if (n_fields < n_head).any():
+        row = text.split(b"\n")[int((n_fields < n_head).argmax())]
+        raise place.error(f"a row has {row.count(b';')} fields ({row[:40]!r}); expected {EXPECTED}")
+    counts = n_fields - n_head
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    place_in_row = n_before - np.repeat(n_before[starts] - is_separator[starts], np.diff(ends, prepend=-1))
+    is_head = place_in_row - is_separator < n_head
+    letters[is_separator & (place_in_row >= n_head)] = ord("\n")
+    return letters[is_head & ~is_end].tobytes(), letters[~is_head & ~is_end].tobytes(), counts
 
 
 def _select(counts: Any, values: Any, is_ours: Any) -> Any:
