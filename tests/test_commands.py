@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from command_process import PRELOADED, Command
+from data.convert.files import draw_events, make_nanoaod, write_tree
 from guides import PAGES, ROOT, Block, copy_checkout, read_blocks, split_blocks, split_commands
 
 BLOCKS = [block for page in PAGES for block in read_blocks(page)]
@@ -113,7 +114,11 @@ pytest tests/test_smoke.py
 """What the author of the project types. The outputs of the cluster's paths are sent to where the test stands."""
 
 
-MODULES = {"thesis-train": "thesis_ml.cli.train", "thesis-report": "thesis_ml.cli.reports"}
+MODULES = {
+    "thesis-train": "thesis_ml.cli.train",
+    "thesis-report": "thesis_ml.cli.reports",
+    "thesis-data": "thesis_ml.cli.data",
+}
 """The module behind each command of ours."""
 
 
@@ -137,10 +142,20 @@ def find_exit_code(block: Block) -> int:
 def run_blocks(blocks: list[Block], folder: Path) -> None:
     """Run the commands of blocks, in order, in a copy of the checkout, because later ones may use what others made."""
     copy_checkout(folder)
+    if any("ttbar.root" in block.code for block in blocks):
+        write_nanoaod_files(folder)
     for block in filter(is_run, blocks):
         for command in split_commands(block.code):
             outcome = run_command(command, folder)
             assert outcome.exit_code == find_exit_code(block), f"{block.place}: {command}\n{outcome.output}"
+
+
+def write_nanoaod_files(folder: Path) -> None:
+    """Write the NanoAOD files that pages convert, with MET of Run 3 too."""
+    for seed, name in enumerate(("ttbar", "ttH")):
+        columns = make_nanoaod(draw_events(400, seed))
+        met = {f"PuppiMET_{part}": columns[f"MET_{part}"] for part in ("pt", "phi")}
+        write_tree(folder / f"{name}.root", {**columns, **met})
 
 
 def run_command(command: str, folder: Path) -> Outcome:

@@ -1,5 +1,6 @@
 """Small files of every format that thesis-data reads, written from events whose numbers a test knows."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -60,7 +61,8 @@ class TrueEvent:
         return [one for one in self.objects if one.kind == kind][:most]
 
 
-def draw_events(n_events: int = 40, seed: int = 0) -> list[TrueEvent]:
+@functools.cache
+def draw_events(n_events: int = 40, seed: int = 0) -> Sequence[TrueEvent]:
     """Events of 0 to 9 objects on both sides of every usual cut, some close to each other, in no order."""
     generator = np.random.default_rng(seed)
     events = []

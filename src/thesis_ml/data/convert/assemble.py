@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from thesis_ml.config import hint_nearest
 from thesis_ml.data.checks import Place
-from thesis_ml.data.convert.config import MOMENTA, QUANTITIES, SPLITS, ConvertConfig, ObjectConfig
+from thesis_ml.data.convert.config import MOMENTA, PLACE, QUANTITIES, SPLITS, ConvertConfig, ObjectConfig
 from thesis_ml.data.convert.expressions import Expression, parse_expression
 from thesis_ml.data.convert.readers.base import Columns
 from thesis_ml.data.convert.tally import ClassTally, ObjectTally
@@ -22,8 +22,6 @@ from thesis_ml.errors import ConfigError
 
 FEATURES = ("E", "pt", "eta", "phi")
 ENERGIES = ("pt", "mass", "E", "px", "py", "pz")
-PLACE = "place"
-"""Column of readers that know the place of an object among those of other types."""
 LARGEST_EVENT = 1e6
 """Objects of an event, by which places of types are kept apart."""
 
@@ -144,21 +142,22 @@ class Assembler:
         found = {name: self._take_objects(name, columns, n_events) for name in self.objects}
         tallies = {name: ObjectTally(n_read, int(one.counts.sum())) for name, (one, n_read) in found.items()}
         objects = remove_overlap({name: one for name, (one, _) in found.items()}, self.config)
-        read = {name: columns[name] for name in columns}
-        globals_ = self._find_met(objects, read, n_events)
+        self._counted = {name: one.counts for name, one in objects.items()}
+        globals_ = self._find_met(objects, columns, n_events)
 
         def column(name: str) -> Any:
-            return globals_[name] if name in globals_ else read[name]
+            return globals_[name] if name in globals_ else columns[name]
 
-        def evaluate(name: str, default: Any) -> Any:
+        def evaluate(name: str, default: Any) -> NDArray[Any]:
             expression = self.event[name]
-            values = default if expression is None else expression.evaluate(column)
-            return np.broadcast_to(ak.to_numpy(values), n_events)
+            values = default if expression is None else _evaluate_events(expression, column)
+            return np.broadcast_to(values, n_events)
 
-        self._counted = {name: one.counts for name, one in objects.items()}
-        is_kept = evaluate("event", True).astype(bool)
-        index = evaluate("index", keys.start + np.arange(n_events)).astype(np.int64)
-        labels = evaluate("label", keys.label).astype(np.int64)
+        is_kept = evaluate("event", True)
+        if is_kept.dtype != np.bool_:
+            raise ConfigError("event: gives numbers, not true or false; write a comparison such as x > 0")
+        index = self._read_whole("index", evaluate("index", keys.start + np.arange(n_events)))
+        labels = self._read_whole("label", evaluate("label", keys.label))
         weights = evaluate("weight", 1.0).astype(np.float64)
         events, extras, n_dropped = self._join_objects(objects, n_events)
         events = Events(events.features, events.ids, events.lengths, globals_, labels, weights, index)
@@ -281,7 +280,7 @@ class Assembler:
     def _find_met(self, objects: Mapping[str, TypeObjects], columns: Columns, n_events: int) -> dict[str, Any]:
         per_gev = MEV_PER_GEV if (self.config.met.unit or self.config.unit) == "MeV" else 1.0
         given = {
-            name: np.asarray(ak.to_numpy(one.evaluate(lambda column: columns[column])), dtype=np.float64)
+            name: np.broadcast_to(_evaluate_events(one, lambda column: columns[column]), n_events).astype(np.float64)
             for name, one in self.met.items()
             if one is not None
         }
@@ -322,9 +321,15 @@ class Assembler:
         }
         return events, extras, counts - lengths
 
+    def _read_whole(self, where: str, values: NDArray[Any]) -> Int[NDArray[np.int64], " N"]:
+        """Return whole numbers of events; others would be cut off."""
+        if values.dtype.kind == "f" and (is_bad := ~(np.isfinite(values) & (values == np.floor(values)))).any():
+            raise self.place.error(f"{where} gives {values[is_bad.argmax()]:g}; expected whole numbers")
+        return values.astype(np.int64)
+
     def _choose_splits(self, index: Int[NDArray[Any], " N"], column: ReadColumn, file_hash: int) -> NDArray[np.int64]:
         if self.split is not None:
-            chosen = np.broadcast_to(ak.to_numpy(self.split.evaluate(column)), len(index)).astype(np.int64)
+            chosen = self._read_whole("split.by", np.broadcast_to(_evaluate_events(self.split, column), len(index)))
             self.place.refuse_rows((chosen < 0) | (chosen >= len(SPLITS)), "split.by gives another number than 0, 1, 2")
             return chosen
         shares = [getattr(self.config.split.fractions, name) for name in SPLITS]
@@ -340,6 +345,21 @@ class _Type:
     selects: Sequence[Expression]
     extra: Mapping[str, Any]
     place: str | None
+
+
+def _evaluate_events(expression: Expression, read: ReadColumn) -> NDArray[Any]:
+    """Return one number for each event, or one for all.
+
+    Raises:
+        ConfigError: The expression gives lists.
+    """
+    values = expression.evaluate(read)
+    if getattr(values, "ndim", 0) > 1:
+        raise ConfigError(
+            f"{expression.where}: {expression.text!r} gives a list for each event; expected a number, such as an "
+            "entry x[0] or sum(x)"
+        )
+    return np.asarray(ak.to_numpy(values))
 
 
 def refuse_reductions(text: str, where: str) -> None:

@@ -15,6 +15,8 @@ QUANTITIES = ("pt", "eta", "phi", "mass", "E", "px", "py", "pz")
 """What may be said of the four-momentum of an object."""
 MOMENTA = (("pt", "eta", "phi"), ("px", "py", "pz"))
 """Either of them is needed; the energy follows from a mass, and the mass from an energy."""
+PLACE = "place"
+"""Column of readers that know the place of an object among those of other types."""
 SPLITS = ("train", "val", "test")
 DEFAULT_CLASS = "events"
 """Name of the class of inputs that are given without one."""
@@ -45,6 +47,8 @@ class ObjectConfig:
     def __post_init__(self) -> None:
         for name in self.columns:
             choose(name, dict.fromkeys(QUANTITIES), "columns")
+        if taken := [name for name in self.extra if name in (*QUANTITIES, PLACE)]:
+            raise ConfigError(f"extra: {taken[0]!r} is a name of our own; choose another one")
 
 
 @dataclass(frozen=True)

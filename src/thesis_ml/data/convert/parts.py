@@ -140,6 +140,8 @@ def _check(events: Events, n_types: int, place: Place) -> None:
         raise place.error(f"{problem}; correct the unit or the columns of the recipe")
     if (problem := explain_met(events)) is not None:
         raise place.error(f"{problem}; correct the unit of met (met.unit)")
+    if not np.isfinite(events.weights).all():
+        raise place.error("weight is not finite in a selected event; correct the expression of weight")
     check_events(events, n_types, place, ranges=RANGES)
 
 
@@ -163,7 +165,7 @@ def _list_arrays(converted: Sequence[Converted], task: PartTask) -> Iterator[tup
         yield name, np.float32, [one.events.globals[name] for one in converted]
     for name, kind in (("labels", np.int64), ("weights", np.float32), ("index", np.int64), ("lengths", np.int64)):
         yield name, kind, [getattr(one.events, name) for one in converted]
-    yield "ids", np.uint8, [one.events.known_ids for one in converted]
+    yield "ids", np.uint16, [one.events.known_ids for one in converted]
     yield "splits", np.uint8, [one.splits for one in converted]
     yield "hashes", np.uint64, [hash_events(one.events) for one in converted]
     for name in task.config.extra_names:

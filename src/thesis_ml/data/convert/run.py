@@ -72,8 +72,9 @@ def _choose_output(config: ConvertConfig, inputs: Mapping[str, Sequence[Path]]) 
         raise ConfigError(f"output: {config.output!r} is a folder; name a file in it")
     if any(output.resolve() == path.resolve() for paths in inputs.values() for path in paths):
         raise ConfigError(f"output: {config.output!r} is an input as well; choose another name")
-    if output.exists() and not config.overwrite:
-        raise ConfigError(f"output: {config.output!r} exists; choose another name, or overwrite=true")
+    for path in (output, output.with_suffix(".yaml")):
+        if path.exists() and not config.overwrite:
+            raise ConfigError(f"output: {str(path)!r} exists; choose another name, or overwrite=true")
     return output
 
 
@@ -102,8 +103,8 @@ def _open_files(config: ConvertConfig, inputs: Mapping[str, Sequence[Path]], fol
 
 
 def _open_file(config: ConvertConfig, path: Path, class_name: str, label: int, folder: Path) -> InputFile:
-    kind = READERS[config.reader.get("name", "")]
-    reader = kind(parse_choice(READERS, config.reader, "reader"), path)
+    options = parse_choice(READERS, config.reader, "reader")
+    reader = READERS[options.name](options, path)
     objects = dict(config.objects) or dict(reader.describe_objects())
     if not objects:
         raise ConfigError("objects: missing; name at least one type of object")
