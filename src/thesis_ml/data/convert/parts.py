@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +153,8 @@ def _write_part(converted: Sequence[Converted], task: PartTask) -> None:
         for name, kind, values in _list_arrays(converted, task)
     }
     arrays["tally"] = np.array(json.dumps(to_plain(tally)))
-    temporary = task.target.with_suffix(".writing")
+    # Two files of the same content are converted to the same target, maybe at the same time.
+    temporary = task.target.with_suffix(f".{os.getpid()}.writing")
     with temporary.open("wb") as file:
         np.savez(file, **arrays)
     temporary.replace(task.target)

@@ -161,12 +161,11 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
     parts = [(file, task.target) for file in files for task in file.tasks]
     overviews = [read_overview(path) for _, path in parts]
     splits = np.concatenate([one.splits for one in overviews])
-    if len(splits) < FEWEST_EVENTS:
-        n_read = sum(one.tally.n_read for one in overviews)
-        raise DataError(
-            f"inputs: {len(splits)} of {n_read} events are left; expected at least {FEWEST_EVENTS}; "
-            "loosen the selections, or check the unit"
-        )
+    if (problem := _explain_too_few(overviews)) is not None:
+        # No later start could use what the same recipe selects too little of.
+        for _, path in parts:
+            path.unlink(missing_ok=True)
+        raise DataError(f"inputs: {problem}; loosen the selections, or check the unit")
     splits, warnings = _fill_splits(splits, config.split)
     type_names = next(file.type_names for file in files if file.tasks)
     gaps = find_gaps(_take_samples(parts), type_names)
@@ -196,6 +195,16 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
                 writer.append(split, keep_events(part.events, is_kept), extras)
     output.with_suffix(".yaml").write_text(decisions.to_yaml(), encoding="utf-8")
     return decisions
+
+
+def _explain_too_few(overviews: Sequence[PartOverview]) -> str | None:
+    """Return why what is left makes no data set, or None."""
+    n_read, n_left = sum(one.tally.n_read for one in overviews), sum(len(one.splits) for one in overviews)
+    if n_left < FEWEST_EVENTS:
+        return f"{n_left} of {n_read} events are left; expected at least {FEWEST_EVENTS}"
+    if not any(one.largest for one in overviews):
+        return f"no object is left in {n_left} events"
+    return None
 
 
 def _fill_splits(splits: Int[NDArray[np.int64], " N"], config: SplitConfig) -> tuple[NDArray[np.int64], list[str]]:

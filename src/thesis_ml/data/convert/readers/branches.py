@@ -31,7 +31,9 @@ TREES = ("TTree", "RNTuple", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 
 @dataclass(frozen=True)
 class BranchesConfig(ReaderConfig):
-    tree: Annotated[str | None, "name of the tree; null: the only one of the file"] = None
+    tree: Annotated[
+        str | None, "name of the tree, or several with commas, of which the first is read; null: the only one"
+    ] = None
 
 
 class BranchesReader(Reader):
@@ -73,13 +75,12 @@ class BranchesReader(Reader):
         kinds = file.classnames(recursive=True)
         trees = {key.partition(";")[0] for key, kind in kinds.items() if kind in TREES}
         if self.config.tree is not None:
-            if self.config.tree not in trees:
-                available = ", ".join(sorted(trees)[:20]) or "no tree"
-                raise Place(self.path).error(
-                    f"has no tree {self.config.tree!r}; it has {available}; set reader.tree"
-                    f"{hint_nearest(self.config.tree, trees)}"
-                )
-            return self.config.tree
+            names = [name.strip() for name in self.config.tree.split(",")]
+            if (found := next((name for name in names if name in trees), None)) is not None:
+                return found
+            available = ", ".join(sorted(trees)[:20]) or "no tree"
+            hint = hint_nearest(names[0], trees)
+            raise Place(self.path).error(f"has no tree {self.config.tree!r}; it has {available}; set reader.tree{hint}")
         if len(trees) != 1:
             raise Place(self.path).error(f"has the trees {', '.join(sorted(trees)[:20]) or '(none)'}; set reader.tree")
         return str(trees.pop())
