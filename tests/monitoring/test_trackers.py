@@ -117,8 +117,8 @@ def test_trackers_are_those_that_can_be_chosen_and_installed() -> None:
     extras = tomllib.loads(pyproject)["project"]["optional-dependencies"]
 
     assert get_args(get_type_hints(LoggingConfig)["tracker"]) == ("none", *TRACKERS)
-    of_sweeps = {"htcondor", "joblib", "optuna"}
-    assert set(TRACKERS) == set(extras) - of_sweeps - {"test"}
+    others = {"htcondor", "joblib", "optuna", "data", "test"}
+    assert set(TRACKERS) == set(extras) - others
 
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from composed_configs import compose_config
+from thesis_ml.cli.data import open_mappings
 from thesis_ml.config import parse_config
 from thesis_ml.data.convert.config import ConvertConfig
 from thesis_ml.data.convert.run import convert
@@ -21,7 +22,7 @@ RECIPES = find_configs() / "convert"
 
 def compose_recipe(name: str, *overrides: str, **keys: Any) -> ConvertConfig:
     """Return a recipe with overrides such as met.pt=x, and other values of the keys at its top."""
-    composed = compose_config(RECIPES, name, overrides)
+    composed = compose_config(RECIPES, name, open_mappings(overrides))
     values: Any = OmegaConf.to_container(composed, resolve=True)
     return parse_config(ConvertConfig, {**values, **keys}, "")
 

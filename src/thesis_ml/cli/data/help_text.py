@@ -23,7 +23,7 @@ Keys set most often
   output=FILE.h5                           what is written, with the sheet of decisions beside it as FILE.yaml
   'select="abs(eta) < 2.5"'                which objects are kept; pt, E, mass in GeV
   'objects.jet.select="pt > 30"'           which jets are kept
-  'event="count(\\'jet\\') >= 4"'            which events are kept
+  'event="count(\\"jet\\") >= 4"'            which events are kept
   weight=genWeight                         a column or an expression
   max_objects=20                           most objects of an event, those of largest pT
   layout=ragged                            table (2 + 5T columns) | ragged; auto chooses

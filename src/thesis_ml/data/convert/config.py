@@ -119,7 +119,9 @@ class ConvertConfig:
     weight: Annotated[Formula | None, "of events; null: 1"] = None
     index: Annotated[Formula | None, "event number; null: the place in the file"] = None
     label: Annotated[Formula | None, "class of an event, in place of that of its file"] = None
-    label_names: Annotated[Mapping[str, str], "names of labels that a column gives"] = field(default_factory=dict)
+    label_names: Annotated[Mapping[str, str], "names of labels that a column gives, such as {0: ttbar, 1: ttH}"] = (
+        field(default_factory=dict)
+    )
     split: SplitConfig = field(default_factory=SplitConfig)
     limit: Annotated[Count | None, "events read of each file; null: all"] = None
     layout: Annotated[

@@ -144,7 +144,7 @@ def _describe_class(tally: ClassTally) -> dict[str, Any]:
                 "read": tally.objects[name].n_read,
                 "selected": tally.objects[name].n_selected,
                 "kept": count,
-                **{key: list(ends) for key, ends in tally.ranges.get(name, {}).items()},
+                **{key: [float(f"{end:.6g}") for end in ends] for key, ends in tally.ranges.get(name, {}).items()},
             }
             for name, count in tally.n_objects.items()
         },

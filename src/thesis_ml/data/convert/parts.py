@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thesis_ml.config import parse_config, to_plain
-from thesis_ml.data.checks import RANGES, Place, check_events, explain_impossible, explain_met
+from thesis_ml.data.checks import RANGES, Place, check_events, explain_impossible, explain_met, mark_not_finite
 from thesis_ml.data.convert.assemble import Assembler, Converted, EventKeys
 from thesis_ml.data.convert.config import ConvertConfig, ObjectConfig
 from thesis_ml.data.convert.readers.base import Part, Reader
@@ -136,14 +136,16 @@ def read_part(path: Path) -> ConvertedPart:
 
 
 def _check(events: Events, n_types: int, place: Place) -> None:
-    """Refuse events in a wrong unit, with exchanged columns, or with a value that none can have."""
-    if events.n_tokens >= FEWEST_TO_JUDGE and (problem := explain_impossible(events.features)) is not None:
-        raise place.error(f"{problem}; correct the unit or the columns of the recipe")
-    if (problem := explain_met(events)) is not None:
-        raise place.error(f"{problem}; correct the unit of met (met.unit)")
+    """Refuse events with a value that none can have, in a wrong unit, or with exchanged columns."""
+    check_events(events, n_types, place, ranges=RANGES)
+    # The median of numbers that are none says nothing of units.
+    if not mark_not_finite(events).any():
+        if events.n_tokens >= FEWEST_TO_JUDGE and (problem := explain_impossible(events.features)) is not None:
+            raise place.error(f"{problem}; correct the unit or the columns of the recipe")
+        if (problem := explain_met(events)) is not None:
+            raise place.error(f"{problem}; correct the unit of met (met.unit)")
     if not np.isfinite(events.weights).all():
         raise place.error("weight is not finite in a selected event; correct the expression of weight")
-    check_events(events, n_types, place, ranges=RANGES)
 
 
 def _write_part(converted: Sequence[Converted], task: PartTask) -> None:

@@ -23,6 +23,7 @@ from thesis_ml.data.convert.readers import READERS
 from thesis_ml.data.events import Events, join_events, keep_events, take_first
 from thesis_ml.data.h5_writer import EventWriter, FileMeaning, Layout
 from thesis_ml.errors import ConfigError, DataError
+from thesis_ml.utils.h5_writing import explain_failure
 from thesis_ml.utils.paths import expand_home, hash_file
 from thesis_ml.utils.progress import count_progress
 
@@ -43,18 +44,21 @@ def convert(config: ConvertConfig) -> Decisions:
 
     Raises:
         ConfigError: An input or the output cannot be used.
-        DataError: A file cannot be converted; nothing is written then.
+        DataError: A file cannot be converted, or the output not be written; no output is there then.
     """
     inputs = find_inputs(config.inputs)
     output = _choose_output(config, inputs)
     parts_folder = output.with_name(f"{output.name}.parts")
     files = _open_files(config, inputs, parts_folder)
-    parts_folder.mkdir(parents=True, exist_ok=True)
     is_done = False
     try:
+        parts_folder.mkdir(parents=True, exist_ok=True)
         files = _convert_files(config, files)
         decisions = _merge(config, files, output)
         is_done = True
+    except OSError as error:
+        reason = explain_failure(error)
+        raise DataError(f"{output}: cannot be written ({reason}); free space or choose another output") from error
     finally:
         # Kept only where a later start can use them.
         if is_done or not any(parts_folder.glob("*.npz")):
