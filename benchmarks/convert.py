@@ -6,7 +6,6 @@ selections, overlap removal, hashes of the input and of events, compression, the
 """
 
 import multiprocessing
-import resource
 import sys
 import tempfile
 from collections.abc import Callable
@@ -132,7 +131,9 @@ def measure_memory_mib(config: ConvertConfig) -> float:
 
 def _convert_and_weigh(config: ConvertConfig) -> float:
     convert(config)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not ru_maxrss, which a process takes over from the one that started it.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def compare_layouts(folder: Path, source: Path, n_rounds: int) -> Row:

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from thesis_ml.data.normalizer import MOST_TYPES, Normalizer, TableColumns
+from thesis_ml.data.normalizer import Normalizer, TableColumns
+from thesis_ml.data.object_types import MOST_TYPES
 from thesis_ml.errors import DataError
 
 MOST_TOKENS = 100_000

@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from thesis_ml.data.events import Events
-from thesis_ml.data.normalizer import GLOBAL_COLUMNS, LOG_FLOOR_GEV, Normalizer
 from thesis_ml.data.units import MEV_PER_GEV, UNITS, EnergyUnit
 from thesis_ml.errors import DataError
 
@@ -25,15 +24,10 @@ LARGEST_LN_MEV = 20.0
 """ln(485 TeV / MeV): no object of a collider has more energy."""
 FEWEST = 20
 """Tokens or events whose median tells the unit; fewer may have any energy that a collider reaches."""
-FURTHEST_MEDIAN = 6.0
-"""Standard deviations of ln(E) or ln(pT) between the medians of arrays and of the training: MeV lie 10 away."""
-FURTHEST_MET = 150.0
-"""How many times the median MET of the training is too much; it must also be above 1 TeV."""
 FURTHEST_FROM_OBJECTS = 30.0
 """How many times the median sum of pT the median MET may be; MeV beside GeV are a hundred times."""
 FEWEST_ANGLES = 1000
 """Objects whose azimuths reach nearly pi."""
-LEAST_SPREAD = 0.3
 
 
 @dataclass(frozen=True)
@@ -147,15 +141,15 @@ def explain_impossible(
     """
     with np.errstate(over="ignore", invalid="ignore"):
         for name in ("pt", "E"):
-            median = _take_median(features[name]) if name in features else low
+            median = take_median(features[name]) if name in features else low
             if not low <= median <= high:
                 return f"the median {name} would be {median:.3g} GeV"
         if {"eta", "phi"} <= set(features) and _look_exchanged(features["eta"], features["phi"]):
             return "eta and phi look exchanged: eta ends at pi, and phi does not reach it"
         if {"E", "pt", "eta"} <= set(features):
             growth = np.cosh(features["eta"].astype(np.float64))
-            if _take_median(features["E"] / np.maximum(features["pt"] * growth, 1e-300)) < least_median:
-                is_exchanged = _take_median(features["pt"] / np.maximum(features["E"] * growth, 1e-300)) >= least_median
+            if take_median(features["E"] / np.maximum(features["pt"] * growth, 1e-300)) < least_median:
+                is_exchanged = take_median(features["pt"] / np.maximum(features["E"] * growth, 1e-300)) >= least_median
                 if is_exchanged:
                     return "E and pt look exchanged: pt is above E for most objects"
                 return "most objects would have less energy than momentum"
@@ -167,7 +161,7 @@ def explain_met(events: Events) -> str | None:
     if events.n_events < FEWEST or "met" not in events.globals or not events.n_tokens:
         return None
     sums = np.bincount(events.token_events, events.features["pt"], minlength=events.n_events)
-    met, total = _take_median(events.globals["met"]), _take_median(sums[events.lengths > 0])
+    met, total = take_median(events.globals["met"]), take_median(sums[events.lengths > 0])
     if met <= FURTHEST_FROM_OBJECTS * total:
         return None
     return f"the median MET would be {met:.4g} GeV beside a median sum of pt of {total:.4g} GeV"
@@ -179,24 +173,6 @@ def _look_exchanged(eta: NDArray[Any], phi: NDArray[Any]) -> bool:
         return False
     largest_eta, largest_phi = float(np.abs(eta).max()), float(np.abs(phi).max())
     return 0.995 * math.pi < largest_eta <= math.pi * (1 + 1e-5) and largest_phi < 0.98 * math.pi
-
-
-def check_scale(events: Events, normalizer: Normalizer) -> None:
-    """Refuse arrays whose energies are in MeV or logarithms: they are none of a collider, or far from the training.
-
-    Raises:
-        DataError: They are in another unit.
-    """
-    if events.n_tokens >= FEWEST:
-        if (problem := explain_impossible(events.features)) is not None:
-            raise ARRAYS.error(f"{problem}; energies must be in GeV, not in MeV or logarithms")
-        for column in normalizer.feature_statistics:
-            if column.is_log:
-                median = _take_median(events.column(column.feature))
-                if abs(math.log(max(median, LOG_FLOOR_GEV)) - column.mean) > FURTHEST_MEDIAN * column.scale:
-                    raise _other_scale(column.feature, f"{median:.4g} GeV", math.exp(column.mean))
-    if events.n_events >= FEWEST and "met" in events.globals:
-        _check_met(events.globals["met"], normalizer)
 
 
 def is_awkward(values: Any) -> bool:
@@ -249,25 +225,6 @@ def read_arrays(features: Any, names: Sequence[str], *, lengths: Any, ids: Any, 
     met, met_phi = read_numbers(met, "met", shape=(len(counts), 2)).astype(np.float64).T
     ids = read_whole(ids, "ids", shape=(n_tokens,))
     return Events.without_labels(columns, ids, counts, {"met": met, "met_phi": met_phi})
-
-
-def check_arrays(events: Events, normalizer: Normalizer, n_types: int) -> Events:
-    """Return events of a user after all checks for a model of `normalizer` that knows `n_types` object types.
-
-    Raises:
-        DataError: A value is missing, not finite, impossible or in another unit.
-    """
-    seen = f"this model sees {', '.join(normalizer.features)}, ids and met"
-    for name in ("ids", "met"):
-        if getattr(events, name) is None:
-            raise DataError(f"{name}: is missing; {seen}")
-    events = read_arrays(events.features, normalizer.features, lengths=events.lengths, ids=events.ids, met=events.met)
-    check_events(events, n_types, ARRAYS)
-    available = {*events.features, *(("mass",) if {"E", "pt", "eta"} <= set(events.features) else ())}
-    if missing := [name for name in normalizer.features if name not in available]:
-        raise DataError(f"features: {missing[0]!r} is missing; {seen}")
-    check_scale(events, normalizer)
-    return events
 
 
 def read_numbers(values: Any, where: str, *, shape: tuple[int | None, ...]) -> NDArray[Any]:
@@ -368,7 +325,7 @@ def refuse_entries(is_bad: Any, where: str, problem: str) -> None:
 def _guess_unit(tokens: Mapping[str, NDArray[Any]], place: Place) -> EnergyUnit:
     if not len(tokens["E"]):
         raise place.error("there are no objects to tell the unit of energies from; set data.encoding=mev|gev|ln_mev")
-    largest, median = float(tokens["E"].max()), _take_median(tokens["pt"])
+    largest, median = float(tokens["E"].max()), take_median(tokens["pt"])
     if largest <= LARGEST_LN_MEV:
         return EnergyUnit("ln_mev", f"the values: no E above {largest:.3g}, too small for MeV or GeV")
     if median >= MEV_PER_GEV:
@@ -376,28 +333,6 @@ def _guess_unit(tokens: Mapping[str, NDArray[Any]], place: Place) -> EnergyUnit:
     return EnergyUnit("gev", f"the values: median pT {median:.3g}, too small for MeV")
 
 
-def _check_met(met: Float[NDArray[Any], " N"], normalizer: Normalizer) -> None:
-    """Refuse MET that is in MeV, hence far above that of the training, or a logarithm, hence small and all alike.
-
-    Half of the distance between the quartiles of ln(MET) is below 0.2 for a logarithm; resolution alone gives 0.39.
-    """
-    statistics = dict(zip(GLOBAL_COLUMNS, normalizer.global_statistics, strict=True))
-    trained = math.exp(statistics["log_met"].mean)
-    lower, median, upper = (float(value) for value in np.quantile(met, (0.25, 0.5, 0.75)))
-    if median > max(FURTHEST_MET * trained, MEV_PER_GEV):
-        raise _other_scale("met", f"{median:.4g} GeV", trained)
-    # met that is the same everywhere was set by hand, not taken from a file of logarithms
-    is_alike = 0 < lower < upper < lower * math.exp(2 * LEAST_SPREAD)
-    if is_alike and met.max() <= LARGEST_LN_MEV < trained:
-        raise _other_scale("met", f"{median:.4g} GeV, and all are alike", trained)
-
-
-def _other_scale(name: str, found: str, trained_gev: float) -> DataError:
-    return DataError(
-        f"{name}: the median is {found}; the model was trained on {trained_gev:.3g} GeV; energies must be in GeV"
-    )
-
-
-def _take_median(values: Float[NDArray[Any], " P"]) -> float:
+def take_median(values: Float[NDArray[Any], " P"]) -> float:
     # Not np.median, which imports numpy.ma: a hundredth of a second of every start.
     return float(np.quantile(values, 0.5))

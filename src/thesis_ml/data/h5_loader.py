@@ -20,7 +20,7 @@ from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events, EventSplits, convert_to_gev
 from thesis_ml.data.h5_access import attach_labels, hdf5_errors, open_dataset, open_file, open_item, read_text
 from thesis_ml.data.h5_ragged import count_most_tokens, open_group
-from thesis_ml.data.normalizer import MOST_TYPES
+from thesis_ml.data.object_types import MOST_TYPES
 from thesis_ml.data.units import UNITS, EnergyUnit, find_energy_unit
 
 FILE_RANGES = {**RANGES, "1": (-math.inf, math.inf)}

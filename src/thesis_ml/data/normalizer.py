@@ -14,11 +14,10 @@ from torch import Tensor
 from thesis_ml.data.config import DataConfig, Feature
 from thesis_ml.data.events import GLOBALS, Events
 from thesis_ml.data.flat import FlatMetric
-from thesis_ml.data.object_types import list_rest_masses
+from thesis_ml.data.object_types import MOST_TYPES, list_rest_masses
 from thesis_ml.errors import ConfigError, DataError
 
 GLOBAL_COLUMNS = ("log_met", "cos_met_phi", "sin_met_phi")
-MOST_TYPES = 1000
 LARGEST_MASS_GEV = 1e4
 LOG_FLOOR_GEV = 0.01
 """Energies below this count as this: MET may be 0, and no detector resolves 10 MeV."""

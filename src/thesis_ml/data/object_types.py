@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+MOST_TYPES = 1000
+
 REST_MASSES_GEV = {
     "e": 0.00051099895,
     "electron": 0.00051099895,

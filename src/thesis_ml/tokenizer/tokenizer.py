@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from thesis_ml.architectures.restore import RestoredModel
+from thesis_ml.data.array_checks import check_arrays
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.checks import (
     ARRAYS,
     LARGEST_NUMBER,
     Place,
-    check_arrays,
     is_awkward,
     mark_events,
     mark_not_finite,

@@ -164,7 +164,6 @@ CASES = {
         choose_physlite,
         overlap=PHYSLITE_OVERLAP,
         met_from_objects=True,
-        overrides=("reader.tree=EventData",),
     ),
     "delphes Jet.PT": Case(
         lambda path, events: write_tree(path, make_delphes(events), "Delphes"),

@@ -25,6 +25,7 @@ from data.convert.test_splits import write_jets
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.tokens import load_events
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 EVENTS = draw_events(400, seed=11)
 
 

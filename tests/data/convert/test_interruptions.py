@@ -18,6 +18,8 @@ from thesis_ml.data.convert.parts import PartTask
 from thesis_ml.data.convert.readers import base, branches
 from thesis_ml.errors import ConfigError, DataError
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:

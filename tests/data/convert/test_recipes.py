@@ -52,10 +52,10 @@ def test_recipe_gives_the_events_of_the_file(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_file_in_many_parts_gives_the_same_events(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (arrays, branches, event_files, structured, tables):
-        monkeypatch.setattr(module, "CHUNK_EVENTS", 11)
-        monkeypatch.setattr(module, "cut_rows", partial(base.cut_rows, step=25))
-    monkeypatch.setattr(dark_machines, "BLOCK_BYTES", 2_000)
-    monkeypatch.setattr(dark_machines, "PART_BYTES", 5_000)
+        monkeypatch.setattr(module, "CHUNK_EVENTS", 21)
+        monkeypatch.setattr(module, "cut_rows", partial(base.cut_rows, step=45))
+    monkeypatch.setattr(dark_machines, "BLOCK_BYTES", 4_000)
+    monkeypatch.setattr(dark_machines, "PART_BYTES", 9_000)
     case = CASES[name]
     inputs, events = write_case(name, tmp_path)
     # Without numbers of their own, rows of a text are numbered by their place in bytes.
@@ -71,7 +71,7 @@ def test_a_file_in_many_parts_gives_the_same_events(name: str, tmp_path: Path, m
 def test_limit_reads_the_first_events_of_each_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (arrays, branches, event_files, structured, tables):
         monkeypatch.setattr(module, "CHUNK_EVENTS", 10)
-    monkeypatch.setattr(dark_machines, "BLOCK_BYTES", 2_000)
+    monkeypatch.setattr(dark_machines, "BLOCK_BYTES", 4_000)
     case = CASES[name]
     inputs, events = write_case(name, tmp_path)
 

@@ -11,6 +11,7 @@ from data.convert.conversions import read_output, run_recipe
 from data.convert.files import draw_events, write_events, write_frame
 from thesis_ml.errors import ConfigError, DataError
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 N_EVENTS = 3000
 
 

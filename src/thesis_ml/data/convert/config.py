@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from thesis_ml.config import choose
-from thesis_ml.data.normalizer import MOST_TYPES
+from thesis_ml.data.object_types import MOST_TYPES
 from thesis_ml.errors import ConfigError
 from thesis_ml.limits import Count, Positive, Seed, Share, Text, at_least, between, require
 

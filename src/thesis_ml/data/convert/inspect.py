@@ -39,6 +39,14 @@ TREE_RECIPES: Mapping[str, tuple[str, ...]] = {
 }
 """Recipes of trees by columns that only they have."""
 
+USUAL_TREES: Mapping[str, tuple[str, ...]] = {
+    "nanoaod": ("Events",),
+    "physlite": ("CollectionTree", "EventData"),
+    "delphes": ("Delphes",),
+    "jetclass": ("tree",),
+}
+"""Trees that recipes read by themselves."""
+
 NO_RECIPE: Mapping[str, str] = {
     "LHE": "an LHE file holds partons before shower and detector; simulate it, for example with Delphes, first",
     "HepMC": "a HepMC file holds particles before the detector; simulate it, for example with Delphes, first",
@@ -131,8 +139,8 @@ def _recognise_root(path: Path) -> Recognised:
         return Recognised("AOD", None, None, trees)
     recipe = _match_columns(columns, "ntuple")
     kind = "an RNTuple of ROOT" if "RNTuple" in kinds.get(f"{tree};1", "") else "a TTree of ROOT"
-    usual = {"nanoaod": "Events", "physlite": "CollectionTree", "delphes": "Delphes", "jetclass": "tree"}.get(recipe)
-    options = f"reader.tree={tree}" if tree != usual and (usual or len(trees) > 1) else ""
+    usual = USUAL_TREES.get(recipe, ())
+    options = f"reader.tree={tree}" if tree not in usual and (usual or len(trees) > 1) else ""
     return Recognised(kind, recipe, reader, trees, options)
 
 

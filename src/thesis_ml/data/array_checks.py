@@ -1,0 +1,87 @@
+"""Checks of arrays that a user gives to a trained model: complete, possible, and in the units of its training."""
+
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from thesis_ml.data.checks import (
+    ARRAYS,
+    FEWEST,
+    LARGEST_LN_MEV,
+    check_events,
+    explain_impossible,
+    read_arrays,
+    take_median,
+)
+from thesis_ml.data.events import Events
+from thesis_ml.data.normalizer import GLOBAL_COLUMNS, LOG_FLOOR_GEV, Normalizer
+from thesis_ml.data.units import MEV_PER_GEV
+from thesis_ml.errors import DataError
+
+FURTHEST_MEDIAN = 6.0
+"""Standard deviations of ln(E) or ln(pT) between the medians of arrays and of the training: MeV lie 10 away."""
+FURTHEST_MET = 150.0
+"""How many times the median MET of the training is too much; it must also be above 1 TeV."""
+LEAST_SPREAD = 0.3
+
+
+def check_arrays(events: Events, normalizer: Normalizer, n_types: int) -> Events:
+    """Return events of a user after all checks for a model of `normalizer` that knows `n_types` object types.
+
+    Raises:
+        DataError: A value is missing, not finite, impossible or in another unit.
+    """
+    seen = f"this model sees {', '.join(normalizer.features)}, ids and met"
+    for name in ("ids", "met"):
+        if getattr(events, name) is None:
+            raise DataError(f"{name}: is missing; {seen}")
+    events = read_arrays(events.features, normalizer.features, lengths=events.lengths, ids=events.ids, met=events.met)
+    check_events(events, n_types, ARRAYS)
+    available = {*events.features, *(("mass",) if {"E", "pt", "eta"} <= set(events.features) else ())}
+    if missing := [name for name in normalizer.features if name not in available]:
+        raise DataError(f"features: {missing[0]!r} is missing; {seen}")
+    check_scale(events, normalizer)
+    return events
+
+
+def check_scale(events: Events, normalizer: Normalizer) -> None:
+    """Refuse arrays whose energies are in MeV or logarithms: they are none of a collider, or far from the training.
+
+    Raises:
+        DataError: They are in another unit.
+    """
+    if events.n_tokens >= FEWEST:
+        if (problem := explain_impossible(events.features)) is not None:
+            raise ARRAYS.error(f"{problem}; energies must be in GeV, not in MeV or logarithms")
+        for column in normalizer.feature_statistics:
+            if column.is_log:
+                median = take_median(events.column(column.feature))
+                if abs(math.log(max(median, LOG_FLOOR_GEV)) - column.mean) > FURTHEST_MEDIAN * column.scale:
+                    raise _other_scale(column.feature, f"{median:.4g} GeV", math.exp(column.mean))
+    if events.n_events >= FEWEST and "met" in events.globals:
+        _check_met(events.globals["met"], normalizer)
+
+
+def _check_met(met: Float[NDArray[Any], " N"], normalizer: Normalizer) -> None:
+    """Refuse MET that is in MeV, hence far above that of the training, or a logarithm, hence small and all alike.
+
+    Half of the distance between the quartiles of ln(MET) is below 0.2 for a logarithm; resolution alone gives 0.39.
+    """
+    statistics = dict(zip(GLOBAL_COLUMNS, normalizer.global_statistics, strict=True))
+    trained = math.exp(statistics["log_met"].mean)
+    lower, median, upper = (float(value) for value in np.quantile(met, (0.25, 0.5, 0.75)))
+    if median > max(FURTHEST_MET * trained, MEV_PER_GEV):
+        raise _other_scale("met", f"{median:.4g} GeV", trained)
+    # met that is the same everywhere was set by hand, not taken from a file of logarithms
+    is_alike = 0 < lower < upper < lower * math.exp(2 * LEAST_SPREAD)
+    if is_alike and met.max() <= LARGEST_LN_MEV < trained:
+        raise _other_scale("met", f"{median:.4g} GeV, and all are alike", trained)
+
+
+def _other_scale(name: str, found: str, trained_gev: float) -> DataError:
+    return DataError(
+        f"{name}: the median is {found}; the model was trained on {trained_gev:.3g} GeV; energies must be in GeV"
+    )
