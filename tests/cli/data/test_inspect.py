@@ -29,6 +29,8 @@ from data.convert.files import (
     write_upp,
 )
 from thesis_ml.data.convert.command import run_inspect
+from thesis_ml.data.convert.readers.base import Part
+from thesis_ml.data.convert.readers.branches import BranchesReader
 from thesis_ml.data.convert.run import convert
 from thesis_ml.errors import ConfigError, DataError
 
@@ -143,6 +145,24 @@ def test_inspect_lists_columns_with_types_and_ranges(tmp_path: Path, capsys) -> 
     assert ["trees:", "mine,", "other"] in lines
     assert ["Jet_pt", "float64", "10.5", "to", "30"] in lines
     assert ["number", "int64", "-3", "to", "4"] in lines
+
+
+def test_a_column_that_cannot_be_read_costs_only_its_own_line(tmp_path: Path, monkeypatch, capsys) -> None:
+    read = BranchesReader.read
+
+    def read_others(self: BranchesReader, part: Part, names: Sequence[str]) -> Any:
+        if "odd" in names:
+            raise NotImplementedError
+        return read(self, part, names)
+
+    monkeypatch.setattr(BranchesReader, "read", read_others)
+    write_tree(tmp_path / "a.root", {"number": np.array([3, 4]), "odd": np.ones(2)})
+
+    run_inspect({"inputs": str(tmp_path / "a.root")})
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["number", "int64", "3", "to", "4"] in lines
+    assert ["odd", "cannot", "be", "read", "(NotImplementedError)"] in lines
 
 
 def test_inspect_shows_the_columns_of_recipes_of_very_many(tmp_path: Path, capsys) -> None:

@@ -227,7 +227,7 @@ def write_rntuple(path: Path, columns: Mapping[str, Any], tree: str = "Events") 
     return path
 
 
-def write_parquet(path: Path, columns: Mapping[str, Any], row_group_size: int = 60) -> Path:
+def write_parquet(path: Path, columns: Mapping[str, Any], row_group_size: int = 22) -> Path:
     """Write a parquet file whose columns may be missing, as other tools write them, in several row groups."""
     table = pa.table({name: pa.array(ak.to_list(values)) for name, values in columns.items()})
     pyarrow.parquet.write_table(table, path, row_group_size=row_group_size)

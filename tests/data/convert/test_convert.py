@@ -9,6 +9,8 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import torch
 import yaml
@@ -241,6 +243,19 @@ def test_further_columns_are_those_of_the_sorted_objects(tmp_path: Path) -> None
 def test_a_further_column_has_a_name_of_its_own(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=rf"objects\.jet\.extra: '{name}' is a name of our own"):
         run_recipe("nanoaod", "a", tmp_path / "out.h5", f"objects.jet.extra.{name}=pt")
+
+
+def test_a_missing_list_of_parquet_is_an_event_without_objects(tmp_path: Path) -> None:
+    columns = {name: [[value, value]] * 10 + [None] * 10 for name, value in (("Jet_pt", 50.0), ("Jet_eta", 1.0))}
+    columns |= {"Jet_phi": columns["Jet_eta"], "Jet_mass": columns["Jet_eta"]}
+    columns |= {"Jet_id": [[2, None]] * 10 + [None] * 10, "met": [20.0] * 20}
+    pyarrow.parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
+    objects = {"jet": {"id": 1, "prefix": "Jet_", "select": "id > 1"}}
+
+    run_recipe("ntuple", tmp_path / "a.parquet", tmp_path / "out.h5", objects=objects)
+
+    found = read_output(tmp_path / "out.h5")
+    assert [len(found[0, place].objects) for place in range(20)] == [1] * 10 + [0] * 10
 
 
 def test_both_layouts_give_the_same_tensors(tmp_path: Path) -> None:

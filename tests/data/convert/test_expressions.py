@@ -8,7 +8,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thesis_ml.data.convert.expressions import ALLOWED, DEEPEST, LONGEST_TEXT, parse_expression
@@ -75,6 +75,7 @@ def evaluate_in_python(text: str) -> list[Any]:
     return [eval(text, {**PYTHON, **row, "Jet": Namespace(PT=row["Jet.PT"])}) for row in rows]
 
 
+@settings(deadline=None)
 @given(NUMBERS | CONDITIONS)
 def test_evaluate_equals_what_python_computes_of_each_event(text: str) -> None:
     found = np.broadcast_to(evaluate(text, EVENTS), 4)
@@ -82,6 +83,7 @@ def test_evaluate_equals_what_python_computes_of_each_event(text: str) -> None:
     np.testing.assert_allclose(found.astype(float), np.array(evaluate_in_python(text), float), rtol=1e-12)
 
 
+@settings(deadline=None)
 @given(NUMBERS | CONDITIONS)
 def test_evaluate_gives_objects_the_result_of_events_of_the_same_values(text: str) -> None:
     lists = {name: ak.unflatten(values, [3, 0, 1]) for name, values in EVENTS.items()}
@@ -232,6 +234,7 @@ TOKENS = [
 ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(TOKENS), max_size=15).map("".join) | st.text(max_size=30))
 def test_any_other_text_is_a_config_error(text: str) -> None:
     try:

@@ -9,6 +9,7 @@ from thesis_ml.config import choose
 from thesis_ml.data.object_types import MOST_TYPES
 from thesis_ml.errors import ConfigError
 from thesis_ml.limits import Count, Positive, Seed, Share, Text, at_least, between, require
+from thesis_ml.utils.paths import expand_home
 
 Unit = Literal["GeV", "MeV"]
 QUANTITIES = ("pt", "eta", "phi", "mass", "E", "px", "py", "pz")
@@ -170,8 +171,9 @@ def find_inputs(inputs: Any) -> dict[str, list[Path]]:
     owners: dict[Path, str] = {}
     for name, paths in found.items():
         for path in paths:
-            if (other := owners.setdefault(path.resolve(), name)) != name or paths.count(path) > 1:
+            if (other := owners.get(path.resolve())) is not None:
                 raise ConfigError(f"inputs.{name}: {path} is given twice (also in {other}); leave one out")
+            owners[path.resolve()] = name
     return found
 
 
@@ -186,15 +188,17 @@ def _find_files(value: Any, where: str) -> list[Path]:
 
 
 def _match_files(text: str, where: str) -> list[Path]:
-    path = Path(text).expanduser()
+    path = expand_home(text)
     if path.is_file():
         return [path]
     if not any(mark in text for mark in "*?["):
         raise ConfigError(f"{where}: there is no file {text!r}; check the path, or use wildcards such as 'data/*.root'")
     absolute = path.absolute()
-    found = sorted(
-        one for one in Path(absolute.anchor).glob(str(absolute.relative_to(absolute.anchor))) if one.is_file()
-    )
+    try:
+        matches = Path(absolute.anchor).glob(str(absolute.relative_to(absolute.anchor)))
+        found = sorted(one for one in matches if one.is_file())
+    except ValueError as error:
+        raise ConfigError(f"{where}: {text!r} are no wildcards ({error}); use such as 'data/**/*.root'") from None
     if not found:
         raise ConfigError(f"{where}: {text!r} matches no file; check the path")
     return found

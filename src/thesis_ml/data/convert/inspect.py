@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -202,17 +201,27 @@ def _describe_columns(reader: Reader) -> list[str]:
     columns = list(reader.list_columns())
     shown = columns if len(columns) <= SHOWN_COLUMNS else _choose_columns(columns)
     lines = [f"{len(columns)} columns; ranges of the first {SHOWN_EVENTS:,} events:"]
+    part, *_ = reader.list_parts(SHOWN_EVENTS)
+    found = _read_columns(reader, part, shown)
     for name in shown:
         try:
-            (part, *_) = reader.list_parts(SHOWN_EVENTS)
-            values = next(iter(islice(reader.read(Part(part.start, part.stop), [name]), 1)), {}).get(name)
-            lines.append(f"  {name:<40} {_describe_values(values)}")
-        # One branch of a type that no library reads costs only its own line.
-        except (DataError, *DAMAGED) as error:
+            lines.append(f"  {name:<40} {_describe_values(found.get(name))}")
+        except DAMAGED as error:
             lines.append(f"  {name:<40} cannot be read ({type(error).__name__})")
     if len(shown) < len(columns):
         lines.append(f"  ... and {len(columns) - len(shown)} more")
     return lines
+
+
+def _read_columns(reader: Reader, part: Part, names: Sequence[str]) -> dict[str, Any]:
+    """Return the columns of the first events, or the name of the error of those that cannot be read."""
+    try:
+        return dict(next(iter(reader.read(part, names)), {}))
+    # One branch of a type that no library reads costs only its own line.
+    except (DataError, *DAMAGED) as error:
+        if len(names) == 1:
+            return {names[0]: f"cannot be read ({type(error).__name__})"}
+    return {key: values for name in names for key, values in _read_columns(reader, part, [name]).items()}
 
 
 def _choose_columns(columns: Sequence[str]) -> list[str]:
@@ -225,6 +234,8 @@ def _choose_columns(columns: Sequence[str]) -> list[str]:
 def _describe_values(values: Any) -> str:
     if values is None:
         return "no events"
+    if isinstance(values, str):
+        return values
     array = ak.Array(values)[:SHOWN_EVENTS]
     kind = str(ak.type(array)).partition(" * ")[2]
     flat = ak.to_numpy(ak.flatten(array, axis=None))

@@ -17,7 +17,7 @@ from thesis_ml.data.convert.assemble import Assembler, Converted, EventKeys
 from thesis_ml.data.convert.config import ConvertConfig, ObjectConfig
 from thesis_ml.data.convert.readers.base import Part, Reader
 from thesis_ml.data.convert.tally import ClassTally
-from thesis_ml.data.events import GLOBALS, Events
+from thesis_ml.data.events import GLOBALS, Events, keep_tokens
 from thesis_ml.data.sheet import hash_events
 from thesis_ml.errors import ConfigError, DataError
 
@@ -140,8 +140,10 @@ def _check(events: Events, n_types: int, place: Place) -> None:
     check_events(events, n_types, place, ranges=RANGES)
     # The median of numbers that are none says nothing of units.
     if not mark_not_finite(events).any():
-        if events.n_tokens >= FEWEST_TO_JUDGE and (problem := explain_impossible(events.features)) is not None:
-            raise place.error(f"{problem}; correct the unit or the columns of the recipe")
+        for number in range(1, n_types + 1):
+            ours = keep_tokens(events, events.known_ids == number)
+            if ours.n_tokens >= FEWEST_TO_JUDGE and (problem := explain_impossible(ours.features)) is not None:
+                raise place.error(f"{problem} (objects of id {number}); correct the unit or the columns of the recipe")
         if (problem := explain_met(events)) is not None:
             raise place.error(f"{problem}; correct the unit of met (met.unit)")
     if not np.isfinite(events.weights).all():

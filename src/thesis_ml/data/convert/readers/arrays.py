@@ -107,6 +107,10 @@ class ArraysReader(Reader):
             raise Place(self.path, name).error(f"has {shape[2]} columns per object; reader.columns names {n_columns}")
         if len(shape) not in (2, 3) or found.dtype.kind not in "fiu":
             raise Place(self.path, name).error(f"has shape {shape} of {found.dtype}; expected numbers [N, K, C]")
+        for dataset in self.config.events.values():
+            size = file[dataset].shape[0] if dataset in file else None
+            if size != shape[0]:
+                raise Place(self.path, dataset).error(f"has {size or 'no'} rows; {name} has {shape[0]} events")
         n_slots = int(shape[1]) if len(shape) == 3 else int(shape[1]) // n_columns
         for owner, ends in self.config.slots.items():
             if ends[1] > n_slots:

@@ -1,5 +1,6 @@
 """What every reader of foreign files offers, and the errors that they share."""
 
+import lzma
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,6 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import cramjam
+import pyarrow
+import uproot
 
 from thesis_ml.data.checks import Place
 from thesis_ml.data.convert.config import ObjectConfig
@@ -29,6 +34,10 @@ DAMAGED = (
     ValueError,
     zlib.error,
     struct.error,
+    lzma.LZMAError,
+    cramjam.DecompressionError,
+    pyarrow.ArrowException,
+    uproot.DeserializationError,
 )
 """What libraries of other formats raise on a damaged file."""
 

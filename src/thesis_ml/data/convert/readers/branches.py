@@ -104,7 +104,7 @@ class _Tree:
         paths = [self.keys[name] for name in names]
         for start in range(part.start, part.stop or 0, CHUNK_EVENTS):
             stop = min(start + CHUNK_EVENTS, part.stop or 0)
-            arrays = self.tree.arrays(paths, entry_start=start, entry_stop=stop, library="ak")
+            arrays = self.tree.arrays(list(dict.fromkeys(paths)), entry_start=start, entry_stop=stop, library="ak")
             yield {name: arrays[path] for name, path in zip(names, paths, strict=True)}
 
 

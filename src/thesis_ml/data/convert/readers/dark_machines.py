@@ -88,8 +88,9 @@ class DarkMachinesReader(Reader):
             if part.start:
                 file.readline()
             while part.stop is None or file.tell() < part.stop:
-                left = BLOCK_BYTES if part.stop is None else min(BLOCK_BYTES, part.stop - file.tell())
-                lines = [line for line in file.readlines(left) if line.strip()]
+                # `readlines` reads one row more than the given bytes; a row that begins at the end is not ours.
+                left = BLOCK_BYTES if part.stop is None else min(BLOCK_BYTES, part.stop - file.tell() - 1)
+                lines = [line for line in (file.readlines(left) if left else [file.readline()]) if line.strip()]
                 if not lines:
                     return
                 yield lines

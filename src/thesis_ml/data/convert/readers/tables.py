@@ -182,7 +182,10 @@ def _read_columns(table: Any, names: list[str] | None, n_rows: int) -> Iterator[
     if fields is None:
         raise ValueError("a table without named columns; use the recipe particles")
     wanted = list(fields) if names is None else names
-    total = len(table) if hasattr(table, "dtype") else min(len(table[name]) for name in fields)
+    sizes = [len(table)] if hasattr(table, "dtype") else [len(table[name]) for name in fields]
+    if len(set(sizes)) > 1:
+        raise ValueError(f"its columns have {min(sizes)} to {max(sizes)} rows")
+    total = sizes[0]
     for start in range(0, max(total, 1), n_rows):
         rows = slice(start, start + n_rows)
         block = table[rows] if hasattr(table, "dtype") else {name: table[name][rows] for name in wanted}
