@@ -179,7 +179,7 @@ def test_a_wrong_unit_is_refused(unit: str, tmp_path: Path) -> None:
         name, objects = "nanoaod", {"objects": NANOAOD}
         write_tree(path, make_nanoaod(EVENTS))
 
-    with pytest.raises(DataError, match=r"a\.file: the median pt would be .* GeV; correct the unit"):
+    with pytest.raises(DataError, match=r"a\.file: the median pt would be .* GeV .*; correct the unit"):
         run_recipe(name, path, tmp_path / "out.h5", unit=unit, **objects)
 
 
