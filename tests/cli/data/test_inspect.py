@@ -94,7 +94,6 @@ KINDS: dict[str, tuple[Write, str, str]] = {
     "compound": (lambda p, events: write_frame(p, make_frame(events), "compound"), "an HDF5 file of tables", "table"),
     "columns": (lambda p, events: write_frame(p, make_frame(events), "columns"), "an HDF5 file of tables", "table"),
     "pandas fixed": (lambda p, events: write_frame(p, make_frame(events), "fixed"), "a pandas HDF5 file", "table"),
-    "pandas table": (lambda p, events: write_frame(p, make_frame(events), "table"), "a pandas HDF5 file", "table"),
     "ADC2021": (write_particles, "an HDF5 file with arrays of shape (40, 19, 4)", "particles"),
     "another array": (
         lambda path, events: write_particles(path, events, "objects"),

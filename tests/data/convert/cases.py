@@ -196,7 +196,6 @@ CASES = {
     "table compound": table("compound", -99.0),
     "table columns": table("columns"),
     "table pandas fixed": table("fixed", math.nan),
-    "table pandas table": table("table"),
     "particles": Case(
         write_particles,
         choose_kind,

@@ -8,8 +8,9 @@ import pytest
 
 from data.convert.cases import CASES, assert_same, expect_events, write_case
 from data.convert.conversions import RECIPES, read_output, run_recipe
-from data.convert.files import draw_events, write_dark_machines
+from data.convert.files import draw_events, make_frame, write_dark_machines, write_frame
 from thesis_ml.data.convert.readers import arrays, base, branches, dark_machines, event_files, structured, tables
+from thesis_ml.errors import DataError
 
 LIMIT = 25
 MANY = (220, 140)
@@ -95,3 +96,15 @@ def test_a_row_that_begins_where_a_part_ends_is_read_once(shift: int, tmp_path: 
 
     assert len(parts) > 1
     assert [number for part in parts for rows in part for number in rows["id"]] == list(range(7, 17))
+
+
+@pytest.mark.parametrize("kind", ["table", "fixed"])
+def test_pickles_of_a_pandas_file_are_never_run(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    frame = make_frame(draw_events())
+    # Indices of the format `table` are pickled, and so is a column of mixed objects.
+    frame = frame if kind == "table" else frame.assign(note=[{}, *range(len(frame) - 1)])
+    write_frame(path, frame, kind)
+
+    with pytest.raises(DataError, match="holds pickled objects, which could run code"):
+        run_recipe("table", path, tmp_path / "out.h5")

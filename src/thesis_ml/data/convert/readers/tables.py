@@ -1,5 +1,6 @@
 """Flat tables with one row per event: CSV, parquet, HDF5 and pandas files; numbered columns become objects."""
 
+import pickletools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ from thesis_ml.data.convert.readers.slots import list_slots, mark_filled
 from thesis_ml.errors import ConfigError
 
 EXPECTED = "a complete CSV, parquet or HDF5 table"
+CALLS = {"GLOBAL", "STACK_GLOBAL", "REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD", "EXT1", "EXT2", "EXT4"}
+CALLS |= {"PERSID", "BINPERSID"}
+"""Steps of a pickle that import or call something."""
 HDF5_MAGIC = b"\x89HDF"
 
 
@@ -152,6 +156,7 @@ class TablesReader(Reader):
             if not is_pandas:
                 yield from _read_columns(file[key], names, n_rows)
                 return
+            _refuse_pickles(file[key], Place(self.path))
         start = 0
         while True:
             frame = pd.DataFrame(pd.read_hdf(self.path, key, start=start, stop=start + n_rows))
@@ -175,6 +180,27 @@ class TablesReader(Reader):
         if all(hasattr(file[key], "shape") for key in keys):
             return "/"
         raise Place(self.path).error(f"has {', '.join(keys[:20])}; set reader.key")
+
+
+def _refuse_pickles(group: Any, place: Place) -> None:
+    """Refuse a table of pandas with pickled columns or attributes: reading them would run code of the file."""
+
+    def check(_: str, item: Any) -> None:
+        values = [value for value in item.attrs.values() if isinstance(value, bytes)]
+        is_object = item.attrs.get("CLASS") == b"VLARRAY" or "PSEUDOATOM" in item.attrs
+        if is_object or any(_calls_code(bytes(value)) for value in values):
+            raise place.error("holds pickled objects, which could run code; write it as parquet, or as fixed numbers")
+
+    check("", group)
+    group.visititems(check)
+
+
+def _calls_code(value: bytes) -> bool:
+    """Say whether bytes, unpickled as PyTables does, could do more than build lists, texts and numbers."""
+    try:
+        return any(step.name in CALLS for step, _, _ in pickletools.genops(value))
+    except ValueError:
+        return any(mark in value for mark in (b"c", b"R", b"\x93")) and value.endswith(b".")
 
 
 def _read_columns(table: Any, names: list[str] | None, n_rows: int) -> Iterator[pd.DataFrame]:
