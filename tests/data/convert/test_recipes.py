@@ -24,7 +24,6 @@ FORMATS = (
     "table parquet",
     "table compound",
     "table pandas fixed",
-    "table pandas table",
     "particles",
     "upp",
     "events",
