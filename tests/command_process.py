@@ -24,7 +24,7 @@ PRELOADED = (
     "torch._dynamo",  # the first optimiser imports it, which takes as long as a small training
     "thesis_ml.cli.train",
     "thesis_ml.cli.data",
-    "thesis_ml.data.convert.command",
+    "thesis_ml.cli.data.commands",
     "thesis_ml.training_loops.diffusion_autoencoder",
     "thesis_ml.training_loops.gan_autoencoder",
     "thesis_ml.training_loops.simple_mlp",

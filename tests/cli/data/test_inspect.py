@@ -28,7 +28,7 @@ from data.convert.files import (
     write_tree,
     write_upp,
 )
-from thesis_ml.data.convert.command import run_inspect
+from thesis_ml.cli.data.commands import run_inspect
 from thesis_ml.data.convert.readers.base import Part
 from thesis_ml.data.convert.readers.branches import BranchesReader
 from thesis_ml.data.convert.run import convert

@@ -30,7 +30,7 @@ def compose_recipe(name: str, *overrides: str, **keys: Any) -> ConvertConfig:
 def run_recipe(name: str, inputs: Any, output: Path, *overrides: str, **keys: Any) -> Mapping[str, Any]:
     """Convert files and return the sheet of decisions; `inputs` is a path, a list of paths, or these by class."""
     config = compose_recipe(name, *overrides, inputs=_to_text(inputs), output=str(output), **keys)
-    return convert(config).sheet
+    return convert(config)
 
 
 def _to_text(inputs: Any) -> Any:

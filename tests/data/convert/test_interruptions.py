@@ -129,6 +129,36 @@ def test_a_sheet_that_exists_is_not_replaced(files: list[Path], tmp_path: Path) 
     assert own.read_text(encoding="utf-8") == "# a recipe of the user\n"
 
 
+def test_overwrite_replaces_a_sheet_and_nothing_else(files: list[Path], tmp_path: Path) -> None:
+    own = tmp_path / "out.yaml"
+    own.write_text("# a recipe of the user\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=r"out\.yaml' is no sheet of thesis-data"):
+        convert(files, tmp_path / "out.h5", overwrite=True)
+    own.unlink()
+    convert(files, tmp_path / "out.h5")
+    convert(files, tmp_path / "out.h5", overwrite=True)
+
+    assert list_names(tmp_path) == ["0.csv", "1.csv", "2.csv", "out.h5", "out.yaml"]
+
+
+def test_files_of_the_user_beside_parts_stay(files: list[Path], tmp_path: Path) -> None:
+    own = tmp_path / "out.h5.parts" / "mine.txt"
+    own.parent.mkdir()
+    own.write_text("mine", encoding="utf-8")
+
+    convert(files, tmp_path / "out.h5")
+
+    assert [path.name for path in own.parent.iterdir()] == ["mine.txt"]
+
+
+def test_a_part_without_content_is_converted_again(stopped: list[Path], tmp_path: Path, monkeypatch) -> None:
+    for part in (tmp_path / "out.h5.parts").glob("*.npz"):
+        part.write_bytes(b"")
+
+    assert go_on(monkeypatch, stopped, tmp_path / "out.h5") == ["0.csv", "1.csv", "2.csv"]
+
+
 FAILURES: dict[str, tuple[Callable[[Path], None], dict[str, Any]]] = {
     "a broken file": (break_text, {}),
     "a wrong value": (break_row, {}),

@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import h5py
 import pytest
 
 from data.convert.cases import CASES, assert_same, expect_events, write_case
@@ -95,6 +96,16 @@ def test_a_row_that_begins_where_a_part_ends_is_read_once(shift: int, tmp_path: 
 
     assert len(parts) > 1
     assert [number for part in parts for rows in part for number in rows["id"]] == list(range(7, 17))
+
+
+def test_links_of_a_pandas_file_are_not_followed(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    write_frame(path, make_frame(draw_events()), "fixed")
+    with h5py.File(path, "a") as file:
+        file["events"]["elsewhere"] = h5py.SoftLink("/events/block0_values")
+
+    with pytest.raises(DataError, match="holds a link"):
+        run_recipe("table", path, tmp_path / "out.h5")
 
 
 @pytest.mark.parametrize("kind", ["table", "fixed"])

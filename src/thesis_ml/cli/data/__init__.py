@@ -26,7 +26,7 @@ LIBRARIES = ("awkward", "pyarrow", "uproot")
 def _compose_and_run(cfg: DictConfig) -> None:
     try:
         _check_libraries()
-        command = importlib.import_module("thesis_ml.data.convert.command")
+        command = importlib.import_module("thesis_ml.cli.data.commands")
         values = OmegaConf.to_container(cfg, resolve=True)
         if HydraConfig.get().job.config_name == INSPECT:
             command.run_inspect(values)

@@ -1,6 +1,5 @@
 """Columns of a file to events: four-momenta, selections, overlap removal, MET, weights, and the split of each event."""
 
-import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,29 +11,34 @@ from numpy.typing import NDArray
 
 from thesis_ml.config import hint_nearest
 from thesis_ml.data.checks import Place
-from thesis_ml.data.convert.config import MOMENTA, PLACE, QUANTITIES, SPLITS, ConvertConfig, ObjectConfig
+from thesis_ml.data.convert.config import (
+    MOMENTA,
+    PLACE,
+    QUANTITIES,
+    SPLITS,
+    ConvertConfig,
+    ObjectConfig,
+    list_type_names,
+)
 from thesis_ml.data.convert.expressions import Expression, parse_expression
 from thesis_ml.data.convert.readers.base import Columns
 from thesis_ml.data.convert.tally import ClassTally, ObjectTally
-from thesis_ml.data.events import Events, keep_events
+from thesis_ml.data.events import FILE_FEATURES, Events, compute_mass, keep_events
 from thesis_ml.data.units import MEV_PER_GEV
 from thesis_ml.errors import ConfigError
+from thesis_ml.metrics.residuals import wrap_angles
 
-FEATURES = ("E", "pt", "eta", "phi")
 ENERGIES = ("pt", "mass", "E", "px", "py", "pz")
 FURTHEST_PHI = 6.3
 """Two turns either way; -999 and degrees lie beyond."""
 LARGEST_EVENT = 1e6
 """Objects of an event, by which places of types are kept apart."""
 
-REDUCTIONS = {("count", 1), ("sum", 1), ("any", 1), ("all", 1), ("min", 1), ("max", 1)}
-"""Functions by their number of arguments that give one number for each event."""
-
 ReadColumn = Callable[[str], Any]
 
 
 @dataclass(frozen=True)
-class Converted:
+class ConvertedEvents:
     """Some events of a file, with what the output needs beside them.
 
     Args:
@@ -51,21 +55,6 @@ class Converted:
 
 
 @dataclass(frozen=True)
-class EventKeys:
-    """What decides class and split of the events of a file.
-
-    Args:
-        label: Class of all events, where no column says it.
-        file_hash: Of the content of the file.
-        start: Number of the first event.
-    """
-
-    label: int
-    file_hash: int
-    start: int
-
-
-@dataclass(frozen=True)
 class TypeObjects:
     """The objects of one type of some events, back to back.
 
@@ -77,10 +66,14 @@ class TypeObjects:
     columns: Mapping[str, Float[NDArray[Any], " M"]]
     counts: Int[NDArray[Any], " N"]
 
+    @property
+    def owners(self) -> Int[NDArray[np.int64], " M"]:
+        """The number of the event that each object belongs to."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
     def keep(self, is_kept: Bool[NDArray[Any], " M"]) -> "TypeObjects":
         """Return the objects where `is_kept` holds."""
-        owners = np.repeat(np.arange(len(self.counts)), self.counts)
-        counts = np.bincount(owners[is_kept], minlength=len(self.counts))
+        counts = np.bincount(self.owners[is_kept], minlength=len(self.counts))
         return TypeObjects({name: values[is_kept] for name, values in self.columns.items()}, counts)
 
 
@@ -134,8 +127,14 @@ class Assembler:
         """The columns that are read."""
         return list(self.needed)
 
-    def assemble(self, columns: Columns, keys: EventKeys) -> Converted:
+    def assemble(self, columns: Columns, *, label: int, file_hash: int, start: int) -> ConvertedEvents:
         """Return the events of some rows.
+
+        Args:
+            columns: By name a number or a list for each event.
+            label: Class of all events, where no column says it.
+            file_hash: Of the content of the file.
+            start: Number of the first event.
 
         Raises:
             DataError: Columns do not fit each other, or a value cannot be.
@@ -155,20 +154,18 @@ class Assembler:
             values = default if expression is None else _evaluate_events(expression, column)
             return np.broadcast_to(values, n_events)
 
-        is_kept = evaluate("event", True)
-        if is_kept.dtype != np.bool_:
-            raise ConfigError("event: gives numbers, not true or false; write a comparison such as x > 0")
-        index = self._read_whole("index", evaluate("index", keys.start + np.arange(n_events)))
-        labels = self._read_whole("label", evaluate("label", keys.label))
+        is_kept = _refuse_numbers(evaluate("event", True), "event")
+        index = self._read_whole("index", evaluate("index", start + np.arange(n_events)))
+        labels = self._read_whole("label", evaluate("label", label))
         weights = evaluate("weight", 1.0).astype(np.float64)
         events, extras, n_dropped = self._join_objects(objects, n_events)
         events = Events(events.features, events.ids, events.lengths, globals_, labels, weights, index)
-        splits = self._choose_splits(index, column, keys.file_hash)
+        splits = self._choose_splits(index, column, file_hash)
         tokens = np.repeat(is_kept, events.lengths)
         kept = keep_events(events, is_kept)
-        names = tuple(sorted(self.objects, key=lambda name: self.objects[name].id))
+        names = list_type_names(self.objects)
         tally = ClassTally.count(kept, names, n_read=n_events, objects=tallies, n_dropped=int(n_dropped[is_kept].sum()))
-        return Converted(kept, {name: values[tokens] for name, values in extras.items()}, splits[is_kept], tally)
+        return ConvertedEvents(kept, {name: values[tokens] for name, values in extras.items()}, splits[is_kept], tally)
 
     def _prepare_type(self, name: str, one: ObjectConfig) -> "_Type":
         where = f"objects.{name}"
@@ -199,18 +196,27 @@ class Assembler:
         return _Type(columns, selects, extra, place if place in self.available else None)
 
     def _prepare(
-        self, text: str | None, where: str, *, prefix: str = "", known: Sequence[str] = ()
+        self, text: str | None, where: str, *, prefix: str | None = None, known: Sequence[str] = ()
     ) -> Expression | None:
-        """Return the expression of a text, after its columns are found in the file."""
+        """Return the expression of a text, after its columns are found in the file.
+
+        Args:
+            text: Of objects or, without a prefix, of events.
+            where: Its key, for messages.
+            prefix: What columns of the object begin with.
+            known: Names that are no columns.
+        """
         if text is None:
             return None
-        is_of_objects = where.startswith(("objects.", "select"))
-        expression = parse_expression(text, where, functions={} if is_of_objects else {"count": self._count})
-        if is_of_objects:
-            refuse_reductions(text, where)
+        expression = parse_expression(text, where, functions={"count": self._count} if prefix is None else {})
+        if prefix is not None and expression.reductions:
+            raise ConfigError(
+                f"{where}: {expression.reductions[0]} is one number for each event; an expression of objects takes "
+                "numbers of each object, such as pt > 25; select events with event"
+            )
         for name in expression.names:
             if name not in known:
-                self.needed[self._find(name, prefix, where)] = None
+                self.needed[self._find(name, prefix or "", where)] = None
         return expression
 
     def _find(self, name: str, prefix: str, where: str) -> str:
@@ -248,7 +254,7 @@ class Assembler:
         def look(column: str) -> Any:
             return momenta[column] if column in momenta else read(column)
 
-        found = {key: momenta[key] for key in FEATURES}
+        found = {key: momenta[key] for key in FILE_FEATURES}
         found |= {key: expression.evaluate(look) for key, expression in kind.extra.items()}
         if kind.place is not None:
             found[PLACE] = self._flatten(columns[kind.place], counts, where)
@@ -257,10 +263,7 @@ class Assembler:
         objects = TypeObjects(arrays, counts)
         is_kept = np.ones(n_objects, dtype=bool)
         for select in kind.selects:
-            holds = np.broadcast_to(np.asarray(select.evaluate(look)), n_objects)
-            if holds.dtype != np.bool_:
-                raise ConfigError(f"{select.where}: gives numbers, not true or false; write a comparison such as x > 0")
-            is_kept &= holds
+            is_kept &= _refuse_numbers(np.asarray(select.evaluate(look)), select.where)
         return objects.keep(is_kept), n_objects
 
     def _count_objects(self, name: str, columns: Columns, n_events: int) -> Int[NDArray[np.int64], " N"]:
@@ -296,18 +299,17 @@ class Assembler:
         else:
             px, py = np.zeros(n_events), np.zeros(n_events)
             for one in objects.values():
-                owners = np.repeat(np.arange(n_events), one.counts)
                 for total, turn in ((px, np.cos), (py, np.sin)):
-                    total -= np.bincount(owners, one.columns["pt"] * turn(one.columns["phi"]), minlength=n_events)
+                    total -= np.bincount(one.owners, one.columns["pt"] * turn(one.columns["phi"]), minlength=n_events)
         return {"met": np.hypot(px, py), "met_phi": np.arctan2(py, px)}
 
     def _join_objects(
         self, objects: Mapping[str, TypeObjects], n_events: int
     ) -> tuple[Events, dict[str, NDArray[Any]], NDArray[Any]]:
         """Return the objects of all types in one order, further columns, and how many each event lost to the cap."""
-        owners = np.concatenate([np.repeat(np.arange(n_events), one.counts) for one in objects.values()])
+        owners = np.concatenate([one.owners for one in objects.values()])
         ids = np.concatenate([np.full(one.counts.sum(), self.objects[name].id) for name, one in objects.items()])
-        flat = {key: np.concatenate([one.columns[key] for one in objects.values()]) for key in FEATURES}
+        flat = {key: np.concatenate([one.columns[key] for one in objects.values()]) for key in FILE_FEATURES}
         chosen = np.lexsort((-flat["pt"], owners))
         counts = np.bincount(owners, minlength=n_events)
         if self.config.max_objects is not None:
@@ -367,19 +369,15 @@ def _evaluate_events(expression: Expression, read: ReadColumn) -> NDArray[Any]:
     return np.asarray(ak.to_numpy(values))
 
 
-def refuse_reductions(text: str, where: str) -> None:
-    """Refuse what is one number for each event in an expression of its objects.
+def _refuse_numbers(values: NDArray[Any], where: str) -> Bool[NDArray[Any], "..."]:
+    """Return truth values as they are.
 
     Raises:
-        ConfigError: There is a sum over objects or an entry of a list.
+        ConfigError: They are numbers.
     """
-    for node in ast.walk(ast.parse(text.strip(), mode="eval")):
-        is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-        if isinstance(node, ast.Subscript) or (is_call and (node.func.id, len(node.args)) in REDUCTIONS):  # type: ignore[attr-defined]
-            raise ConfigError(
-                f"{where}: {ast.unparse(node)} is one number for each event; an expression of objects takes numbers of "
-                "each object, such as pt > 25; select events with event"
-            )
+    if values.dtype != np.bool_:
+        raise ConfigError(f"{where}: gives numbers, not true or false; write a comparison such as x > 0")
+    return values
 
 
 def remove_overlap(objects: Mapping[str, TypeObjects], config: ConvertConfig) -> dict[str, TypeObjects]:
@@ -393,8 +391,7 @@ def remove_overlap(objects: Mapping[str, TypeObjects], config: ConvertConfig) ->
                 first, second = _pair(ours.counts, other.counts)
                 eta = ours.columns["eta"][first] - other.columns["eta"][second]
                 turn = ours.columns["phi"][first] - other.columns["phi"][second]
-                turn = np.mod(turn + np.pi, 2 * np.pi) - np.pi
-                is_near[first[eta**2 + turn**2 < rule.dr**2]] = True
+                is_near[first[eta**2 + wrap_angles(turn) ** 2 < rule.dr**2]] = True
             left[name] = ours.keep(~is_near)
     return left
 
@@ -424,14 +421,14 @@ def _complete(values: Mapping[str, Any], mass_gev: float | None) -> dict[str, An
     if "pt" not in found:
         found["pt"], found["phi"] = np.hypot(found["px"], found["py"]), np.arctan2(found["py"], found["px"])
         found["eta"] = np.arcsinh(found["pz"] / found["pt"])
-    found["phi"] = np.mod(found["phi"] + np.pi, 2 * np.pi) - np.pi
+    found["phi"] = wrap_angles(found["phi"])
     momentum = found["pt"] * np.cosh(found["eta"])
     if "E" not in found:
         mass = found.get("mass", 0.0) if mass_gev is None else mass_gev
         found["E"] = np.sqrt(momentum**2 + mass**2)
         found["mass"] = mass + 0 * momentum
     elif "mass" not in found:
-        found["mass"] = np.sqrt(np.maximum((found["E"] - momentum) * (found["E"] + momentum), 0))
+        found["mass"] = compute_mass(found["E"], found["pt"], found["eta"])
     return found
 
 

@@ -147,14 +147,14 @@ class ConvertConfig:
                 raise ConfigError("max_objects: 2 + 5T columns need a number; use layout=ragged or set one")
 
     @property
-    def type_names(self) -> tuple[str, ...]:
-        """Names of the object ids 1, 2, ..."""
-        return tuple(sorted(self.objects, key=lambda name: self.objects[name].id))
-
-    @property
     def extra_names(self) -> tuple[str, ...]:
         """Names of the further columns of any object."""
         return tuple(dict.fromkeys(name for one in self.objects.values() for name in one.extra))
+
+
+def list_type_names(objects: Mapping[str, ObjectConfig]) -> tuple[str, ...]:
+    """Return the names of the object ids 1, 2, ..."""
+    return tuple(sorted(objects, key=lambda name: objects[name].id))
 
 
 def find_inputs(inputs: Any) -> dict[str, list[Path]]:

@@ -39,16 +39,8 @@ class InputFile:
     error: str | None = None
 
 
-@dataclass(frozen=True)
-class Decisions:
-    """What a conversion decided and found, as plain values that yaml writes."""
-
-    sheet: Mapping[str, Any]
-
-    def to_yaml(self) -> str:
-        """Return the sheet as yaml."""
-        text: str = yaml.safe_dump(dict(self.sheet), sort_keys=False, allow_unicode=True, width=120)
-        return text
+Decisions = Mapping[str, Any]
+"""The sheet of a conversion: plain values that yaml writes."""
 
 
 def build_decisions(
@@ -85,32 +77,35 @@ def build_decisions(
     if missing:
         found.append(f"no {', no '.join(missing)} is kept in any class; the selection may not fit these files")
     found += [f"skipped: {file.error}" for file in files if file.error is not None]
-    return Decisions(
-        {
-            "output": config.output,
-            "layout": layout,
-            "inputs": [_describe_input(file, by_file[file.path]) for file in files],
-            "classes": {name: _describe_class(tally) for name, tally in by_class.items()},
-            "splits": {name: int((splits == number).sum()) for number, name in enumerate(SPLITS)},
-            "repeated": repeated,
-            "assumed": list(dict.fromkeys(text for file in files for text in file.assumptions)),
-            "warnings": found,
-            "recipe": {key: value for key, value in to_plain(config).items() if key not in ("inputs", "output")},
-        }
-    )
+    return {
+        "output": config.output,
+        "layout": layout,
+        "inputs": [_describe_input(file, by_file[file.path]) for file in files],
+        "classes": {name: _describe_class(tally) for name, tally in by_class.items()},
+        "splits": {name: int((splits == number).sum()) for number, name in enumerate(SPLITS)},
+        "repeated": repeated,
+        "assumed": list(dict.fromkeys(text for file in files for text in file.assumptions)),
+        "warnings": found,
+        "recipe": {key: value for key, value in to_plain(config).items() if key not in ("inputs", "output")},
+    }
+
+
+def format_decisions(decisions: Decisions) -> str:
+    """Return the sheet as yaml."""
+    text: str = yaml.safe_dump(dict(decisions), sort_keys=False, allow_unicode=True, width=120)
+    return text
 
 
 def describe_decisions(decisions: Decisions) -> str:
     """Return the sheet in tables for a terminal."""
-    sheet = decisions.sheet
     lines = [f"{'class':<12} {'events':>10} {'kept':>10} {'weight < 0':>11} {'effective':>11} {'over the cap':>13}"]
-    for name, one in sheet["classes"].items():
+    for name, one in decisions["classes"].items():
         lines.append(
             f"{name:<12} {one['events read']:>10,} {one['events kept']:>10,} {one['negative weights']:>11.1%} "
             f"{one['effective events']:>11,.0f} {one['objects over the cap']:>13.2%}"
         )
     lines.append(f"\n{'class':<12} {'object':<10} {'read':>10} {'selected':>10} {'kept':>10}  {'pT [GeV]':<18} eta")
-    for name, one in sheet["classes"].items():
+    for name, one in decisions["classes"].items():
         for kind, counts in one["objects"].items():
             low_high = {key: f"{counts[key][0]:.4g} to {counts[key][1]:.4g}" for key in ("pt", "eta") if key in counts}
             lines.append(
@@ -118,9 +113,9 @@ def describe_decisions(decisions: Decisions) -> str:
                 f"{low_high.get('pt', ''):<18} {low_high.get('eta', '')}".rstrip()
             )
     lines.append("")
-    lines.append("splits: " + ", ".join(f"{name} {count:,}" for name, count in sheet["splits"].items()))
-    lines += [f"assumed: {text}" for text in sheet["assumed"]]
-    lines += [f"warning: {text}" for text in sheet["warnings"]]
+    lines.append("splits: " + ", ".join(f"{name} {count:,}" for name, count in decisions["splits"].items()))
+    lines += [f"assumed: {text}" for text in decisions["assumed"]]
+    lines += [f"warning: {text}" for text in decisions["warnings"]]
     return "\n".join(lines)
 
 

@@ -32,10 +32,11 @@ UNFIT = (ArithmeticError, AssertionError, AttributeError, IndexError, RuntimeErr
 
 @dataclass(frozen=True)
 class Expression:
-    """A text that was parsed, and the columns it reads, in the order of the text."""
+    """A text that was parsed, the columns it reads, and the parts of it that give one number for each event."""
 
     text: str
     names: tuple[str, ...]
+    reductions: tuple[str, ...]
     where: str
     compute: Compute = field(repr=False, compare=False)
 
@@ -77,7 +78,7 @@ def parse_expression(text: str, where: str, *, functions: Mapping[str, Function]
     """
     grammar = _Grammar(text.strip(), where, functions or {})
     compute = grammar.build(grammar.parse())
-    return Expression(text, tuple(grammar.names), where, compute)
+    return Expression(text, tuple(grammar.names), tuple(grammar.reductions), where, compute)
 
 
 class _Grammar:
@@ -86,6 +87,7 @@ class _Grammar:
     def __init__(self, text: str, where: str, functions: Mapping[str, Function]) -> None:
         self.text, self.where, self.functions = text, where, functions
         self.names: dict[str, None] = {}
+        self.reductions: list[str] = []
 
     def parse(self) -> ast.expr:
         """Return the tree of the text."""
@@ -123,6 +125,7 @@ class _Grammar:
                 return self._build_comparison(node)
             case ast.Subscript(value=value, slice=place):
                 entry = self._read_number(place, (int,))
+                self.reductions.append(ast.unparse(node))
                 return self._apply(lambda values: values[:, entry], value)
             case ast.Call(keywords=[]):
                 return self._build_call(node)
@@ -175,6 +178,8 @@ class _Grammar:
             raise ConfigError(f"{self.where}: unknown function {name!r}; available: {', '.join(known)}{hint}")
         if (name, n_args) not in FUNCTIONS:
             raise self._refuse_part(node, f"has arguments that {name} does not take")
+        if (name, n_args) in PER_EVENT:
+            self.reductions.append(ast.unparse(node))
         return self._apply(FUNCTIONS[name, n_args], *node.args)
 
     def _apply(self, function: Function, *operands: ast.expr) -> Compute:
@@ -310,9 +315,7 @@ UFUNCS: Mapping[str, np.ufunc] = {
     **{"sqrt": np.sqrt, "exp": np.exp, "log": np.log, "log10": np.log10},
     **{"sin": np.sin, "cos": np.cos, "tan": np.tan, "sinh": np.sinh, "cosh": np.cosh},
 }
-FUNCTIONS: Mapping[tuple[str, int], Function] = {
-    **{(name, function.nin): _on_numbers(function) for name, function in UFUNCS.items()},
-    ("where", 3): _on_numbers(_choose),
+PER_EVENT: Mapping[tuple[str, int], Function] = {
     ("sum", 1): _per_event(ak.sum),
     ("any", 1): _per_event(ak.any),
     ("all", 1): _per_event(ak.all),
@@ -320,5 +323,12 @@ FUNCTIONS: Mapping[tuple[str, int], Function] = {
     # In floating point, where the minimum of no objects is inf and the maximum -inf, so that no veto rejects the event.
     ("min", 1): _per_event(lambda values, axis: ak.min(1.0 * values, axis, mask_identity=False)),
     ("max", 1): _per_event(lambda values, axis: ak.max(1.0 * values, axis, mask_identity=False)),
+}
+"""By name and number of arguments, functions of a list that give one number for each event."""
+
+FUNCTIONS: Mapping[tuple[str, int], Function] = {
+    **{(name, function.nin): _on_numbers(function) for name, function in UFUNCS.items()},
+    ("where", 3): _on_numbers(_choose),
+    **PER_EVENT,
 }
 """By name and number of arguments."""

@@ -56,7 +56,7 @@ NO_RECIPE: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Recognised:
+class FileFormat:
     """What a file is.
 
     Args:
@@ -74,7 +74,7 @@ class Recognised:
     options: str = ""
 
 
-def recognise_file(path: Path) -> Recognised:
+def recognise_file(path: Path) -> FileFormat:
     """Return what a file is, by its content.
 
     Raises:
@@ -86,7 +86,7 @@ def recognise_file(path: Path) -> Recognised:
     if head.startswith(b"PAR1"):
         reader = BranchesReader(BranchesConfig("branches"), path)
         recipe = _match_columns(reader.list_columns(), "table")
-        return Recognised("a parquet file", recipe, reader)
+        return FileFormat("a parquet file", recipe, reader)
     if head.startswith(b"\x89HDF"):
         return _recognise_hdf5(path)
     return _recognise_text(path, head)
@@ -112,7 +112,7 @@ def inspect_file(inputs: Any) -> str:
     return "\n".join([*lines, "", suggest_recipe(path, found)])
 
 
-def suggest_recipe(path: Path, found: Recognised) -> str:
+def suggest_recipe(path: Path, found: FileFormat) -> str:
     """Return the line that converts a file, or why there is none."""
     if found.recipe is None:
         return NO_RECIPE.get(found.kind, "no recipe fits; adapt the recipe table or ntuple in a folder of your own")
@@ -120,7 +120,7 @@ def suggest_recipe(path: Path, found: Recognised) -> str:
     return f"convert it with: thesis-data --config-name {found.recipe} inputs={path} output={path.stem}.h5{options}"
 
 
-def _recognise_root(path: Path) -> Recognised:
+def _recognise_root(path: Path) -> FileFormat:
     with name_errors(path, "a complete ROOT file"), uproot.open(path) as file:
         kinds = file.classnames(recursive=True)
     trees = sorted({name.partition(";")[0] for name, kind in kinds.items() if kind in TREES})
@@ -133,14 +133,14 @@ def _recognise_root(path: Path) -> Recognised:
     reader = BranchesReader(BranchesConfig("branches", tree), path)
     columns = set(reader.list_columns())
     if "podio_metadata" in trees:
-        return Recognised("EDM4hep", None, reader, trees)
+        return FileFormat("EDM4hep", None, reader, trees)
     if tree == "CollectionTree" and "AnalysisJetsAuxDyn.pt" not in columns:
-        return Recognised("AOD", None, None, trees)
+        return FileFormat("AOD", None, None, trees)
     recipe = _match_columns(columns, "ntuple")
     kind = "an RNTuple of ROOT" if "RNTuple" in kinds.get(f"{tree};1", "") else "a TTree of ROOT"
     usual = USUAL_TREES.get(recipe, ())
     options = f"reader.tree={tree}" if tree not in usual and (usual or len(trees) > 1) else ""
-    return Recognised(kind, recipe, reader, trees, options)
+    return FileFormat(kind, recipe, reader, trees, options)
 
 
 def _match_columns(columns: Sequence[str] | set[str], other: str) -> str:
@@ -148,7 +148,7 @@ def _match_columns(columns: Sequence[str] | set[str], other: str) -> str:
     return next((name for name, wanted in TREE_RECIPES.items() if set(wanted) <= known), other)
 
 
-def _recognise_hdf5(path: Path) -> Recognised:
+def _recognise_hdf5(path: Path) -> FileFormat:
     shapes: dict[str, Any] = {}
 
     def note(name: str, item: Any) -> None:
@@ -160,14 +160,14 @@ def _recognise_hdf5(path: Path) -> Recognised:
         is_pandas = any("pandas_type" in item.attrs for item in file.values())
         top = set(file)
     if {"X_train", "X_val", "X_test"} <= top:
-        return Recognised(
+        return FileFormat(
             "events that thesis-train reads", "events", EventFilesReader(EventFilesConfig("events"), path)
         )
     if is_pandas:
-        return Recognised("a pandas HDF5 file", "table", TablesReader(TablesConfig("table"), path))
+        return FileFormat("a pandas HDF5 file", "table", TablesReader(TablesConfig("table"), path))
     compound = [name for name, (shape, dtype) in shapes.items() if dtype.names and len(shape) == 2]
     if compound:
-        return Recognised(
+        return FileFormat(
             "an HDF5 file of compound datasets", "upp", StructuredReader(StructuredConfig("structured"), path)
         )
     arrays = [name for name, (shape, dtype) in shapes.items() if len(shape) == 3 and dtype.kind in "fiu"]
@@ -175,25 +175,25 @@ def _recognise_hdf5(path: Path) -> Recognised:
         names = tuple(f"column_{number}" for number in range(shapes[arrays[0]][0][2]))
         reader = ArraysReader(ArraysConfig("arrays", arrays[0], names), path)
         options = "" if arrays[0] == "Particles" else f"reader.array={arrays[0]}"
-        return Recognised(f"an HDF5 file with arrays of shape {shapes[arrays[0]][0]}", "particles", reader, (), options)
-    return Recognised("an HDF5 file of tables", "table", TablesReader(TablesConfig("table"), path))
+        return FileFormat(f"an HDF5 file with arrays of shape {shapes[arrays[0]][0]}", "particles", reader, (), options)
+    return FileFormat("an HDF5 file of tables", "table", TablesReader(TablesConfig("table"), path))
 
 
-def _recognise_text(path: Path, head: bytes) -> Recognised:
+def _recognise_text(path: Path, head: bytes) -> FileFormat:
     if not head:
         raise Place(path).error("the file is empty")
     if head.startswith(b"\x1f\x8b"):
-        return Recognised("gzip", None, None)
+        return FileFormat("gzip", None, None)
     if b"<LesHouchesEvents" in head:
-        return Recognised("LHE", None, None)
+        return FileFormat("LHE", None, None)
     if b"HepMC::" in head:
-        return Recognised("HepMC", None, None)
+        return FileFormat("HepMC", None, None)
     if b"\0" in head:
         raise Place(path).error("is of no known format; expected ROOT, parquet, HDF5 or a text table")
     if re.search(rb"^[^\n]*;(j|b|e-|e\+|m-|m\+|g),[-+\d.e]+,", head, re.MULTILINE):
         reader = DarkMachinesReader(DarkMachinesConfig("dark_machines"), path)
-        return Recognised("a CSV file of the Dark Machines challenge", "dark_machines", reader)
-    return Recognised("a CSV file", "table", TablesReader(TablesConfig("table"), path))
+        return FileFormat("a CSV file of the Dark Machines challenge", "dark_machines", reader)
+    return FileFormat("a CSV file", "table", TablesReader(TablesConfig("table"), path))
 
 
 def _describe_columns(reader: Reader) -> list[str]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thesis_ml.config import parse_config, to_plain
-from thesis_ml.data.checks import RANGES, Place, check_events, explain_impossible, explain_met, mark_not_finite
-from thesis_ml.data.convert.assemble import Assembler, Converted, EventKeys
+from thesis_ml.data.checks import FEWEST, RANGES, Place, check_events, explain_impossible, explain_met, mark_not_finite
+from thesis_ml.data.convert.assemble import Assembler, ConvertedEvents
 from thesis_ml.data.convert.config import ConvertConfig, ObjectConfig
 from thesis_ml.data.convert.readers.base import Part, Reader
 from thesis_ml.data.convert.tally import ClassTally
-from thesis_ml.data.events import GLOBALS, Events, keep_tokens
+from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events, keep_tokens
 from thesis_ml.data.sheet import hash_events
 from thesis_ml.errors import ConfigError, DataError
-
-FEWEST_TO_JUDGE = 20
-"""Objects whose median tells a wrong unit."""
-FEATURES = ("E", "pt", "eta", "phi")
 
 
 @dataclass(frozen=True)
@@ -59,12 +56,27 @@ class ConvertedPart:
     extras: Mapping[str, NDArray[Any]]
 
 
+@dataclass(frozen=True)
+class PartOverview:
+    """What the whole conversion needs of a part before events are written; `largest`: most objects of an event."""
+
+    splits: NDArray[Any]
+    hashes: NDArray[Any]
+    largest: int
+    tally: ClassTally
+
+
 def name_part(config: ConvertConfig, file_hash: str, label: int, part: Part) -> str:
     """Return the name of a part's file, which another recipe, content, class or range would change."""
     left_out = {"inputs", "output", "n_workers", "overwrite", "on_error", "layout", "compression"}
     recipe = {key: value for key, value in to_plain(config).items() if key not in left_out}
     text = json.dumps([recipe, file_hash, label, list(part)], sort_keys=True, default=str)
     return f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.npz"
+
+
+def is_complete(path: Path) -> bool:
+    """Say whether a converted part is there and whole; a machine that lost its power may leave an empty file."""
+    return zipfile.is_zipfile(path)
 
 
 def convert_part(task: PartTask) -> None:
@@ -75,30 +87,20 @@ def convert_part(task: PartTask) -> None:
     """
     place = Place(task.path)
     assembler = Assembler(task.config, task.objects, task.reader.list_columns(), place)
-    converted: list[Converted] = []
+    converted: list[ConvertedEvents] = []
     n_read = 0
     for columns in task.reader.read(task.part, assembler.names):
         limit = task.config.limit
         size = len(next(iter(columns.values()))) if columns else 0
         if limit is not None and n_read + size > limit:
             columns = {name: values[: limit - n_read] for name, values in columns.items()}
-        keys = EventKeys(task.label, int(task.file_hash[:16], 16), task.part.start + n_read)
-        converted.append(assembler.assemble(columns, keys))
+        file_hash, start = int(task.file_hash[:16], 16), task.part.start + n_read
+        converted.append(assembler.assemble(columns, label=task.label, file_hash=file_hash, start=start))
         _check(converted[-1].events, len(task.objects), place)
         n_read += size
         if limit is not None and n_read >= limit:
             break
     _write_part(converted, task)
-
-
-@dataclass(frozen=True)
-class PartOverview:
-    """What the whole conversion needs of a part before events are written; `largest`: most objects of an event."""
-
-    splits: NDArray[Any]
-    hashes: NDArray[Any]
-    largest: int
-    tally: ClassTally
 
 
 def try_part(task: PartTask) -> DataError | ConfigError | None:
@@ -123,7 +125,7 @@ def read_part(path: Path) -> ConvertedPart:
     with np.load(path, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
     events = Events(
-        {name: arrays[name] for name in FEATURES},
+        {name: arrays[name] for name in FILE_FEATURES},
         arrays["ids"].astype(np.int64),
         arrays["lengths"],
         {name: arrays[name] for name in GLOBALS},
@@ -142,7 +144,7 @@ def _check(events: Events, n_types: int, place: Place) -> None:
     if not mark_not_finite(events).any():
         for number in range(1, n_types + 1):
             ours = keep_tokens(events, events.known_ids == number)
-            if ours.n_tokens >= FEWEST_TO_JUDGE and (problem := explain_impossible(ours.features)) is not None:
+            if ours.n_tokens >= FEWEST and (problem := explain_impossible(ours.features)) is not None:
                 raise place.error(f"{problem} (objects of id {number}); correct the unit or the columns of the recipe")
         if (problem := explain_met(events)) is not None:
             raise place.error(f"{problem}; correct the unit of met (met.unit)")
@@ -150,7 +152,7 @@ def _check(events: Events, n_types: int, place: Place) -> None:
         raise place.error("weight is not finite in a selected event; correct the expression of weight")
 
 
-def _write_part(converted: Sequence[Converted], task: PartTask) -> None:
+def _write_part(converted: Sequence[ConvertedEvents], task: PartTask) -> None:
     tally = sum((one.tally for one in converted), start=ClassTally())
     arrays: dict[str, Any] = {
         name: np.concatenate([np.zeros(0, kind), *values], dtype=kind, casting="unsafe")
@@ -164,8 +166,8 @@ def _write_part(converted: Sequence[Converted], task: PartTask) -> None:
     temporary.replace(task.target)
 
 
-def _list_arrays(converted: Sequence[Converted], task: PartTask) -> Iterator[tuple[str, Any, list[Any]]]:
-    for name in FEATURES:
+def _list_arrays(converted: Sequence[ConvertedEvents], task: PartTask) -> Iterator[tuple[str, Any, list[Any]]]:
+    for name in FILE_FEATURES:
         yield name, np.float32, [one.events.features[name] for one in converted]
     for name in GLOBALS:
         yield name, np.float32, [one.events.globals[name] for one in converted]

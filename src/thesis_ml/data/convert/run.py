@@ -1,9 +1,8 @@
 """Convert files of an experiment: open, convert part by part, divide, write, and say what was decided."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,10 +15,26 @@ from thesis_ml.config import parse_choice
 from thesis_ml.data.acceptance import find_gaps
 from thesis_ml.data.checks import Place
 from thesis_ml.data.convert.assemble import Assembler
-from thesis_ml.data.convert.config import DEFAULT_CLASS, SPLITS, ConvertConfig, SplitConfig, find_inputs
-from thesis_ml.data.convert.decisions import Decisions, InputFile, build_decisions
-from thesis_ml.data.convert.parts import PartOverview, PartTask, name_part, read_overview, read_part, try_part
+from thesis_ml.data.convert.config import (
+    DEFAULT_CLASS,
+    SPLITS,
+    ConvertConfig,
+    SplitConfig,
+    find_inputs,
+    list_type_names,
+)
+from thesis_ml.data.convert.decisions import Decisions, InputFile, build_decisions, format_decisions
+from thesis_ml.data.convert.parts import (
+    PartOverview,
+    PartTask,
+    is_complete,
+    name_part,
+    read_overview,
+    read_part,
+    try_part,
+)
 from thesis_ml.data.convert.readers import READERS
+from thesis_ml.data.convert.readers.base import read_magic
 from thesis_ml.data.events import Events, join_events, keep_events, take_first
 from thesis_ml.data.h5_writer import EventWriter, FileMeaning, Layout
 from thesis_ml.errors import ConfigError, DataError
@@ -27,6 +42,8 @@ from thesis_ml.utils.h5_writing import explain_failure
 from thesis_ml.utils.paths import expand_home, hash_file
 from thesis_ml.utils.progress import count_progress
 
+SHEET_START = b"output: "
+"""The first bytes of a sheet of decisions: only such a file is replaced."""
 FEWEST_EVENTS = 3
 LARGEST_TABLE_BYTES = 2 * 2**30
 """A larger table of 2 + 5T columns is written ragged, unless it is asked for."""
@@ -62,8 +79,16 @@ def convert(config: ConvertConfig) -> Decisions:
     finally:
         # Kept only where a later start can use them.
         if is_done or not any(parts_folder.glob("*.npz")):
-            shutil.rmtree(parts_folder, ignore_errors=True)
+            _remove_parts(parts_folder)
     return decisions
+
+
+def _remove_parts(folder: Path) -> None:
+    """Remove our own files of a folder, and the folder when it holds nothing else."""
+    with suppress(OSError):
+        for path in (*folder.glob("*.npz"), *folder.glob("*.writing")):
+            path.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def _choose_output(config: ConvertConfig, inputs: Mapping[str, Sequence[Path]]) -> Path:
@@ -74,11 +99,16 @@ def _choose_output(config: ConvertConfig, inputs: Mapping[str, Sequence[Path]]) 
         raise ConfigError(f"output: must end in .h5 or .hdf5, got {config.output!r}")
     if output.is_dir():
         raise ConfigError(f"output: {config.output!r} is a folder; name a file in it")
-    if any(output.resolve() == path.resolve() for paths in inputs.values() for path in paths):
-        raise ConfigError(f"output: {config.output!r} is an input as well; choose another name")
-    for path in (output, output.with_suffix(".yaml")):
+    sheet = output.with_suffix(".yaml")
+    taken = {path.resolve() for paths in inputs.values() for path in paths}
+    for path in (output, sheet):
+        if path.resolve() in taken:
+            raise ConfigError(f"output: {str(path)!r} is an input as well; choose another name")
+    for path in (output, sheet):
         if path.exists() and not config.overwrite:
             raise ConfigError(f"output: {str(path)!r} exists; choose another name, or overwrite=true")
+    if sheet.exists() and read_magic(sheet, len(SHEET_START)) != SHEET_START:
+        raise ConfigError(f"output: {str(sheet)!r} is no sheet of thesis-data, and would be lost; choose another name")
     return output
 
 
@@ -121,7 +151,7 @@ def _open_file(config: ConvertConfig, path: Path, class_name: str, label: int, f
         )
         for part in reader.list_parts(config.limit)
     )
-    types = tuple(sorted(objects, key=lambda name: objects[name].id))
+    types = list_type_names(objects)
     return InputFile(path, class_name, label, file_hash, tasks, types, assembler.assumptions, reader.describe_labels())
 
 
@@ -131,7 +161,7 @@ def _convert_files(config: ConvertConfig, files: Sequence[InputFile]) -> list[In
     Raises:
         DataError: A file cannot be converted and `on_error` is fail, or none is left.
     """
-    tasks = [(number, task) for number, file in enumerate(files) for task in file.tasks if not task.target.exists()]
+    tasks = [(number, task) for number, file in enumerate(files) for task in file.tasks if not is_complete(task.target)]
     errors: dict[int, str] = {}
     with _start_workers(min(config.n_workers, len(tasks))) as run, count_progress(len(tasks), "part") as count:
         for (number, _), error in zip(tasks, run([task for _, task in tasks]), strict=True):
@@ -149,9 +179,7 @@ def _convert_files(config: ConvertConfig, files: Sequence[InputFile]) -> list[In
 
 
 @contextmanager
-def _start_workers(
-    n_workers: int,
-) -> Iterator[RunTasks]:
+def _start_workers(n_workers: int) -> Iterator[RunTasks]:
     """Yield a function that converts parts, in this process or in others, and yields their errors in order."""
     if n_workers < 2:
         yield lambda tasks: map(try_part, tasks)
@@ -181,7 +209,7 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
         type_names,
         _name_labels(config, files),
         dict.fromkeys(config.extra_names, "1"),
-        {"conversion": decisions.to_yaml()},
+        {"conversion": format_decisions(decisions)},
     )
     n_slots = max(1, max(one.largest for one in overviews))
     compression = None if config.compression == "none" else config.compression
@@ -197,7 +225,7 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
                 tokens = np.repeat(is_kept, part.events.lengths)
                 extras = {name: values[tokens] for name, values in part.extras.items()}
                 writer.append(split, keep_events(part.events, is_kept), extras)
-    output.with_suffix(".yaml").write_text(decisions.to_yaml(), encoding="utf-8")
+    output.with_suffix(".yaml").write_text(format_decisions(decisions), encoding="utf-8")
     return decisions
 
 

@@ -94,11 +94,8 @@ class ClassTally:
 
 
 def _add(first: Mapping[str, Any], second: Mapping[str, Any], join: Any) -> dict[str, Any]:
-    names = dict.fromkeys((*first, *second))
-    return {
-        name: join(first[name], second[name]) if name in first and name in second else (first | second)[name]  # type: ignore[operator]
-        for name in names
-    }
+    shared = {name: join(first[name], second[name]) for name in first if name in second}
+    return {**first, **second, **shared}
 
 
 def _widen(first: Mapping[str, tuple[float, float]], second: Mapping[str, tuple[float, float]]) -> dict[str, Any]:

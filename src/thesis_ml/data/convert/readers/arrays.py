@@ -10,7 +10,6 @@ from typing import Annotated, Any, ClassVar
 import h5py
 
 from thesis_ml.data.checks import Place
-from thesis_ml.data.convert.config import ObjectConfig
 from thesis_ml.data.convert.readers.base import CHUNK_EVENTS, Columns, Part, Reader, ReaderConfig, cut_rows, name_errors
 from thesis_ml.data.convert.readers.slots import list_slots, mark_filled
 from thesis_ml.errors import ConfigError
@@ -77,12 +76,6 @@ class ArraysReader(Reader):
                     is_one = stop == first + 1
                     found |= {name: table[:, 0] for name, table in tables.items()} if is_one else self._list(tables)
                 yield {name: found[name] for name in names}
-
-    def describe_labels(self) -> Mapping[str, str]:
-        return {}
-
-    def describe_objects(self) -> Mapping[str, ObjectConfig]:
-        return {}
 
     def _list(self, tables: Mapping[str, Any]) -> dict[str, Any]:
         return list_slots(tables, mark_filled(tables))

@@ -1,7 +1,7 @@
 """Trees of ROOT files (TTree and RNTuple), and parquet files of the same branches."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ import uproot
 
 from thesis_ml.config import hint_nearest
 from thesis_ml.data.checks import Place
-from thesis_ml.data.convert.config import ObjectConfig
 from thesis_ml.data.convert.readers.base import (
     CHUNK_EVENTS,
     Columns,
@@ -55,12 +54,6 @@ class BranchesReader(Reader):
     def read(self, part: Part, names: Sequence[str]) -> Iterator[Columns]:
         with name_errors(self.path, EXPECTED), self._open() as tree:
             yield from tree.read(part, names)
-
-    def describe_labels(self) -> Mapping[str, str]:
-        return {}
-
-    def describe_objects(self) -> Mapping[str, ObjectConfig]:
-        return {}
 
     @contextmanager
     def _open(self) -> Iterator["_Tree | _Parquet"]:

@@ -4,7 +4,7 @@ Source: arXiv:2105.14027, section 3. Today's rows are `id;process;weight;MET;MET
 older layout have no id, process and E.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from thesis_ml.data.checks import Place
-from thesis_ml.data.convert.config import ObjectConfig
 from thesis_ml.data.convert.readers.base import Columns, Part, Reader, ReaderConfig, name_errors
 
 EXPECTED = "rows such as id;process;weight;MET;METphi;obj,E,pt,eta,phi;..."
@@ -61,12 +60,6 @@ class DarkMachinesReader(Reader):
             with name_errors(self.path, EXPECTED):
                 found = _parse_rows(lines, head, columns, Place(self.path))
             yield {name: found[name] for name in names}
-
-    def describe_labels(self) -> Mapping[str, str]:
-        return {}
-
-    def describe_objects(self) -> Mapping[str, ObjectConfig]:
-        return {}
 
     def _find_layout(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns of the event and of an object, as the first row with an object shows them."""

@@ -8,14 +8,15 @@ from typing import Any, ClassVar
 
 import awkward as ak
 import numpy as np
+from numpy.typing import NDArray
 
 from thesis_ml.data.config import DataConfig
-from thesis_ml.data.convert.config import SPLITS, ObjectConfig
+from thesis_ml.data.convert.config import PLACE, SPLITS, ObjectConfig
 from thesis_ml.data.convert.readers.base import CHUNK_EVENTS, Columns, Part, Reader, ReaderConfig, cut_rows
-from thesis_ml.data.events import Events, EventSplits, iterate_blocks, join_events
+from thesis_ml.data.events import FILE_FEATURES, Events, EventSplits, iterate_blocks, join_events
 from thesis_ml.data.h5_loader import read_file
 
-QUANTITIES = ("E", "pt", "eta", "phi", "place")
+COLUMNS = (*FILE_FEATURES, PLACE)
 
 
 @dataclass(frozen=True)
@@ -29,31 +30,39 @@ class EventFilesReader(Reader):
     Config: ClassVar[type[ReaderConfig]] = EventFilesConfig
 
     def __init__(self, config: EventFilesConfig, path: Path) -> None:
-        self.path = path
+        self.config, self.path = config, path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process reads the file itself: its events are not sent there.
+        return EventFilesReader, (self.config, self.path)
 
     @cached_property
     def _stored(self) -> EventSplits:
         return read_file(self.path, DataConfig(path=str(self.path)))
 
+    @cached_property
+    def _joined(self) -> tuple[Events, NDArray[np.int64]]:
+        """The events of all splits, and the number of the split of each."""
+        splits = [self._stored.splits[split] for split in SPLITS]
+        return join_events(splits), np.repeat(np.arange(len(SPLITS)), [one.n_events for one in splits])
+
     def list_columns(self) -> Sequence[str]:
-        objects = [f"{name}.{column}" for name in self._stored.type_names for column in QUANTITIES]
+        objects = [f"{name}.{column}" for name in self._stored.type_names for column in COLUMNS]
         return [*objects, "met", "met_phi", "weight", "label", "split", "event"]
 
     def list_parts(self, limit: int | None) -> Sequence[Part]:
         return cut_rows(sum(events.n_events for events in self._stored.splits.values()), limit)
 
     def read(self, part: Part, names: Sequence[str]) -> Iterator[Columns]:
-        splits = [self._stored.splits[split] for split in SPLITS]
-        events = join_events(splits)
-        numbers = np.repeat(np.arange(len(SPLITS)), [one.n_events for one in splits])
+        events, numbers = self._joined
         first = 0
         for block in iterate_blocks(events, CHUNK_EVENTS):
             rows = slice(max(part.start - first, 0), max((part.stop or 0) - first, 0))
-            found = {**self._list_objects(block), **block.globals, "weight": block.weights, "label": block.labels}
-            found |= {"split": numbers[first : first + block.n_events], "event": first + np.arange(block.n_events)}
-            first += block.n_events
             if rows.start < block.n_events and rows.stop > 0:
+                found = {**self._list_objects(block), **block.globals, "weight": block.weights, "label": block.labels}
+                found |= {"split": numbers[first : first + block.n_events], "event": first + np.arange(block.n_events)}
                 yield {name: found[name][rows] for name in names}
+            first += block.n_events
 
     def describe_labels(self) -> Mapping[str, str]:
         return dict(self._stored.label_names)
@@ -65,7 +74,7 @@ class EventFilesReader(Reader):
 
     def _list_objects(self, events: Events) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        columns = {**events.features, "place": events.token_places}
+        columns = {**events.features, PLACE: events.token_places}
         for number, name in enumerate(self._stored.type_names):
             is_ours = events.types == number
             counts = np.bincount(events.token_events[is_ours], minlength=events.n_events)

@@ -1,6 +1,6 @@
 """HDF5 files with compound datasets: one row per event, and [N, K] objects of which `valid` marks the filled ones."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -9,7 +9,6 @@ import awkward as ak
 import h5py
 
 from thesis_ml.data.checks import Place
-from thesis_ml.data.convert.config import ObjectConfig
 from thesis_ml.data.convert.readers.base import CHUNK_EVENTS, Columns, Part, Reader, ReaderConfig, cut_rows, name_errors
 from thesis_ml.data.convert.readers.slots import mark_filled
 
@@ -52,12 +51,6 @@ class StructuredReader(Reader):
                 for name in (name for name, fields in wanted.items() if fields):
                     found |= self._read_table(tables[name][rows], wanted[name])
                 yield {name: found[name] for name in names}
-
-    def describe_labels(self) -> Mapping[str, str]:
-        return {}
-
-    def describe_objects(self) -> Mapping[str, ObjectConfig]:
-        return {}
 
     def _read_table(self, rows: Any, names: Sequence[str]) -> dict[str, Any]:
         if rows.ndim == 1:

@@ -14,7 +14,6 @@ import pyarrow.parquet
 from pyarrow import csv
 
 from thesis_ml.data.checks import Place
-from thesis_ml.data.convert.config import ObjectConfig
 from thesis_ml.data.convert.readers.base import (
     CHUNK_EVENTS,
     Columns,
@@ -92,12 +91,6 @@ class TablesReader(Reader):
                 if part.stop is not None and first >= part.stop:
                     return
 
-    def describe_labels(self) -> Mapping[str, str]:
-        return {}
-
-    def describe_objects(self) -> Mapping[str, ObjectConfig]:
-        return {}
-
     def _join_columns(
         self, rows: pd.DataFrame, names: Sequence[str], asked: Mapping[str, Mapping[str, Sequence[str]]]
     ) -> Columns:
@@ -156,7 +149,7 @@ class TablesReader(Reader):
             if not is_pandas:
                 yield from _read_columns(file[key], names, n_rows)
                 return
-            _refuse_pickles(file[key], Place(self.path))
+            _refuse_pickles(file, Place(self.path))
         start = 0
         while True:
             frame = pd.DataFrame(pd.read_hdf(self.path, key, start=start, stop=start + n_rows))
@@ -183,16 +176,22 @@ class TablesReader(Reader):
 
 
 def _refuse_pickles(group: Any, place: Place) -> None:
-    """Refuse a table of pandas with pickled columns or attributes: reading them would run code of the file."""
+    """Refuse a file of pandas with pickled columns or attributes, or with links: reading them would run its code."""
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise place.error(f"holds a link ({name!r:.40}); expected tables of numbers")
+        if isinstance(item := group[name], h5py.Group):
+            _refuse_pickles(item, place)
+        else:
+            _refuse_pickled_attributes(item, place)
+    _refuse_pickled_attributes(group, place)
 
-    def check(_: str, item: Any) -> None:
-        values = [value for value in item.attrs.values() if isinstance(value, bytes)]
-        is_object = item.attrs.get("CLASS") == b"VLARRAY" or "PSEUDOATOM" in item.attrs
-        if is_object or any(_calls_code(bytes(value)) for value in values):
-            raise place.error("holds pickled objects, which could run code; write it as parquet, or as fixed numbers")
 
-    check("", group)
-    group.visititems(check)
+def _refuse_pickled_attributes(item: Any, place: Place) -> None:
+    values = [value for value in item.attrs.values() if isinstance(value, bytes)]
+    is_object = item.attrs.get("CLASS") == b"VLARRAY" or "PSEUDOATOM" in item.attrs
+    if is_object or any(map(_calls_code, values)):
+        raise place.error("holds pickled objects, which could run code; write it as parquet, or as fixed numbers")
 
 
 def _calls_code(value: bytes) -> bool:
