@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,7 +90,22 @@ def add_overrides(arguments: Sequence[str], overrides: Sequence[str]) -> list[st
     return [*arguments[:place], *overrides, *arguments[place:]]
 
 
-def describe_top_key(error: ConfigCompositionException) -> str | None:
+@contextmanager
+def name_top_keys() -> Iterator[None]:
+    """Name a wrong key at the top by its neighbours, which are not those of thesis-train.
+
+    Raises:
+        ConfigError: There is such a key.
+    """
+    try:
+        yield
+    except ConfigCompositionException as error:
+        if (message := _describe_top_key(error)) is not None:
+            raise ConfigError(message) from error
+        raise
+
+
+def _describe_top_key(error: ConfigCompositionException) -> str | None:
     """Return the error of a key at the top, whose neighbours are not those of thesis-train."""
     cause = error.__cause__
     if not isinstance(cause, ConfigAttributeError | ConfigKeyError) or not isinstance(cause.parent_node, DictConfig):

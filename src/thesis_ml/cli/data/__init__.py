@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
 from thesis_ml.cli.data.help_text import describe_recipes
 from thesis_ml.cli.exit_codes import DONE, FAILURES, WRONG_INPUT_ERRORS, RefusalError, report_exit
-from thesis_ml.cli.named_configs import OUR_HYDRA, NamedConfigs, add_overrides, describe_top_key
+from thesis_ml.cli.named_configs import OUR_HYDRA, NamedConfigs, add_overrides, name_top_keys
 from thesis_ml.errors import ConfigError
 from thesis_ml.utils.paths import find_configs
 
@@ -66,9 +65,5 @@ def main() -> None:
     with report_exit(go_on=GO_ON):
         RECIPES.check_command_line(sys.argv[1:])
         sys.argv[1:] = add_overrides(open_mappings(sys.argv[1:]), OUR_HYDRA)
-        try:
+        with name_top_keys():
             _compose_and_run()
-        except ConfigCompositionException as error:
-            if (message := describe_top_key(error)) is not None:
-                raise ConfigError(message) from error
-            raise

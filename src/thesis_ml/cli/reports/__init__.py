@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig
 
 from thesis_ml.cli.exit_codes import DONE, FAILURES, WRONG_INPUT_ERRORS, RefusalError, report_exit
-from thesis_ml.cli.named_configs import OUR_HYDRA, NamedConfigs, add_overrides, describe_top_key
+from thesis_ml.cli.named_configs import OUR_HYDRA, NamedConfigs, add_overrides, name_top_keys
 from thesis_ml.cli.reports.help_text import describe_reports, list_reports
 from thesis_ml.config import hint_nearest
-from thesis_ml.errors import ConfigError, ReportError
+from thesis_ml.errors import ReportError
 from thesis_ml.utils.paths import REPORT_CONFIGS, find_configs
 
 ReportFunction = Callable[[DictConfig], None]
@@ -63,9 +62,5 @@ def main() -> None:
     with report_exit(go_on=GO_ON):
         REPORTS.check_command_line(sys.argv[1:])
         sys.argv[1:] = add_overrides(sys.argv[1:], OUR_HYDRA)
-        try:
+        with name_top_keys():
             _compose_and_run()
-        except ConfigCompositionException as error:
-            if (message := describe_top_key(error)) is not None:
-                raise ConfigError(message) from error
-            raise

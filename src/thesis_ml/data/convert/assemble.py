@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int, UInt
 from numpy.typing import NDArray
 
 from thesis_ml.config import hint_nearest
-from thesis_ml.data.checks import Place
+from thesis_ml.data.checks import RANGES, Place
 from thesis_ml.data.convert.config import (
     MOMENTA,
     PLACE,
@@ -29,8 +29,6 @@ from thesis_ml.errors import ConfigError
 from thesis_ml.metrics.residuals import wrap_angles
 
 ENERGIES = ("pt", "mass", "E", "px", "py", "pz")
-FURTHEST_PHI = 6.3
-"""Two turns either way; -999 and degrees lie beyond."""
 LARGEST_EVENT = 1e6
 """Objects of an event, by which places of types are kept apart."""
 
@@ -245,9 +243,10 @@ class Assembler:
         values = {quantity: expression.evaluate(read) for quantity, expression in kind.columns.items()}
         per_gev = MEV_PER_GEV if (one.unit or self.config.unit) == "MeV" else 1.0
         scaled = {key: part / per_gev if key in ENERGIES else part for key, part in values.items()}
-        if "phi" in scaled and (is_far := np.abs(scaled["phi"]) > FURTHEST_PHI).any():
+        low, high = RANGES["rad"]
+        if "phi" in scaled and (is_far := (scaled["phi"] < low) | (scaled["phi"] > high)).any():
             shown = float(scaled["phi"][np.argmax(is_far)])
-            raise self.place.error(f"{where}: phi is {shown:.4g} for an object; expected radian, -6.3 to 6.3")
+            raise self.place.error(f"{where}: phi is {shown:.4g} for an object; expected radian, {low} to {high}")
         with np.errstate(all="ignore"):
             momenta = _complete(scaled, one.mass_gev)
 
