@@ -113,7 +113,7 @@ def make_config(recipe: str, *overrides: str) -> ConvertConfig:
 def list_branches(path: Path, config: ConvertConfig) -> list[str]:
     """Return the branches that the recipe reads."""
     reader = BranchesReader(BranchesConfig("branches", "Events"), path)
-    return Assembler(config, config.objects, reader.list_columns(), Place(path)).names
+    return Assembler(config, reader.list_columns(), Place(path)).names
 
 
 def iterate(path: Path, names: list[str]) -> None:

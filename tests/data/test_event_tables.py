@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from data_files import random_splits, write_tokens_file
-from thesis_ml.data.config import DataConfig, Feature
+from thesis_ml.data.config import DataConfig
 from thesis_ml.data.event_tables import (
     Representation,
     build_event_table,
@@ -21,10 +21,10 @@ from thesis_ml.data.splits import TokenSplit, select_events
 from thesis_ml.data.tokens import TokenData, load_tokens
 
 TABLES: tuple[Representation, ...] = ("pooled", "flattened")
-ALL_FEATURES: tuple[Feature, ...] = ("E", "pt", "eta", "phi")
+ALL_FEATURES: tuple[str, ...] = ("E", "pt", "eta", "phi")
 
 
-def load(path: Path, features: tuple[Feature, ...] = ALL_FEATURES) -> TokenData:
+def load(path: Path, features: tuple[str, ...] = ALL_FEATURES) -> TokenData:
     return load_tokens(DataConfig(path=str(path), features=features))
 
 
@@ -143,7 +143,7 @@ def test_row_does_not_depend_on_the_stored_order(data: TokenData, representation
 )
 @pytest.mark.parametrize("representation", TABLES)
 def test_tables_do_with_the_features_that_tokens_have(
-    tmp_path: Path, representation: Representation, features: tuple[Feature, ...], there: str, missing: str | None
+    tmp_path: Path, representation: Representation, features: tuple[str, ...], there: str, missing: str | None
 ) -> None:
     data = load(write_tokens_file(tmp_path / "events.h5"), features)
 

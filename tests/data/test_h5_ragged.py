@@ -20,7 +20,7 @@ from thesis_ml.data.tokens import SAMPLE_PATH, TokenData, load_events, load_toke
 from thesis_ml.errors import DataError
 
 NAMES = ("jet", "b-jet", "e-", "e+", "mu-", "mu+", "photon")
-MEANING = FileMeaning(NAMES, {"0": "background", "1": "signal"}, {}, {})
+MEANING = FileMeaning(NAMES, {"0": "background", "1": "signal"})
 ROW = 7
 Edit = Callable[[Any], Any]
 

@@ -20,7 +20,7 @@ from thesis_ml.data.h5_writer import BUFFER_BYTES, EventWriter, FileMeaning, Lay
 from thesis_ml.errors import DataError
 
 NAMES = ("jet", "b-jet", "e-", "e+", "mu-", "mu+", "photon")
-MEANING = FileMeaning(NAMES, {"0": "ttbar", "1": "ttH"}, {}, {"conversion": "inputs:\n- a.root\n"})
+MEANING = FileMeaning(NAMES, {"0": "ttbar", "1": "ttH"}, attributes={"conversion": "inputs:\n- a.root\n"})
 LAYOUTS = ("table", "ragged")
 EXTRA = replace(MEANING, extra_units={"charge": "1", "d0": "mm"})
 
@@ -71,7 +71,7 @@ def test_group_holds_objects_and_their_further_columns(tmp_path: Path) -> None:
     extras = {"d0": np.linspace(-1, 1, events.n_tokens), "charge": np.full(events.n_tokens, np.nan)}
 
     with EventWriter(tmp_path / "a.h5", "ragged", EXTRA) as writer:
-        writer.append("val", events, extras)
+        writer.append("val", replace(events, features={**events.features, **extras}))
 
     stored = read_all(tmp_path / "a.h5")
     n_tokens = events.n_tokens

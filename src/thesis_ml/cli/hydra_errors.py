@@ -56,8 +56,10 @@ def list_leaves(values: Any, prefix: str = "") -> list[str]:
 def _describe_syntax(error: OverrideParseException) -> str:
     if "missing EQUAL" in error.message:
         return f"{error.override}: there is no value; write {error.override}=..."
+    # thesis-data puts ++ before keys itself.
+    shown = error.override.removeprefix("++")
     reason = join_lines(error.message.removeprefix(f"Error parsing override '{error.override}'"))
-    return f"{error.override}: cannot be read ({reason}); {QUOTE_HINT}"
+    return f"{shown}: cannot be read ({reason.replace(error.override, shown)}); {QUOTE_HINT}"
 
 
 def _describe_missing_file(error: MissingConfigException) -> str:

@@ -18,7 +18,7 @@ from thesis_ml.data.checks import (
 )
 from thesis_ml.data.events import Events
 from thesis_ml.data.normalizer import GLOBAL_COLUMNS, LOG_FLOOR_GEV, Normalizer
-from thesis_ml.data.units import MEV_PER_GEV
+from thesis_ml.data.units import MEV_PER_GEV, UNITS
 from thesis_ml.errors import DataError
 
 FURTHEST_MEDIAN = 6.0
@@ -57,7 +57,7 @@ def check_scale(events: Events, normalizer: Normalizer) -> None:
         if (problem := explain_impossible(events.features)) is not None:
             raise ARRAYS.error(f"{problem}; energies must be in GeV, not in MeV or logarithms")
         for column in normalizer.feature_statistics:
-            if column.is_log:
+            if column.is_log and column.feature in UNITS:
                 median = take_median(events.column(column.feature))
                 if abs(math.log(max(median, LOG_FLOOR_GEV)) - column.mean) > FURTHEST_MEDIAN * column.scale:
                     raise _other_scale(column.feature, f"{median:.4g} GeV", math.exp(column.mean))

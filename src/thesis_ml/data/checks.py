@@ -57,6 +57,7 @@ class Place:
 
 
 ARRAYS = Place()
+NOT_FINITE = "is NaN or infinite; every value must be finite"
 
 
 def check_events(
@@ -84,6 +85,8 @@ def check_events(
         problem = f"an object id is unknown; expected 1 to {n_types}"
         place.refuse_rows(mark_events(events, is_unknown), problem)
     for name, values in (*events.features.items(), *events.globals.items()):
+        if name not in UNITS:
+            continue
         low, high = ranges[UNITS[name]]
         # Not a number is not within any range.
         if not len(values) or (values.min() >= low and values.max() <= high):
@@ -115,7 +118,7 @@ def decide_unit(
         )
     wanted = None if asked == "auto" else EnergyUnit(asked, "data.encoding")  # type: ignore[arg-type]  # config knows
     unit = declared or wanted or _guess_unit(tokens, place)
-    in_gev = {name: values if UNITS[name] != "GeV" else unit.to_gev(values) for name, values in tokens.items()}
+    in_gev = {name: unit.to_gev(values) if UNITS.get(name) == "GeV" else values for name, values in tokens.items()}
     if len(tokens["pt"]) and (problem := explain_impossible(in_gev)) is not None:
         raise place.error(
             f"the values are not {unit.name}, which was taken from {unit.decided_by}: {problem}; "
@@ -195,7 +198,7 @@ def read_awkward(objects: Any, names: Sequence[str], met: Any) -> Events:
     if id_field is None or "pt" not in fields:
         missing = "pt" if id_field else "ids"
         raise DataError(f"{place}has no field {missing!r}; it has {', '.join(fields[:20]) or 'none'}")
-    known = [name for name in UNITS if name in fields and not name.startswith("met")]
+    known = [name for name in _list_known(names) if name in fields]
     flat = {name: awkward.to_numpy(awkward.flatten(objects[name])).astype(np.float64) for name in known}
     if "mass" in flat and "E" not in flat and {"pt", "eta"} <= set(flat):
         flat["E"] = np.sqrt((flat["pt"] * np.cosh(flat["eta"])) ** 2 + flat["mass"] ** 2)
@@ -206,20 +209,26 @@ def read_awkward(objects: Any, names: Sequence[str], met: Any) -> Events:
 def read_arrays(features: Any, names: Sequence[str], *, lengths: Any, ids: Any, met: Any) -> Events:
     """Return events from arrays or lists of a user; `features` has a column for each of `names`, or arrays by name.
 
+    Columns of `names` that are no part of a four-momentum may hold NaN, for tokens without a value.
+
     Raises:
         DataError: Something has no numbers, or another shape than the rest.
     """
     counts = read_lengths(lengths, len(read_whole(ids, "ids", shape=(None,))))
     n_tokens = int(counts.sum())
     if isinstance(features, Mapping):
-        known = [name for name in UNITS if not name.startswith("met")]
+        known = _list_known(names)
         if unknown := [name for name in features if name not in known]:
             raise DataError(f"features: unknown feature {unknown[0]!r}; expected some of {', '.join(known)}")
         columns = {
-            name: read_numbers(part, f"features[{name!r}]", shape=(n_tokens,)) for name, part in features.items()
+            name: read_numbers(part, f"features[{name!r}]", shape=(n_tokens,), may_be_nan=name not in UNITS)
+            for name, part in features.items()
         }
     else:
-        table = read_numbers(features, "features", shape=(n_tokens, len(names)))
+        has_further = any(name not in UNITS for name in names)
+        table = read_numbers(features, "features", shape=(n_tokens, len(names)), may_be_nan=has_further)
+        if has_further:
+            refuse_entries(np.isnan(table[:, [name in UNITS for name in names]]), "features: entry", NOT_FINITE)
         columns = dict(zip(names, table.T, strict=True))
     columns = {name: values.astype(np.float64) for name, values in columns.items()}
     met, met_phi = read_numbers(met, "met", shape=(len(counts), 2)).astype(np.float64).T
@@ -227,7 +236,12 @@ def read_arrays(features: Any, names: Sequence[str], *, lengths: Any, ids: Any, 
     return Events.without_labels(columns, ids, counts, {"met": met, "met_phi": met_phi})
 
 
-def read_numbers(values: Any, where: str, *, shape: tuple[int | None, ...]) -> NDArray[Any]:
+def _list_known(names: Sequence[str]) -> list[str]:
+    """Return all features of a four-momentum, and the further columns of a model."""
+    return list(dict.fromkeys((*(name for name in UNITS if not name.startswith("met")), *names)))
+
+
+def read_numbers(values: Any, where: str, *, shape: tuple[int | None, ...], may_be_nan: bool = False) -> NDArray[Any]:
     """Return `values` as an array of finite numbers of that shape; None in it is any length.
 
     Raises:
@@ -242,7 +256,7 @@ def read_numbers(values: Any, where: str, *, shape: tuple[int | None, ...]) -> N
     if not is_same:
         expected = ", ".join("any number" if size is None else str(size) for size in shape)
         raise DataError(f"{where}: has shape {array.shape}; expected ({expected})")
-    refuse_entries(~np.isfinite(array), f"{where}: entry", "is NaN or infinite; every value must be finite")
+    refuse_entries(np.isinf(array) if may_be_nan else ~np.isfinite(array), f"{where}: entry", NOT_FINITE)
     return array
 
 
@@ -308,9 +322,9 @@ def mark_events(events: Events, is_token: Bool[NDArray[Any], " P"]) -> Bool[NDAr
 
 
 def mark_not_finite(events: Events) -> Bool[NDArray[Any], " N"]:
-    """Return which events have a value that is not finite."""
-    parts = [mark_events(events, ~np.isfinite(values)) for values in events.features.values()]
-    parts += [~np.isfinite(values) for values in events.globals.values()]
+    """Return which events have a value that is not finite; only further columns may hold NaN."""
+    parts = [mark_events(events, ~np.isfinite(values)) for name, values in events.features.items() if name in UNITS]
+    parts += [~np.isfinite(values) for name, values in events.globals.items() if name in UNITS]
     is_bad: NDArray[np.bool_] = np.any(parts, axis=0)
     return is_bad
 

@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from thesis_ml.config import choose
+from thesis_ml.data.further import check_name
 from thesis_ml.errors import ConfigError
 from thesis_ml.limits import Count, Entries, Positive, Seed, Share, Text, above, at_least, between, require
 
-Feature = Literal["E", "pt", "eta", "phi", "mass"]
+FEATURES = ("E", "pt", "eta", "phi", "mass")
+"""What every file has or says of an object; others are further columns of a file."""
 PhiEncoding = Literal["cos_sin", "wrapped"]
 Coordinates = Literal["separate", "flat"]
 MassEncoding = Literal["by_type", "linear"]
@@ -98,15 +101,20 @@ class DataConfig:
     ] = None
     datasets: DatasetNames = field(default_factory=DatasetNames)
     n_tokens: Annotated[Count | None, "tokens kept per event, the first after `order`; null: all"] = None
+    weight: Annotated[
+        Annotated[str, Text("the name of a column")] | None,
+        "column of a file in ragged layout with another weight of events; null: the weights of the file",
+    ] = None
     limit_events: Annotated[Count | None, "events read per split, the first of the dataset; null: all"] = None
     encoding: Annotated[
         Literal["auto", "mev", "gev", "ln_mev"],
         "unit of E, pT, MET in the file; the file's own attributes win over a guess",
     ] = "auto"
     features: Annotated[
-        tuple[Feature, ...],
+        tuple[Annotated[str, Text("the name of a feature")], ...],
         Entries(at_least=1, are_distinct=True),
-        "any subset and order of E [GeV], pt [GeV], eta, phi [rad], mass [GeV]; E follows from pt, eta and mass",
+        "any of E [GeV], pt [GeV], eta, phi [rad], mass [GeV], in any order, and further columns of the file; "
+        "E follows from pt, eta and mass",
     ] = ("pt", "eta", "phi", "mass")
     type_names: Annotated[
         Annotated[tuple[Annotated[str, Text("a name")], ...], Entries(at_least=1, at_most=1000, are_distinct=True)]
@@ -137,6 +145,11 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         refuse_workers(self.num_workers)
+        for name in self.further:
+            if self.path is None:
+                choose(name, dict.fromkeys(FEATURES), "features")
+            check_name(name, "features")
+        require(self.weight is None or self.path is not None, "weight", "null without data.path", self.weight)
         if self.encodes_jet_masses:
             is_complete = set(FROM_MASS) <= set(self.features)
             require(is_complete, "features", "pt and eta beside mass, or mass: linear", list(self.features))
@@ -147,6 +160,11 @@ class DataConfig:
             raise ConfigError(
                 f"path: synthetic events come from no file, got {self.path!r}; use data=h5_tokens to read it"
             )
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """The features that are further columns of the file."""
+        return tuple(name for name in self.features if name not in FEATURES)
 
     @property
     def encodes_jet_masses(self) -> bool:

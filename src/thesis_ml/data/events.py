@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
+from thesis_ml.data.further import FurtherColumn
 from thesis_ml.data.units import UNITS, EnergyUnit
 
 GLOBALS = ("met", "met_phi")
@@ -25,10 +26,12 @@ class Events:
     """Some events, the tokens of all of them back to back.
 
     Args:
-        features: By name one number for each token: E, pt, mass in GeV, eta, phi in radian.
+        features: By name one number for each token: E, pt, mass in GeV, eta, phi in radian; and further columns, NaN
+            for tokens without a value.
         ids: Object ids from 1; None where a model does not predict them.
         lengths: Tokens per event.
-        globals: By name one number for each event: met in GeV, met_phi in radian; empty where no model predicts them.
+        globals: By name one number for each event: met in GeV, met_phi in radian, and further columns; empty where no
+            model predicts them.
         labels: Class of each event, -1 without one.
         weights: Weight of each event, 1 without one.
         index: Row of each event in its file.
@@ -131,6 +134,7 @@ class EventSplits:
         label_names: Names of labels, where the file gives any.
         n_slots: T of the tables.
         are_names_assumed: Whether neither the file nor the user names the object ids.
+        further: The further columns of objects that were asked for.
     """
 
     path: Path
@@ -141,6 +145,7 @@ class EventSplits:
     label_names: Mapping[str, str]
     n_slots: int
     are_names_assumed: bool = False
+    further: tuple[FurtherColumn, ...] = ()
 
 
 def compute_mass(
@@ -165,7 +170,7 @@ def convert_to_gev(events: Events, unit: EnergyUnit) -> Events:
 
     def convert(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float64]]:
         return {
-            name: unit.to_gev(values) if UNITS[name] == "GeV" else values.astype(np.float64)
+            name: unit.to_gev(values) if UNITS.get(name) == "GeV" else values.astype(np.float64)
             for name, values in columns.items()
         }
 

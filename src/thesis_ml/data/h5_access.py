@@ -1,6 +1,7 @@
 """Open HDF5 files, their datasets and texts; everything that is wrong with them becomes one DataError."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +112,24 @@ def read_text(value: object, name: str, place: Place) -> str:
     if not isinstance(value, str):
         raise place.error(f"attribute {name} is {str(value)[:60]!r}; expected a text")
     return str(value)
+
+
+def read_json_mapping(attributes: Mapping[str, str], name: str, place: Place) -> dict[str, str]:
+    """Return the attribute `name`, a JSON object of texts; empty where the file has no such attribute.
+
+    Raises:
+        DataError: The attribute is not a JSON object of texts.
+    """
+    if name not in attributes:
+        return {}
+    try:
+        values = json.loads(attributes[name])
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+        shown = attributes[name][:60]
+        raise place.error(f"attribute {name} is {shown!r}; expected a JSON object of texts, or no such attribute")
+    return values
 
 
 def attach_labels(events: Events, file: Any, *, labels: Place | None, weights: Place | None, n_stored: int) -> Events:

@@ -4,9 +4,8 @@ Tables are checked here, groups of the ragged layout by h5_ragged.py, values and
 behind the loader doubts its input.
 """
 
-import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,22 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from thesis_ml.data.checks import RANGES, Place, check_events, decide_unit, explain_met
-from thesis_ml.data.config import DataConfig
+from thesis_ml.data.config import DataConfig, DatasetNames
 from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events, EventSplits, convert_to_gev
-from thesis_ml.data.h5_access import attach_labels, hdf5_errors, open_dataset, open_file, open_item, read_text
-from thesis_ml.data.h5_ragged import count_most_tokens, open_group
+from thesis_ml.data.further import FurtherColumn, choose_encoding, describe_further
+from thesis_ml.data.h5_access import (
+    attach_labels,
+    hdf5_errors,
+    open_dataset,
+    open_file,
+    open_item,
+    read_json_mapping,
+    read_text,
+)
+from thesis_ml.data.h5_ragged import FurtherNames, RaggedGroup, count_most_tokens, open_group
 from thesis_ml.data.object_types import MOST_TYPES
 from thesis_ml.data.units import UNITS, EnergyUnit, find_energy_unit
+from thesis_ml.errors import ConfigError
 
 FILE_RANGES = {**RANGES, "1": (-math.inf, math.inf)}
 """A file may hold what a model that diverges makes of events: any eta."""
@@ -34,8 +43,13 @@ _ANGLES = ("attribute angle_unit", *(f"attribute units[{key!r}]" for key in ("ph
 _TEXT_ATTRIBUTES = ("energy_unit", "angle_unit", "units", "id_meaning", "label_meaning")
 
 
-def read_file(path: Path, config: DataConfig) -> EventSplits:
+def read_file(path: Path, config: DataConfig, *, event_columns: Sequence[str] = ()) -> EventSplits:
     """Read and check the three splits of a file, each once.
+
+    Args:
+        path: The file.
+        config: The options below `data`.
+        event_columns: Further columns of events to read, which no model sees.
 
     Raises:
         DataError: The file cannot be read, or anything in it contradicts the layout.
@@ -47,7 +61,19 @@ def read_file(path: Path, config: DataConfig) -> EventSplits:
         declared = read_declared_unit(attributes, Place(path))
         type_names = config.type_names or read_type_names(attributes, Place(path))
         label_names = read_json_mapping(attributes, "label_meaning", Place(path))
-        n_slots, stored = _read_splits(file, places, config.limit_events, len(type_names))
+        groups = _open_groups(file, places)
+        if groups is None:
+            _refuse_further(config, places["train"])
+            n_slots = _count_slots(file, places)
+            stored = {
+                split: _read_table(file, split, place, config.limit_events, len(type_names))
+                for split, place in places.items()
+            }
+        else:
+            n_slots = count_most_tokens(groups.values())
+            options = (config.limit_events, config.further, event_columns, config.weight)
+            stored = {split: group.read_events(*options) for split, group in groups.items()}
+        further = () if not config.further or groups is None else _describe(groups["train"], stored["train"], config)
     looked_at = {name: values[:N_TOKENS_FOR_UNIT] for name, values in stored["train"].features.items()}
     unit = decide_unit(config.encoding, declared, looked_at, places["train"])
     splits = {split: convert_to_gev(events, unit) for split, events in stored.items()}
@@ -57,7 +83,19 @@ def read_file(path: Path, config: DataConfig) -> EventSplits:
     if (problem := explain_met(splits["train"])) is not None:
         raise places["train"].error(f"{problem}; MET and the energies of objects must be stored in one unit")
     is_assumed = config.type_names is None and "id_meaning" not in attributes
-    return EventSplits(path, splits, datasets, unit, type_names, label_names, n_slots, is_assumed)
+    return EventSplits(path, splits, datasets, unit, type_names, label_names, n_slots, is_assumed, further)
+
+
+def list_further(path: Path) -> FurtherNames:
+    """Return which further columns a file of the usual names of splits has: none in tables.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    places = {split: Place(path, dataset) for split, dataset in DatasetNames().by_split().items()}
+    with open_file(path) as file:
+        groups = _open_groups(file, places)
+        return FurtherNames() if groups is None else groups["train"].list_further()
 
 
 def count_stored_events(path: Path, datasets: Iterable[str]) -> int:
@@ -93,24 +131,6 @@ def read_declared_unit(attributes: Mapping[str, str], place: Place) -> EnergyUni
         if other.name != found[0].name:
             raise place.error(f"{found[0].decided_by} says {found[0].name}, {other.decided_by} says {other.name}")
     return found[0] if found else None
-
-
-def read_json_mapping(attributes: Mapping[str, str], name: str, place: Place) -> dict[str, str]:
-    """Return the attribute `name`, a JSON object of texts; empty where the file has no such attribute.
-
-    Raises:
-        DataError: The attribute is not a JSON object of texts.
-    """
-    if name not in attributes:
-        return {}
-    try:
-        values = json.loads(attributes[name])
-    except (ValueError, RecursionError):
-        values = None
-    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
-        shown = attributes[name][:60]
-        raise place.error(f"attribute {name} is {shown!r}; expected a JSON object of texts, or no such attribute")
-    return values
 
 
 def read_type_names(attributes: Mapping[str, str], place: Place) -> tuple[str, ...]:
@@ -176,29 +196,46 @@ def _read_text_attributes(file: Any, place: Place) -> dict[str, str]:
     return {name: read_text(value, name, place) for name, value in values.items()}
 
 
-def _read_splits(
-    file: Any, places: Mapping[str, Place], limit: int | None, n_types: int
-) -> tuple[int, dict[str, Events]]:
-    """Return T and the first `limit` events of each split, in the units of the file.
-
-    All tables or groups are opened before the first one is read. T of groups is the most tokens of any event.
-    """
-    if _find_layout(file, places) == "group":
-        groups = {split: open_group(file, place) for split, place in places.items()}
-        return count_most_tokens(groups.values()), {split: one.read_events(limit) for split, one in groups.items()}
-    n_slots = _count_slots(file, places)
-    return n_slots, {split: _read_table(file, split, place, limit, n_types) for split, place in places.items()}
-
-
-def _find_layout(file: Any, places: Mapping[str, Place]) -> str:
-    """Return whether each split is a `table` or a `group`."""
+def _open_groups(file: Any, places: Mapping[str, Place]) -> dict[str, RaggedGroup] | None:
+    """Return the groups of the splits of a file in ragged layout, None of one with tables."""
     items = {split: open_item(file, place) for split, place in places.items()}
     kinds = {split: "group" if isinstance(item, h5py.Group) else "table" for split, item in items.items()}
     for split, kind in kinds.items():
         if kind != kinds["train"]:
             expected = f"{places['train'].dataset} is a {kinds['train']}"
             raise places[split].error(f"is a {kind}, {expected}; the splits must have one layout")
-    return kinds["train"]
+    if kinds["train"] == "table":
+        return None
+    return {split: open_group(file, place) for split, place in places.items()}
+
+
+def _refuse_further(config: DataConfig, place: Place) -> None:
+    """Refuse to look for further columns in a table of 2 + 5T columns.
+
+    Raises:
+        DataError: Some are asked for.
+    """
+    asked = {"data.features": config.further, "data.weight": (config.weight,) if config.weight else ()}
+    for key, names in asked.items():
+        if names:
+            raise place.error(
+                f"has no column {names[0]!r} ({key}): tables hold {', '.join(FILE_FEATURES)}, met and met_phi only; "
+                "thesis-data writes further columns with layout=ragged"
+            )
+
+
+def _describe(group: RaggedGroup, train: Events, config: DataConfig) -> tuple[FurtherColumn, ...]:
+    """Return the further columns that were asked for, with the encoding of the file or that of their values."""
+    names = group.list_further()
+    found = []
+    for name in config.further:
+        values, unit = train.features[name], names.units[name]
+        encoding = names.encodings.get(name) or choose_encoding(values, unit)
+        try:
+            found.append(describe_further(name, values, unit, encoding))
+        except ConfigError as error:
+            raise group.place.error(str(error)) from None
+    return tuple(found)
 
 
 def _open_table(file: Any, place: Place) -> Any:

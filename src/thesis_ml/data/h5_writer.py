@@ -7,13 +7,12 @@ import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import NDArray
 
 from thesis_ml.data.config import DatasetNames
@@ -42,13 +41,17 @@ class FileMeaning:
         type_names: Names of the object ids 1, 2, ...
         label_names: Names of labels, such as {"0": "ttbar"}.
         extra_units: Further columns of objects and their units, 1 for none.
+        extra_encodings: How they enter models.
+        event_names: Further columns of events.
         attributes: Further attributes by name, each a text.
     """
 
     type_names: tuple[str, ...]
     label_names: Mapping[str, str]
-    extra_units: Mapping[str, str]
-    attributes: Mapping[str, str]
+    extra_units: Mapping[str, str] = field(default_factory=dict)
+    extra_encodings: Mapping[str, str] = field(default_factory=dict)
+    event_names: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 class EventWriter:
@@ -76,7 +79,8 @@ class EventWriter:
         compression: str | None = "gzip",
     ) -> None:
         assert layout == "ragged" or n_slots is not None, "tables need their number of slots"
-        assert layout == "ragged" or not meaning.extra_units, "tables have no further columns"
+        has_further = bool(meaning.extra_units or meaning.event_names)
+        assert layout == "ragged" or not has_further, "tables have no further columns"
         assert not set(meaning.extra_units) & set(FILE_FEATURES), "further columns have other names"
         assert compression in ("gzip", "lzf", None), compression
         self.path, self.layout, self.meaning, self.datasets = path, layout, meaning, datasets
@@ -108,27 +112,21 @@ class EventWriter:
                 self._write_waiting(split, is_last=True)
             self._file.attrs["n_objects"] = self._most_tokens if self.n_slots is None else self.n_slots
 
-    def append(self, split: str, events: Events, extras: Mapping[str, Float[NDArray[Any], " P"]] = {}) -> None:
-        """Add events to a split.
-
-        Args:
-            split: train, val or test.
-            events: In GeV and radian, numbered as the user knows them.
-            extras: The further columns of their objects; a value may be NaN.
+    def append(self, split: str, events: Events) -> None:
+        """Add events in GeV and radian to a split, with the further columns that the file has; these may be NaN.
 
         Raises:
             DataError: The file cannot be written.
         """
         most_tokens = int(events.lengths.max(initial=0))
-        assert set(extras) == set(self.meaning.extra_units), "each further column has a unit"
-        assert all(len(values) == events.n_tokens for values in extras.values()), "a value for each object"
+        assert set(self.meaning.extra_units) <= set(events.features), "each further column has a unit"
         assert events.known_ids.max(initial=0) <= len(self.meaning.type_names), "an id without a name"
         assert self.n_slots is None or most_tokens <= self.n_slots, "more objects than slots"
         self._most_tokens = max(self._most_tokens, most_tokens)
         make_rows = self._make_groups if self.layout == "ragged" else self._make_tables
         waiting = self._waiting[split]
         with _name_failures(self.path):
-            for block in iterate_blocks(replace(events, features={**events.features, **extras}), BLOCK_EVENTS):
+            for block in iterate_blocks(events, BLOCK_EVENTS):
                 waiting.add(make_rows(split, block))
                 if waiting.n_bytes >= BUFFER_BYTES:
                     self._write_waiting(split)
@@ -145,11 +143,12 @@ class EventWriter:
     def _make_groups(self, split: str, events: Events) -> dict[str, NDArray[Any]]:
         """Return rows of datasets by name, all in the group of the split."""
         objects = [events.features[name] for name in (*FILE_FEATURES, *self.meaning.extra_units)]
+        per_event = [events.globals[name] for name in (*GLOBALS, *self.meaning.event_names)]
         rows = {
             "objects": np.stack(objects, axis=1).astype(np.float32),
             "ids": events.known_ids.astype(np.min_scalar_type(len(self.meaning.type_names))),
             "lengths": events.lengths.astype(np.int32),
-            "globals": np.stack([events.globals[name] for name in GLOBALS], axis=1).astype(np.float32),
+            "globals": np.stack(per_event, axis=1).astype(np.float32),
             **dict(zip(("labels", "weights", "index"), _list_event_numbers(events), strict=True)),
         }
         return {f"{self.datasets[split]}/{name}": values for name, values in rows.items()}
@@ -179,8 +178,9 @@ class EventWriter:
         if has_names and name.endswith("/objects"):
             dataset.attrs["columns"] = json.dumps([*FILE_FEATURES, *self.meaning.extra_units])
             dataset.attrs["units"] = json.dumps(dict(self.meaning.extra_units))
+            dataset.attrs["encodings"] = json.dumps(dict(self.meaning.extra_encodings))
         elif has_names:
-            dataset.attrs["columns"] = json.dumps(GLOBALS)
+            dataset.attrs["columns"] = json.dumps([*GLOBALS, *self.meaning.event_names])
         return dataset
 
 

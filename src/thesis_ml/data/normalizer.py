@@ -2,25 +2,29 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from thesis_ml.data.config import DataConfig, Feature
+from thesis_ml.data.config import FEATURES, DataConfig
 from thesis_ml.data.events import GLOBALS, Events
 from thesis_ml.data.flat import FlatMetric
+from thesis_ml.data.further import LONGEST_UNIT, FurtherColumn, is_known_encoding, read_category
 from thesis_ml.data.object_types import MOST_TYPES, list_rest_masses
+from thesis_ml.data.units import UNITS
 from thesis_ml.errors import ConfigError, DataError
 
 GLOBAL_COLUMNS = ("log_met", "cos_met_phi", "sin_met_phi")
 LARGEST_MASS_GEV = 1e4
 LOG_FLOOR_GEV = 0.01
 """Energies below this count as this: MET may be 0, and no detector resolves 10 MeV."""
+LOG_FLOOR = 1e-12
+"""Of the logarithm of a further column, whose values are positive in the training split."""
 
 # Fixed by symmetry, not fitted: a collision has no preferred azimuth, and separate means and scales of cosine and
 # sine would break the isotropy of distances in their plane.
@@ -42,7 +46,10 @@ _FIXED_SCALES = {
 
 @dataclass(frozen=True)
 class Column:
-    """One encoded column: (value - mean) / scale; the value is ln(x / GeV) of `log_`, ln(1 + x / GeV) of `log1p_`."""
+    """One encoded column: (value - mean) / scale; the value is ln(x / GeV) of `log_`, ln(1 + x / GeV) of `log1p_`.
+
+    Of a further column, `log1p_` is sign(x) ln(1 + abs(x)), and `x=1` is 1 where x has that value, else 0.
+    """
 
     name: str
     mean: float
@@ -56,7 +63,7 @@ class Column:
     def feature(self) -> str:
         """The physical feature or global that the column comes from: `phi` for `cos_phi`."""
         kind, _, source = self.name.partition("_")
-        return source if kind in ("log", "log1p", "cos", "sin", "flat") else self.name
+        return source if kind in ("log", "log1p", "cos", "sin", "flat") else self.name.partition("=")[0]
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ class Normalizer:
     It holds plain numbers, so it works on every device and is part of no state dict.
 
     With a column of jet masses the energy of every object follows from its mass: E = sqrt(p^2 + m^2), never below p.
+    An object without a value of a further column has 0 in its columns: the mean of those that have one.
 
     Args:
         features: Physical features of a token, in the order of the columns of physical tensors.
@@ -73,6 +81,7 @@ class Normalizer:
         global_statistics: The encoded columns of (MET, METphi).
         type_masses: Mass of each object type in GeV, None of those that have the mass of their column.
         metric: What flat coordinates are measured with; None where each feature has columns of its own.
+        further_units: Units of the features that are further columns, 1 for none.
     """
 
     features: tuple[str, ...]
@@ -80,6 +89,18 @@ class Normalizer:
     global_statistics: tuple[Column, ...]
     type_masses: tuple[float | None, ...] = ()
     metric: FlatMetric | None = None
+    further_units: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Units of the features, of met and of met_phi; 1 for none."""
+        known = {**UNITS, **self.further_units}
+        return {name: known[name] for name in (*self.features, *GLOBALS)}
+
+    @cached_property
+    def angles(self) -> tuple[str, ...]:
+        """The features that are angles, whose residuals wrap."""
+        return tuple(name for name in self.features if self.units[name] == "rad")
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -121,7 +142,12 @@ class Normalizer:
             values["mass"] = _compute_mass(values)
         if self.metric is not None:
             values |= self.metric.flatten(values)
-        columns = [_encode(column, values) for column in self.feature_statistics]
+        columns = [
+            _encode(column, values).nan_to_num(nan=0.0)
+            if column.feature in self.further_units
+            else _encode(column, values)
+            for column in self.feature_statistics
+        ]
         if self.encodes_jet_masses:
             assert types is not None, "true tokens have types"
             place = self.columns.index(JET_MASS)
@@ -143,6 +169,16 @@ class Normalizer:
         if self.metric is not None:
             parts = self.metric.unflatten(parts)
         return torch.stack([_join_parts(feature, parts) for feature in self.features], dim=1)
+
+    def mark_missing(self, encoded: Float[Tensor, "P F"]) -> Bool[Tensor, "P C"]:
+        """Return which features encoded tokens of the data do not have: their columns are all 0."""
+        is_missing = torch.zeros(len(encoded), len(self.features), dtype=torch.bool, device=encoded.device)
+        owners = [column.feature for column in self.feature_statistics]
+        for place, feature in enumerate(self.features):
+            if feature in self.further_units:
+                ours = [number for number, owner in enumerate(owners) if owner == feature]
+                is_missing[:, place] = (encoded[:, ours] == 0).all(dim=1)
+        return is_missing
 
     def _mark_jets(self, types: Int[Tensor, " P"]) -> Bool[Tensor, " P"]:
         is_jet = torch.tensor([mass is None for mass in self.type_masses], device=types.device)
@@ -167,13 +203,14 @@ class Normalizer:
 
     def to_state(self) -> dict[str, Any]:
         """Return plain values that `from_state` and JSON read."""
+        units = {name: UNITS[name] for name in ("E", "pt", "mass", "met", "phi", "met_phi")}
         return {
             "features": list(self.features),
             "columns": [asdict(column) for column in self.feature_statistics],
             "globals": [asdict(column) for column in self.global_statistics],
             "type_masses": list(self.type_masses),
             "metric": None if self.metric is None else asdict(self.metric),
-            "units": {"E": "GeV", "pt": "GeV", "mass": "GeV", "met": "GeV", "phi": "rad", "met_phi": "rad"},
+            "units": {**units, **self.further_units},
         }
 
     @classmethod
@@ -195,7 +232,8 @@ class Normalizer:
         _check_names(global_columns, GLOBAL_COLUMNS, "globals")
         masses = _read_masses(state.get("type_masses", []), is_needed=encoding.encodes_jet_masses)
         metric = FlatMetric.from_state(state.get("metric")) if encoding.coordinates == "flat" else None
-        return cls(tuple(features), columns, global_columns, masses, metric)
+        units = _read_further_units(state.get("units"), encoding.further)
+        return cls(tuple(features), columns, global_columns, masses, metric, units)
 
 
 @dataclass(frozen=True)
@@ -208,6 +246,8 @@ class TableColumns:
     columns: tuple[str, ...]
     global_columns: tuple[str, ...] = ()
     features: ClassVar[tuple[str, ...]] = ()
+    angles: ClassVar[tuple[str, ...]] = ()
+    further_units: ClassVar[Mapping[str, str]] = {}
     angle_columns: ClassVar[tuple[int, ...]] = ()
     angle_period: ClassVar[float] = 0.0
 
@@ -220,17 +260,19 @@ class TableColumns:
         return {"columns": list(self.columns)}
 
 
-def name_columns(config: DataConfig) -> tuple[str, ...]:
-    """Return the names of the encoded columns of `config.features`."""
+def name_columns(config: DataConfig, further: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return the names of the encoded columns of `config.features`; `further` has those of further columns."""
     if config.coordinates == "flat":
         return tuple(f"flat_{feature}" for feature in config.features)
-    columns = {**_COLUMNS, "phi": ("phi",) if config.phi == "wrapped" else ("cos_phi", "sin_phi")}
+    columns = {**_COLUMNS, "phi": ("phi",) if config.phi == "wrapped" else ("cos_phi", "sin_phi"), **further}
     if config.encodes_jet_masses:
         columns["mass"] = (JET_MASS,)
     return tuple(column for feature in config.features for column in columns[feature])
 
 
-def fit_normalizer(events: Events, config: DataConfig, type_names: Sequence[str]) -> Normalizer:
+def fit_normalizer(
+    events: Events, config: DataConfig, type_names: Sequence[str], further: Sequence[FurtherColumn] = ()
+) -> Normalizer:
     """Return the normaliser whose columns have mean 0 and variance 1 over these events, those of the training split.
 
     The column of jet masses has them over jets, times `mass_weight`. Flat coordinates have mean 0, and
@@ -246,13 +288,15 @@ def fit_normalizer(events: Events, config: DataConfig, type_names: Sequence[str]
     metric = _fit_metric(values) if config.coordinates == "flat" else None
     if metric is not None:
         values |= metric.flatten(values)
-    columns = [_fit_column(name, values) for name in name_columns(config)]
+    names_of = {one.name: one.columns for one in further}
+    columns = [_fit_column(name, values) for name in name_columns(config, names_of)]
     columns = [
         replace(column, scale=column.scale / config.mass_weight) if column.name in (JET_MASS, "flat_E") else column
         for column in columns
     ]
     statistics = tuple(_fit_column(name, globals_) for name in GLOBAL_COLUMNS)
-    return Normalizer(config.physical_features, tuple(columns), statistics, masses, metric)
+    units = {one.name: one.unit for one in further}
+    return Normalizer(config.physical_features, tuple(columns), statistics, masses, metric, units)
 
 
 def _fit_metric(values: Mapping[str, Tensor]) -> FlatMetric:
@@ -269,6 +313,8 @@ def _fit_column(name: str, values: Mapping[str, Tensor]) -> Column:
         return Column(name, 0.0, _FIXED_SCALES[name])
     # numpy sums in one order, whatever the number of threads
     sample = _transform(name, values).double().numpy()
+    if Column(name, 0.0, 1.0).feature not in UNITS:
+        sample = sample[np.isfinite(sample)]
     if not len(sample):
         return Column(name, 0.0, 1.0)
     mean, spread = float(sample.mean()), float(sample.std())
@@ -284,13 +330,17 @@ def _transform(name: str, values: Mapping[str, Tensor]) -> Tensor:
         return wrap_angle(values[name])
     kind, _, source = name.partition("_")
     if kind == "log":
-        return torch.log(values[source].clamp(min=LOG_FLOOR_GEV))
+        return torch.log(values[source].clamp(min=LOG_FLOOR_GEV if source in UNITS else LOG_FLOOR))
     if kind == "log1p":
-        return torch.log1p(values[source])
+        return values[source].sign() * torch.log1p(values[source].abs())
     if kind == "cos":
         return torch.cos(values[source])
     if kind == "sin":
         return torch.sin(values[source])
+    source, is_category, _ = name.partition("=")
+    if is_category:
+        is_equal = torch.eq(values[source], read_category(name) or 0.0).to(values[source])
+        return torch.where(values[source].isnan(), math.nan, is_equal)
     return values[name]
 
 
@@ -321,6 +371,12 @@ def _join_parts(feature: str, parts: Mapping[str, Tensor]) -> Tensor:
         return torch.atan2(parts[f"sin_{feature}"], parts[f"cos_{feature}"])
     if feature == "phi":
         return wrap_angle(parts[feature])
+    if f"log1p_{feature}" in parts:
+        return parts[f"log1p_{feature}"].sign() * torch.expm1(parts[f"log1p_{feature}"].abs())
+    if categories := [name for name in parts if name.startswith(f"{feature}=")]:
+        chances = torch.stack([parts[name] for name in categories], dim=1)
+        values = chances.new_tensor([read_category(name) or 0.0 for name in categories])
+        return values[chances.argmax(dim=1)]
     return parts[f"log_{feature}"] if f"log_{feature}" in parts else parts[feature]
 
 
@@ -354,12 +410,19 @@ def _find_encoding(columns: Sequence[Column]) -> DataConfig:
         DataError: They are those of no options.
     """
     names = [column.name for column in columns]
-    features: Any = tuple(dict.fromkeys(column.feature for column in columns))
-    known = get_args(Feature)
-    if not features or not set(features) <= set(known):
-        raise DataError(f"normaliser.columns: columns are {names!r:.200}; expected those of {', '.join(known)}")
+    features = tuple(dict.fromkeys(column.feature for column in columns))
+    further = {
+        feature: [column.name for column in columns if column.feature == feature]
+        for feature in features
+        if feature not in FEATURES
+    }
+    for feature, ours in further.items():
+        if not is_known_encoding(feature, ours):
+            raise DataError(f"normaliser.columns: columns are {ours!r:.200}; expected an encoding of {feature!r:.60}")
     try:
         config = DataConfig(
+            # Only a file can have further columns.
+            path="-" if further else None,
             features=features,
             phi="wrapped" if "phi" in names else "cos_sin",
             mass="by_type" if JET_MASS in names else "linear",
@@ -367,8 +430,17 @@ def _find_encoding(columns: Sequence[Column]) -> DataConfig:
         )
     except ConfigError as error:
         raise DataError(f"normaliser.columns: columns are {names!r:.200}: {error}") from None
-    _check_names(columns, name_columns(config), "columns")
+    _check_names(columns, name_columns(config, further), "columns")
     return config
+
+
+def _read_further_units(values: Any, names: Sequence[str]) -> dict[str, str]:
+    """Return the units of further columns."""
+    units = values if isinstance(values, Mapping) else {}
+    for name in names:
+        if not isinstance(units.get(name), str) or len(units[name]) > LONGEST_UNIT:
+            raise DataError(f"normaliser: the unit of {name!r:.60} is {units.get(name)!r:.60}; expected a short text")
+    return {name: units[name] for name in names}
 
 
 def _read_masses(values: Any, *, is_needed: bool) -> tuple[float | None, ...]:

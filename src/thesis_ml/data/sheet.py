@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt
 from numpy.typing import NDArray
 
-from thesis_ml.data.events import Events, EventSplits
+from thesis_ml.data.events import GLOBALS, Events, EventSplits
 
 Hashes = UInt[NDArray[np.uint64], " N"]
 HASH_FACTOR = 0x9E3779B97F4A7C15
@@ -38,6 +38,7 @@ def build_sheet(stored: EventSplits, hashes: Mapping[str, Hashes], *, name: str,
             for split, events in stored.splits.items()
         },
         "duplicates": _count_duplicates(used),
+        **({"further": _describe_further(stored)} if stored.further else {}),
     }
 
 
@@ -51,10 +52,27 @@ def describe_sheet(sheet: Mapping[str, Any], origin: str) -> str:
         empty = f", {without:,} events without objects" if without else ""
         objects = f"{size['min']} to {size['max']} objects, mean {size['mean']:.1f}"
         lines.append(f"  {split:<5} {summary['n_events']:,} events ({classes}), {objects}{empty}")
+    for name, one in sheet.get("further", {}).items():
+        unit = "" if one["unit"] == "1" else f" [{one['unit']}]"
+        missing = f"; {one['without_value']:.1%} of objects without a value" if one["without_value"] else ""
+        lines.append(f"  column {name}{unit}: enters as {', '.join(one['columns'])}{missing}")
     shared = {pair: n for pair, n in sheet["duplicates"].items() if n}
     if shared:
         lines.append("  events in two splits: " + ", ".join(f"{pair} {n:,}" for pair, n in shared.items()))
     return "\n".join(lines)
+
+
+def _describe_further(stored: EventSplits) -> dict[str, Any]:
+    """Return how further columns enter models, and the share of training objects that have no value."""
+    train = stored.splits["train"].features
+    return {
+        one.name: {
+            "unit": one.unit,
+            "columns": list(one.columns),
+            "without_value": float(np.isnan(train[one.name]).mean()),
+        }
+        for one in stored.further
+    }
 
 
 def _summarise_split(events: Events, type_names: tuple[str, ...]) -> dict[str, Any]:
@@ -85,7 +103,7 @@ def _count_duplicates(hashes: Mapping[str, Hashes]) -> dict[str, int]:
 
 def hash_events(events: Events) -> Hashes:
     """Return a 64-bit hash of every event: equal for events with equal objects and MET."""
-    hashes = HASH_FACTOR * _hash_rows(list(events.globals.values()))
+    hashes = HASH_FACTOR * _hash_rows([events.globals[name] for name in GLOBALS])
     powers = _list_powers(int(events.lengths.max(initial=1)))[events.token_places]
     np.add.at(hashes, events.token_events, powers * _hash_rows([events.known_ids, *events.features.values()]))
     return hashes

@@ -68,7 +68,7 @@ def load_tokens(config: DataConfig) -> TokenData:
     stored = _choose_events(stored, config)
     if not stored.splits["train"].n_tokens:
         raise Place(stored.path, stored.datasets["train"]).error("no event has an object; there is nothing to learn")
-    normalizer = fit_normalizer(stored.splits["train"], config, stored.type_names)
+    normalizer = fit_normalizer(stored.splits["train"], config, stored.type_names, stored.further)
     fingerprint = fingerprint_data(config)
     sheet = build_sheet(stored, hashes, name=config.name, fingerprint=fingerprint)
     description = describe_sheet(sheet, ORIGINS.get(stored.path, str(stored.path)))

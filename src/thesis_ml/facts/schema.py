@@ -31,6 +31,9 @@ DATA_WAIT = "data_wait_s"
 TYPE_CONFUSION, TYPE_NAMES = "type_confusion", "type_names"
 """Arrays: `<split>_type_confusion` counts objects by true (row) and predicted type (column), with their names."""
 
+UNIT = "unit_"
+"""Arrays `unit_<feature>` are the units of further columns of objects."""
+
 N_MEAN = 8
 """Samples of an event whose mean is compared with the truth; the name of that error says how many."""
 SAMPLE_ERROR, MEAN_ERROR = "rec_mse_sample", f"rec_mse_mean{N_MEAN}"

@@ -29,7 +29,10 @@ class RankedTruth(NamedTuple):
 
 
 def rank_truth(
-    samples: npt.NDArray[np.floating], true: npt.NDArray[np.floating], features: Sequence[str]
+    samples: npt.NDArray[np.floating],
+    true: npt.NDArray[np.floating],
+    features: Sequence[str],
+    angles: Sequence[str] = ("phi",),
 ) -> RankedTruth:
     """Return the rank of the truth among its samples, and how far these are apart.
 
@@ -39,10 +42,11 @@ def rank_truth(
         samples: Physical features [S P C] in GeV and radian.
         true: The same of the data [P C].
         features: Names of the C columns.
+        angles: Those in radian.
     """
     values = np.concatenate([true[None], samples]).astype(np.float64)
     for column, feature in enumerate(features):
-        if feature == "phi":
+        if feature in angles:
             turns = np.exp(1j * values[:, :, column])
             values[:, :, column] = np.angle(turns * np.conj(turns.mean(axis=0)))
     below, equal = (values[1:] < values[0]).sum(axis=0), (values[1:] == values[0]).sum(axis=0)

@@ -1,7 +1,7 @@
 """Residuals of the reconstruction in physical units, with their bias (median) and resolution (68% half-width)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,19 +21,22 @@ def wrap_angles(angles_rad: Array) -> Array:
     return wrapped
 
 
-def compute_residuals(predicted: Array, true: Array, features: Sequence[str]) -> Array:
-    """Return predicted - true for every token and feature: relative for energies, wrapped for phi.
+def compute_residuals(
+    predicted: Array, true: Array, features: Sequence[str], angles: Sequence[str] = ("phi",)
+) -> Array:
+    """Return predicted - true for every token and feature: relative for energies, wrapped for angles.
 
     Args:
         predicted: Physical features [P C] in GeV and radian.
         true: The same from the data.
         features: Names of the C columns.
+        angles: Those in radian.
     """
     residuals = predicted.astype(np.float64) - true
     for column, feature in enumerate(features):
         if feature in RELATIVE_FEATURES:
             residuals[:, column] /= np.maximum(true[:, column], 1e-6)
-        if feature == "phi":
+        if feature in angles:
             residuals[:, column] = wrap_angles(residuals[:, column])
     return residuals
 
@@ -77,13 +80,15 @@ def _measure_quantile(ordered: Array, share: float) -> Measured:
     return Measured(float(np.quantile(ordered, share)), float(high - low) / 2)
 
 
-def summarise_residuals(residuals: Array, features: Sequence[str]) -> dict[str, float]:
-    """Return `median_<feature>` and `width68_<feature>`, half the width of the central 68%; nan without tokens."""
-    if len(residuals) == 0:
-        return {f"{kind}_{feature}": float("nan") for feature in features for kind in ("median", "width68")}
-    low, median, high = np.quantile(residuals, [0.16, 0.5, 0.84], axis=0)
+def summarise_residuals(residuals: Array, features: Sequence[str], optional: Container[str] = ()) -> dict[str, float]:
+    """Return `median_<feature>` and `width68_<feature>`, half the width of the central 68%; nan without tokens.
+
+    Of features in `optional`, which tokens may lack, NaN do not count.
+    """
     summary: dict[str, float] = {}
-    for column, feature in enumerate(features):
-        summary[f"median_{feature}"] = float(median[column])
-        summary[f"width68_{feature}"] = float(high[column] - low[column]) / 2
+    for feature, column in zip(features, residuals.T, strict=True):
+        known = column[~np.isnan(column)] if feature in optional else column
+        low, median, high = np.quantile(known, [0.16, 0.5, 0.84]) if len(known) else (math.nan,) * 3
+        summary[f"median_{feature}"] = float(median)
+        summary[f"width68_{feature}"] = float(high - low) / 2
     return summary

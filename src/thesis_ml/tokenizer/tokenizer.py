@@ -34,7 +34,6 @@ from thesis_ml.data.encode import encode_events
 from thesis_ml.data.events import GLOBALS, Events, cut_events, join_events
 from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import load_events
-from thesis_ml.data.units import UNITS
 from thesis_ml.errors import DataError
 from thesis_ml.tokenizer.vocabulary import Vocabulary
 
@@ -90,7 +89,7 @@ class Tokenizer:
     @property
     def units(self) -> dict[str, str]:
         """Units of the features, of MET and of METphi; 1 for none."""
-        return {name: UNITS[name] for name in (*self.features, "met", "met_phi")}
+        return self.restored.normalizer.units
 
     @property
     def type_names(self) -> tuple[str, ...]:

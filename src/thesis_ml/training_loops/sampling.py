@@ -82,7 +82,8 @@ class SampleMeter:
         for batch, output in self._iterate(split):
             drawn = self.draw_samples(output, batch, N_RANKED)
             samples = np.stack([self._decode(one, output.types) for one in drawn])
-            ranked = rank_truth(samples, self._decode(batch.features, batch.types), features)
+            true = self._decode(batch.features, batch.types)
+            ranked = rank_truth(samples, true, features, self.normalizer.angles)
             ranks.append(ranked.ranks)
             spreads.append(ranked.spreads)
         all_ranks, all_spreads = np.concatenate(ranks), np.concatenate(spreads)

@@ -1,5 +1,6 @@
 """Exact averages over an epoch, without reading a number from the device in between."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -114,22 +115,32 @@ class ResidualTally:
         """Add the reconstruction of one batch, if there is one."""
         if step.features is None or not isinstance(self.normalizer, Normalizer):
             return
-        self._predicted.append(self.normalizer.decode_features(step.features.detach(), step.types).cpu().numpy())
-        self._true.append(self.normalizer.decode_features(batch.features, batch.types).cpu().numpy())
+        predicted = self.normalizer.decode_features(step.features.detach(), step.types)
+        true = self.normalizer.decode_features(batch.features, batch.types)
+        if self.normalizer.further_units:
+            is_missing = self.normalizer.mark_missing(batch.features)
+            predicted, true = (values.masked_fill(is_missing, math.nan) for values in (predicted, true))
+        self._predicted.append(predicted.cpu().numpy())
+        self._true.append(true.cpu().numpy())
         self._tokens = {}
 
     def tokens(self) -> dict[str, np.ndarray]:
-        """Return `true`, `rec` and `residual` of all tokens, with a column per physical feature; {} without any."""
+        """Return `true`, `rec` and `residual` of all tokens, with a column per physical feature; {} without any.
+
+        A further column is NaN where the data have no value.
+        """
         if self._true and not self._tokens:
             predicted, true = np.concatenate(self._predicted), np.concatenate(self._true)
-            residuals = compute_residuals(predicted, true, self.normalizer.features)
+            residuals = compute_residuals(predicted, true, self.normalizer.features, self.normalizer.angles)
             self._tokens = {"true": true, "rec": predicted, "residual": residuals}
         return self._tokens
 
     def finish(self) -> dict[str, float]:
         """Return medians and 68% half-widths per feature; nothing when no step reconstructed any."""
         tokens = self.tokens()
-        return summarise_residuals(tokens["residual"], self.normalizer.features) if tokens else {}
+        if not tokens:
+            return {}
+        return summarise_residuals(tokens["residual"], self.normalizer.features, self.normalizer.further_units)
 
 
 def time_batches(batches: Iterable[TokenBatch], clock: Stopwatch) -> Iterator[TokenBatch]:

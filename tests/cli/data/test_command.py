@@ -41,6 +41,10 @@ REFUSED = {
     ),
     "wrong value": ([*NANOAOD, *NO_FILE, "n_workers=0"], "n_workers: must be between 1 and 256"),
     "wrong choice": ([*NANOAOD, *NO_FILE, "unit=TeV"], "unit: "),
+    "a key with +": (
+        [*NANOAOD, *NO_FILE, "objects.mu+.select=x"],
+        "objects.mu+.select: a name with + cannot be typed; ",
+    ),
     "no inputs": (
         [*NANOAOD, "output=no.h5"],
         "inputs: missing; name files as inputs=a.root or 'inputs={ttbar: a.root, ",

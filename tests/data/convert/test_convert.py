@@ -239,10 +239,55 @@ def test_further_columns_are_those_of_the_sorted_objects(tmp_path: Path) -> None
     assert load_tokens(DataConfig(path=str(tmp_path / "out.h5"))).dims.type_names == NAMES
 
 
+def test_files_of_ours_keep_further_columns_when_they_are_merged(tmp_path: Path) -> None:
+    path = write_tree(tmp_path / "a.root", make_nanoaod(EVENTS))
+    objects = NANOAOD | {"jet": {**NANOAOD["jet"], "extra": {"jet_id": "jetId", "twice": "2 * pt"}}}
+    columns = {"twice": {"unit": "GeV", "encoding": "log"}}
+    of_events = {"up": "1 + met / 100"}
+    run_recipe("nanoaod", path, tmp_path / "b.h5", objects=objects, extra_columns=columns, event_extra=of_events)
+
+    run_recipe("events", tmp_path / "b.h5", tmp_path / "c.h5", select="pt > 50", overlap=[])
+
+    for name in ("b", "c"):
+        with h5py.File(tmp_path / f"{name}.h5") as file:
+            table, of_all = file["X_train/objects"], file["X_train/globals"]
+            assert json.loads(table.attrs["units"]) == {"jet_id": "1", "twice": "GeV"}
+            assert json.loads(table.attrs["encodings"]) == {"jet_id": "category", "twice": "log"}
+            assert json.loads(of_all.attrs["columns"]) == ["met", "met_phi", "up"]
+            np.testing.assert_allclose(of_all[:, 2], 1 + of_all[:, 0] / 100, rtol=1e-6)
+            is_jet = file["X_train/ids"][()] == 1
+            np.testing.assert_allclose(table[:, 5][is_jet], 2 * table[:, 1][is_jet], rtol=1e-6)
+            assert np.isnan(table[:, 5][~is_jet]).all()
+            assert name == "b" or table[:, 1].min() > 50
+
+
 @pytest.mark.parametrize("name", ["E", "eta", "place"])
 def test_a_further_column_has_a_name_of_its_own(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=rf"objects\.jet\.extra: '{name}' is a name of our own"):
         run_recipe("nanoaod", "a", tmp_path / "out.h5", f"objects.jet.extra.{name}=pt")
+
+
+WRONG_FURTHER = {
+    "taken": ({"event_extra": {"met": "weight"}}, "event_extra: 'met' is a name of our own"),
+    "encoded": ({"event_extra": {"log_x": "weight"}}, "event_extra: 'log_x' is no name of a column"),
+    "unknown": ({"extra_columns": {"d0": {"unit": "mm"}}}, "extra_columns: unknown name 'd0'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_FURTHER)
+def test_wrong_further_columns_are_refused(case: str, tmp_path: Path) -> None:
+    keys, problem = WRONG_FURTHER[case]
+
+    with pytest.raises(ConfigError, match=problem):
+        run_recipe("nanoaod", "a", tmp_path / "out.h5", **keys)
+
+
+def test_an_infinite_further_column_is_refused(tmp_path: Path) -> None:
+    path = write_tree(tmp_path / "a.root", make_nanoaod(EVENTS))
+    objects = NANOAOD | {"jet": {**NANOAOD["jet"], "extra": {"far": "1 / (pt - pt)"}}}
+
+    with pytest.raises(DataError, match="far is infinite in a selected event; correct its expression"):
+        run_recipe("nanoaod", path, tmp_path / "out.h5", objects=objects)
 
 
 def test_a_missing_list_of_parquet_is_an_event_without_objects(tmp_path: Path) -> None:

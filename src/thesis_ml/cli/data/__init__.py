@@ -16,7 +16,7 @@ from thesis_ml.utils.paths import find_configs
 
 RECIPES = NamedConfigs("convert", "a conversion takes any number of files in one job")
 INSPECT = "inspect"
-OPEN_MAPPINGS = ("objects.", "objects=", "reader.", "label_names.", "label_names=")
+OPEN_MAPPINGS = ("objects", "reader", "label_names", "extra_columns", "event_extra")
 GO_ON = "the same command goes on from the parts that were converted"
 LIBRARIES = ("awkward", "pyarrow", "uproot")
 
@@ -37,11 +37,18 @@ def _compose_and_run(cfg: DictConfig) -> None:
 
 
 def open_mappings(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with `++` before keys of objects and readers, which a recipe need not name to have them.
+    """Return the arguments with `++` before keys of open mappings, which a recipe need not name to have them.
 
     Our parser refuses the wrong ones among them.
+
+    Raises:
+        ConfigError: A key holds a +, which Hydra cannot read.
     """
-    return [f"++{one}" if one.startswith(OPEN_MAPPINGS) and "=" in one else one for one in arguments]
+    starts = tuple(f"{name}{mark}" for name in OPEN_MAPPINGS for mark in ".=")
+    for key in (one.partition("=")[0] for one in arguments if one.startswith(starts)):
+        if "+" in key:
+            raise ConfigError(f"{key}: a name with + cannot be typed; write a recipe in a folder of --config-dir")
+    return [f"++{one}" if one.startswith(starts) and "=" in one else one for one in arguments]
 
 
 def _check_libraries() -> None:

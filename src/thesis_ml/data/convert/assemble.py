@@ -1,5 +1,6 @@
 """Columns of a file to events: four-momenta, selections, overlap removal, MET, weights, and the split of each event."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,14 +41,12 @@ class ConvertedEvents:
     """Some events of a file, with what the output needs beside them.
 
     Args:
-        events: In GeV and radian.
-        extras: Further columns of their objects; NaN for types that do not have them.
+        events: In GeV and radian; further columns are NaN for types that do not have them.
         splits: 0, 1, 2 for train, val, test.
         tally: What was counted on the way.
     """
 
     events: Events
-    extras: Mapping[str, Float[NDArray[Any], " P"]]
     splits: Int[NDArray[Any], " N"]
     tally: ClassTally
 
@@ -79,8 +78,7 @@ class Assembler:
     """What a recipe makes of the columns of one file.
 
     Args:
-        config: The recipe.
-        objects: Types of objects by name.
+        config: The recipe, with all types of objects.
         available: Columns that the file has.
         place: The file, for messages.
 
@@ -89,17 +87,19 @@ class Assembler:
         DataError: The file has not the columns that the recipe names.
     """
 
-    def __init__(
-        self, config: ConvertConfig, objects: Mapping[str, ObjectConfig], available: Sequence[str], place: Place
-    ) -> None:
-        self.config, self.objects, self.place = config, objects, place
+    def __init__(self, config: ConvertConfig, available: Sequence[str], place: Place) -> None:
+        self.config, self.objects, self.place = config, config.objects, place
         self.available = dict.fromkeys(available)
         self.needed: dict[str, None] = {}
-        self.types = {name: self._prepare_type(name, one) for name, one in objects.items()}
+        self.types = {name: self._prepare_type(name, one) for name, one in self.objects.items()}
         self.met = {name: self._prepare(getattr(config.met, name), f"met.{name}") for name in ("pt", "phi", "px", "py")}
         self.event = {
             name: self._prepare(getattr(config, name), name, known=("met", "met_phi"))
             for name in ("event", "weight", "index", "label")
+        }
+        self.extra = {
+            name: self._prepare(text, f"event_extra.{name}", known=("met", "met_phi"))
+            for name, text in config.event_extra.items()
         }
         self.split = self._prepare(config.split.by, "split.by")
 
@@ -148,7 +148,7 @@ class Assembler:
             return globals_[name] if name in globals_ else columns[name]
 
         def evaluate(name: str, default: Any) -> NDArray[Any]:
-            expression = self.event[name]
+            expression = self.event.get(name) or self.extra.get(name)
             values = default if expression is None else _evaluate_events(expression, column)
             return np.broadcast_to(values, n_events)
 
@@ -156,14 +156,14 @@ class Assembler:
         index = self._read_whole("index", evaluate("index", start + np.arange(n_events)))
         labels = self._read_whole("label", evaluate("label", label))
         weights = evaluate("weight", 1.0).astype(np.float64)
-        events, extras, n_dropped = self._join_objects(objects, n_events)
-        events = Events(events.features, events.ids, events.lengths, globals_, labels, weights, index)
+        per_event = {**globals_, **{name: evaluate(name, math.nan).astype(np.float64) for name in self.extra}}
+        events, n_dropped = self._join_objects(objects, n_events)
+        events = Events(events.features, events.ids, events.lengths, per_event, labels, weights, index)
         splits = self._choose_splits(index, column, file_hash)
-        tokens = np.repeat(is_kept, events.lengths)
         kept = keep_events(events, is_kept)
         names = list_type_names(self.objects)
         tally = ClassTally.count(kept, names, n_read=n_events, objects=tallies, n_dropped=int(n_dropped[is_kept].sum()))
-        return ConvertedEvents(kept, {name: values[tokens] for name, values in extras.items()}, splits[is_kept], tally)
+        return ConvertedEvents(kept, splits[is_kept], tally)
 
     def _prepare_type(self, name: str, one: ObjectConfig) -> "_Type":
         where = f"objects.{name}"
@@ -302,13 +302,14 @@ class Assembler:
                     total -= np.bincount(one.owners, one.columns["pt"] * turn(one.columns["phi"]), minlength=n_events)
         return {"met": np.hypot(px, py), "met_phi": np.arctan2(py, px)}
 
-    def _join_objects(
-        self, objects: Mapping[str, TypeObjects], n_events: int
-    ) -> tuple[Events, dict[str, NDArray[Any]], NDArray[Any]]:
-        """Return the objects of all types in one order, further columns, and how many each event lost to the cap."""
+    def _join_objects(self, objects: Mapping[str, TypeObjects], n_events: int) -> tuple[Events, NDArray[Any]]:
+        """Return the objects of all types in one order, and how many each event lost to the cap."""
         owners = np.concatenate([one.owners for one in objects.values()])
         ids = np.concatenate([np.full(one.counts.sum(), self.objects[name].id) for name, one in objects.items()])
-        flat = {key: np.concatenate([one.columns[key] for one in objects.values()]) for key in FILE_FEATURES}
+        flat = {
+            key: np.concatenate([one.columns.get(key, np.full(one.counts.sum(), np.nan)) for one in objects.values()])
+            for key in (*FILE_FEATURES, *self.config.extra_names)
+        }
         chosen = np.lexsort((-flat["pt"], owners))
         counts = np.bincount(owners, minlength=n_events)
         if self.config.max_objects is not None:
@@ -319,13 +320,7 @@ class Assembler:
             chosen = chosen[np.lexsort((places, owners[chosen]))]
         lengths = np.bincount(owners[chosen], minlength=n_events)
         events = Events.without_labels({key: part[chosen] for key, part in flat.items()}, ids[chosen], lengths, {})
-        extras = {
-            key: np.concatenate([one.columns.get(key, np.full(one.counts.sum(), np.nan)) for one in objects.values()])[
-                chosen
-            ]
-            for key in self.config.extra_names
-        }
-        return events, extras, counts - lengths
+        return events, counts - lengths
 
     def _read_whole(self, where: str, values: NDArray[Any]) -> Int[NDArray[np.int64], " N"]:
         """Return whole numbers of events; others would be cut off."""

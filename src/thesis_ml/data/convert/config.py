@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from thesis_ml.config import choose
+from thesis_ml.data.further import Encoding, check_name
 from thesis_ml.data.object_types import MOST_TYPES
 from thesis_ml.errors import ConfigError
 from thesis_ml.limits import Count, Positive, Seed, Share, Text, at_least, between, require
@@ -50,6 +51,18 @@ class ObjectConfig:
             choose(name, dict.fromkeys(QUANTITIES), "columns")
         if taken := [name for name in self.extra if name in (*QUANTITIES, PLACE)]:
             raise ConfigError(f"extra: {taken[0]!r} is a name of our own; choose another one")
+        for name in self.extra:
+            check_name(name, "extra")
+
+
+@dataclass(frozen=True)
+class ExtraConfig:
+    """What the output says of a further column of objects."""
+
+    unit: Annotated[str, Text("the unit of a column, 1 for none")] = "1"
+    encoding: Annotated[
+        Encoding | None, "how it enters models: linear, log, log1p, angle, category; null: by its unit and values"
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +131,12 @@ class ConvertConfig:
     met: MetConfig = field(default_factory=lambda: MetConfig(from_objects=True))
     event: Annotated[Formula | None, "which events are kept; count('jet') is a number of kept objects"] = None
     weight: Annotated[Formula | None, "of events; null: 1"] = None
+    extra_columns: Annotated[Mapping[str, ExtraConfig], "unit and encoding of further columns, by name"] = field(
+        default_factory=dict
+    )
+    event_extra: Annotated[
+        Mapping[str, Formula], "further columns of events by name, such as other weights (layout ragged)"
+    ] = field(default_factory=dict)
     index: Annotated[Formula | None, "event number; null: the place in the file"] = None
     label: Annotated[Formula | None, "class of an event, in place of that of its file"] = None
     label_names: Annotated[Mapping[str, str], "names of labels that a column gives, such as {0: ttbar, 1: ttH}"] = (
@@ -139,7 +158,12 @@ class ConvertConfig:
         for number, rule in enumerate(self.overlap):
             for name in (*rule.remove, *rule.near) if self.objects else ():
                 choose(name, self.objects, f"overlap[{number}]")
+        for name in self.event_extra:
+            check_name(name, "event_extra")
+        for name in self.extra_columns if self.objects else ():
+            choose(name, dict.fromkeys(self.extra_names), "extra_columns")
         if self.layout == "table":
+            require(not self.event_extra, "event_extra", "empty with layout=table; use layout=ragged", self.event_extra)
             for name, one in self.objects.items():
                 if one.extra:
                     raise ConfigError(f"objects.{name}.extra: 2 + 5T columns hold no others; use layout=ragged")

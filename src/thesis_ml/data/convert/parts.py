@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from thesis_ml.config import parse_config, to_plain
 from thesis_ml.data.checks import FEWEST, RANGES, Place, check_events, explain_impossible, explain_met, mark_not_finite
 from thesis_ml.data.convert.assemble import Assembler, ConvertedEvents
-from thesis_ml.data.convert.config import ConvertConfig, ObjectConfig
+from thesis_ml.data.convert.config import ConvertConfig
 from thesis_ml.data.convert.readers.base import Part, Reader
 from thesis_ml.data.convert.tally import ClassTally
 from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events, keep_tokens
 from thesis_ml.data.sheet import hash_events
+from thesis_ml.data.units import UNITS
 from thesis_ml.errors import ConfigError, DataError
 
 
@@ -28,8 +29,7 @@ class PartTask:
     """One part of one input file, and what is made of it.
 
     Args:
-        config: The recipe.
-        objects: Types of objects by name.
+        config: The recipe, with all types of objects.
         reader: Of the file.
         path: The file.
         part: Which of its rows.
@@ -39,21 +39,12 @@ class PartTask:
     """
 
     config: ConvertConfig
-    objects: Mapping[str, ObjectConfig]
     reader: Reader
     path: Path
     part: Part
     label: int
     file_hash: str
     target: Path
-
-
-@dataclass(frozen=True)
-class ConvertedPart:
-    """The events of a part and the further columns of their objects."""
-
-    events: Events
-    extras: Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -86,7 +77,7 @@ def convert_part(task: PartTask) -> None:
         DataError: The file cannot be read, or holds what no event can.
     """
     place = Place(task.path)
-    assembler = Assembler(task.config, task.objects, task.reader.list_columns(), place)
+    assembler = Assembler(task.config, task.reader.list_columns(), place)
     converted: list[ConvertedEvents] = []
     n_read = 0
     for columns in task.reader.read(task.part, assembler.names):
@@ -96,7 +87,7 @@ def convert_part(task: PartTask) -> None:
             columns = {name: values[: limit - n_read] for name, values in columns.items()}
         file_hash, start = int(task.file_hash[:16], 16), task.part.start + n_read
         converted.append(assembler.assemble(columns, label=task.label, file_hash=file_hash, start=start))
-        _check(converted[-1].events, len(task.objects), place)
+        _check(converted[-1].events, len(task.config.objects), place)
         n_read += size
         if limit is not None and n_read >= limit:
             break
@@ -120,21 +111,24 @@ def read_overview(path: Path) -> PartOverview:
         return PartOverview(stored["splits"].astype(np.int64), stored["hashes"], largest, tally)
 
 
-def read_part(path: Path) -> ConvertedPart:
-    """Return a converted part."""
+def read_part(path: Path) -> Events:
+    """Return the events of a converted part."""
     with np.load(path, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    events = Events(
-        {name: arrays[name] for name in FILE_FEATURES},
+    columns: dict[str, dict[str, Any]] = {"object": {}, "event": {}}
+    for key in arrays:
+        kind, _, name = key.partition("/")
+        if name:
+            columns[kind][name] = arrays[key]
+    return Events(
+        columns["object"],
         arrays["ids"].astype(np.int64),
         arrays["lengths"],
-        {name: arrays[name] for name in GLOBALS},
+        columns["event"],
         arrays["labels"],
         arrays["weights"],
         arrays["index"],
     )
-    extras = {name.removeprefix("extra_"): arrays[name] for name in arrays if name.startswith("extra_")}
-    return ConvertedPart(events, extras)
 
 
 def _check(events: Events, n_types: int, place: Place) -> None:
@@ -148,6 +142,9 @@ def _check(events: Events, n_types: int, place: Place) -> None:
                 raise place.error(f"{problem} (objects of id {number}); correct the unit or the columns of the recipe")
         if (problem := explain_met(events)) is not None:
             raise place.error(f"{problem}; correct the unit of met (met.unit)")
+    for name, values in (*events.features.items(), *events.globals.items()):
+        if name not in UNITS and np.isinf(values).any():
+            raise place.error(f"{name} is infinite in a selected event; correct its expression (extra or event_extra)")
     if not np.isfinite(events.weights).all():
         raise place.error("weight is not finite in a selected event; correct the expression of weight")
 
@@ -167,14 +164,12 @@ def _write_part(converted: Sequence[ConvertedEvents], task: PartTask) -> None:
 
 
 def _list_arrays(converted: Sequence[ConvertedEvents], task: PartTask) -> Iterator[tuple[str, Any, list[Any]]]:
-    for name in FILE_FEATURES:
-        yield name, np.float32, [one.events.features[name] for one in converted]
-    for name in GLOBALS:
-        yield name, np.float32, [one.events.globals[name] for one in converted]
+    for name in (*FILE_FEATURES, *task.config.extra_names):
+        yield f"object/{name}", np.float32, [one.events.features[name] for one in converted]
+    for name in (*GLOBALS, *task.config.event_extra):
+        yield f"event/{name}", np.float32, [one.events.globals[name] for one in converted]
     for name, kind in (("labels", np.int64), ("weights", np.float32), ("index", np.int64), ("lengths", np.int64)):
         yield name, kind, [getattr(one.events, name) for one in converted]
     yield "ids", np.uint16, [one.events.known_ids for one in converted]
     yield "splits", np.uint8, [one.splits for one in converted]
     yield "hashes", np.uint64, [hash_events(one.events) for one in converted]
-    for name in task.config.extra_names:
-        yield f"extra_{name}", np.float32, [one.extras[name] for one in converted]

@@ -19,6 +19,7 @@ from thesis_ml.data.convert.config import (
     DEFAULT_CLASS,
     SPLITS,
     ConvertConfig,
+    ExtraConfig,
     SplitConfig,
     find_inputs,
     list_type_names,
@@ -36,6 +37,7 @@ from thesis_ml.data.convert.parts import (
 from thesis_ml.data.convert.readers import READERS
 from thesis_ml.data.convert.readers.base import read_magic
 from thesis_ml.data.events import Events, join_events, keep_events, take_first
+from thesis_ml.data.further import choose_encoding
 from thesis_ml.data.h5_writer import EventWriter, FileMeaning, Layout
 from thesis_ml.errors import ConfigError, DataError
 from thesis_ml.utils.h5_writing import explain_failure
@@ -139,19 +141,17 @@ def _open_files(config: ConvertConfig, inputs: Mapping[str, Sequence[Path]], fol
 def _open_file(config: ConvertConfig, path: Path, class_name: str, label: int, folder: Path) -> InputFile:
     options = parse_choice(READERS, config.reader, "reader")
     reader = READERS[options.name](options, path)
-    objects = dict(config.objects) or dict(reader.describe_objects())
-    if not objects:
+    config = reader.complete(config)
+    if not config.objects:
         raise ConfigError("objects: missing; name at least one type of object")
     # Every file is looked at before the first one is converted.
-    assembler = Assembler(config, objects, reader.list_columns(), Place(path))
+    assembler = Assembler(config, reader.list_columns(), Place(path))
     file_hash = hash_file(path)
     tasks = tuple(
-        PartTask(
-            config, objects, reader, path, part, label, file_hash, folder / name_part(config, file_hash, label, part)
-        )
+        PartTask(config, reader, path, part, label, file_hash, folder / name_part(config, file_hash, label, part))
         for part in reader.list_parts(config.limit)
     )
-    types = list_type_names(objects)
+    types = list_type_names(config.objects)
     return InputFile(path, class_name, label, file_hash, tasks, types, assembler.assumptions, reader.describe_labels())
 
 
@@ -199,16 +199,22 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
             path.unlink(missing_ok=True)
         raise DataError(f"inputs: {problem}; loosen the selections, or check the unit")
     splits, warnings = _fill_splits(splits, config.split)
-    type_names = next(file.type_names for file in files if file.tasks)
-    gaps = find_gaps(_take_samples(parts), type_names)
+    # The files name their objects and further columns where the recipe does not.
+    config = next(file.tasks[0].config for file in files if file.tasks)
+    type_names = list_type_names(config.objects)
+    samples = _take_samples(parts)
+    gaps = find_gaps(samples, type_names)
     layout = _choose_layout(config, overviews)
     counted = [(file, one) for (file, _), one in zip(parts, overviews, strict=True)]
     found = [*warnings, *map(str, gaps)]
     decisions = build_decisions(config, files, counted, splits, layout=layout, warnings=found)
+    columns = {name: config.extra_columns.get(name, ExtraConfig()) for name in config.extra_names}
     meaning = FileMeaning(
         type_names,
         _name_labels(config, files),
-        dict.fromkeys(config.extra_names, "1"),
+        {name: column.unit for name, column in columns.items()},
+        _choose_encodings(columns, list(samples.values())),
+        tuple(config.event_extra),
         {"conversion": format_decisions(decisions)},
     )
     n_slots = max(1, max(one.largest for one in overviews))
@@ -217,14 +223,11 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
     with EventWriter(output, layout, meaning, n_slots=n_slots, compression=compression) as writer:
         first = 0
         for _, path in parts:
-            part = read_part(path)
-            ours = splits[first : first + part.events.n_events]
-            first += part.events.n_events
+            events = read_part(path)
+            ours = splits[first : first + events.n_events]
+            first += events.n_events
             for number, split in enumerate(SPLITS):
-                is_kept = ours == number
-                tokens = np.repeat(is_kept, part.events.lengths)
-                extras = {name: values[tokens] for name, values in part.extras.items()}
-                writer.append(split, keep_events(part.events, is_kept), extras)
+                writer.append(split, keep_events(events, ours == number))
     output.with_suffix(".yaml").write_text(format_decisions(decisions), encoding="utf-8")
     return decisions
 
@@ -258,7 +261,16 @@ def _choose_layout(config: ConvertConfig, overviews: Sequence[PartOverview]) -> 
         return config.layout
     n_events = sum(len(one.splits) for one in overviews)
     n_bytes = 4 * n_events * (2 + 5 * max(one.largest for one in overviews))
-    return "ragged" if config.extra_names or n_bytes > LARGEST_TABLE_BYTES else "table"
+    return "ragged" if config.extra_names or config.event_extra or n_bytes > LARGEST_TABLE_BYTES else "table"
+
+
+def _choose_encodings(columns: Mapping[str, ExtraConfig], samples: Sequence[Events]) -> dict[str, str]:
+    """Return how further columns enter models: as the recipe says, or by the first events of each class."""
+    found: dict[str, str] = {}
+    for name, column in columns.items():
+        values = np.concatenate([events.features[name] for events in samples])
+        found[name] = column.encoding or choose_encoding(values, column.unit)
+    return found
 
 
 def _name_labels(config: ConvertConfig, files: Sequence[InputFile]) -> dict[str, str]:
@@ -275,5 +287,5 @@ def _take_samples(parts: Sequence[tuple[InputFile, Path]]) -> dict[str, Events]:
     for file, path in parts:
         left = JUDGED_EVENTS - sum(one.n_events for one in found.get(file.class_name, ()))
         if left > 0:
-            found.setdefault(file.class_name, []).append(take_first(read_part(path).events, left))
+            found.setdefault(file.class_name, []).append(take_first(read_part(path), left))
     return {name: join_events(events) for name, events in found.items()}

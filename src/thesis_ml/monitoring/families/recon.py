@@ -1,15 +1,16 @@
 """Physical quality of the reconstruction: residuals per epoch and, once measured, spectra, residuals and types."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from thesis_ml.facts.schema import History
+from thesis_ml.facts.schema import UNIT, History
 from thesis_ml.metrics.histograms import LOG_FEATURES
 from thesis_ml.metrics.residuals import RELATIVE_FEATURES
 from thesis_ml.monitoring import io_utils, scales
@@ -86,7 +87,7 @@ def draw_recon(history: History) -> Figure | None:
         _draw_curves(axes, history, prefix)
     for number, spectrum in enumerate(spectra):
         top_in = first_in + CURVES_IN + ROW_GAP_IN + number * row_in
-        _draw_spectrum(figure, top_in, spectrum)
+        _draw_spectrum(figure, top_in, spectrum, find_units(history.arrays))
         _draw_residual(figure, top_in, spectrum, history)
     if counted is not None:
         axes = io_utils.add_panel(figure, 0, end_in + ROW_GAP_IN, CONFUSION_IN, y_label="true type")
@@ -120,15 +121,28 @@ def _widen(axes: Axes) -> None:
     axes.yaxis.set_label_coords(-io_utils.LABEL_IN / (io_utils.PAGE_COLUMNS * io_utils.COLUMN_WIDTH_IN * WIDE_END), 0.5)
 
 
-def label_feature(feature: str) -> str:
+def describe_feature(feature: str, units: Mapping[str, str]) -> tuple[str, str]:
+    """Return symbol and unit of a feature; `units` has those of further columns."""
+    if feature in FEATURES:
+        return FEATURES[feature]
+    name, unit = feature.replace("_", r"\_"), units.get(feature, "1")
+    return rf"\mathrm{{{name}}}", "" if unit == "1" else unit.replace("$", "")
+
+
+def find_units(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Return the units of further columns, which the arrays of a run name."""
+    return {name.removeprefix(UNIT): str(value) for name, value in arrays.items() if name.startswith(UNIT)}
+
+
+def label_feature(feature: str, units: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return the symbol and unit of a feature."""
-    symbol, unit = FEATURES.get(feature, (rf"\mathrm{{{feature}}}", ""))
+    symbol, unit = describe_feature(feature, units)
     return f"${symbol}$ [{unit}]" if unit else f"${symbol}$"
 
 
-def label_residual(feature: str) -> str:
+def label_residual(feature: str, units: Mapping[str, str]) -> str:
     """Return the formula of the residual of a feature, with its unit."""
-    symbol, unit = FEATURES.get(feature, (rf"\mathrm{{{feature}}}", ""))
+    symbol, unit = describe_feature(feature, units)
     difference = rf"{symbol}^\mathrm{{\,rec}} - {symbol}^\mathrm{{\,true}}"
     if feature in RELATIVE_FEATURES:
         return rf"$({difference})\,/\,{symbol}^\mathrm{{\,true}}$"
@@ -161,7 +175,7 @@ def _list_spectra(history: History) -> list[Spectrum]:
 def _draw_curves(axes: Axes, history: History, prefix: str) -> None:
     """Draw the residuals of the validation split, the only one they are measured on in every epoch."""
     for feature in _list_features(history, prefix):
-        symbol, unit = FEATURES.get(feature, (feature, ""))
+        symbol, unit = describe_feature(feature, find_units(history.arrays))
         kind = "rel." if feature in RELATIVE_FEATURES else unit
         io_utils.draw_epochs(
             axes,
@@ -180,7 +194,7 @@ def _draw_curves(axes: Axes, history: History, prefix: str) -> None:
     io_utils.draw_legend(axes)
 
 
-def _draw_spectrum(figure: Figure, top_in: float, spectrum: Spectrum) -> None:
+def _draw_spectrum(figure: Figure, top_in: float, spectrum: Spectrum, units: Mapping[str, str]) -> None:
     """Draw truth and reconstruction of one feature, and their ratio beneath."""
     axes = io_utils.add_panel(figure, 0, top_in, SPECTRUM_IN, y_label="objects / bin")
     ratio = io_utils.add_panel(figure, 0, top_in + SPECTRUM_IN + RATIO_GAP_IN, RATIO_IN, y_label="rec./true")
@@ -196,9 +210,11 @@ def _draw_spectrum(figure: Figure, top_in: float, spectrum: Spectrum) -> None:
     for panel in (axes, ratio):
         if spectrum.feature in LOG_FEATURES:
             scales.set_log_x_scale(panel)
+        if spectrum.feature not in FEATURES:
+            panel.locator_params(axis="x", nbins=5)
         panel.set_xlim(spectrum.edges[0], spectrum.edges[-1])
     axes.tick_params(labelbottom=False)
-    io_utils.label_x(ratio, label_feature(spectrum.feature))
+    io_utils.label_x(ratio, label_feature(spectrum.feature, units))
 
 
 def _scale_counts(axes: Axes, spectrum: Spectrum) -> None:
@@ -258,7 +274,7 @@ def _draw_residual(figure: Figure, top_in: float, spectrum: Spectrum, history: H
     axes.set_ylim(0, 1.2 * max(int(spectrum.residual[1:-1].max()), 1))
     if note := _describe_outside((spectrum.split, spectrum.residual)):
         io_utils.write_note(axes, note)
-    io_utils.label_x(axes, label_residual(spectrum.feature))
+    io_utils.label_x(axes, label_residual(spectrum.feature, find_units(history.arrays)))
     io_utils.draw_legend(axes)
 
 

@@ -222,10 +222,10 @@ def choose_pool(data: LoadedData) -> Events:
 
 def start_tally(model: LoadedModel, data: LoadedData) -> ClosureTally:
     """Return what counts the closure of one model."""
-    restored = model.restored
+    restored, normalizer = model.restored, model.restored.normalizer
     labels = [int(label) for label in np.unique(data.events.labels)]
     sizes = restored.config.latent_space.codebook_sizes
-    return ClosureTally(restored.normalizer.features, restored.dims.type_names, labels, sizes)
+    return ClosureTally(normalizer.features, restored.dims.type_names, labels, sizes, units=normalizer.units)
 
 
 def stream_all(

@@ -14,7 +14,7 @@ import pyarrow
 import uproot
 
 from thesis_ml.data.checks import Place
-from thesis_ml.data.convert.config import ObjectConfig
+from thesis_ml.data.convert.config import ConvertConfig
 from thesis_ml.errors import DataError
 
 PART_EVENTS = 100_000
@@ -79,9 +79,9 @@ class Reader(Protocol):
         """Yield the columns of consecutive events of a part."""
         ...
 
-    def describe_objects(self) -> Mapping[str, ObjectConfig]:
-        """Return the types of objects, where the file itself names them."""
-        return {}
+    def complete(self, config: ConvertConfig) -> ConvertConfig:
+        """Return a recipe without objects with those that the file itself names."""
+        return config
 
     def describe_labels(self) -> Mapping[str, str]:
         """Return the names of labels, where the file itself names them."""

@@ -1,7 +1,7 @@
 """Files that thesis-data wrote, or any in the layout of 2 + 5T columns: to merge, select and divide them anew."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thesis_ml.data.config import DataConfig
-from thesis_ml.data.convert.config import PLACE, SPLITS, ObjectConfig
+from thesis_ml.data.convert.config import PLACE, SPLITS, ConvertConfig, ExtraConfig, ObjectConfig
 from thesis_ml.data.convert.readers.base import CHUNK_EVENTS, Columns, Part, Reader, ReaderConfig, cut_rows
 from thesis_ml.data.events import FILE_FEATURES, Events, EventSplits, iterate_blocks, join_events
-from thesis_ml.data.h5_loader import read_file
+from thesis_ml.data.h5_loader import list_further, read_file
+from thesis_ml.data.h5_ragged import FurtherNames
 
 COLUMNS = (*FILE_FEATURES, PLACE)
 
@@ -37,8 +38,13 @@ class EventFilesReader(Reader):
         return EventFilesReader, (self.config, self.path)
 
     @cached_property
+    def _further(self) -> FurtherNames:
+        return list_further(self.path)
+
+    @cached_property
     def _stored(self) -> EventSplits:
-        return read_file(self.path, DataConfig(path=str(self.path)))
+        config = DataConfig(path=str(self.path), features=(*FILE_FEATURES, *self._further.units), mass="linear")
+        return read_file(self.path, config, event_columns=self._further.of_events)
 
     @cached_property
     def _joined(self) -> tuple[Events, NDArray[np.int64]]:
@@ -47,8 +53,9 @@ class EventFilesReader(Reader):
         return join_events(splits), np.repeat(np.arange(len(SPLITS)), [one.n_events for one in splits])
 
     def list_columns(self) -> Sequence[str]:
-        objects = [f"{name}.{column}" for name in self._stored.type_names for column in COLUMNS]
-        return [*objects, "met", "met_phi", "weight", "label", "split", "event"]
+        columns = (*COLUMNS, *self._further.units)
+        objects = [f"{name}.{column}" for name in self._stored.type_names for column in columns]
+        return [*objects, "met", "met_phi", *self._further.of_events, "weight", "label", "split", "event"]
 
     def list_parts(self, limit: int | None) -> Sequence[Part]:
         return cut_rows(sum(events.n_events for events in self._stored.splits.values()), limit)
@@ -67,10 +74,23 @@ class EventFilesReader(Reader):
     def describe_labels(self) -> Mapping[str, str]:
         return dict(self._stored.label_names)
 
-    def describe_objects(self) -> Mapping[str, ObjectConfig]:
-        return {
-            name: ObjectConfig(id=number, prefix=f"{name}.") for number, name in enumerate(self._stored.type_names, 1)
+    def complete(self, config: ConvertConfig) -> ConvertConfig:
+        if config.objects:
+            return config
+        extra = {name: name for name in self._further.units}
+        objects = {
+            name: ObjectConfig(id=number, prefix=f"{name}.", extra=extra)
+            for number, name in enumerate(self._stored.type_names, 1)
         }
+        encodings = self._further.encodings
+        columns = {name: ExtraConfig(unit, encodings.get(name)) for name, unit in self._further.units.items()}
+        of_events = {name: name for name in self._further.of_events}
+        return replace(
+            config,
+            objects=objects,
+            extra_columns={**columns, **config.extra_columns},
+            event_extra={**of_events, **config.event_extra},
+        )
 
     def _list_objects(self, events: Events) -> dict[str, Any]:
         found: dict[str, Any] = {}

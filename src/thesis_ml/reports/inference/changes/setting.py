@@ -36,11 +36,15 @@ def append_tokens(
     object_id: int,
     is_added: Bool[NDArray[Any], " N"],
 ) -> Events:
-    """Return the events with one more token at the end of each where `is_added` holds."""
+    """Return the events with one more token at the end of each where `is_added` holds.
+
+    Further columns of events that `features` does not name have no value for the new tokens.
+    """
     ends = np.cumsum(events.lengths)[is_added]
+    added = {name: features.get(name, np.full(events.n_events, np.nan))[is_added] for name in events.features}
     return replace(
         events,
-        features={name: np.insert(events.features[name], ends, values[is_added]) for name, values in features.items()},
+        features={name: np.insert(events.features[name], ends, values) for name, values in added.items()},
         ids=np.insert(events.known_ids, ends, object_id),
         lengths=events.lengths + is_added,
     )

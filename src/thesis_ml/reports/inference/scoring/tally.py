@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from thesis_ml.data.events import Events
+from thesis_ml.data.units import UNITS
 from thesis_ml.metrics.event_quantities import (
     FOUR_MOMENTUM,
     share_below_mass_shell,
@@ -63,6 +64,7 @@ class ClosureTable:
         met: True and predicted (MET, METphi) of each event, None where no globals are predicted.
         codes: By quantiser how often each code was used by each object type, None without codes.
         places: By quantiser where each code lies, None without codes or where pT, eta or phi is not reconstructed.
+        units: Units of the features, 1 for none.
     """
 
     residuals: Mapping[tuple[str, str], Residual]
@@ -75,6 +77,7 @@ class ClosureTable:
     met: tuple[Float[NDArray[Any], "N 2"], Float[NDArray[Any], "N 2"]] | None
     codes: Sequence[Int[NDArray[Any], "K C"]] | None
     places: Sequence[CodePlaces] | None = None
+    units: Mapping[str, str] = field(default_factory=lambda: UNITS)
 
 
 class ClosureTally:
@@ -85,12 +88,20 @@ class ClosureTally:
         type_names: Names of the object ids 1, 2, ...
         labels: The classes of the data.
         codebook_sizes: Codes of each quantiser, none without codes.
+        units: Units of the features; those in radian are angles.
     """
 
     def __init__(
-        self, features: Sequence[str], type_names: Sequence[str], labels: Sequence[int], codebook_sizes: Sequence[int]
+        self,
+        features: Sequence[str],
+        type_names: Sequence[str],
+        labels: Sequence[int],
+        codebook_sizes: Sequence[int],
+        *,
+        units: Mapping[str, str] = UNITS,
     ) -> None:
         self._features = tuple(features)
+        self._units = units
         self._type_names = tuple(type_names)
         self._labels = tuple(labels)
         self._histograms = {
@@ -145,11 +156,13 @@ class ClosureTally:
             met=None if not self._met else (_stack(self._met, 0), _stack(self._met, 1)),
             codes=self._codes or None,
             places=[tally.summarise() for tally in self._places] or None,
+            units=self._units,
         )
 
     def _add_residuals(self, events: Events, kinematics: Float[NDArray[Any], "P C"]) -> None:
         true = np.stack([events.column(name) for name in self._features], axis=1)
-        residuals = compute_residuals(kinematics, true, self._features)
+        angles = [name for name in self._features if self._units[name] == "rad"]
+        residuals = compute_residuals(kinematics, true, self._features, angles)
         labels = np.searchsorted(self._labels, events.labels)
         places = {
             "type": events.types,

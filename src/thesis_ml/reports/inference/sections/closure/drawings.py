@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from thesis_ml.metrics.residuals import RELATIVE_FEATURES
 from thesis_ml.monitoring import io_utils, scales
-from thesis_ml.monitoring.families.recon import FEATURES
+from thesis_ml.monitoring.families.recon import describe_feature
 from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import layout, style
 from thesis_ml.reports.plots.grid import PANEL_IN, TITLE_IN, TRUTH, Styles, list_entries, new_grid
@@ -94,7 +94,7 @@ def draw_against_pt(column: str) -> Callable[[Table, Styles], Figure]:
                 scales.use_log_scale(axes)
             else:
                 axes.axhline(0.0, color=io_utils.REFERENCE_COLOUR, linewidth=0.8)
-            axes.set_ylabel(label_residual(feature, column), fontsize=io_utils.FONT_SIZE)
+            axes.set_ylabel(label_residual(feature, rows.texts("unit")[0], column), fontsize=io_utils.FONT_SIZE)
             axes.set_xticks(PT_TICKS_GEV)
             io_utils.label_x(axes, r"true $p_\mathrm{T}$ [GeV]")
         return figure
@@ -167,9 +167,9 @@ def label_quantity(name: str) -> str:
     return f"{symbol} [{unit}]"
 
 
-def label_residual(feature: str, column: str) -> str:
+def label_residual(feature: str, unit: str, column: str) -> str:
     """Return what is drawn of the residual of a feature, with its unit."""
-    symbol, unit = FEATURES.get(feature, (rf"\mathrm{{{feature}}}", ""))
+    symbol, unit = describe_feature(feature, {feature: unit})
     shown = "rel." if feature in RELATIVE_FEATURES else unit
     kind = r"$\sigma_{68}$" if column == "width68" else "median residual,"
     return f"{kind} ${symbol}$ [{shown}]" if shown else f"{kind} ${symbol}$"

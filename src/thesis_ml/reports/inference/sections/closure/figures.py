@@ -15,6 +15,7 @@ from thesis_ml.reports.inference.scoring.tally import list_pt_bins
 from thesis_ml.reports.inference.sections.aggregate import spread_over
 from thesis_ml.reports.inference.sections.closure import drawings as plots
 from thesis_ml.reports.inference.sections.closure.measure import Groups, ModelClosure, measure_distance
+from thesis_ml.reports.inference.sections.closure.tables import name_unit
 from thesis_ml.reports.plots.grid import TRUTH
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
 
@@ -119,8 +120,9 @@ def _tabulate_against_pt(groups: Groups) -> Table | MissingFigure:
                 continue
             found = [one[objects, feature] for one in residuals]
             width, median = spread_over(found, lambda one: one.width68), spread_over(found, lambda one: one.median)
-            rows.append((feature, label, *bins[objects], width.mean, width.sd, median.mean, median.sd))
-    columns = ("feature", "group", "pt_low", "pt_high", "width68", "width68_sd", "median", "median_sd")
+            unit = name_unit(members, feature)
+            rows.append((feature, unit, label, *bins[objects], width.mean, width.sd, median.mean, median.sd))
+    columns = ("feature", "unit", "group", "pt_low", "pt_high", "width68", "width68_sd", "median", "median_sd")
     return build_table(columns, rows) if rows else MissingFigure("no event has an object")
 
 

@@ -24,7 +24,6 @@ from thesis_ml.reports.inference.sections.closure.measure import (
 ENERGIES = ("ht", "ht_miss", "leading_pt", "m_jj", "m_bb")
 """Event quantities in GeV; the others count the objects of a type."""
 
-UNITS = {"eta": "", "phi": "rad", "mass": "GeV"}
 RESIDUAL_COLUMNS = (
     "feature",
     "unit",
@@ -201,12 +200,18 @@ def _list_residuals(groups: Groups, is_wanted: Callable[[str], bool]) -> Rows:
             found = [member.counted.residuals[objects, feature] for member in members]
             bias = spread_over(found, lambda one: one.median)
             is_relative = feature in RELATIVE_FEATURES
-            unit = "relative" if is_relative else UNITS.get(feature, "")
+            unit = "relative" if is_relative else name_unit(members, feature)
             response = Spread(1 + bias.mean, bias.sd, bias.n) if is_relative else None
             width = spread_over(found, lambda one: one.width68)
             tails = spread_over(found, lambda one: one.tails).mean
             rows.append((label, objects, feature, unit, bias, response, width, tails, first.n_tokens))
     return rows
+
+
+def name_unit(members: Sequence[ModelClosure], feature: str) -> str:
+    """Return the unit of a feature, empty for none."""
+    unit = members[0].counted.units[feature]
+    return "" if unit == "1" else unit
 
 
 def _list_ends(members: Sequence[ModelClosure], feature: str) -> list[Spread]:
