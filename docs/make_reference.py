@@ -22,7 +22,7 @@ from thesis_ml.architectures.autoencoder.losses import LOSSES
 from thesis_ml.config import read_annotations
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.convert.config import ConvertConfig, ObjectConfig, OverlapConfig
-from thesis_ml.data.convert.readers import READERS
+from thesis_ml.data.convert.readers.registry import READERS
 from thesis_ml.limits import Range
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.training_loops.diffusion_autoencoder import DiffusionTrainerConfig

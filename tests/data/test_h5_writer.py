@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from data_files import limit_file_size, random_events, random_splits
-from thesis_ml.data.config import DataConfig, DatasetNames
+from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import Events, iterate_blocks, join_events
 from thesis_ml.data.h5_loader import read_file
 from thesis_ml.data.h5_writer import BUFFER_BYTES, EventWriter, FileMeaning, Layout
@@ -206,15 +206,19 @@ def test_split_without_events_is_not_in_the_file(tmp_path: Path, layout: Layout)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_other_names_of_datasets_are_read_with_all_that_belongs_to_them(tmp_path: Path, layout: Layout) -> None:
-    names = DatasetNames("tops/one", "tops/two", "three")
-    splits = random_splits(60)
+def test_threads_store_what_one_thread_stores(tmp_path: Path, layout: Layout) -> None:
+    events = random_events(60_000, seed=1)
 
-    path = write(tmp_path / "a.h5", layout, splits, datasets=names.by_split())
+    for n_threads in (1, 3):
+        with EventWriter(tmp_path / f"{n_threads}.h5", layout, MEANING, n_slots=18, n_threads=n_threads) as writer:
+            for block in iterate_blocks(events, 25_000):
+                writer.append("train", block)
+            writer.append("val", block)
 
-    stored = read_file(path, DataConfig(datasets=names))
-    for split, events in splits.items():
-        assert stored.splits[split].labels.tolist() == events.labels.tolist()
+    one, three = (read_all(tmp_path / f"{n_threads}.h5") for n_threads in (1, 3))
+    assert list(one) == list(three)
+    for name, values in one.items():
+        assert values.dtype == three[name].dtype and np.array_equal(values, three[name])
 
 
 def test_more_types_than_a_byte_counts_are_kept(tmp_path: Path) -> None:

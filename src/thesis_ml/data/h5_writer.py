@@ -4,8 +4,10 @@ import json
 import math
 import os
 import secrets
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +31,7 @@ BLOCK_EVENTS = 4096
 """Events whose rows are made at a time."""
 BUFFER_BYTES = 4 * 2**20
 """Rows of a split that wait in memory until they are written together."""
+GZIP_LEVEL = 1
 CHUNK_BYTES = 2**17
 """What HDF5 compresses together."""
 
@@ -64,8 +67,8 @@ class EventWriter:
         layout: table (2 + 5T columns) or ragged (a group for each split).
         meaning: What the file says of its events.
         n_slots: T of tables; groups need none.
-        datasets: Name of the table or group of each split.
         compression: gzip, lzf or None.
+        n_threads: Threads that compress with gzip; 1: the calling one.
     """
 
     def __init__(
@@ -75,20 +78,22 @@ class EventWriter:
         meaning: FileMeaning,
         *,
         n_slots: int | None = None,
-        datasets: Mapping[str, str] = DATASETS,
         compression: str | None = "gzip",
+        n_threads: int = 1,
     ) -> None:
         assert layout == "ragged" or n_slots is not None, "tables need their number of slots"
         has_further = bool(meaning.extra_units or meaning.event_names)
         assert layout == "ragged" or not has_further, "tables have no further columns"
         assert not set(meaning.extra_units) & set(FILE_FEATURES), "further columns have other names"
         assert compression in ("gzip", "lzf", None), compression
-        self.path, self.layout, self.meaning, self.datasets = path, layout, meaning, datasets
+        self.path, self.layout, self.meaning = path, layout, meaning
         self.n_slots = n_slots if layout == "table" else None
         self._packing = {} if compression is None else {"compression": compression, "shuffle": True}
         if compression == "gzip":
-            self._packing["compression_opts"] = 1
-        self._waiting = {split: _WaitingRows() for split in datasets}
+            self._packing["compression_opts"] = GZIP_LEVEL
+        self._threads = ThreadPoolExecutor(n_threads) if compression == "gzip" and n_threads > 1 else None
+        self._packed: list[tuple[Any, tuple[int, ...], Future[bytes]]] = []
+        self._waiting = {split: _WaitingRows() for split in DATASETS}
         self._most_tokens = 0
         self._file: Any = None
         self._check: Callable[[], None]
@@ -105,11 +110,14 @@ class EventWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if error is not None:
+            self._stop_threads()
             self._opened.__exit__(kind, error, traceback)
             return
         with _name_failures(self.path), self._opened:
-            for split in self.datasets:
+            for split in DATASETS:
                 self._write_waiting(split, is_last=True)
+            self._store_packed()
+            self._stop_threads()
             self._file.attrs["n_objects"] = self._most_tokens if self.n_slots is None else self.n_slots
 
     def append(self, split: str, events: Events) -> None:
@@ -135,10 +143,10 @@ class EventWriter:
     def _make_tables(self, split: str, events: Events) -> dict[str, NDArray[Any]]:
         """Return rows of datasets by name: the table, and labels, weights and numbers beside it."""
         assert self.n_slots is not None
-        folder, slash, _ = self.datasets[split].rpartition("/")
+        folder, slash, _ = DATASETS[split].rpartition("/")
         beside = dict(zip(("Y", "W", "I"), _list_event_numbers(events), strict=True))
         rows = {f"{folder}{slash}{letter}_{split}": values for letter, values in beside.items()}
-        return {self.datasets[split]: join_rows(events, self.n_slots), **rows}
+        return {DATASETS[split]: join_rows(events, self.n_slots), **rows}
 
     def _make_groups(self, split: str, events: Events) -> dict[str, NDArray[Any]]:
         """Return rows of datasets by name, all in the group of the split."""
@@ -151,15 +159,44 @@ class EventWriter:
             "globals": np.stack(per_event, axis=1).astype(np.float32),
             **dict(zip(("labels", "weights", "index"), _list_event_numbers(events), strict=True)),
         }
-        return {f"{self.datasets[split]}/{name}": values for name, values in rows.items()}
+        return {f"{DATASETS[split]}/{name}": values for name, values in rows.items()}
 
     def _write_waiting(self, split: str, *, is_last: bool = False) -> None:
+        self._store_packed()
         for name, rows in self._waiting[split].take().items():
             dataset = self._file[name] if name in self._file else self._create_dataset(name, rows, is_whole=is_last)
             start = len(dataset)
+            if self._threads is not None and not is_last:
+                n_whole = len(rows) - len(rows) % dataset.chunks[0]
+                self._waiting[split].add({name: rows[n_whole:]})
+                rows = rows[:n_whole]
             dataset.resize(start + len(rows), axis=0)
-            dataset[start:] = rows
+            if self._threads is None:
+                dataset[start:] = rows
+            else:
+                self._pack(dataset, start, rows)
         self._check()
+
+    def _pack(self, dataset: Any, start: int, rows: NDArray[Any]) -> None:
+        """Let threads compress rows chunk by chunk; `start` begins a chunk."""
+        assert self._threads is not None
+        step, width = dataset.chunks[0], dataset.chunks[-1] if rows.ndim == 2 else None
+        for first in range(0, len(rows), step):
+            block = rows[first : first + step]
+            for column in range(0, rows.shape[1], width) if width is not None else (None,):
+                part = block if column is None or width is None else block[:, column : column + width]
+                place = (start + first,) if column is None else (start + first, column)
+                self._packed.append((dataset, place, self._threads.submit(_compress, part, step)))
+
+    def _store_packed(self) -> None:
+        """Store the chunks that the threads have compressed."""
+        for dataset, place, packed in self._packed:
+            dataset.id.write_direct_chunk(place, packed.result())
+        self._packed.clear()
+
+    def _stop_threads(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
 
     def _create_dataset(self, name: str, rows: NDArray[Any], *, is_whole: bool) -> Any:
         """Return a new dataset without rows for rows like these; chunks are no larger than what is whole."""
@@ -203,6 +240,13 @@ class _WaitingRows:
         self.parts.clear()
         self.n_bytes = 0
         return taken
+
+
+def _compress(rows: NDArray[Any], n_rows: int) -> bytes:
+    """Return a chunk of `n_rows` rows as HDF5 stores it: filled up with 0, bytes shuffled, in zlib format."""
+    chunk = np.zeros((n_rows, *rows.shape[1:]), dtype=rows.dtype)
+    chunk[: len(rows)] = rows
+    return zlib.compress(chunk.view(np.uint8).reshape(-1, rows.itemsize).T.tobytes(), GZIP_LEVEL)
 
 
 def _list_event_numbers(events: Events) -> tuple[NDArray[Any], ...]:

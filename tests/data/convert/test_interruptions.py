@@ -1,6 +1,8 @@
 """What a conversion leaves where it fails, stops, meets a broken file or an output that exists, or has workers."""
 
+import os
 import re
+import signal
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -210,6 +212,19 @@ def go_on(monkeypatch: pytest.MonkeyPatch, *arguments: Any, **keys: Any) -> list
     monkeypatch.setattr(run, "try_part", counter)
     convert(*arguments, **keys)
     return counter.done
+
+
+def die(task: PartTask) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_ends_the_conversion_in_one_line(files, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(run, "try_part", die)
+
+    with pytest.raises(DataError, match="n_workers: a process was killed, maybe for lack of memory; start again"):
+        convert(files, tmp_path / "out.h5", n_workers=2)
+
+    assert list_names(tmp_path) == ["0.csv", "1.csv", "2.csv"]
 
 
 @pytest.fixture

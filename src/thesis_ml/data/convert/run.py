@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import get_context
@@ -34,8 +35,8 @@ from thesis_ml.data.convert.parts import (
     read_part,
     try_part,
 )
-from thesis_ml.data.convert.readers import READERS
 from thesis_ml.data.convert.readers.base import read_magic
+from thesis_ml.data.convert.readers.registry import READERS
 from thesis_ml.data.events import Events, join_events, keep_events, take_first
 from thesis_ml.data.further import choose_encoding
 from thesis_ml.data.h5_writer import EventWriter, FileMeaning, Layout
@@ -184,8 +185,11 @@ def _start_workers(n_workers: int) -> Iterator[RunTasks]:
     if n_workers < 2:
         yield lambda tasks: map(try_part, tasks)
         return
-    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
-        yield lambda tasks: pool.map(try_part, tasks)
+    try:
+        with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
+            yield lambda tasks: pool.map(try_part, tasks)
+    except BrokenProcessPool as error:
+        raise DataError("n_workers: a process was killed, maybe for lack of memory; start again with fewer") from error
 
 
 def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> Decisions:
@@ -220,7 +224,9 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
     n_slots = max(1, max(one.largest for one in overviews))
     compression = None if config.compression == "none" else config.compression
     output.parent.mkdir(parents=True, exist_ok=True)
-    with EventWriter(output, layout, meaning, n_slots=n_slots, compression=compression) as writer:
+    with EventWriter(
+        output, layout, meaning, n_slots=n_slots, compression=compression, n_threads=config.n_workers
+    ) as writer:
         first = 0
         for _, path in parts:
             events = read_part(path)

@@ -121,19 +121,21 @@ def _parse_rows(
 def _divide_text(text: bytes, n_head: int, place: Place) -> tuple[bytes, bytes, NDArray[np.int64]]:
     """Return the fields of events as lines, the objects as lines, and how many each event has."""
     letters = np.frombuffer(text, dtype=np.uint8).copy()
-    is_separator, is_end = letters == ord(";"), letters == ord("\n")
-    ends = np.flatnonzero(is_end)
-    n_before = np.cumsum(is_separator)
-    n_fields = np.diff(n_before[ends], prepend=0)
+    separators, ends = np.flatnonzero(letters == ord(";")), np.flatnonzero(letters == ord("\n"))
+    n_before = np.searchsorted(separators, ends)
+    n_fields = np.diff(n_before, prepend=0)
     if (n_fields < n_head).any():
         row = text.split(b"\n")[int((n_fields < n_head).argmax())]
         raise place.error(f"a row has {row.count(b';')} fields ({row[:40]!r}); expected {EXPECTED}")
-    counts = n_fields - n_head
+    first = n_before - n_fields
+    head_ends = separators[first + n_head - 1] + 1
+    is_within_head = np.arange(len(separators)) - np.repeat(first, n_fields) < n_head - 1
+    letters[separators[~is_within_head]] = ord("\n")
     starts = np.concatenate(([0], ends[:-1] + 1))
-    place_in_row = n_before - np.repeat(n_before[starts] - is_separator[starts], np.diff(ends, prepend=-1))
-    is_head = place_in_row - is_separator < n_head
-    letters[is_separator & (place_in_row >= n_head)] = ord("\n")
-    return letters[is_head & ~is_end].tobytes(), letters[~is_head & ~is_end].tobytes(), counts
+    # Of each row: its head, its objects, and its end.
+    lengths = np.stack((head_ends - starts, ends - head_ends, np.ones_like(ends)), axis=1)
+    part = np.repeat(np.tile(np.arange(3, dtype=np.uint8), len(ends)), lengths.ravel())
+    return letters[part == 0].tobytes(), letters[part == 1].tobytes(), n_fields - n_head
 
 
 def _select(counts: Any, values: Any, is_ours: Any) -> Any:
