@@ -24,6 +24,7 @@ from data.convert.files import (
     make_nanoaod,
     write_dark_machines,
     write_events,
+    write_parquet,
     write_tree,
 )
 from thesis_ml.data.config import DataConfig
@@ -332,6 +333,27 @@ def test_a_file_of_ours_is_the_same_after_a_change_of_layout_and_back(tmp_path: 
     with h5py.File(tmp_path / "table.h5") as file:
         assert json.loads(file.attrs["label_meaning"]) == {"0": "background", "1": "signal"}
         assert list(json.loads(file.attrs["id_meaning"]).values()) == ["padding", *NAMES]
+
+
+def test_files_of_ours_with_other_names_of_labels_are_not_merged_in_silence(tmp_path: Path) -> None:
+    paths = [write_events(tmp_path / f"{name}.h5", EVENTS) for name in ("a", "b")]
+    with h5py.File(paths[1], "r+") as file:
+        file.attrs["label_meaning"] = json.dumps({"0": "signal", "1": "background"})
+
+    with pytest.raises(
+        DataError, match=r"b\.h5: label 0 is 'signal'; the files before: 'background'; name the classes"
+    ):
+        run_recipe("events", paths, tmp_path / "out.h5")
+    decisions = run_recipe("events", {"one": paths[0]}, tmp_path / "out.h5")
+    assert any("inputs names classes, but label takes the labels" in text for text in decisions["warnings"])
+
+
+def test_the_quantity_that_is_missing_is_named(tmp_path: Path) -> None:
+    columns = {f"Jet_{name}": [[50.0]] * 20 for name in ("pt", "etta", "phi", "mass")}
+    path = write_parquet(tmp_path / "a.parquet", columns)
+
+    with pytest.raises(DataError, match=r"has no column 'Jet_eta' \(objects\.jet\); did you mean 'Jet_etta'\?"):
+        run_recipe("ntuple", path, tmp_path / "out.h5", objects={"jet": {"id": 1, "prefix": "Jet_"}})
 
 
 EVENT_LISTS = {

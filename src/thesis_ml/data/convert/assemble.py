@@ -175,8 +175,10 @@ class Assembler:
             if quantity not in columns and f"{one.prefix}{quantity}" in self.available and one.prefix:
                 columns[quantity] = self._prepare(quantity, where, prefix=one.prefix)
         if not any(set(momentum) <= set(columns) for momentum in MOMENTA):
-            hint = hint_nearest(f"{one.prefix}pt", self.available)
-            raise self.place.error(f"has no column {one.prefix + 'pt'!r} (objects.{name}){hint}")
+            best = max(MOMENTA, key=lambda momentum: len(set(momentum) & set(columns)))
+            missing = one.prefix + next(quantity for quantity in best if quantity not in columns)
+            hint = hint_nearest(missing, [column for column in self.available if column != missing])
+            raise self.place.error(f"has no column {missing!r} (objects.{name}){hint}")
         known = tuple(QUANTITIES)
         texts = {"select": self.config.select, f"{where}.select": one.select}
         selects = [

@@ -70,6 +70,7 @@ def convert(config: ConvertConfig) -> Decisions:
     output = _choose_output(config, inputs)
     parts_folder = output.with_name(f"{output.name}.parts")
     files = _open_files(config, inputs, parts_folder)
+    _name_labels(config, files)
     is_done = False
     try:
         parts_folder.mkdir(parents=True, exist_ok=True)
@@ -210,6 +211,8 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
     gaps = find_gaps(samples, type_names)
     layout = _choose_layout(config, overviews)
     counted = [(file, one) for (file, _), one in zip(parts, overviews, strict=True)]
+    if config.label is not None and {file.class_name for file in files} != {DEFAULT_CLASS}:
+        warnings.append("inputs names classes, but label takes the labels of the files; label=null takes the classes")
     found = [*warnings, *map(str, gaps)]
     decisions = build_decisions(config, files, counted, splits, layout=layout, warnings=found)
     columns = {name: config.extra_columns.get(name, ExtraConfig()) for name in config.extra_names}
@@ -280,9 +283,20 @@ def _choose_encodings(columns: Mapping[str, ExtraConfig], samples: Sequence[Even
 
 
 def _name_labels(config: ConvertConfig, files: Sequence[InputFile]) -> dict[str, str]:
-    """Return the names of the labels: those of a column, of the classes of the inputs, or of the files themselves."""
+    """Return the names of the labels: those of a column, of the classes of the inputs, or of the files themselves.
+
+    Raises:
+        DataError: Two files name a label differently.
+    """
     if config.label is not None:
-        own = {label: name for file in files for label, name in file.label_names.items()}
+        own: dict[str, str] = {}
+        for file in files:
+            for label, name in file.label_names.items():
+                if own.setdefault(label, name) != name and not config.label_names:
+                    raise Place(file.path).error(
+                        f"label {label} is {name!r}; the files before: {own[label]!r}; name the classes in inputs with "
+                        "label=null, or the labels with label_names"
+                    )
         return dict(config.label_names) or own
     return {str(file.label): file.class_name for file in files if file.class_name != DEFAULT_CLASS}
 
