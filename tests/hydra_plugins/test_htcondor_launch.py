@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from command_runs import SMALL, Outcome, run_commands
 from hydra_plugins.htcondor_launcher._launch import (
-    BASIC_SWEEPER,
+    GRID_SWEEPERS,
     MAX_TAIL_BYTES,
     check_options,
     find_job_folders,
@@ -52,7 +52,7 @@ def outcomes(folder: Path) -> dict[str, Outcome]:
     return dict(zip(SWEEPS, run_commands(folder, list(SWEEPS.values())), strict=True))
 
 
-def make_sweep(sweeper: str = BASIC_SWEEPER):
+def make_sweep(sweeper: str = GRID_SWEEPERS[0]):
     return OmegaConf.create({"hydra": {"sweeper": {"_target_": sweeper}}})
 
 

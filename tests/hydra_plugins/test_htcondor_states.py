@@ -4,7 +4,7 @@ from functools import reduce
 
 import pytest
 
-from hydra_plugins.htcondor_launcher._states import (
+from thesis_ml.utils.queue_states import (
     DONE,
     HELD,
     IDLE,

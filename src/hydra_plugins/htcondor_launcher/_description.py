@@ -30,6 +30,12 @@ class Place:
 
     folder: Path
     first: int
+    attempt: int = 1
+
+    @property
+    def stem(self) -> str:
+        """What the names of these files begin with."""
+        return f"{self.first:03d}" if self.attempt == 1 else f"{self.first:03d}-{self.attempt}"
 
     @property
     def jobs(self) -> Path:
@@ -37,15 +43,15 @@ class Place:
 
     @property
     def description(self) -> Path:
-        return self.jobs / f"{self.first:03d}.sub"
+        return self.jobs / f"{self.stem}.sub"
 
     @property
     def lines(self) -> Path:
-        return self.jobs / f"{self.first:03d}.txt"
+        return self.jobs / f"{self.stem}.txt"
 
     @property
     def log(self) -> Path:
-        return self.jobs / f"{self.first:03d}.log"
+        return self.jobs / f"{self.stem}.log"
 
     def find_output(self, number: int, ending: str = "err") -> Path:
         """Return the file with the output of a job, `out` or `err`."""

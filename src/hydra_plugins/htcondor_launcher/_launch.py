@@ -2,13 +2,15 @@
 
 import copy
 import importlib
+import itertools
 import logging
 import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +28,22 @@ from hydra_plugins.htcondor_launcher._description import (
 )
 from hydra_plugins.htcondor_launcher._options import HTCondorConfig
 from hydra_plugins.htcondor_launcher._progress import SweepProgress
-from hydra_plugins.htcondor_launcher._states import DONE, JobState, advance, count_states, give_up, list_stuck
 from thesis_ml.errors import ConfigError, FactsError, TrainingError
 from thesis_ml.facts.lines import read_result, read_state
 from thesis_ml.utils.paths import FACTS_FOLDER, REPORT_CONFIGS, find_configs
+from thesis_ml.utils.queue_states import DONE, JobState, advance, count_states, give_up, list_stuck
 from thesis_ml.utils.texts import make_printable, quote_value
 
 log = logging.getLogger(__name__)
 
 MODULE = "thesis_ml.cli.train"
 REPORT_MODULE = "thesis_ml.cli.reports"
-BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+GRID_SWEEPERS = (
+    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+    "hydra_plugins.planned_sweeper.planned_sweeper.PlannedSweeper",
+)
+"""Sweepers whose jobs need no results of others."""
+SUBDIR = "hydra.sweep.subdir="
 KEPT_BY_LAUNCHER = ("hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "hydra.sweep", "hydra.run")
 """Overrides of Hydra that apply to the sweep, not to a single job."""
 
@@ -52,7 +59,10 @@ FACTS_ARRIVE_WITHIN_S = 10.0
 
 @dataclass(frozen=True)
 class Batch:
-    """Jobs that a sweeper submits together: the overrides of each, and the number of the first one in the sweep."""
+    """Jobs that a sweeper submits together: the overrides of each, and the number of the first one in the sweep.
+
+    A sweep that goes on names the folder of each job in its overrides, which then is its number.
+    """
 
     config: DictConfig
     options: HTCondorConfig
@@ -60,8 +70,19 @@ class Batch:
     first: int
 
     @property
+    def numbers(self) -> list[int]:
+        """The number of each job in the sweep."""
+        named = [next((line for line in job if line.startswith(SUBDIR)), None) for job in self.overrides]
+        return [
+            self.first + index if line is None else int(line.removeprefix(SUBDIR)) for index, line in enumerate(named)
+        ]
+
+    @cached_property
     def place(self) -> Place:
-        return Place(Path(str(self.config.hydra.sweep.dir)).absolute(), self.first)
+        """The files of this batch; those of an earlier one of the same sweep stay, as its jobs may still be queued."""
+        place = Place(Path(str(self.config.hydra.sweep.dir)).absolute(), self.numbers[0] if self.overrides else 0)
+        attempts = (replace(place, attempt=number) for number in itertools.count(1))
+        return next(attempt for attempt in attempts if not attempt.lines.exists())
 
 
 def check_options(options: HTCondorConfig, config: DictConfig) -> None:
@@ -79,7 +100,7 @@ def check_options(options: HTCondorConfig, config: DictConfig) -> None:
     if options.on_stop not in ("remove", "leave"):
         raise ConfigError(f"hydra.launcher.on_stop: must be remove or leave, got {options.on_stop!r}")
     for key in ("detach", "dry_run"):
-        if getattr(options, key) and config.hydra.sweeper.get("_target_") != BASIC_SWEEPER:
+        if getattr(options, key) and config.hydra.sweeper.get("_target_") not in GRID_SWEEPERS:
             raise ConfigError(
                 f"hydra.launcher.{key}: the chosen hydra/sweeper needs the result of every job; leave it out"
             )
@@ -133,9 +154,9 @@ def list_jobs(batch: Batch) -> Iterator[tuple[int, list[str]]]:
     """Yield number and arguments of every job: a single run in its folder of the sweep."""
     flags = _list_flags(batch.config)
     of_hydra = [line for line in batch.config.hydra.overrides.hydra if _is_for_jobs(line)]
-    numbers = range(batch.first, batch.first + len(batch.overrides))
-    folders = find_job_folders(batch.config, numbers)
-    for number, overrides, folder in zip(numbers, batch.overrides, folders, strict=True):
+    folders = find_job_folders(batch.config, batch.numbers)
+    for number, job, folder in zip(batch.numbers, batch.overrides, folders, strict=True):
+        overrides = [line for line in job if not line.startswith(SUBDIR)]
         own = [
             "hydra.mode=RUN",
             f"hydra.run.dir={quote_value(str(folder))}",
@@ -184,7 +205,7 @@ def write_dag(batch: Batch, report: str, text: str) -> str:
     sweep_dir = f"inputs.sweep_dir={quote_value(str(place.folder))}"
     arguments = ["-m", REPORT_MODULE, "--config-name", report, sweep_dir]
     (jobs / "report.sub").write_text(describe_report(text, arguments, jobs), encoding="utf-8")
-    dag = jobs / f"{place.first:03d}.dag"
+    dag = jobs / f"{place.stem}.dag"
     dag.write_text("\n".join([*nodes, "FINAL report report.sub", ""]), encoding="utf-8")
     limits = {"MaxJobs": batch.options.max_jobs, "MaxIdle": batch.options.max_idle}
     options = {"Force": True, "UseDagDir": True, **{key: value for key, value in limits.items() if value is not None}}
@@ -207,7 +228,7 @@ def submit(batch: Batch, text: str) -> int:
         ) from None
     cluster = int(result.cluster())
     log.info("submitted %d jobs as cluster %d; output in %s", len(batch.overrides), cluster, batch.place.jobs)
-    for number, overrides in enumerate(batch.overrides, start=batch.first):
+    for number, overrides in zip(batch.numbers, batch.overrides, strict=True):
         log.info("\t#%d : %s", number, " ".join(filter_overrides(overrides)))
     return cluster
 
@@ -235,7 +256,7 @@ def follow(batch: Batch, cluster: int) -> Sequence[JobState]:
 
 def collect(batch: Batch, index: int, state: JobState, callbacks: Callbacks) -> JobReturn:
     """Return the result of one finished job, read from its folder."""
-    number, overrides = batch.first + index, batch.overrides[index]
+    number, overrides = batch.numbers[index], batch.overrides[index]
     (folder,) = find_job_folders(batch.config, [number])
     if not state.has_failed:
         return _make_return(overrides, _read_monitor(folder))

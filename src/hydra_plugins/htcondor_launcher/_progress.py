@@ -9,7 +9,7 @@ from typing import Never, Self
 
 from tqdm import tqdm
 
-from hydra_plugins.htcondor_launcher._states import DONE
+from thesis_ml.utils.queue_states import DONE
 
 log = logging.getLogger(__name__)
 

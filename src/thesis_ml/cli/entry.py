@@ -21,6 +21,11 @@ def data() -> None:
     _run("thesis_ml.cli.data")
 
 
+def runs() -> None:
+    """Run thesis-runs."""
+    _run("thesis_ml.cli.runs")
+
+
 def _run(module: str) -> None:
     try:
         command = importlib.import_module(module)

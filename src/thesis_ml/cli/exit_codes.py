@@ -20,7 +20,6 @@ DONE, FAILED, WRONG_INPUT = 0, 1, 2
 COLLECT_AFTER = (200_000, 20, 100)
 """Thresholds of the garbage collector: with Python's own, importing torch sets it off hundreds of times, a sixth of the
 time of a start."""
-GO_ON = "resume with resume=<run folder>, or the same command in the same folder"
 
 WRONG_INPUT_ERRORS = (ConfigError, DataError, ReportError, HydraException, OmegaConfBaseException, YAMLError)
 FAILURES = (TrainingError, FactsError)
@@ -31,12 +30,12 @@ class RefusalError(BaseException):
 
 
 @contextmanager
-def report_exit(at_end: Callable[[], int] = lambda: 0, go_on: str = GO_ON) -> Iterator[None]:
+def report_exit(at_end: Callable[[], int] = lambda: 0, go_on: Callable[[], str] = lambda: "") -> Iterator[None]:
     """Run a Hydra command in this context and leave the process with its exit code.
 
     Args:
         at_end: Called however the command ends; returns the number of failed jobs of a sweep.
-        go_on: The advice after a stop.
+        go_on: Returns the advice after a stop.
     """
     gc.set_threshold(*COLLECT_AFTER)
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -50,7 +49,7 @@ def report_exit(at_end: Callable[[], int] = lambda: 0, go_on: str = GO_ON) -> It
         finally:
             n_failed = at_end()
     except KeyboardInterrupt as stop:
-        sys.exit(_report_stop(stop, go_on))
+        sys.exit(_report_stop(stop, go_on()))
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does. Python would try once more to write when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

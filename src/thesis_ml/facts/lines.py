@@ -214,16 +214,24 @@ class StateWatch:
             # In this order the comparison with nan keeps the number.
             self._longest_epoch_s = max(self._longest_epoch_s, as_float(fact.get("epoch_time_s")))
 
+    @property
+    def silent_after_s(self) -> float:
+        """The time without a fact after which a run that runs is called silent."""
+        return min(max(SILENT_AFTER_S, SILENT_AFTER_EPOCHS * self._longest_epoch_s), 1e9)
+
     def judge(self, now: datetime | None = None) -> RunState:
         """Return the state after the last fact; `now`, by default the present, decides whether a run is silent."""
         state = replace(self._state, n_epochs=len(self._epochs))
         if state.name != "running" or state.last_fact_at is None:
             return state
-        silent_s = max(SILENT_AFTER_S, SILENT_AFTER_EPOCHS * self._longest_epoch_s)
-        if (now or datetime.now(UTC)) - state.last_fact_at <= timedelta(seconds=min(silent_s, 1e9)):
+        if (now or datetime.now(UTC)) - state.last_fact_at <= timedelta(seconds=self.silent_after_s):
             return state
-        reason = f"silent since {state.last_fact_at:%Y-%m-%d %H:%M:%S} UTC ({state.hostname}, pid {state.pid})"
-        return replace(state, name="silent", reason=reason)
+        return replace(state, name="silent", reason=describe_silence(state.last_fact_at, state.hostname, state.pid))
+
+
+def describe_silence(last_fact_at: datetime, hostname: str | None, pid: int | None) -> str:
+    """Return since when a run is silent, and where it ran."""
+    return f"silent since {last_fact_at:%Y-%m-%d %H:%M:%S} UTC ({hostname}, pid {pid})"
 
 
 def read_arrays(folder: Path, max_bytes: int = MAX_ARRAYS_BYTES) -> dict[str, np.ndarray]:
@@ -283,7 +291,7 @@ def _advance_state(state: RunState, fact: Mapping[str, Any]) -> RunState:
     return RunState(
         name=name,
         reason=reason,
-        last_fact_at=_parse_time(meta.get("timestamp")) or state.last_fact_at,
+        last_fact_at=parse_time(meta.get("timestamp")) or state.last_fact_at,
         hostname=hostname if isinstance(hostname, str) else state.hostname,
         pid=as_int(meta.get("pid")) or state.pid,
         run_id=state.run_id or (run_id if isinstance(run_id, str) else None),
@@ -305,7 +313,8 @@ def _judge_moment(state: RunState, fact: Mapping[str, Any]) -> tuple[StateName, 
     return state.name, state.reason
 
 
-def _parse_time(value: Any) -> datetime | None:
+def parse_time(value: Any) -> datetime | None:
+    """Return the time that a fact records in UTC, None where it is none."""
     try:
         time = datetime.fromisoformat(value)
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)

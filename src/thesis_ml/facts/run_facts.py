@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from thesis_ml.facts.lines import RunState, read_arrays
+from thesis_ml.facts.lines import SILENT_AFTER_S, RunState, read_arrays
 from thesis_ml.facts.schema import History
 
 
@@ -45,6 +46,8 @@ class RunFacts:
         result: Result of `train`; empty for a run that is not complete.
         warnings: Texts of `on_warning`.
         key: Properties that runs must share to be compared.
+        started_at: When the run first started.
+        silent_after_s: The time without a fact after which it is called silent.
         checkpoint_hash: The sha256 of its best weights, None without any.
         remarks: Defects that do not prevent the use of the folder, such as a missing csv.
     """
@@ -63,6 +66,8 @@ class RunFacts:
     result: Mapping[str, Any]
     key: ComparisonKey
     warnings: tuple[str, ...] = ()
+    started_at: datetime | None = None
+    silent_after_s: float = SILENT_AFTER_S
     checkpoint_hash: str | None = None
     remarks: tuple[str, ...] = field(default=())
 

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from thesis_ml.errors import FactsError, UnusableRunError
 from thesis_ml.facts.history import HistoryTable, as_float, as_int, as_mapping
-from thesis_ml.facts.lines import RunState, StateWatch, has_arrays, iterate_events
+from thesis_ml.facts.lines import RunState, StateWatch, has_arrays, iterate_events, parse_time
 from thesis_ml.facts.run_facts import ComparisonKey, RunFacts, StoredArrays
 from thesis_ml.facts.schema import ARRAYS_FILE, EVENTS_FILE, LOSS, MOMENTS, SCALARS_FILE, History
 from thesis_ml.facts.schema1 import BETA_KEY, OldEpochs, read_old_config, restore_metrics
@@ -48,22 +49,28 @@ MOST_KEYS = 5000
 MAX_DEPTH = 20
 
 
-def read_run(folder: Path, name: str) -> RunFacts:
+def read_run(folder: Path, name: str, *, opens_files: bool = True) -> RunFacts:
     """Return the facts of a run folder, called `name` in messages and tables; links out of it are not followed.
 
     No code in the folder is run.
 
+    Args:
+        folder: The folder of the run.
+        name: What it is called.
+        opens_files: Whether its arrays and its checkpoint are looked at too.
+
     Raises:
         UnusableRunError: The folder is damaged, foreign or empty; its `state` and `reason` say so.
     """
-    return RunReader(folder, name).read()
+    return RunReader(folder, name, opens_files=opens_files).read()
 
 
 class RunReader:
     """Read one run folder in a single pass over its facts."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, *, opens_files: bool = True) -> None:
         self._folder = folder
+        self._opens_files = opens_files
         self._name = name
         self._watch = StateWatch()
         self._schema = 2
@@ -196,7 +203,7 @@ class RunReader:
         table.best_epoch = self._best_epoch
         table.matching = "event" if self._newest.get("matching") == "event" else "tokens"
         table.set_test({name: value for name, value in test.items() if len(name) <= LONGEST_TEXT})
-        history, state = replace(table.view(), arrays=self._find_arrays()), self._judge()
+        history, state = replace(table.view(), arrays=self._find_arrays() if self._opens_files else {}), self._judge()
         if state.name == "complete" and history.n_epochs == 0:
             raise UnusableRunError("damaged", "is complete, but no epoch is recorded")
         self._remark_losses(history)
@@ -216,9 +223,15 @@ class RunReader:
             result=as_mapping((self._final or {}).get("result")),
             key=build_key(values, self._meta, sheet, self._newest),
             warnings=tuple(self._warnings),
-            checkpoint_hash=self._hash_checkpoint(),
+            started_at=self._find_start(),
+            silent_after_s=self._watch.silent_after_s,
+            checkpoint_hash=self._hash_checkpoint() if self._opens_files else None,
             remarks=tuple(map(cut_text, self._remarks)),
         )
+
+    def _find_start(self) -> datetime | None:
+        meta = as_mapping((self._starts or [{}])[-1].get("meta"))
+        return parse_time(meta.get("timestamp"))
 
     def _judge(self) -> RunState:
         state = self._watch.judge()

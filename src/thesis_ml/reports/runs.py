@@ -6,8 +6,8 @@ from thesis_ml.facts.history import as_mapping
 from thesis_ml.facts.summary import Cell, make_cell
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.contents import ResultTable, Section, Value
-from thesis_ml.reports.utils.differences import diff_runs
 from thesis_ml.reports.utils.grouping import list_differences
+from thesis_ml.runs.differences import diff_runs
 
 HASH_LETTERS = 12
 

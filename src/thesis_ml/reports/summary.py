@@ -11,7 +11,7 @@ from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.config import SUMMARY_SCHEMA_VERSION
 from thesis_ml.reports.contents import Check, InferenceResult
 from thesis_ml.reports.report import Report
-from thesis_ml.reports.utils.differences import diff_runs
+from thesis_ml.runs.differences import diff_runs
 
 OLD_SECTION = {"scores": "separation"}
 """Sections of schema 1 that have another name since."""

@@ -12,7 +12,7 @@ MAX_DEPTH = 50
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read_plain_yaml(path: Path) -> Any:
+def read_plain_yaml(path: Path, most_bytes: int = MAX_YAML_BYTES) -> Any:
     """Return the content of a yaml file.
 
     Raises:
@@ -21,9 +21,9 @@ def read_plain_yaml(path: Path) -> Any:
         OSError: It cannot be read.
     """
     with path.open("rb") as stream:
-        data = stream.read(MAX_YAML_BYTES + 1)
-    if len(data) > MAX_YAML_BYTES:
-        raise ValueError(f"larger than {MAX_YAML_BYTES} bytes")
+        data = stream.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise ValueError(f"larger than {most_bytes} bytes")
     try:
         _refuse_unfolding(data)
         return yaml.load(data, Loader=LOADER)

@@ -69,7 +69,7 @@ def main() -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(describe_recipes(RECIPES))
         sys.exit(DONE)
-    with report_exit(go_on=GO_ON):
+    with report_exit(go_on=lambda: GO_ON):
         RECIPES.check_command_line(sys.argv[1:])
         sys.argv[1:] = add_overrides(open_mappings(sys.argv[1:]), OUR_HYDRA)
         with name_top_keys():

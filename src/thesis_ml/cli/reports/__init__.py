@@ -59,7 +59,7 @@ def main() -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(describe_reports(REPORTS.list_names()))
         sys.exit(DONE)
-    with report_exit(go_on=GO_ON):
+    with report_exit(go_on=lambda: GO_ON):
         REPORTS.check_command_line(sys.argv[1:])
         sys.argv[1:] = add_overrides(sys.argv[1:], OUR_HYDRA)
         with name_top_keys():

@@ -11,8 +11,9 @@ from thesis_ml.cli.train.folders import register_folder_resolvers
 from thesis_ml.cli.train.guardrails import check_command_line
 from thesis_ml.cli.train.help_text import register_loop_resolvers
 from thesis_ml.cli.train.jobs import TrainFunction, run_job
+from thesis_ml.cli.train.planned import take_sweep_options
 from thesis_ml.cli.train.resume import expand_resume
-from thesis_ml.cli.train.sweeps import print_job_table
+from thesis_ml.cli.train.sweeps import describe_resume, print_job_table
 from thesis_ml.training_loops.registry import LOOPS
 from thesis_ml.utils.paths import find_configs
 
@@ -35,7 +36,7 @@ def main() -> None:
 
     The exit code is 0 (done), 1 (failed), 2 (wrong input), 85 (stopped, to be started again) or 130 (Ctrl-C).
     """
-    with report_exit(at_end=print_job_table):
-        sys.argv[1:] = expand_resume(sys.argv[1:])
+    with report_exit(at_end=print_job_table, go_on=describe_resume):
+        sys.argv[1:] = take_sweep_options(expand_resume(sys.argv[1:]))
         check_command_line(sys.argv[1:])
         _compose_and_run()

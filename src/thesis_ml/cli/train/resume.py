@@ -1,18 +1,19 @@
 """What a resumed run takes from its folder: with `resume=<run dir>` its arguments, and defaults that have changed."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from thesis_ml.cli.train.planned import change_jobs, find_key, holds_sweep, list_typed_again
 from thesis_ml.data.config import EARLIER_DEFAULTS, DataConfig
 from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.lines import find_config, read_events
 from thesis_ml.facts.recorder import holds_facts
 from thesis_ml.training_loops.registry import is_below
-from thesis_ml.utils.paths import FACTS_FOLDER, HYDRA_FOLDER, is_run_folder
+from thesis_ml.utils.paths import FACTS_FOLDER, HYDRA_FOLDER, SWEEP_PLAN, is_run_folder
 from thesis_ml.utils.plain_yaml import read_plain_yaml
 from thesis_ml.utils.texts import quote_value
 
@@ -32,7 +33,7 @@ SIBLINGS = {"phase1.latent_space.ema_fast_start": "phase1.latent_space.ema_decay
 
 
 def expand_resume(arguments: list[str]) -> list[str]:
-    """Return the arguments of Hydra with `resume=<run dir>` replaced by the arguments that it stands for.
+    """Return the arguments of Hydra with `resume=<folder>` of a run or a sweep replaced by those that it stands for.
 
     Raises:
         ConfigError: There is no such run, its stored overrides cannot be read, or a sweep is asked for.
@@ -41,21 +42,35 @@ def expand_resume(arguments: list[str]) -> list[str]:
     text = chosen[-1].removeprefix(RESUME).strip() if chosen else ""
     if text in ("", "null"):
         return arguments
-    if any(flag in arguments for flag in SWEEP_FLAGS):
-        raise ConfigError("resume: resumes one run; for a sweep give its folder as hydra.sweep.dir")
     try:
         run_dir = Path(_unquote(text)).expanduser()
     except RuntimeError as error:
         raise ConfigError(f"resume: {text!r}: {error} Give the folder of a run") from None
+    if not is_run_folder(run_dir) and run_dir.is_dir() and holds_sweep(run_dir):
+        return _expand_sweep(run_dir, [argument for argument in arguments if argument not in chosen])
+    if any(flag in arguments for flag in SWEEP_FLAGS):
+        raise ConfigError("resume: the folder is that of a run, which is no sweep; leave --multirun out")
     if not is_run_folder(run_dir):
         raise ConfigError(f"resume: {str(run_dir)!r} holds no run; give a folder such as outputs/runs/run_...")
     own = [argument for argument in arguments if argument not in chosen]
-    if any(_find_key(argument) == "hydra.run.dir" for argument in own):
+    if any(find_key(argument) == "hydra.run.dir" for argument in own):
         raise ConfigError("resume: resumes in the folder of the run; remove hydra.run.dir")
-    own_keys = {_find_key(argument) for argument in own}
-    stored = [override for override in read_overrides(run_dir) if _find_key(override) not in own_keys]
+    own_keys = {find_key(argument) for argument in own}
+    stored = [override for override in read_overrides(run_dir) if find_key(override) not in own_keys]
     # An experiment among the stored overrides would make a sweep of it.
     return [*stored, *own, "hydra.mode=RUN", f"hydra.run.dir={quote_value(str(run_dir))}"]
+
+
+def _expand_sweep(sweep: Path, own: Sequence[str]) -> list[str]:
+    """Return the arguments that go on with a sweep; overrides that are typed besides change the jobs that run."""
+    own = [argument for argument in own if argument not in SWEEP_FLAGS]
+    if any(find_key(argument) == "hydra.sweep.dir" for argument in own):
+        raise ConfigError("resume: goes on in the folder of the sweep; remove hydra.sweep.dir")
+    typed = list_typed_again(sweep)
+    check_overrides(typed, sweep / SWEEP_PLAN)
+    ours = [one for one in own if "=" not in one or find_key(one) in ("jobs", "extend") or one.startswith("hydra")]
+    change_jobs([argument for argument in own if argument not in ours])
+    return ["--multirun", *typed, *ours, f"hydra.sweep.dir={quote_value(str(sweep))}"]
 
 
 def read_overrides(run_dir: Path) -> list[str]:
@@ -74,12 +89,21 @@ def read_overrides(run_dir: Path) -> list[str]:
     if not isinstance(overrides, list) or not all(isinstance(entry, str) for entry in overrides):
         raise ConfigError(f"{path}: is no list of overrides; start with hydra.run.dir and the overrides")
     overrides = [override for override in overrides if override not in OUR_HYDRA]
+    check_overrides(overrides, path)
+    return overrides
+
+
+def check_overrides(overrides: Sequence[str], path: Path) -> None:
+    """Refuse stored overrides that would choose code for Hydra to run.
+
+    Raises:
+        ConfigError: There is one in the file `path`.
+    """
     for override in overrides:
         # A run folder may come from anybody, and Hydra's own keys name things to import.
         key, equals, _ = override.partition("=")
         if not (key.strip("+~ ") and equals) or not key.isprintable() or re.search(r"(^[+~]*|[@:])(hydra\b|-)", key):
             raise ConfigError(f"{path}: {override!r} is no override of a run; remove it")
-    return overrides
 
 
 def restore_defaults(cfg: DictConfig, folder: Path, typed: Collection[str]) -> DictConfig:
@@ -117,10 +141,6 @@ def _find_value(config: Mapping[str, Any], key: str, default: Any) -> Any:
             return default
         value = value[name]
     return value
-
-
-def _find_key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~").partition("@")[0]
 
 
 def _unquote(text: str) -> str:

@@ -1,6 +1,7 @@
 """The jobs of a sweep: checked before the first one trains, and listed in a table when the sweep ends."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,10 +21,13 @@ from omegaconf import DictConfig, OmegaConf
 from thesis_ml.cli.exit_codes import FAILURES, WRONG_INPUT_ERRORS, RefusalError
 from thesis_ml.cli.hydra_errors import describe_error
 from thesis_ml.cli.train.guardrails import check_job
+from thesis_ml.cli.train.planned import claim_sweep
 from thesis_ml.errors import ConfigError, FactsError
+from thesis_ml.facts.history import as_int
 from thesis_ml.facts.lines import read_result, read_state
 from thesis_ml.facts.recorder import record_failed_start
-from thesis_ml.utils.paths import FACTS_FOLDER
+from thesis_ml.runs.plan import describe_differences, read_plan
+from thesis_ml.utils.paths import FACTS_FOLDER, SWEEP_PLAN
 from thesis_ml.utils.texts import make_printable
 
 UNEXPECTED = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
@@ -33,8 +37,10 @@ BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 EXPERIMENT_GROUP = "phase1/experiment"
 
 
-_started: list[tuple[Path, Sequence[str]]] = []
-"""The folder of the sweep that was started, and the swept values of each job, none when they are not known before."""
+_started: list[Path] = []
+"""The folder of the sweep that was started."""
+_folders: list[Path] = []
+"""The folder of the run or sweep that was started."""
 _failures: dict[str, BaseException] = {}
 """The errors of the failed jobs of this process, by the name of their folder."""
 
@@ -48,12 +54,18 @@ class StartChecks(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         with _refuse():
             check_job(config, loops=self.loops)
+            if config.logging.save_artifacts:
+                _folders.append(Path(str(config.hydra.run.dir)))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         with _refuse():
             jobs = check_sweep(config, self.loops)
-            _refuse_blocked_jobs(Path(config.hydra.sweep.dir), len(jobs))
-            _started.append((Path(config.hydra.sweep.dir), jobs))
+            folder = Path(config.hydra.sweep.dir)
+            _refuse_blocked_jobs(folder, len(jobs))
+            # A sweeper that chooses values as it goes has a number of trials instead of jobs.
+            claim_sweep(config, jobs, n_trials=None if jobs else as_int(config.hydra.sweeper.get("n_trials")) or 0)
+            _started.append(folder)
+            _folders.append(folder)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         error = job_return._return_value
@@ -66,10 +78,11 @@ class StartChecks(Callback):
             raise RefusalError from error
 
 
-def check_sweep(config: DictConfig, loops: Sequence[str]) -> Sequence[str]:
-    """Compose and check the jobs of a sweep and return the differences between them.
+def check_sweep(config: DictConfig, loops: Sequence[str]) -> Sequence[Sequence[str]]:
+    """Compose and check the jobs of a sweep and return the overrides of each.
 
-    With a sweeper that chooses values as it goes there is one check, with the first value of everything swept.
+    With a sweeper that chooses values as it goes there is one check, with the first value of everything swept, and no
+    jobs are returned.
 
     Raises:
         ConfigError: A job is wrong.
@@ -90,33 +103,36 @@ def check_sweep(config: DictConfig, loops: Sequence[str]) -> Sequence[str]:
         except (*WRONG_INPUT_ERRORS, ValueError) as error:
             which = f" (job {number} of the sweep: {swept[number]})" if len(jobs) > 1 else ""
             raise ConfigError(f"{describe_error(error)}{which}") from error
-    return swept if is_basic else ()
-
-
-def describe_differences(jobs: Sequence[Sequence[str]]) -> list[str]:
-    """Return for every job its overrides that not all jobs have."""
-    common = set.intersection(*map(set, jobs)) if jobs else set()
-    return [" ".join(line for line in job if line not in common) for job in jobs]
+    return jobs if is_basic else ()
 
 
 def print_job_table() -> int:
     """Print the outcome of every job of the sweep that just ended and return how many failed."""
     if not _started:
         return 0
-    folder, jobs = _started.pop()
+    folder = _started.pop()
     if not folder.is_dir():
         return 0
-    if not any(folder.iterdir()):
+    if not any(path.name != SWEEP_PLAN for path in folder.iterdir()):
         # The sweeper could not be made: nothing was started, and the claim on the folder is given back.
+        (folder / SWEEP_PLAN).unlink(missing_ok=True)
         folder.rmdir()
         return 0
-    rows = list_rows(folder, jobs)
+    plan = read_plan(folder)
+    rows = list_rows(folder, [] if plan is None else plan.swept)
     _failures.clear()
     width = max((len(row.swept) for row in rows), default=0)
     print(f"{folder}: {len(rows)} jobs")
     for row in rows:
         print(make_printable(f"  {row.name}  {row.state:<12} {row.swept:<{width}}  {row.outcome}".rstrip()))
     return sum(row.has_failed for row in rows)
+
+
+def describe_resume() -> str:
+    """Return the line that resumes what this command started."""
+    if not _folders:
+        return "start the same command again"
+    return f"resume with: {shlex.join(['thesis-train', f'resume={_folders[-1]}'])}"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,31 @@
+"""thesis-runs: which runs exist, what is missing, what next."""
+
+import os
+import sys
+
+from thesis_ml.cli.runs.commands import COMMANDS, LIST, app
+from thesis_ml.errors import ConfigError, DataError, FactsError
+
+FAILED, WRONG_INPUT, CTRL_C = 1, 2, 130
+OWN_OPTIONS = ("--help", "-h", "--install-completion", "--show-completion")
+COMPLETION = "_THESIS_RUNS_COMPLETE"
+
+
+def main() -> None:
+    """Run the command and exit with 0 (done), 1 (failed, or not all complete), 2 (wrong input) or 130 (Ctrl-C)."""
+    # `thesis-runs --where tag=ch5` and `thesis-runs outputs` are lists.
+    if COMPLETION not in os.environ and (len(sys.argv) < 2 or sys.argv[1] not in (*COMMANDS, *OWN_OPTIONS)):
+        sys.argv.insert(1, LIST)
+    try:
+        app(prog_name="thesis-runs")
+    except (ConfigError, DataError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(WRONG_INPUT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    except (FactsError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(CTRL_C)

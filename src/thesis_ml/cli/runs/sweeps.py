@@ -1,0 +1,119 @@
+"""thesis-runs status, watch and retry: a sweep as it was planned, beside what is there."""
+
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from thesis_ml.cli.runs.listing import format_seconds, shorten_override
+from thesis_ml.cli.runs.output import Form, print_rows
+from thesis_ml.errors import ConfigError
+from thesis_ml.runs.index import RunIndex
+from thesis_ml.runs.plan import SweepPlan, read_plan
+from thesis_ml.runs.queue import read_queue
+from thesis_ml.runs.status import (
+    ACTIVE,
+    COMPLETE,
+    FAILED,
+    MISSING,
+    STOPPED,
+    JobStatus,
+    count_states,
+    estimate_rest_s,
+    judge_jobs,
+)
+
+COLUMNS = ("job", "state", "epochs", "rest", "result", "queue", "settings", "reason")
+CLEAR = "\x1b[2J\x1b[H"
+WATCH_S = 5.0
+
+
+def judge_sweep(index: RunIndex, sweep: Path) -> tuple[SweepPlan, list[JobStatus]]:
+    """Return the plan of a sweep and its jobs.
+
+    Raises:
+        ConfigError: The folder holds no sweep.
+        FactsError: Its plan is damaged.
+    """
+    plan = read_plan(sweep)
+    if plan is None:
+        raise ConfigError(f"{sweep}: holds no sweep; give a folder such as outputs/multiruns/exp_...")
+    path = str(sweep.resolve().relative_to(index.root.resolve()))
+    rows = index.list_newest() if path == "." else index.list_below(path)
+    return plan, judge_jobs(plan, path, rows, read_queue(sweep))
+
+
+def print_status(plan: SweepPlan, jobs: Sequence[JobStatus], form: Form) -> bool:
+    """Print the jobs and what is left, and say whether all are complete."""
+    print_rows([_describe(job) for job in jobs], COLUMNS, form)
+    if form is Form.TABLE:
+        counts = ", ".join(f"{number} {state}" for state, number in count_states(jobs).items())
+        rest = estimate_rest_s(jobs)
+        print(f"{len(jobs)} jobs: {counts}" + (f"; about {format_seconds(rest)} to go" if rest is not None else ""))
+        if not plan.is_recorded:
+            print("the sweep is older than its plan (sweep.yaml): jobs that never started are not known")
+        if plan.is_optimising:
+            print(f"its sweeper chooses the values: {len(jobs)} trials of {plan.n_trials or 'an unknown number'}")
+    n_missing = max((plan.n_trials or 0) - len(jobs), 0)
+    return bool(jobs) and not n_missing and all(job.state == COMPLETE for job in jobs)
+
+
+def watch_sweep(root: Path, sweep: Path) -> bool:
+    """Print the status of a sweep again and again until no job is left to wait for."""
+    while True:
+        with RunIndex(root) as index:
+            plan, jobs = judge_sweep(index, sweep)
+        print(CLEAR if sys.stdout.isatty() else "", end="")
+        is_done = print_status(plan, jobs, Form.TABLE)
+        if is_done or not any(job.state in ACTIVE for job in jobs):
+            return is_done
+        time.sleep(WATCH_S)
+
+
+def choose_jobs(jobs: Sequence[JobStatus], *, failed: bool, missing: bool, interrupted: bool) -> list[JobStatus]:
+    """Return the jobs of the states that are asked for, without any all that are neither complete nor active."""
+    groups = ((failed, FAILED), (missing, (MISSING,)), (interrupted, STOPPED))
+    is_any = failed or missing or interrupted
+    states = {state for is_asked, group in groups if is_asked or not is_any for state in group}
+    return [job for job in jobs if job.state in states]
+
+
+def write_retry(sweep: Path, jobs: Sequence[JobStatus], launcher: str, changes: Sequence[str]) -> list[str]:
+    """Return the words of the command that runs these jobs."""
+    numbers = ",".join(str(job.number) for job in jobs)
+    chosen = [f"hydra/launcher={launcher}"] * (launcher != "basic")
+    return ["thesis-train", f"resume={sweep}", f"jobs={numbers}", *chosen, *changes]
+
+
+def retry_sweep(plan: SweepPlan, command: Sequence[str], *, is_dry: bool) -> int:
+    """Print the command, run it unless it is only to be printed, and return its exit code.
+
+    Raises:
+        ConfigError: The sweep has no grid.
+    """
+    if plan.is_optimising:
+        raise ConfigError(
+            "retry: the sweeper of this sweep chooses values by results, so that it has no grid; repeat it"
+        )
+    print(shlex.join(command), flush=True)
+    if is_dry:
+        return 0
+    # The same Python as this command: thesis-train may not be on the path.
+    return subprocess.run([sys.executable, "-m", "thesis_ml.cli.train", *command[1:]], check=False).returncode
+
+
+def _describe(job: JobStatus) -> dict[str, str | float | None]:
+    row = job.row
+    result = None if row is None or row.main is None else row.main[1]
+    return {
+        "job": f"{job.number:03d}",
+        "state": job.state,
+        "epochs": "" if row is None else f"{row.epochs}/{row.epochs_asked or '?'}",
+        "rest": format_seconds(job.rest_s),
+        "result": result,
+        "queue": job.queue_id if job.state != COMPLETE else "",
+        "settings": " ".join(map(shorten_override, job.swept.split(" "))) if job.swept else "",
+        "reason": job.reason,
+    }

@@ -1,0 +1,153 @@
+"""Go on with a planned sweep: the jobs that are not complete, each in the folder that it had from the beginning."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, open_dict, read_write
+
+from thesis_ml.errors import ConfigError, FactsError
+from thesis_ml.facts.lines import read_state
+from thesis_ml.runs.plan import SweepPlan, name_job, read_plan, write_plan
+from thesis_ml.utils.paths import FACTS_FOLDER, SWEEP_FILE
+
+JOBS = "jobs="
+EXTEND = "extend="
+PLANNED_SWEEPER = "hydra_plugins.planned_sweeper.planned_sweeper.PlannedSweeper"
+
+_asked: dict[str, str] = {}
+"""Values of `jobs=` and `extend=` on the command line."""
+_changes: list[str] = []
+"""Overrides that are typed beside `resume=<sweep>`, for the jobs that run."""
+
+
+def take_sweep_options(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments without `jobs=` and `extend=`, which are ours and not Hydra's, and remember these.
+
+    Raises:
+        ConfigError: A value is none.
+    """
+    _asked.clear()
+    kept = []
+    for argument in arguments:
+        key = next((key for key in (JOBS, EXTEND) if argument.startswith(key)), None)
+        if key is None:
+            kept.append(argument)
+        else:
+            _asked[key] = argument.removeprefix(key)
+    if _asked.get(EXTEND, "true") not in ("true", "false"):
+        raise ConfigError(f"extend: must be true or false, got {_asked[EXTEND]!r}")
+    if JOBS in _asked and not all(number.isdecimal() and len(number) < 7 for number in _asked[JOBS].split(",")):
+        raise ConfigError(f"jobs: must be numbers with commas, such as jobs=2,5, got {_asked[JOBS]!r}")
+    return kept
+
+
+def change_jobs(overrides: Sequence[str]) -> None:
+    """Remember overrides for the jobs that run; the plan of the sweep stays."""
+    _changes[:] = overrides
+
+
+def claim_sweep(config: DictConfig, jobs: Sequence[Sequence[str]], n_trials: int | None) -> None:
+    """Write the plan of a new sweep, or go on with the one that the folder holds, before a job starts.
+
+    Args:
+        config: That of the sweep; its sweeper is replaced where only some jobs are to run.
+        jobs: The overrides of each job; none of a sweeper that chooses values as it goes.
+        n_trials: Jobs that such a sweeper is asked for.
+
+    Raises:
+        ConfigError: The folder holds another sweep, or a job that is asked for is not planned.
+        FactsError: The folder cannot be read or written.
+    """
+    folder = Path(str(config.hydra.sweep.dir))
+    launcher = str(config.hydra.runtime.choices.get("hydra/launcher") or "basic")
+    plan = SweepPlan(tuple(config.hydra.overrides.task), tuple(map(tuple, jobs)), launcher, n_trials)
+    before = read_plan(folder) if folder.is_dir() else None
+    if before is None:
+        _refuse_numbers(range(len(jobs)))
+        write_plan(folder, plan)
+        return
+    if plan.is_optimising or before.is_optimising:
+        if plan != before and before.is_recorded:
+            raise _refuse_other(folder, before)
+        return
+    merged = _merge(folder, before, plan)
+    write_plan(folder, merged)
+    numbers = _choose_numbers(folder, merged)
+    left = [[*_change(merged.jobs[number]), f"hydra.sweep.subdir={name_job(number)}"] for number in numbers]
+    chosen = {"_target_": PLANNED_SWEEPER, "jobs": left}
+    with read_write(config), open_dict(config.hydra):
+        config.hydra.sweeper = chosen
+
+
+def list_typed_again(folder: Path) -> list[str]:
+    """Return the arguments that go on with the sweep in a folder.
+
+    Raises:
+        ConfigError: It holds no sweep that can go on.
+        FactsError: Its plan cannot be read.
+    """
+    plan = read_plan(folder)
+    if plan is None or not plan.typed:
+        raise ConfigError(f"resume: {str(folder)!r} tells no command of a sweep; type it with hydra.sweep.dir={folder}")
+    return list(plan.typed)
+
+
+def holds_sweep(folder: Path) -> bool:
+    """Say whether a folder is that of a sweep."""
+    return (folder / SWEEP_FILE).is_file() or read_plan(folder) is not None
+
+
+def _merge(folder: Path, before: SweepPlan, plan: SweepPlan) -> SweepPlan:
+    """Return the plan of a folder after a start with this one: the same, or a larger one that is asked for."""
+    # An old sweep knows only the jobs that started.
+    known = [job for job in before.jobs if job]
+    ours, theirs = {frozenset(job) for job in plan.jobs}, {frozenset(job) for job in known}
+    if not before.is_recorded and theirs <= ours:
+        return plan
+    if ours <= theirs and before.is_recorded:
+        return before
+    if not theirs <= ours:
+        raise _refuse_other(folder, before)
+    new = [job for job in plan.jobs if frozenset(job) not in theirs]
+    if _asked.get(EXTEND) != "true":
+        raise ConfigError(
+            f"hydra.sweep.dir: {folder} holds {len(known)} jobs of this sweep, and {len(new)} are new; add extend=true"
+        )
+    return SweepPlan(plan.typed, (*before.jobs, *new), plan.launcher)
+
+
+def _refuse_other(folder: Path, before: SweepPlan) -> ConfigError:
+    typed = " ".join(before.typed) or "unknown overrides"
+    return ConfigError(f"hydra.sweep.dir: {folder} holds another sweep ({typed[:300]}); choose another folder")
+
+
+def _choose_numbers(folder: Path, plan: SweepPlan) -> list[int]:
+    """Return the numbers of the jobs that are asked for, by default of all that are not complete, or are changed."""
+    if JOBS in _asked:
+        numbers = sorted({int(text) for text in _asked[JOBS].split(",")})
+        _refuse_numbers(range(len(plan.jobs)))
+        return numbers
+    return [n for n in range(len(plan.jobs)) if _changes or not _is_complete(folder / name_job(n))]
+
+
+def _change(job: Sequence[str]) -> list[str]:
+    keys = {find_key(line) for line in _changes}
+    return [*(line for line in job if find_key(line) not in keys), *_changes]
+
+
+def find_key(override: str) -> str:
+    """Return the key of an override."""
+    return override.partition("=")[0].lstrip("+~").partition("@")[0]
+
+
+def _refuse_numbers(known: range) -> None:
+    for text in _asked.get(JOBS, "").split(","):
+        if text and int(text) not in known:
+            raise ConfigError(f"jobs: the sweep has no job {text}; it has 0 to {len(known) - 1}")
+
+
+def _is_complete(job: Path) -> bool:
+    try:
+        return read_state(job / FACTS_FOLDER).name == "complete"
+    except FactsError:
+        return False

@@ -1,0 +1,134 @@
+"""What a sweep was asked for: written into its folder before the first job starts, and compared with what is there."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from thesis_ml.errors import FactsError
+from thesis_ml.facts.history import as_int, as_mapping
+from thesis_ml.utils.files import replace_file
+from thesis_ml.utils.paths import HYDRA_FOLDER, SWEEP_FILE, SWEEP_PLAN
+from thesis_ml.utils.plain_yaml import read_plain_yaml
+
+MOST_JOBS = 100_000
+LARGEST_PLAN = 2**26
+_LINE = re.compile(r"[^\n\r\0]{1,10000}")
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """The jobs of a sweep.
+
+    Args:
+        typed: The overrides that were typed, sweeps among them.
+        jobs: The overrides of each job by its number; none of a sweeper that chooses values as it goes.
+        launcher: The launcher that it was started with.
+        n_trials: Jobs that such a sweeper was asked for.
+        is_recorded: Whether the sweep wrote this; older ones are known by their folders only.
+    """
+
+    typed: tuple[str, ...]
+    jobs: tuple[tuple[str, ...], ...] = ()
+    launcher: str = "basic"
+    n_trials: int | None = None
+    is_recorded: bool = True
+
+    @property
+    def is_optimising(self) -> bool:
+        """Whether the values of a job depend on the results of others."""
+        return self.n_trials is not None
+
+    @property
+    def swept(self) -> list[str]:
+        """What sets each job apart from the others."""
+        return describe_differences(self.jobs)
+
+
+def describe_differences(jobs: Sequence[Sequence[str]]) -> list[str]:
+    """Return for every job its overrides that not all jobs have."""
+    common = set.intersection(*map(set, jobs)) if jobs else set()
+    return [" ".join(line for line in job if line not in common) for job in jobs]
+
+
+def name_job(number: int) -> str:
+    """Return the name of the folder of a job."""
+    return f"{number:03d}"
+
+
+def write_plan(sweep: Path, plan: SweepPlan) -> None:
+    """Write the plan into the folder of its sweep, which is made where it is missing.
+
+    Raises:
+        FactsError: The folder cannot be written.
+    """
+    values = {
+        "typed": list(plan.typed),
+        "launcher": plan.launcher,
+        "n_trials": plan.n_trials,
+        "jobs": [list(job) for job in plan.jobs],
+    }
+    try:
+        sweep.mkdir(parents=True, exist_ok=True)
+        with replace_file(sweep / SWEEP_PLAN) as stream:
+            stream.write(yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=10_000).encode())
+    except OSError as error:
+        raise FactsError(f"{sweep}: cannot be written ({error.strerror}); choose another hydra.sweep.dir") from error
+
+
+def read_plan(sweep: Path) -> SweepPlan | None:
+    """Return the plan of a sweep, that of its folders where it has none, None where the folder holds no sweep.
+
+    Raises:
+        FactsError: It is damaged.
+    """
+    path = sweep / SWEEP_PLAN
+    if not path.is_file():
+        return _read_old(sweep) if (sweep / SWEEP_FILE).is_file() else None
+    try:
+        values = as_mapping(read_plain_yaml(path, LARGEST_PLAN))
+    except (OSError, ValueError) as error:
+        raise FactsError(f"{path}: cannot be read ({error}); remove it to go by the folders of the jobs") from error
+    jobs, launcher = values.get("jobs"), values.get("launcher")
+    read = [_read_job(job) for job in (values.get("typed"), *(jobs if isinstance(jobs, list) else (None,)))]
+    known = [job for job in read if job is not None]
+    if len(known) < len(read) or len(read) > MOST_JOBS or not re.fullmatch(r"\w{1,60}", str(launcher)):
+        raise FactsError(f"{path}: is no plan of a sweep; remove it to go by the folders of the jobs")
+    return SweepPlan(known[0], tuple(known[1:]), str(launcher), as_int(values.get("n_trials")))
+
+
+def _read_job(value: Any) -> tuple[str, ...] | None:
+    """Return the overrides of a job, None where they are none."""
+    if not isinstance(value, list) or not all(isinstance(line, str) and _LINE.fullmatch(line) for line in value):
+        return None
+    return tuple(value)
+
+
+def _read_old(sweep: Path) -> SweepPlan:
+    """Return what the folders of a sweep without a plan tell: a job that never started is not known."""
+    names = [path.name for path in sweep.iterdir() if path.is_dir() and re.fullmatch(r"\d{1,6}", path.name)]
+    n_jobs = max((int(name) + 1 for name in names), default=0)
+    typed = _read_typed(sweep / SWEEP_FILE)
+    jobs: list[tuple[str, ...]] = [()] * n_jobs
+    for name in names:
+        jobs[int(name)] = _read_overrides(sweep / name)
+    return SweepPlan(typed, tuple(jobs), is_recorded=False)
+
+
+def _read_typed(path: Path) -> tuple[str, ...]:
+    try:
+        values = as_mapping(read_plain_yaml(path))
+    except (OSError, ValueError):
+        return ()
+    task = as_mapping(as_mapping(values.get("hydra")).get("overrides")).get("task")
+    return _read_job(task) or ()
+
+
+def _read_overrides(job: Path) -> tuple[str, ...]:
+    try:
+        return _read_job(read_plain_yaml(job / HYDRA_FOLDER / "overrides.yaml")) or ()
+    except (OSError, ValueError):
+        return ()

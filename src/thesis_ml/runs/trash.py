@@ -1,0 +1,125 @@
+"""Move runs out of the way, and see what they take: everything goes to a folder first, from which it can come back."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from thesis_ml.errors import FactsError
+from thesis_ml.facts.lines import read_state
+from thesis_ml.utils.paths import (
+    BEST_CHECKPOINT,
+    FACTS_FOLDER,
+    FIGURES_FOLDER,
+    LAST_CHECKPOINT,
+    LOCK_FILE,
+    PREVIOUS_CHECKPOINT,
+    REPORT_POINTER,
+    TRASH_FOLDER,
+)
+
+PRUNED = (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT)
+"""Checkpoints that a finished run needs no more."""
+MOST_REPORTS = 1000
+
+
+@dataclass(frozen=True)
+class Space:
+    """Bytes that a run takes, by what they are for."""
+
+    checkpoints: int = 0
+    figures: int = 0
+    facts: int = 0
+    others: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.checkpoints + self.figures + self.facts + self.others
+
+
+def measure_space(run: Path) -> Space:
+    """Return what a run takes; links count nothing, files that vanish neither."""
+    sizes = {"checkpoints": 0, "figures": 0, "facts": 0, "others": 0}
+    for path, size in _iterate_files(run):
+        first = path.relative_to(run).parts[0]
+        kind = {FIGURES_FOLDER: "figures", FACTS_FOLDER: "facts"}.get(first, "others")
+        sizes["checkpoints" if path.suffix == ".pt" else kind] += size
+    return Space(**sizes)
+
+
+def explain_use(run: Path) -> str | None:
+    """Return why a run should not be touched, None where nothing speaks against it."""
+    if (reason := explain_lock(run)) is not None:
+        return reason
+    with suppress(OSError, ValueError):
+        lines = (run / REPORT_POINTER).read_text(encoding="utf-8").splitlines()[:MOST_REPORTS]
+        reports = [line for line in lines if line.strip() and Path(line.strip()).is_dir()]
+        if reports:
+            return f"a report uses it: {reports[-1].strip()}"
+    return None
+
+
+def explain_lock(run: Path) -> str | None:
+    """Return that a live run holds the folder, None where none does."""
+    lock_file = run / LOCK_FILE
+    if not lock_file.is_file():
+        return None
+    try:
+        with FileLock(lock_file, timeout=0):
+            pass
+    except Timeout:
+        return "it is running"
+    except OSError as error:
+        with suppress(FactsError):
+            if read_state(run / FACTS_FOLDER).name == "running":
+                return f"it may be running (its lock cannot be tried: {error.strerror})"
+    return None
+
+
+def move_run(run: Path, root: Path, folder: str) -> Path:
+    """Move a run below `folder` of the output folder, where it has the same path, and return the new place.
+
+    Raises:
+        FactsError: It cannot be moved.
+    """
+    target = root / folder / run.resolve().relative_to(root.resolve())
+    number = 1
+    while target.exists():
+        number += 1
+        target = target.with_name(f"{run.name}-{number}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(run, target)
+    except OSError as error:
+        raise FactsError(f"{run}: cannot be moved to {target} ({error.strerror}); check the folders") from error
+    return target
+
+
+def list_prunable(run: Path) -> Mapping[Path, int]:
+    """Return the checkpoints that only a resume needs, with their sizes; none where there are no best weights."""
+    if not (run / BEST_CHECKPOINT).is_file():
+        return {}
+    return {path: path.stat().st_size for name in PRUNED if (path := run / name).is_file() and not path.is_symlink()}
+
+
+def empty_trash(root: Path) -> int:
+    """Remove what was moved to the trash of an output folder for good and return the bytes that were freed."""
+    trash = root / TRASH_FOLDER
+    if not trash.is_dir() or trash.is_symlink():
+        return 0
+    size = sum(size for _, size in _iterate_files(trash))
+    shutil.rmtree(trash)
+    return size
+
+
+def _iterate_files(folder: Path) -> Iterator[tuple[Path, int]]:
+    for base, _, names in os.walk(folder):
+        for name in names:
+            path = Path(base) / name
+            with suppress(OSError):
+                if not path.is_symlink():
+                    yield path, path.stat().st_size
