@@ -153,10 +153,22 @@ def test_runs_on_other_data_are_not_compared(tmp_path: Path) -> None:
 
     comparison = compare_folders(tmp_path)
 
+    (other,) = comparison.excluded
+    assert (other.name, other.state) == ("b", "complete") and "other data than the compared runs" in other.reason
+    assert len(comparison.runs) == 3 and find_checks(comparison, "comparability")[0].state == "passed"
+
+
+def test_as_many_runs_on_other_data_stay_and_are_not_compared(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        facts = read_lines(write_run(tmp_path / name))
+        facts[0]["meta"]["dataset_fingerprint"] = facts[0]["meta"]["run_id"] = facts[-1]["meta"]["run_id"] = name
+        write_lines(tmp_path / name, facts)
+
+    comparison = compare_folders(tmp_path)
+
     assert comparison.verdict.tests == ()
     (check,) = find_checks(comparison, "comparability")
-    assert "data (fingerprint)" in check.text
-    assert "another: 1 run" in check.text
+    assert "data (fingerprint)" in check.text and "b: 1 run" in check.text
 
 
 def test_val_loss_never_ranks(tmp_path: Path) -> None:

@@ -114,4 +114,7 @@ def _describe_top_key(error: ConfigCompositionException) -> str | None:
     if "." in key or "/" in key:
         return None
     allowed = sorted(str(name) for name in cause.parent_node if name != "hydra")
-    return f"{key}: unknown key; allowed: {', '.join(allowed)}{hint_nearest(key, allowed)}"
+    groups = {name: cause.parent_node._get_node(name) for name in allowed}
+    below = [f"{name}.{key}" for name, group in groups.items() if isinstance(group, DictConfig) and key in group]
+    hint = f"; did you mean {below[0]!r}?" if below else hint_nearest(key, allowed)
+    return f"{key}: unknown key; allowed: {', '.join(allowed)}{hint}"

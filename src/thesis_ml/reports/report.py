@@ -14,7 +14,7 @@ from thesis_ml.reports.inference.config import InferenceConfig
 from thesis_ml.reports.scoreboard import Scoreboard, build_scoreboard
 from thesis_ml.reports.utils.collection import Collection
 from thesis_ml.reports.utils.grouping import find_swept, group_runs
-from thesis_ml.reports.verdict import judge, write_headline
+from thesis_ml.reports.verdict import judge, split_comparable, write_headline
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Report:
 
 def compare(collection: Collection, config: ReportConfig) -> Comparison:
     """Return the runs of a report, grouped by their settings, with the tests between the groups."""
-    runs = collection.runs
+    runs, others = split_comparable(collection.runs)
     swept = find_swept(runs)
     threshold = choose_threshold(config.thresholds, runs)
     rows = {run.name: summarise_run(run, swept, threshold) for run in runs}
@@ -59,7 +59,7 @@ def compare(collection: Collection, config: ReportConfig) -> Comparison:
         report_name=config.report_name,
         inputs=(*config.inputs.sweep_dir, *config.inputs.run_dirs),
         runs=runs,
-        excluded=collection.excluded,
+        excluded=(*collection.excluded, *others),
         swept=swept,
         groups=groups,
         columns=list_columns(list(rows.values())),

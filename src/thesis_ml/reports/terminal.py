@@ -1,6 +1,7 @@
 """A report on the terminal: the scoreboard, the headline, the checks and the path, on a screen of 80 columns."""
 
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +42,9 @@ def describe_report(report: Report, columns: Sequence[str]) -> str:
     failed = [check for check in checks if check.state == "failed"]
     passed = [check.name for check in checks if check.state == "passed"]
     used, excluded = count(len(comparison.runs), "run"), count(len(comparison.excluded), "folder")
-    lines = [f"{comparison.report_name}: {used} used, {excluded} excluded"]
+    states = Counter(entry.state for entry in comparison.excluded)
+    listed = ", ".join(f"{number} {state}" for state, number in states.items())
+    lines = [f"{comparison.report_name}: {used} used, {excluded} excluded" + (f" ({listed})" if listed else "")]
     lines += format_scoreboard(report.scoreboard, columns)
     lines += [line for sentence in report.headline for line in _wrap(sentence)]
     most = MOST_LINES if len(failed) < MOST_FAILED else 1

@@ -8,7 +8,7 @@ from thesis_ml.facts.run_facts import ComparisonKey, RunFacts
 from thesis_ml.facts.summary import REC_MSE
 from thesis_ml.metrics.codebook import has_collapsed
 from thesis_ml.metrics.significance import PairTest, compare_pairs
-from thesis_ml.reports.comparison import Comparison, Group, Verdict, count_codes
+from thesis_ml.reports.comparison import Comparison, ExcludedRun, Group, Verdict, count_codes
 from thesis_ml.reports.contents import Check
 from thesis_ml.reports.utils.words import join_groups, join_names
 
@@ -23,6 +23,18 @@ PHYSICAL = ("width68_pt", "width68_E", "width68_eta", "width68_phi", "width68_ma
 
 SAME_EVENTS = ("dataset_fingerprint", "limit_events", "n_tokens", "matching")
 """Without these in common even physical numbers are taken over different tokens or by another rule."""
+
+KEY_WORDS = {
+    "dataset_fingerprint": "data",
+    "limit_events": "data.limit_events",
+    "n_tokens": "data.n_tokens",
+}
+SELECT_BY = {
+    "dataset_fingerprint": "data.path",
+    "limit_events": "data.limit_events",
+    "n_tokens": "data.n_tokens",
+}
+"""What is said of a part of the comparison key, and the key of the configuration that chooses it."""
 
 COPIES = ("none", "linear", "kl")
 """Bottlenecks without a codebook, which can copy a token where their latents are as wide as it."""
@@ -77,6 +89,32 @@ def find_key_differences(runs: Sequence[RunFacts]) -> list[str]:
     """Return the parts of the comparison key in which the runs differ."""
     names = [field.name for field in fields(ComparisonKey)]
     return [name for name in names if len({repr(getattr(run.key, name)) for run in runs}) > 1]
+
+
+def split_comparable(runs: Sequence[RunFacts]) -> tuple[tuple[RunFacts, ...], tuple[ExcludedRun, ...]]:
+    """Return the largest set of runs over the same events, and the others with what differs and how to choose them.
+
+    Where no set is larger than all others, all runs stay, and a check says in what they differ.
+    """
+    sets: dict[str, list[RunFacts]] = {}
+    for run in runs:
+        sets.setdefault(repr([getattr(run.key, name) for name in SELECT_BY]), []).append(run)
+    ordered = sorted(sets.values(), key=len, reverse=True)
+    if len(ordered) < 2 or len(ordered[0]) == len(ordered[1]):
+        return tuple(runs), ()
+    kept = ordered[0]
+    others = [run for run in runs if run not in kept]
+    return tuple(run for run in runs if run in kept), tuple(_describe_other(run, kept) for run in others)
+
+
+def _describe_other(run: RunFacts, kept: Sequence[RunFacts]) -> ExcludedRun:
+    differing = next(name for name in SELECT_BY if getattr(run.key, name) != getattr(kept[0].key, name))
+    key = SELECT_BY[differing]
+    values = sorted({str(one.config.get(key)) for one in kept})
+    other = str(run.config.get(key))
+    hint = f"; choose with inputs.select=[{key}:{other}]" if other not in values else ""
+    reason = f"other {KEY_WORDS[differing]} than the compared runs{hint}"
+    return ExcludedRun(run.name, run.path, run.state.name, reason)
 
 
 def explain_unranked(group: Group, column: str) -> str | None:

@@ -9,9 +9,9 @@ import yaml
 
 from command_runs import SMALL, Outcome, run_commands
 from thesis_ml.cli.train.sweeps import BASIC_SWEEPER, check_sweep, list_rows
-from thesis_ml.runs.plan import describe_differences
 from thesis_ml.errors import ConfigError
 from thesis_ml.facts.lines import read_state
+from thesis_ml.runs.plan import describe_differences
 from thesis_ml.utils.paths import find_configs
 
 # Loops of a user, which read raw keys, record no facts and fail as they like.

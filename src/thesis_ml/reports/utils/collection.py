@@ -11,6 +11,7 @@ from thesis_ml.facts.runs import read_run
 from thesis_ml.facts.summary import CHOICE_COLUMNS, Cell, find_setting
 from thesis_ml.reports.comparison import ExcludedRun
 from thesis_ml.reports.utils.discovery import FolderEntry, InputsConfig, find_folders
+from thesis_ml.runs.status import MISSING
 from thesis_ml.utils.progress import show_progress
 
 USED_STATE = "complete"
@@ -49,6 +50,9 @@ def read_folders(found: Iterable[FolderEntry], select: Sequence[str]) -> Collect
     runs: list[RunFacts] = []
     excluded: list[ExcludedRun] = []
     for entry in found:
+        if not entry.path.exists():
+            excluded.append(ExcludedRun(entry.name, entry.path, MISSING, "was planned, and never started"))
+            continue
         try:
             run = read_run(entry.path, entry.name)
         except UnusableRunError as error:

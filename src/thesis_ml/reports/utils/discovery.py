@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from thesis_ml.config import hint_nearest
-from thesis_ml.errors import ReportError
+from thesis_ml.errors import FactsError, ReportError
 from thesis_ml.facts.history import as_mapping
+from thesis_ml.runs.find import find_all
+from thesis_ml.runs.plan import name_job, read_plan
 from thesis_ml.utils.paths import (
     FACTS_FOLDER,
     HYDRA_FOLDER,
@@ -16,6 +18,7 @@ from thesis_ml.utils.paths import (
     MAX_SHOWN,
     RUNS_FOLDER,
     SWEEP_FILE,
+    SWEEP_PLAN,
     expand_home,
     is_run_folder,
 )
@@ -98,13 +101,45 @@ def list_jobs(sweep: Path) -> list[FolderEntry]:
     children = sorted((path for path in sweep.iterdir() if _is_visible_folder(path)), key=_sort_naturally)
     found: list[FolderEntry] = []
     for child in children:
-        if not is_run_folder(child) and (child / SWEEP_FILE).is_file():
+        if not is_run_folder(child) and holds_plan(child):
             found += _list_sweep(child)
+        elif deeper := _list_deeper(child, sweep):
+            found += deeper
         else:
             found.append(FolderEntry(f"{name}/{child.name}", child))
+    if holds_plan(sweep):
+        found += list_missing(sweep)
     if not any(is_run_folder(entry.path) for entry in found) and (sweep / SWEEP_FILE).is_file():
         found += list_old_jobs(sweep)
     return found
+
+
+def holds_plan(folder: Path) -> bool:
+    """Say whether a folder is that of a sweep."""
+    return (folder / SWEEP_FILE).is_file() or (folder / SWEEP_PLAN).is_file()
+
+
+def list_missing(sweep: Path) -> list[FolderEntry]:
+    """Return the jobs of a sweep that were planned and have no folder."""
+    try:
+        plan = read_plan(sweep)
+    except FactsError:
+        return []
+    if plan is None or not plan.is_recorded:
+        return []
+    folders = [sweep / name_job(number) for number in range(len(plan.jobs))]
+    name = sweep.resolve().name
+    return [FolderEntry(f"{name}/{folder.name}", folder) for folder in folders if not folder.exists()]
+
+
+def _list_deeper(folder: Path, base: Path) -> list[FolderEntry]:
+    """Return the runs deeper in a folder that is none itself, such as that of all outputs."""
+    if is_run_folder(folder):
+        return []
+    found = list(find_all(folder))
+    runs = [Path(one.path) for one in found if one.kind == "run"]
+    entries = [FolderEntry(run.relative_to(base).as_posix(), run) for run in sorted(runs, key=_sort_naturally)]
+    return entries + [entry for one in found if one.kind == "sweep" for entry in list_missing(Path(one.path))]
 
 
 def list_old_jobs(sweep: Path) -> list[FolderEntry]:
@@ -152,7 +187,7 @@ def _find_sweep_name(hydra: Mapping[str, Any]) -> str | None:
 def _list_sweep(sweep: Path) -> list[FolderEntry]:
     name = sweep.resolve().name
     children = sorted((path for path in sweep.iterdir() if _is_visible_folder(path)), key=_sort_naturally)
-    jobs = [FolderEntry(f"{name}/{child.name}", child) for child in children]
+    jobs = [FolderEntry(f"{name}/{child.name}", child) for child in children] + list_missing(sweep)
     return jobs or list_old_jobs(sweep) or [FolderEntry(name, sweep)]
 
 
