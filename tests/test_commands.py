@@ -118,6 +118,7 @@ MODULES = {
     "thesis-train": "thesis_ml.cli.train",
     "thesis-report": "thesis_ml.cli.reports",
     "thesis-data": "thesis_ml.cli.data",
+    "thesis-runs": "thesis_ml.cli.runs",
 }
 """The module behind each command of ours."""
 

@@ -57,12 +57,38 @@ class TokenData:
         return {"train": self.train, "val": self.val, "test": self.test}
 
 
+_loaded: dict[tuple[DataConfig, str], TokenData] = {}
+"""The data set that was loaded last: the jobs of a sweep in one process share it."""
+
+
 def load_tokens(config: DataConfig) -> TokenData:
     """Return the data set of the options below `data`, standardised by its training split.
+
+    The data set that was loaded last is returned again while its file is the same.
 
     Raises:
         DataError: The file cannot be used, or nothing is left of a split.
     """
+    key = (config, _stamp(config))
+    if key not in _loaded:
+        # Before the next one is read, so that there are never two in memory.
+        _loaded.clear()
+        _loaded[key] = _load(config)
+    return _loaded[key]
+
+
+def _stamp(config: DataConfig) -> str:
+    """Return time and size of the file, nothing for events that are made or a file that cannot be looked at."""
+    if config.synthetic is not None:
+        return ""
+    try:
+        found = _find_file(config).stat()
+    except OSError:
+        return ""
+    return f"{found.st_mtime_ns}:{found.st_size}:{found.st_ino}"
+
+
+def _load(config: DataConfig) -> TokenData:
     stored = _read_events(config)
     hashes = {split: hash_events(events) for split, events in stored.splits.items()}
     stored = _choose_events(stored, config)

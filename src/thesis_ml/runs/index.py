@@ -4,6 +4,7 @@ The file is never waited for. Where it cannot be locked or written, the table li
 """
 
 import json
+import os
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -112,7 +113,7 @@ class RunIndex:
 
     def list_paths(self) -> list[str]:
         """Return the paths of all runs."""
-        return [path for (path,) in self._connection.execute("SELECT path FROM runs ORDER BY path")]
+        return [_read_path(path) for (path,) in self._connection.execute("SELECT path FROM runs ORDER BY path")]
 
     def query(self, text: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Return columns and rows of an SQL query, which cannot change anything.
@@ -138,8 +139,9 @@ class RunIndex:
             self._replace_rows(runs)
 
     def _replace_rows(self, runs: Mapping[str, Found]) -> None:
-        stamps = dict(self._connection.execute("SELECT path, stamp FROM runs"))
-        gone = [(path,) for path in stamps if path not in runs]
+        known = self._connection.execute("SELECT path, stamp FROM runs")
+        stamps = {_read_path(path): stamp for path, stamp in known}
+        gone = [(_make_storable(path),) for path in stamps if path not in runs]
         changed = [path for path, one in runs.items() if stamps.get(path) != one.stamp]
         if gone:
             with self._connection:
@@ -235,8 +237,18 @@ def _write_line(row: RunRow, stamp: str) -> tuple[Any, ...]:
 
 
 def _make_storable(value: Any) -> Any:
-    """Return a value that SQLite can hold: texts from file names may not be Unicode."""
-    return value.encode(errors="surrogateescape").decode(errors="replace") if isinstance(value, str) else value
+    """Return a value that SQLite can hold: a file name that is no Unicode is kept as its bytes."""
+    if not isinstance(value, str):
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(value)
+    return value
+
+
+def _read_path(value: Any) -> str:
+    return os.fsdecode(value) if isinstance(value, bytes) else str(value)
 
 
 def _read_line(line: Sequence[Any]) -> RunRow:
@@ -244,8 +256,8 @@ def _read_line(line: Sequence[Any]) -> RunRow:
     values = dict(zip(COLUMNS, line, strict=True))
     main = values["main_name"], values["main_value"]
     row = RunRow(
-        path=str(values["path"]),
-        sweep=str(values["sweep"] or ""),
+        path=_read_path(values["path"]),
+        sweep=_read_path(values["sweep"] or ""),
         state=str(values["state"]),
         reason=str(values["reason"] or ""),
         started=values["started"],

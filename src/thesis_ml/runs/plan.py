@@ -92,12 +92,12 @@ def read_plan(sweep: Path) -> SweepPlan | None:
         values = as_mapping(read_plain_yaml(path, LARGEST_PLAN))
     except (OSError, ValueError) as error:
         raise FactsError(f"{path}: cannot be read ({error}); remove it to go by the folders of the jobs") from error
-    jobs, launcher = values.get("jobs"), values.get("launcher")
+    jobs, launcher = values.get("jobs"), str(values.get("launcher", ""))
     read = [_read_job(job) for job in (values.get("typed"), *(jobs if isinstance(jobs, list) else (None,)))]
     known = [job for job in read if job is not None]
-    if len(known) < len(read) or len(read) > MOST_JOBS or not re.fullmatch(r"\w{1,60}", str(launcher)):
+    if len(known) < len(read) or len(read) > MOST_JOBS or not re.fullmatch(r"\w{1,60}", launcher):
         raise FactsError(f"{path}: is no plan of a sweep; remove it to go by the folders of the jobs")
-    return SweepPlan(known[0], tuple(known[1:]), str(launcher), as_int(values.get("n_trials")))
+    return SweepPlan(known[0], tuple(known[1:]), launcher, as_int(values.get("n_trials")))
 
 
 def _read_job(value: Any) -> tuple[str, ...] | None:

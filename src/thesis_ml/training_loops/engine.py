@@ -29,6 +29,9 @@ from thesis_ml.utils.training_progress_shower import ProgressShower
 
 log = logging.getLogger(__name__)
 
+SHARED = "is_shared"
+"""Marks a line of the log that is the same for all jobs of a sweep."""
+
 
 def run_training(task: Task, data: TokenData, settings: RunSettings, start: Start | None = None) -> dict[str, Any]:
     """Train `task`, test its best weights and return the summary of the run.
@@ -53,7 +56,7 @@ def run_training(task: Task, data: TokenData, settings: RunSettings, start: Star
     start = start or decide_start(settings, data.fingerprint)
     if isinstance(start, Finished):
         return dict(start.result)
-    log.info(data.description)
+    log.info(data.description, extra={SHARED: True})
     training = Training(task, data, settings)
     resumed = training.resume(start) if isinstance(start, Resume) else None
     if settings.run_dir is not None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def run_job(cfg: DictConfig, dispatch: Mapping[str, TrainFunction]) -> float | N
     train, loop = choose(name, dispatch, "loop"), LOOPS.get(name)
     if not cfg.logging.save_artifacts:
         return _take_monitor(train(cfg))
-    with _open_folder() as folder:
+    with _open_folder() as folder, _choose_terminal(folder.path):
         if loop is None or train != loop.train:
             recorded = read_result(folder.path / FACTS_FOLDER)
             if recorded is None:
@@ -53,6 +53,16 @@ def run_job(cfg: DictConfig, dispatch: Mapping[str, TrainFunction]) -> float | N
             result = start.result
         log.info("%s: this run is finished; nothing is done", folder.path)
         return _take_monitor(result)
+
+
+def _choose_terminal(folder: Path) -> AbstractContextManager[None]:
+    """Return the context of a run or of a job of a sweep, which has one line on the terminal."""
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        return nullcontext()
+    # Here, not at the top: a start that only checks its configuration loads no torch.
+    from thesis_ml.cli.train.quiet_jobs import show_one_line
+
+    return show_one_line(folder)
 
 
 @contextmanager

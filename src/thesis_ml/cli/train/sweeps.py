@@ -1,5 +1,6 @@
 """The jobs of a sweep: checked before the first one trains, and listed in a table when the sweep ends."""
 
+import logging
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ UNEXPECTED = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError
 """Errors of our own making: Hydra would turn them into warnings and train."""
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher"
 EXPERIMENT_GROUP = "phase1/experiment"
 
 
@@ -66,6 +68,8 @@ class StartChecks(Callback):
             claim_sweep(config, jobs, n_trials=None if jobs else as_int(config.hydra.sweeper.get("n_trials")) or 0)
             _started.append(folder)
             _folders.append(folder)
+            # It would announce each job with all its overrides.
+            logging.getLogger(BASIC_LAUNCHER).setLevel(logging.WARNING)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         error = job_return._return_value

@@ -1,0 +1,64 @@
+"""The terminal of a sweep: what all jobs share once, then a line for each job; their logs hold everything."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from thesis_ml.errors import FactsError
+from thesis_ml.facts.lines import read_result, read_state
+from thesis_ml.runs.plan import read_plan
+from thesis_ml.training_loops.engine import SHARED
+from thesis_ml.utils.paths import FACTS_FOLDER
+from thesis_ml.utils.texts import make_printable
+
+_shown: set[str] = set()
+"""Messages that all jobs share and that this process has shown."""
+
+
+class SharedOnce(logging.Filter):
+    """Let each warning and each message that all jobs share pass once."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether a record is shown."""
+        message = record.getMessage()
+        is_wanted = record.levelno >= logging.WARNING or getattr(record, SHARED, False)
+        if not is_wanted or message in _shown:
+            return False
+        _shown.add(message)
+        return True
+
+
+@contextmanager
+def show_one_line(job: Path) -> Iterator[None]:
+    """Keep the log of a job off the terminal in this context, and print one line when it ends.
+
+    Args:
+        job: The folder of the job in that of its sweep.
+    """
+    consoles = [one for one in logging.getLogger().handlers if type(one) is logging.StreamHandler]
+    quiet, started = SharedOnce(), time.monotonic()
+    for console in consoles:
+        console.addFilter(quiet)
+    try:
+        yield
+    finally:
+        for console in consoles:
+            console.removeFilter(quiet)
+        print(make_printable(f"{_describe(job)}, {time.monotonic() - started:.0f} s"), flush=True)
+
+
+def _describe(job: Path) -> str:
+    """Return number, settings and outcome of a job."""
+    try:
+        plan = read_plan(job.parent)
+        state, result = read_state(job / FACTS_FOLDER), read_result(job / FACTS_FOLDER) or {}
+    except FactsError as error:
+        return f"{job.name}: {error}"
+    swept = dict(enumerate(plan.swept)) if plan is not None else {}
+    number = int(job.name) if job.name.isdecimal() else -1
+    total = f"/{len(plan.jobs)}" if plan is not None and plan.jobs else ""
+    value = result.get("rec_mse")
+    outcome = f"rec_mse {value:.5g}" if isinstance(value, float) and state.name == "complete" else state.name
+    return f"job {job.name}{total} {swept.get(number, '')}".rstrip() + f": {outcome}"

@@ -1,0 +1,37 @@
+"""Tags and notes lie beside the facts of a run, and damaged ones hide no run."""
+
+from pathlib import Path
+
+import pytest
+
+from thesis_ml.errors import FactsError
+from thesis_ml.runs.marks import Marks, change_tags, read_marks, write_marks
+
+
+def test_marks_come_back_and_leave_nothing_when_they_are_taken_away(tmp_path: Path) -> None:
+    marks = Marks(("ch5", "gut"), "für Kapitel 5", is_stale=True)
+
+    write_marks(tmp_path, marks)
+    assert read_marks(tmp_path) == marks
+    write_marks(tmp_path, Marks())
+
+    assert read_marks(tmp_path) == Marks() and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["[", "- a", "tags: 3\nnote: [1]", "&a [*a]", "tags: [1, {}]"])
+def test_damaged_marks_are_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "marks.yaml").write_text(text, encoding="utf-8")
+
+    assert read_marks(tmp_path) == Marks()
+
+
+def test_tags_are_added_once_and_removed() -> None:
+    marks = change_tags(Marks(("a",)), ["b", "a"], [])
+
+    assert marks.tags == ("a", "b") and change_tags(marks, [], ["a", "c"]).tags == ("b",)
+
+
+@pytest.mark.parametrize("tag", ["", " ", "a,b", "x" * 41, "a\nb"])
+def test_what_is_no_tag_is_refused(tag: str) -> None:
+    with pytest.raises(FactsError, match=r"tag: .* is none; use 1 to 40 printable letters"):
+        change_tags(Marks(), [tag], [])
