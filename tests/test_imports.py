@@ -14,7 +14,7 @@ PACKAGE = "thesis_ml"
 
 BASE = {"config", "errors", "limits"}
 ALLOWED = {
-    "__init__": {"tokenizer"},
+    "__init__": {"tokenizer", "runs"},
     "errors": set(),
     "limits": {"errors"},
     "config": {"errors"},
@@ -61,6 +61,7 @@ MAY_IMPORT_LATE = (
     "thesis_ml/monitoring/orchestrator.py",
     "thesis_ml/metrics/matching.py",
     "thesis_ml/reports/report.py",
+    "thesis_ml/runs/index.py",
     "hydra_plugins/htcondor_launcher/launcher.py",
 )
 PLUGINS_MAY_IMPORT = ("thesis_ml.utils.", "thesis_ml.errors.", "thesis_ml.facts.lines.")

@@ -10,7 +10,8 @@ import pytest
 from facts.conftest import MakeEpoch, OpenRun, WriteRun
 from thesis_ml.errors import FactsError
 from thesis_ml.facts import readers
-from thesis_ml.facts.schema import EVENTS_FILE, SCALARS_FILE
+from thesis_ml.facts.schema import SCALARS_FILE
+from thesis_ml.utils.paths import EVENTS_FILE
 
 
 def write_lines(folder: Path, *texts: str) -> Path:

@@ -10,8 +10,9 @@ from facts.conftest import RESULT, MakeEpoch, OpenRun, WriteRun
 from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.lines import read_events, read_state
 from thesis_ml.facts.recorder import record_failed_start
-from thesis_ml.facts.schema import EVENTS_FILE, MOMENTS, SCALARS_FILE, History, RunMeta
+from thesis_ml.facts.schema import MOMENTS, SCALARS_FILE, History, RunMeta
 from thesis_ml.facts.writers import cut_facts
+from thesis_ml.utils.paths import EVENTS_FILE
 
 
 class Listener:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from facts.conftest import MakeEpoch, OpenRun, WriteRun
 from thesis_ml.errors import FactsError
 from thesis_ml.facts.lines import read_arrays, read_events
-from thesis_ml.facts.schema import EVENTS_FILE, SCALARS_FILE
+from thesis_ml.facts.schema import SCALARS_FILE
 from thesis_ml.facts.writers import FactsFiles, cut_facts, format_line, format_number, write_arrays
+from thesis_ml.utils.paths import EVENTS_FILE
 
 
 def refuse_constant(name: str) -> None:

@@ -1,5 +1,6 @@
 """hydra/launcher=htcondor on a real pool."""
 
+import json
 import re
 import signal
 from pathlib import Path
@@ -118,6 +119,41 @@ def test_detached_sweep_lives_on(tmp_path: Path) -> None:
     for process in (0, 1):
         assert Job(cluster, process).wait_until_done()["ExitCode"] == 0
         assert read_state(tmp_path / f"s/{process:03d}/facts").name == "complete"
+
+
+def ask_status(folder: Path) -> tuple[int, dict[str, str]]:
+    """Return the exit code of thesis-runs status and the state of each job."""
+    command = Command(folder, "status", "s", "--json", module="thesis_ml.cli.runs")
+    code = command.wait()
+    output = command.read_output()
+    return code, {row["job"]: row["state"] for row in json.loads(output[output.rindex("[\n {") :])}
+
+
+def test_retry_submits_what_failed_and_what_is_held_and_the_sweep_ends_complete(tmp_path: Path) -> None:
+    # The loss of the third job is infinite, and the second one is held before it starts.
+    swept = ["phase1.trainer.lr=1e-3,1e-4,1e18,3e-4,1e-2,3e-3", "phase1.trainer.grad_clip=null", *SMALL]
+    options = ["hydra.sweep.dir=s", "hydra.launcher.detach=true"]
+    hold = [
+        "+hydra.launcher.extra.periodic_hold='(ProcId == 1)'",
+        "+hydra.launcher.extra.periodic_hold_reason='\"no disk\"'",
+    ]
+    command = Command(tmp_path, *LAUNCHER, *swept, *options, *hold)
+    assert command.wait() == 0, command.read_output()
+
+    code, states = ask_status(tmp_path)
+    assert code == 1 and set(states) == {f"{number:03d}" for number in range(6)}
+    expected = {**dict.fromkeys(states, "complete"), "001": "held", "002": "failed"}
+    wait_for(lambda: ask_status(tmp_path)[1] == expected)
+
+    arguments = ["retry", "s", "--failed", "--set", "phase1.trainer.lr=2e-3", "--set", "hydra.launcher.poll_s=0.3"]
+    retry = Command(tmp_path, *arguments, module="thesis_ml.cli.runs")
+    code = retry.wait()
+
+    output = retry.read_output()
+    assert code == 0 and "submitted 2 jobs as cluster" in output, output
+    assert "thesis-train resume=s jobs=1,2 hydra/launcher=htcondor" in output
+    assert ask_status(tmp_path) == (0, dict.fromkeys(states, "complete"))
+    assert not Job(find_cluster(command.read_output()), 1).read_queue()
 
 
 def test_detached_sweep_ends_in_a_report_though_a_job_fails(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from thesis_ml.errors import ConfigError
 from thesis_ml.runs.index import COLUMNS, RunIndex, find_root
 from thesis_ml.utils.paths import INDEX_FILE
 from written_runs import read_lines, write_lines, write_run
@@ -133,7 +134,7 @@ def test_two_at_once_see_all_runs(outputs: Path) -> None:
 def test_a_query_reads_and_never_writes(outputs: Path) -> None:
     with RunIndex(outputs) as index:
         columns, rows = index.query("SELECT path, rec_mse FROM runs WHERE rec_mse < 0.06 ORDER BY rec_mse")
-        with pytest.raises(sqlite3.Error):
+        with pytest.raises(ConfigError, match="sql: attempt to write a readonly database"):
             index.query("DELETE FROM runs")
 
     assert columns == ["path", "rec_mse"]

@@ -1,7 +1,6 @@
 """The growing table behind a `History`: one column per number, to which every epoch appends."""
 
 import itertools
-import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from thesis_ml.facts.schema import EPOCH_FIELDS, LOSS, EpochFacts, History, Matching
+from thesis_ml.utils.plain_values import as_float, as_int, as_mapping
 
 CHUNK_LINES = 512
 """Lines that are held as dicts before they become columns: ten times faster than one by one, and compact."""
@@ -168,25 +168,3 @@ def _to_column(values: Sequence[Any]) -> "array[float]":
     column = array("d")
     column.frombytes(np.array(values, dtype=np.float64).tobytes())
     return column
-
-
-def as_mapping(value: Any) -> Mapping[str, Any]:
-    """Return a mapping as it is, and anything else as an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def as_int(value: Any) -> int | None:
-    """Return a whole number as it is, and anything else as None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def as_float(value: Any) -> float:
-    """Return a number as float; anything else, such as untrusted text, gives nan."""
-    if type(value) is float:
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        return math.nan
-    try:
-        return float(value)
-    except OverflowError:
-        return math.nan

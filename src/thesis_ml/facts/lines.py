@@ -16,15 +16,14 @@ from typing import Any, Literal
 import numpy as np
 
 from thesis_ml.errors import FactsError
-from thesis_ml.facts.history import HistoryTable, as_float, as_int, as_mapping
-from thesis_ml.facts.schema import ARRAYS_FILE, EVENTS_FILE, History
+from thesis_ml.facts.history import HistoryTable
+from thesis_ml.facts.schema import ARRAYS_FILE, History
+from thesis_ml.facts.silence import SILENT_AFTER_EPOCHS, SILENT_AFTER_S, describe_silence
+from thesis_ml.utils.paths import EVENTS_FILE
+from thesis_ml.utils.plain_values import as_float, as_int, as_mapping
 
 MAX_LINE_BYTES = 64 * 2**20
 MAX_ARRAYS_BYTES = 256 * 2**20
-
-SILENT_AFTER_S = 600.0
-SILENT_AFTER_EPOCHS = 5
-"""A run is called silent after ten minutes or five of its longest epochs without a fact, the longer of the two."""
 
 UNREADABLE_ARRAYS = (
     OSError,
@@ -227,11 +226,6 @@ class StateWatch:
         if (now or datetime.now(UTC)) - state.last_fact_at <= timedelta(seconds=self.silent_after_s):
             return state
         return replace(state, name="silent", reason=describe_silence(state.last_fact_at, state.hostname, state.pid))
-
-
-def describe_silence(last_fact_at: datetime, hostname: str | None, pid: int | None) -> str:
-    """Return since when a run is silent, and where it ran."""
-    return f"silent since {last_fact_at:%Y-%m-%d %H:%M:%S} UTC ({hostname}, pid {pid})"
 
 
 def read_arrays(folder: Path, max_bytes: int = MAX_ARRAYS_BYTES) -> dict[str, np.ndarray]:

@@ -14,8 +14,9 @@ from thesis_ml.errors import FactsError, RunInterrupted
 from thesis_ml.facts import builders
 from thesis_ml.facts.history import HistoryTable, list_histories
 from thesis_ml.facts.lines import read_history_table, read_run_id
-from thesis_ml.facts.schema import EVENTS_FILE, LOSS, EpochFacts, History, Matching, Metrics, RunMeta
+from thesis_ml.facts.schema import LOSS, EpochFacts, History, Matching, Metrics, RunMeta
 from thesis_ml.facts.writers import FactsFiles, LineFile, format_line, write_arrays
+from thesis_ml.utils.paths import EVENTS_FILE
 from thesis_ml.utils.stops import EXIT_CTRL_C
 
 log = logging.getLogger(__name__)

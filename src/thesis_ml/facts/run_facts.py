@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from thesis_ml.facts.lines import SILENT_AFTER_S, RunState, read_arrays
+from thesis_ml.facts.lines import RunState, read_arrays
 from thesis_ml.facts.schema import History
+from thesis_ml.facts.silence import SILENT_AFTER_S
 
 
 @dataclass(frozen=True)

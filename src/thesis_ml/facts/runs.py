@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from thesis_ml.errors import FactsError, UnusableRunError
-from thesis_ml.facts.history import HistoryTable, as_float, as_int, as_mapping
+from thesis_ml.facts.history import HistoryTable
 from thesis_ml.facts.lines import RunState, StateWatch, has_arrays, iterate_events, parse_time
 from thesis_ml.facts.run_facts import ComparisonKey, RunFacts, StoredArrays
-from thesis_ml.facts.schema import ARRAYS_FILE, EVENTS_FILE, LOSS, MOMENTS, SCALARS_FILE, History
+from thesis_ml.facts.schema import ARRAYS_FILE, LOSS, MOMENTS, SCALARS_FILE, History
 from thesis_ml.facts.schema1 import BETA_KEY, OldEpochs, read_old_config, restore_metrics
 from thesis_ml.utils.paths import (
     BEST_FILES,
+    EVENTS_FILE,
     FACTS_FOLDER,
     HYDRA_FOLDER,
     SWEEP_FILE,
@@ -28,6 +29,7 @@ from thesis_ml.utils.paths import (
     is_run_folder,
     stays_inside,
 )
+from thesis_ml.utils.plain_values import as_float, as_int, as_mapping
 
 SCHEMAS = (1, 2)
 GROUPS = {

@@ -20,7 +20,6 @@ MOMENTS = (
     "on_exception",
 )
 
-EVENTS_FILE = "events.jsonl"
 SCALARS_FILE = "scalars.csv"
 ARRAYS_FILE = "arrays.npz"
 

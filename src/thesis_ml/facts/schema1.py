@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from thesis_ml.facts.history import HistoryTable, as_float, as_mapping, read_epoch_number
+from thesis_ml.facts.history import HistoryTable, read_epoch_number
 from thesis_ml.facts.schema import EPOCH_FIELDS
 from thesis_ml.utils.paths import HYDRA_FOLDER
+from thesis_ml.utils.plain_values import as_float, as_mapping
 from thesis_ml.utils.plain_yaml import read_plain_yaml
 
 NEW_NAMES = {"perplex": "perplexity"}

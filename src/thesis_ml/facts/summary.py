@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from statistics import median_high
 from typing import Any, Literal
 
-from thesis_ml.facts.history import as_float
 from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.runs import GROUPS, cut_text
 from thesis_ml.facts.schema import LOSS
+from thesis_ml.utils.plain_values import as_float
 
 Cell = str | int | float | bool | None
 

@@ -17,17 +17,9 @@ import numpy as np
 from thesis_ml.errors import FactsError
 from thesis_ml.facts.history import read_epoch_number
 from thesis_ml.facts.lines import parse_line
-from thesis_ml.facts.schema import (
-    ARRAYS_FILE,
-    EVENTS_FILE,
-    LOSS,
-    METRIC_PREFIX,
-    SCALARS_FILE,
-    SCALARS_HEADER,
-    EpochFacts,
-    Metrics,
-)
+from thesis_ml.facts.schema import ARRAYS_FILE, LOSS, METRIC_PREFIX, SCALARS_FILE, SCALARS_HEADER, EpochFacts, Metrics
 from thesis_ml.utils.files import replace_file
+from thesis_ml.utils.paths import EVENTS_FILE
 
 
 class LineFile:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from thesis_ml.facts.history import as_mapping
 from thesis_ml.facts.summary import Cell, make_cell
 from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.contents import ResultTable, Section, Value
 from thesis_ml.reports.utils.grouping import list_differences
 from thesis_ml.runs.differences import diff_runs
+from thesis_ml.utils.plain_values import as_mapping
 
 HASH_LETTERS = 12
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from thesis_ml.facts.history import as_mapping
 from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.runs import flatten_config
 from thesis_ml.facts.summary import Cell, make_cell
+from thesis_ml.utils.plain_values import as_mapping
 
 Row = tuple[str, Cell, Cell]
 

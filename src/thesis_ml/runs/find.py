@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from thesis_ml.facts.schema import EVENTS_FILE
 from thesis_ml.utils.paths import (
+    EVENTS_FILE,
     FACTS_FOLDER,
     FIGURES_FOLDER,
     HYDRA_FOLDER,

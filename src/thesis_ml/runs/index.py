@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from thesis_ml.facts.history import as_float, as_int, as_mapping
+from thesis_ml.errors import ConfigError
 from thesis_ml.runs.find import Found, find_all
 from thesis_ml.runs.marks import Marks
-from thesis_ml.runs.row import RunRow, read_row
+from thesis_ml.runs.row import RunRow
 from thesis_ml.utils.paths import INDEX_FILE
+from thesis_ml.utils.plain_values import as_float, as_int, as_mapping
 
 VERSION = 1
 """Of the table; a file of another one is made anew."""
@@ -119,11 +120,14 @@ class RunIndex:
         """Return columns and rows of an SQL query, which cannot change anything.
 
         Raises:
-            sqlite3.Error: It is no query, or would change the table.
+            ConfigError: It is no query, or would change the table.
         """
         self._connection.execute("PRAGMA query_only = ON")
-        cursor = self._connection.execute(text)
-        return [entry[0] for entry in cursor.description or ()], cursor.fetchall()
+        try:
+            cursor = self._connection.execute(text)
+            return [entry[0] for entry in cursor.description or ()], cursor.fetchall()
+        except sqlite3.Error as error:
+            raise ConfigError(f"sql: {error}; the table is runs, its columns: docs/reference/runs.md") from None
 
     def _update(self) -> None:
         """Read what has changed, and forget what has gone."""
@@ -154,6 +158,9 @@ class RunIndex:
         self.n_read += len(changed)
 
     def _read_run(self, path: str, found: Found) -> tuple[Any, ...]:
+        # Here, not at the top: numpy takes longer to import than a list of known runs takes.
+        from thesis_ml.runs.reading import read_row
+
         sweep = "" if found.sweep is None else found.sweep[len(str(self.root)) + 1 :] or "."
         return _write_line(read_row(Path(found.path), path, sweep), found.stamp)
 

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from thesis_ml.errors import FactsError
-from thesis_ml.facts.history import as_int, as_mapping
 from thesis_ml.utils.files import replace_file
 from thesis_ml.utils.paths import HYDRA_FOLDER, SWEEP_FILE, SWEEP_PLAN
+from thesis_ml.utils.plain_values import as_int, as_mapping
 from thesis_ml.utils.plain_yaml import read_plain_yaml
 
 MOST_JOBS = 100_000

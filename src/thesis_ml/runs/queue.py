@@ -2,12 +2,13 @@
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from thesis_ml.errors import ConfigError
 from thesis_ml.utils.paths import LAUNCHER_FOLDER
 from thesis_ml.utils.queue_states import DONE, JobState, advance
 
@@ -48,6 +49,23 @@ def read_queue(sweep: Path) -> Mapping[int, QueuedJob]:
                 reason = state.reason if state.name != DONE or state.has_failed else ""
                 found[number] = (cluster, QueuedJob(state.name, reason, f"{cluster}.{process}"))
     return {number: job for number, (_, job) in found.items()}
+
+
+def remove_from_queue(queue_ids: Sequence[str]) -> None:
+    """Remove jobs from the queue, so that none of them starts beside the one that takes its place.
+
+    Raises:
+        ConfigError: The queue refuses.
+    """
+    if not queue_ids:
+        return
+    htcondor: Any = importlib.import_module("htcondor2")
+    try:
+        htcondor.Schedd().act(htcondor.JobAction.Remove, list(queue_ids), reason="by thesis-runs retry")
+    except htcondor.HTCondorException as error:
+        raise ConfigError(
+            f"{', '.join(queue_ids)}: cannot be removed from the queue ({error}); use condor_rm"
+        ) from None
 
 
 def _read_states(htcondor: Any, log: Path) -> dict[tuple[int, int], JobState]:

@@ -20,6 +20,8 @@ from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.utils.files import replace_file
 
 FACTS_FOLDER = "facts"
+EVENTS_FILE = "events.jsonl"
+"""In the folder of facts."""
 FIGURES_FOLDER = "figures"
 HYDRA_FOLDER = ".hydra"
 BEST_CHECKPOINT = "best_val.pt"

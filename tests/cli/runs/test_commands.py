@@ -174,15 +174,15 @@ def test_texts_of_a_run_cannot_steer_a_terminal(run, outputs: Path) -> None:  # 
 def test_a_run_that_vanishes_while_it_is_listed_is_left_out(run, outputs: Path, monkeypatch) -> None:  # noqa: F811
     import shutil
 
-    from thesis_ml.runs import index
+    from thesis_ml.runs import reading
 
     def read_late(folder: Path, path: str, sweep: str):
         if path == "runs/worse":
             shutil.rmtree(folder)
         return index_read_row(folder, path, sweep)
 
-    index_read_row = index.read_row
-    monkeypatch.setattr(index, "read_row", read_late)
+    index_read_row = reading.read_row
+    monkeypatch.setattr(reading, "read_row", read_late)
 
     code, out, _ = run()
 

@@ -1,21 +1,11 @@
-"""The subcommands of thesis-runs and their options."""
+"""The subcommands of thesis-runs and their options; what does the work is imported when it is called."""
 
-import sqlite3
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from thesis_ml.cli.runs import changes, sweeps
-from thesis_ml.cli.runs.details import diff_two, print_log, show_run
-from thesis_ml.cli.runs.listing import ListOptions, print_list
-from thesis_ml.cli.runs.lookup import choose_runs, complete_run, find_run, find_sweep, open_index
-from thesis_ml.cli.runs.output import Form, print_rows
 from thesis_ml.errors import ConfigError
-from thesis_ml.runs.filters import parse_condition, parse_since
-from thesis_ml.runs.marks import change_tags
-from thesis_ml.runs.trash import empty_trash
-from thesis_ml.utils.paths import ARCHIVE_FOLDER, FIGURES_FOLDER, PAGE_FILE, TRASH_FOLDER
 
 LIST = "list"
 
@@ -27,16 +17,22 @@ app = typer.Typer(
 )
 
 
+def _complete_run(incomplete: str) -> list[str]:
+    from thesis_ml.cli.runs.lookup import complete_run
+
+    return complete_run(incomplete)
+
+
 Root = Annotated[Path | None, typer.Option("--root", help="Output folder; default: THESIS_OUTPUT_ROOT, else outputs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 Where = Annotated[
     list[str] | None, typer.Option("--where", help="Condition, such as latent_space=vq, 'rec_mse<0.05', tag=ch5.")
 ]
-Run = Annotated[str, typer.Argument(help="Name or folder of a run.", autocompletion=complete_run)]
+Run = Annotated[str, typer.Argument(help="Name or folder of a run.", autocompletion=_complete_run)]
 Runs = Annotated[
     list[str] | None,
-    typer.Argument(help="Names or folders of runs.", autocompletion=complete_run, show_default=False),
+    typer.Argument(help="Names or folders of runs.", autocompletion=_complete_run, show_default=False),
 ]
 Sweep = Annotated[str, typer.Argument(help="Folder or name of a sweep.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would be done.")]
@@ -57,6 +53,11 @@ def list_runs(
     as_csv: Csv = False,
 ) -> None:
     """List runs, the newest first."""
+    from thesis_ml.cli.runs.listing import ListOptions, print_list
+    from thesis_ml.cli.runs.lookup import open_index
+    from thesis_ml.cli.runs.output import choose_form, print_rows
+    from thesis_ml.runs.filters import parse_condition, parse_since
+
     options = ListOptions(
         conditions=[parse_condition(text) for text in where or ()],
         since=None if since is None else parse_since(since),
@@ -77,6 +78,10 @@ def list_runs(
 @app.command()
 def show(run: Run, root: Root = None, as_json: Json = False) -> None:
     """Show a run: settings that are not the defaults, command, code, data, result, curves, warnings."""
+    from thesis_ml.cli.runs.details import show_run
+    from thesis_ml.cli.runs.lookup import find_run, open_index
+    from thesis_ml.cli.runs.output import choose_form
+
     with open_index(root) as (index, _):
         row, folder = find_run(index, run)
         show_run(row, folder, choose_form(as_json, False))
@@ -85,6 +90,10 @@ def show(run: Run, root: Root = None, as_json: Json = False) -> None:
 @app.command()
 def diff(first: Run, second: Run, root: Root = None, as_json: Json = False, as_csv: Csv = False) -> None:
     """Show what differs between two runs: keys, code, versions, data, numbers."""
+    from thesis_ml.cli.runs.details import diff_two
+    from thesis_ml.cli.runs.lookup import find_run, open_index
+    from thesis_ml.cli.runs.output import choose_form
+
     with open_index(root) as (index, _):
         diff_two([find_run(index, name) for name in (first, second)], choose_form(as_json, as_csv))
 
@@ -92,6 +101,9 @@ def diff(first: Run, second: Run, root: Root = None, as_json: Json = False, as_c
 @app.command()
 def log(run: Run, root: Root = None) -> None:
     """Print the log of a run."""
+    from thesis_ml.cli.runs.details import print_log
+    from thesis_ml.cli.runs.lookup import find_run, open_index
+
     with open_index(root) as (index, _):
         print_log(find_run(index, run)[1])
 
@@ -99,6 +111,8 @@ def log(run: Run, root: Root = None) -> None:
 @app.command("path")
 def print_path(run: Run, root: Root = None) -> None:
     """Print the folder of a run, for cd $(thesis-runs path NAME)."""
+    from thesis_ml.cli.runs.lookup import find_run, open_index
+
     with open_index(root) as (index, _):
         print(find_run(index, run)[1])
 
@@ -108,6 +122,9 @@ def open_page(
     name: Annotated[str, typer.Argument(help="Name or folder of a run or a report.")], root: Root = None
 ) -> None:
     """Open the page of a report, or the figures of a run."""
+    from thesis_ml.cli.runs.lookup import find_run, open_index
+    from thesis_ml.utils.paths import FIGURES_FOLDER, PAGE_FILE
+
     with open_index(root) as (index, _):
         reports = [path for path in index.others.reports if name in (path, Path(path).name)]
         if Path(name).is_dir() and (Path(name) / PAGE_FILE).is_file():
@@ -123,6 +140,10 @@ def open_page(
 @app.command()
 def status(sweep: Sweep, root: Root = None, as_json: Json = False, as_csv: Csv = False) -> None:
     """Show the jobs of a sweep beside its plan; exit code 0 only when all are complete."""
+    from thesis_ml.cli.runs import sweeps
+    from thesis_ml.cli.runs.lookup import find_sweep, open_index
+    from thesis_ml.cli.runs.output import choose_form
+
     folder = find_sweep(sweep, root)
     with open_index(root, [folder]) as (index, _):
         is_done = sweeps.print_status(*sweeps.judge_sweep(index, folder), choose_form(as_json, as_csv))
@@ -132,6 +153,9 @@ def status(sweep: Sweep, root: Root = None, as_json: Json = False, as_csv: Csv =
 @app.command()
 def watch(sweep: Sweep, root: Root = None) -> None:
     """Show the status of a sweep every five seconds until its jobs have ended."""
+    from thesis_ml.cli.runs import sweeps
+    from thesis_ml.cli.runs.lookup import find_sweep, open_index
+
     folder = find_sweep(sweep, root)
     with open_index(root, [folder]) as (index, _):
         base = index.root
@@ -144,12 +168,17 @@ def retry(
     failed: Annotated[bool, typer.Option("--failed", help="Jobs that failed or are held.")] = False,
     missing: Annotated[bool, typer.Option("--missing", help="Jobs that never started.")] = False,
     interrupted: Annotated[bool, typer.Option("--interrupted", help="Jobs that were stopped or are silent.")] = False,
-    changes_of: Annotated[list[str] | None, typer.Option("--set", help="key=value for these jobs.")] = None,
+    changes_of: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value for these jobs; failed ones then start anew.")
+    ] = None,
     launcher: Annotated[str | None, typer.Option(help="basic, htcondor, joblib; default: that of the sweep.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the command.")] = False,
     root: Root = None,
 ) -> None:
     """Run the jobs of a sweep that are not complete, or those of some states."""
+    from thesis_ml.cli.runs import sweeps
+    from thesis_ml.cli.runs.lookup import find_sweep, open_index
+
     folder = find_sweep(sweep, root)
     with open_index(root, [folder]) as (index, _):
         plan, jobs = sweeps.judge_sweep(index, folder)
@@ -158,7 +187,9 @@ def retry(
         print("no job is to be run again")
         return
     command = sweeps.write_retry(folder, chosen, launcher or plan.launcher, changes_of or ())
-    raise typer.Exit(sweeps.retry_sweep(plan, command, is_dry=dry_run))
+    if changes_of and not dry_run:
+        sweeps.clear_failed(chosen, folder, index.root)
+    raise typer.Exit(sweeps.retry_sweep(plan, chosen, command, is_dry=dry_run))
 
 
 @app.command()
@@ -170,6 +201,10 @@ def tag(
     root: Root = None,
 ) -> None:
     """Tag runs."""
+    from thesis_ml.cli.runs import changes
+    from thesis_ml.cli.runs.lookup import choose_runs
+    from thesis_ml.runs.marks import change_tags
+
     added, removed = ([], [name]) if remove else ([name], [])
     with choose_runs(root, runs, where, "tag") as (_, chosen):
         changes.change_marks(chosen, lambda marks: change_tags(marks, added, removed))
@@ -178,6 +213,9 @@ def tag(
 @app.command()
 def note(run: Run, text: Annotated[str, typer.Argument(help="The note; empty removes it.")], root: Root = None) -> None:
     """Write a note on a run."""
+    from thesis_ml.cli.runs import changes
+    from thesis_ml.cli.runs.lookup import choose_runs
+
     with choose_runs(root, [run], None, "note") as (_, chosen):
         changes.change_marks(chosen, changes.set_note(text))
 
@@ -190,6 +228,9 @@ def mark(
     root: Root = None,
 ) -> None:
     """Mark runs as stale: superseded, not to be used."""
+    from thesis_ml.cli.runs import changes
+    from thesis_ml.cli.runs.lookup import choose_runs
+
     if what not in ("stale", "fresh"):
         raise ConfigError(f"mark: must be stale or fresh, got {what!r}")
     with choose_runs(root, runs, where, "mark") as (_, chosen):
@@ -205,6 +246,10 @@ def du(
     as_csv: Csv = False,
 ) -> None:
     """Show what takes the space."""
+    from thesis_ml.cli.runs import changes
+    from thesis_ml.cli.runs.lookup import choose_runs
+    from thesis_ml.cli.runs.output import choose_form
+
     with choose_runs(root, None, where, None) as (_, chosen):
         changes.print_space(chosen, choose_form(as_json, as_csv), limit)
 
@@ -212,6 +257,10 @@ def du(
 @app.command()
 def archive(runs: Runs = None, where: Where = None, yes: Yes = False, force: Force = False, root: Root = None) -> None:
     """Move runs to archive/ in the output folder, where they are still listed."""
+    from thesis_ml.cli.runs import changes
+    from thesis_ml.cli.runs.lookup import choose_runs
+    from thesis_ml.utils.paths import ARCHIVE_FOLDER
+
     with choose_runs(root, runs, where, "archive") as (index, chosen):
         n_refused = changes.move_all(chosen, index.root, ARCHIVE_FOLDER, is_forced=force, does_it=yes)
     raise typer.Exit(1 if n_refused else 0)
@@ -227,6 +276,11 @@ def rm(
     root: Root = None,
 ) -> None:
     """Move runs to .trash/ in the output folder."""
+    from thesis_ml.cli.runs import changes
+    from thesis_ml.cli.runs.lookup import choose_runs, open_index
+    from thesis_ml.runs.trash import empty_trash
+    from thesis_ml.utils.paths import TRASH_FOLDER
+
     if empty:
         with open_index(root) as (index, _):
             if not yes:
@@ -247,6 +301,9 @@ def prune(
     root: Root = None,
 ) -> None:
     """Remove what complete runs need no more."""
+    from thesis_ml.cli.runs import changes
+    from thesis_ml.cli.runs.lookup import choose_runs
+
     if not checkpoints:
         raise ConfigError("prune: say what: --checkpoints")
     with choose_runs(root, runs, where, None) as (_, chosen):
@@ -256,23 +313,12 @@ def prune(
 @app.command()
 def sql(query: str, root: Root = None, as_json: Json = False, as_csv: Csv = False) -> None:
     """Ask the table of runs, such as "select name, rec_mse from runs order by rec_mse" (docs/reference/runs.md)."""
+    from thesis_ml.cli.runs.lookup import open_index
+    from thesis_ml.cli.runs.output import choose_form, print_rows
+
     with open_index(root) as (index, _):
-        try:
-            columns, rows = index.query(query)
-        except sqlite3.Error as error:
-            raise ConfigError(f"sql: {error}; the table is runs, its columns: docs/reference/runs.md") from None
+        columns, rows = index.query(query)
     print_rows([dict(zip(columns, row, strict=True)) for row in rows], columns, choose_form(as_json, as_csv))
-
-
-def choose_form(as_json: bool, as_csv: bool) -> Form:
-    """Return how tables are printed.
-
-    Raises:
-        ConfigError: Both are asked for.
-    """
-    if as_json and as_csv:
-        raise ConfigError("--json, --csv: choose one of them")
-    return Form.JSON if as_json else Form.CSV if as_csv else Form.TABLE
 
 
 COMMANDS = tuple(command.name or str(getattr(command.callback, "__name__", "")) for command in app.registered_commands)

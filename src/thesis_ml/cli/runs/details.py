@@ -12,13 +12,13 @@ from thesis_ml.cli.runs.defaults import compare_with_defaults
 from thesis_ml.cli.runs.listing import format_seconds
 from thesis_ml.cli.runs.output import Form, make_console, make_text, print_rows
 from thesis_ml.errors import ConfigError, UnusableRunError
-from thesis_ml.facts.history import as_mapping
 from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.runs import read_run
 from thesis_ml.facts.summary import summarise_run
 from thesis_ml.runs.differences import diff_runs
 from thesis_ml.runs.row import RunRow
 from thesis_ml.utils.paths import LOG_FILE, REPORT_POINTER
+from thesis_ml.utils.plain_values import as_mapping
 from thesis_ml.utils.texts import make_printable
 
 BLOCKS = "▁▂▃▄▅▆▇█"

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from thesis_ml.errors import ConfigError
 from thesis_ml.utils.texts import make_printable
 
 PIPE_WIDTH = 200
@@ -34,6 +35,17 @@ class Form(Enum):
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
+
+
+def choose_form(as_json: bool, as_csv: bool) -> Form:
+    """Return how tables are printed.
+
+    Raises:
+        ConfigError: Both are asked for.
+    """
+    if as_json and as_csv:
+        raise ConfigError("--json, --csv: choose one of them")
+    return Form.JSON if as_json else Form.CSV if as_csv else Form.TABLE
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: Form) -> None:

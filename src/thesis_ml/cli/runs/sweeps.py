@@ -11,8 +11,8 @@ from thesis_ml.cli.runs.listing import format_seconds, shorten_override
 from thesis_ml.cli.runs.output import Form, print_rows
 from thesis_ml.errors import ConfigError
 from thesis_ml.runs.index import RunIndex
-from thesis_ml.runs.plan import SweepPlan, read_plan
-from thesis_ml.runs.queue import read_queue
+from thesis_ml.runs.plan import SweepPlan, name_job, read_plan
+from thesis_ml.runs.queue import read_queue, remove_from_queue
 from thesis_ml.runs.status import (
     ACTIVE,
     COMPLETE,
@@ -24,8 +24,12 @@ from thesis_ml.runs.status import (
     estimate_rest_s,
     judge_jobs,
 )
+from thesis_ml.runs.trash import move_run
+from thesis_ml.utils.paths import TRASH_FOLDER
 
 COLUMNS = ("job", "state", "epochs", "rest", "result", "queue", "settings", "reason")
+MOST_ROWS = 50
+"""Jobs of a table; of a larger sweep only those that are not complete are shown."""
 CLEAR = "\x1b[2J\x1b[H"
 WATCH_S = 5.0
 
@@ -47,11 +51,16 @@ def judge_sweep(index: RunIndex, sweep: Path) -> tuple[SweepPlan, list[JobStatus
 
 def print_status(plan: SweepPlan, jobs: Sequence[JobStatus], form: Form) -> bool:
     """Print the jobs and what is left, and say whether all are complete."""
-    print_rows([_describe(job) for job in jobs], COLUMNS, form)
+    is_long = form is Form.TABLE and len(jobs) > MOST_ROWS
+    shown = [job for job in jobs if job.state != COMPLETE][:MOST_ROWS] if is_long else jobs
+    if shown or not is_long:
+        print_rows([_describe(job) for job in shown], COLUMNS, form)
     if form is Form.TABLE:
         counts = ", ".join(f"{number} {state}" for state, number in count_states(jobs).items())
         rest = estimate_rest_s(jobs)
         print(f"{len(jobs)} jobs: {counts}" + (f"; about {format_seconds(rest)} to go" if rest is not None else ""))
+        if is_long:
+            print(f"shown are {len(shown)} jobs that are not complete; --json has all")
         if not plan.is_recorded:
             print("the sweep is older than its plan (sweep.yaml): jobs that never started are not known")
         if plan.is_optimising:
@@ -87,8 +96,10 @@ def write_retry(sweep: Path, jobs: Sequence[JobStatus], launcher: str, changes: 
     return ["thesis-train", f"resume={sweep}", f"jobs={numbers}", *chosen, *changes]
 
 
-def retry_sweep(plan: SweepPlan, command: Sequence[str], *, is_dry: bool) -> int:
+def retry_sweep(plan: SweepPlan, jobs: Sequence[JobStatus], command: Sequence[str], *, is_dry: bool) -> int:
     """Print the command, run it unless it is only to be printed, and return its exit code.
+
+    Jobs that are held in the queue leave it first.
 
     Raises:
         ConfigError: The sweep has no grid.
@@ -100,8 +111,17 @@ def retry_sweep(plan: SweepPlan, command: Sequence[str], *, is_dry: bool) -> int
     print(shlex.join(command), flush=True)
     if is_dry:
         return 0
+    remove_from_queue([job.queue_id for job in jobs if job.state == "held"])
     # The same Python as this command: thesis-train may not be on the path.
     return subprocess.run([sys.executable, "-m", "thesis_ml.cli.train", *command[1:]], check=False).returncode
+
+
+def clear_failed(jobs: Sequence[JobStatus], sweep: Path, root: Path) -> None:
+    """Move the runs of failed jobs to the trash, so that they start anew: a run resumes only as it was started."""
+    for job in jobs:
+        folder = sweep / name_job(job.number)
+        if job.state in FAILED and folder.is_dir():
+            print(f"moved {folder} to {move_run(folder, root, TRASH_FOLDER)}; it starts anew", flush=True)
 
 
 def _describe(job: JobStatus) -> dict[str, str | float | None]:

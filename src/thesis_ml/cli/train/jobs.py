@@ -15,11 +15,11 @@ from thesis_ml.cli.train.resume import restore_defaults
 from thesis_ml.cli.train.sweeps import FailureNote
 from thesis_ml.config import choose
 from thesis_ml.errors import ConfigError, DataError
-from thesis_ml.facts.history import as_float
 from thesis_ml.facts.lines import read_result
 from thesis_ml.training_loops.registry import LOOPS
 from thesis_ml.training_loops.start import Finished, decide_start
 from thesis_ml.utils.paths import FACTS_FOLDER, RunFolder, is_run_folder
+from thesis_ml.utils.plain_values import as_float
 
 log = logging.getLogger(__name__)
 

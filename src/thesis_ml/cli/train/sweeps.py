@@ -24,11 +24,11 @@ from thesis_ml.cli.hydra_errors import describe_error
 from thesis_ml.cli.train.guardrails import check_job
 from thesis_ml.cli.train.planned import claim_sweep
 from thesis_ml.errors import ConfigError, FactsError
-from thesis_ml.facts.history import as_int
 from thesis_ml.facts.lines import read_result, read_state
 from thesis_ml.facts.recorder import record_failed_start
 from thesis_ml.runs.plan import describe_differences, read_plan
 from thesis_ml.utils.paths import FACTS_FOLDER, SWEEP_PLAN
+from thesis_ml.utils.plain_values import as_int
 from thesis_ml.utils.texts import make_printable
 
 UNEXPECTED = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)

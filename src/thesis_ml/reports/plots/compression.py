@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from thesis_ml.facts.history import as_float
 from thesis_ml.facts.summary import REC_MSE, Cell
 from thesis_ml.reports.comparison import Comparison, Group
 from thesis_ml.reports.contents import Reference
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
+from thesis_ml.utils.plain_values import as_float
 
 STORED = "bits_per_token"
 MEASURES = {STORED: "stored bits", "entropy_bits": "entropy of the codes", "kl_bits": "KL / ln 2"}

@@ -13,7 +13,6 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import blended_transform_factory
 
-from thesis_ml.facts.history import as_float
 from thesis_ml.facts.summary import Cell
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.comparison import Comparison
@@ -21,6 +20,7 @@ from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import layout, style
 from thesis_ml.reports.plots.scatter import find_best
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
+from thesis_ml.utils.plain_values import as_float
 
 BOTTOM_IN, BAR_IN = 0.4, 0.74
 ROW_IN = 0.38

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from thesis_ml.facts.history import as_float
 from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.schema import DATA_WAIT
 from thesis_ml.facts.summary import Threshold, find_time_to
@@ -20,6 +19,7 @@ from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import layout, style
 from thesis_ml.reports.plots.curves import iterate_runs
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
+from thesis_ml.utils.plain_values import as_float
 
 TIME_TO_THRESHOLD = "time_to_threshold_s"
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from thesis_ml.config import hint_nearest
 from thesis_ml.errors import FactsError, ReportError
-from thesis_ml.facts.history import as_mapping
 from thesis_ml.runs.find import find_all
 from thesis_ml.runs.plan import name_job, read_plan
 from thesis_ml.utils.paths import (
@@ -22,6 +21,7 @@ from thesis_ml.utils.paths import (
     expand_home,
     is_run_folder,
 )
+from thesis_ml.utils.plain_values import as_mapping
 from thesis_ml.utils.plain_yaml import read_plain_yaml
 
 OLD_JOB = re.compile(r"run_(?P<time>\d{8}-\d{6})_(?P<name>.*)_job(?P<number>\d+)")
