@@ -23,6 +23,7 @@ from thesis_ml.utils.paths import (
     HYDRA_FOLDER,
     SWEEP_FILE,
     find_best,
+    find_run_folder,
     hash_file,
     is_run_folder,
     stays_inside,
@@ -48,15 +49,18 @@ MOST_KEYS = 5000
 MAX_DEPTH = 20
 
 
-def read_run(folder: Path, name: str) -> RunFacts:
-    """Return the facts of a run folder, called `name` in messages and tables; links out of it are not followed.
+def read_run(folder: str | Path, name: str | None = None) -> RunFacts:
+    """Return the facts of a run; links out of its folder are not followed, and no code in it is run.
 
-    No code in the folder is run.
+    Args:
+        folder: The run folder or its facts folder.
+        name: Its name in messages and tables; None: that of the folder.
 
     Raises:
         UnusableRunError: The folder is damaged, foreign or empty; its `state` and `reason` say so.
     """
-    return RunReader(folder, name).read()
+    path = find_run_folder(folder)
+    return RunReader(path, path.resolve().name if name is None else name).read()
 
 
 class RunReader:
