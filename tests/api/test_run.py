@@ -9,7 +9,7 @@ import pytest
 import thesis_ml
 from thesis_ml.api.run import Report
 from thesis_ml.errors import FactsError, ReportError
-from written_runs import DEFAULT_RUN, read_lines, write_lines
+from written_runs import DEFAULT_RUN, read_lines, write_lines, write_run
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -81,6 +81,17 @@ def test_texts_of_a_run_are_escaped(tmp_path: Path) -> None:
 
     assert "encoder &lt;script&gt;" in pages[0]
     assert all("&lt;b&gt;" in page and "<script" not in page and "<b>done" not in page for page in pages)
+
+
+def test_report_draws_its_scoreboard_with_texts_of_runs_escaped(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, phase1__encoder__name=name) for name in ("mlp", "<script>")]
+
+    report = thesis_ml.report("compare_runs", [f"inputs.run_dirs=[{runs[0]},'{runs[1]}']"], output=tmp_path)
+
+    html = report._repr_html_()
+    assert "<td>mlp</td>" in html
+    assert "<td>&lt;script&gt;</td>" in html
+    assert "<script>" not in html
 
 
 def test_looking_at_a_run_imports_no_torch() -> None:

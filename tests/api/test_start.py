@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 
 import thesis_ml
 from command_runs import run_commands
-from thesis_ml.errors import ConfigError, DataError, ReportError
+from thesis_ml.errors import ConfigError, DataError, ReportError, RunInterrupted
 
 SMALL = [
     "data=synthetic",
@@ -109,6 +109,29 @@ def test_train_refuses_the_folder_of_another_run(run: thesis_ml.Run) -> None:
         thesis_ml.train([*SMALL, "phase1.trainer.seed=3"], output=run.path)
 
     assert run.state.name == "complete"
+
+
+def test_stopped_run_resumes_to_the_numbers_of_an_undisturbed_one(run: thesis_ml.Run, tmp_path: Path) -> None:
+    with pytest.raises(RunInterrupted, match=r"phase1\.trainer\.max_time_s"):
+        thesis_ml.train([*SMALL, "phase1.trainer.max_time_s=1e-9"], output=tmp_path / "run")
+
+    assert thesis_ml.Run(tmp_path / "run").state.name == "interrupted"
+    assert thesis_ml.train(SMALL, output=tmp_path / "run").result["test_loss"] == run.result["test_loss"]
+
+
+def test_two_threads_train_one_after_the_other(run: thesis_ml.Run, tmp_path: Path) -> None:
+    ended = []
+    threads = [
+        threading.Thread(target=lambda name=name: ended.append(thesis_ml.train(SMALL, output=tmp_path / name)))
+        for name in ("first", "second")
+    ]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [one.result["test_loss"] for one in ended] == [run.result["test_loss"]] * 2
 
 
 def test_time_limit_counts_from_the_start_of_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
