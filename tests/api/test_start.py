@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 
 import thesis_ml
 from command_runs import run_commands
+from guides import read_blocks
 from thesis_ml.errors import ConfigError, DataError, ReportError, RunInterrupted
 
 SMALL = [
@@ -184,3 +185,19 @@ def test_report_raises_named_errors(
         thesis_ml.report(name, overrides)
 
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.slow
+def test_python_of_the_page_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = [block for block in read_blocks("docs/how-to/use-python.md") if block.language == "python"]
+    names: dict[str, object] = {}
+
+    for block in blocks:
+        exec(compile(block.code, block.place, "exec"), names)
+
+    assert len(blocks) == 2
+    assert (tmp_path / "outputs/composed/best_val.pt").is_file()
+    assert "index.html" in capsys.readouterr().out
