@@ -97,6 +97,14 @@ def test_read_scalars_gives_back_every_bit(open_run: OpenRun, make_epoch: MakeEp
     assert frame["metric_usage"].isna().all()
 
 
+def test_read_scalars_takes_a_run_or_its_facts_as_a_text_or_a_path(finished_run) -> None:
+    facts = finished_run.path / "facts"
+
+    tables = [readers.read_scalars(place) for place in (finished_run.path, str(finished_run.path), facts, str(facts))]
+
+    assert all(table.equals(tables[0]) for table in tables)
+
+
 def test_read_scalars_leaves_out_a_torn_last_row(write_run: WriteRun) -> None:
     path = write_run(n_epochs=2, is_complete=False) / SCALARS_FILE
     path.write_bytes(path.read_bytes()[:-5])

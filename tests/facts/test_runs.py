@@ -294,3 +294,16 @@ def test_hostile_yaml_of_schema_1_is_remarked(text: str, tmp_path: Path, monkeyp
     assert run.history.n_epochs == 3
     assert not (tmp_path / "pwned").exists()
     assert text.startswith("- just") or any("cannot be read" in remark for remark in run.remarks)
+
+
+def test_run_is_named_by_its_folder_or_by_its_facts_as_a_text_or_a_path() -> None:
+    runs = [read_run(place) for place in (DEFAULT_RUN, str(DEFAULT_RUN), DEFAULT_RUN / "facts")]
+
+    assert [run.name for run in runs] == ["default_run"] * 3
+    assert len({run.path for run in runs}) == 1
+
+
+def test_run_folder_may_be_called_facts_itself(tmp_path: Path) -> None:
+    folder = write_lines(tmp_path / "facts", read_lines())
+
+    assert read_run(folder).path == read_run(folder / "facts").path == folder

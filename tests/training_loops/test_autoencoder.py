@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from composed_configs import compose_config
 from data_files import random_events, random_splits, sample_splits, write_tokens_file
 from run_results import RESULT_KEYS, without_folder
 from thesis_ml.architectures.autoencoder.bottlenecks import BOTTLENECKS
@@ -22,6 +23,7 @@ from thesis_ml.monitoring.families import FAMILIES
 from thesis_ml.monitoring.orchestrator import build_monitoring
 from thesis_ml.training_loops.autoencoder import AutoencoderTask, count_confusion, parse, train
 from thesis_ml.utils.checkpoints import load_checkpoint
+from thesis_ml.utils.paths import find_configs
 
 SMALL = (
     "data.limit_events=400",
@@ -334,3 +336,21 @@ def test_a_checkpoint_alone_rebuilds_the_model(finished_run) -> None:
     assert rec_mse == pytest.approx(finished_run.result["rec_mse"], rel=1e-5)
     assert Normalizer.from_state(checkpoint["normalizer"]) == data.normalizer
     assert checkpoint["dataset_fingerprint"] == data.fingerprint
+
+
+def test_composed_configuration_alone_is_trained_in_the_folder_that_it_names(tmp_path: Path) -> None:
+    cfg = compose_config(find_configs(), "train", [*SMALL, "phase1.trainer.epochs=1", f"run_dir={tmp_path}/new/run"])
+
+    result = train(cfg)
+
+    assert result["run_dir"] == f"{tmp_path}/new/run"
+    assert (tmp_path / "new/run/best_val.pt").is_file()
+
+
+def test_composed_configuration_without_a_folder_is_refused_unless_nothing_is_written() -> None:
+    short = [*SMALL, "phase1.trainer.epochs=1"]
+
+    with pytest.raises(ConfigError, match=r"^run_dir: no command chose the folder; give one"):
+        train(compose_config(find_configs(), "train", short))
+
+    assert train(compose_config(find_configs(), "train", [*short, NOTHING_WRITTEN]))["run_dir"] is None

@@ -1,5 +1,6 @@
 """Signals and the time limit stop a run where it can go on, and nowhere else."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -90,7 +91,8 @@ def test_time_limit_stops_when_the_next_step_may_not_fit() -> None:
     assert (stopped.value.reason, stopped.value.exit_code) == ("trainer.max_time_s", 85)
 
 
-def test_other_threads_leave_signals_alone() -> None:
+def test_other_threads_leave_signals_alone_and_say_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     before = signal.getsignal(signal.SIGTERM)
     seen = []
 
@@ -104,6 +106,7 @@ def test_other_threads_leave_signals_alone() -> None:
     thread.join()
 
     assert seen == [before]
+    assert [record.message for record in caplog.records] == ["not in the main thread: signals do not stop this run"]
 
 
 def test_raise_on_signals_stops_wherever_the_process_is() -> None:

@@ -5,8 +5,9 @@ import logging
 import time
 
 import pytest
+from tqdm import tqdm
 
-from thesis_ml.utils.training_progress_shower import ProgressShower
+from thesis_ml.utils.training_progress_shower import ProgressShower, choose_bar
 
 
 class Terminal(io.StringIO):
@@ -97,3 +98,8 @@ def test_step_costs_next_to_nothing_when_nothing_is_drawn() -> None:
         times_s.append(time.perf_counter() - start_s)
 
     assert min(times_s) / n_steps < 5e-6
+
+
+def test_bar_is_a_line_on_a_terminal_and_none_elsewhere() -> None:
+    assert choose_bar(Terminal()) is tqdm
+    assert choose_bar(io.StringIO()) is None

@@ -1,7 +1,6 @@
 """The whole configurations of a command, one of which `--config-name` chooses."""
 
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,9 @@ from thesis_ml.utils.paths import find_configs
 
 OUR_HYDRA = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout")
 """Hydra itself writes nothing, also for a user's own file that says nothing of it."""
+
+_config_dirs: list[Path] = []
+"""What `--config-dir` of the command names; a start from Python has no command line."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,15 @@ Plugins.instance().register(SharedGroups)
 logging.getLogger("numexpr").setLevel(logging.WARNING)
 
 
+def remember_config_dir(arguments: Sequence[str]) -> None:
+    """Take the user's own folder from the arguments of a command, for `list_own_folders`."""
+    own = get_args_parser().parse_known_args(list(arguments))[0].config_dir
+    _config_dirs[:] = [] if own is None else [Path(own)]
+
+
 def list_own_folders(folder: str) -> list[Path]:
     """Return the folders that `--config-dir` names: itself, and `folder` in one laid out like configs/."""
-    own = get_args_parser().parse_known_args(sys.argv[1:])[0].config_dir
-    return [] if own is None else [Path(own), Path(own) / folder]
+    return [path for own in _config_dirs for path in (own, own / folder)]
 
 
 def add_overrides(arguments: Sequence[str], overrides: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.runs import read_run
 from thesis_ml.facts.schema import EPOCH_FIELDS, LOSS, SCALARS_FILE
 from thesis_ml.facts.summary import WHOLE, Threshold, list_columns, summarise_run
+from thesis_ml.utils.paths import FACTS_FOLDER, is_run_folder
 
 __all__ = [
     "RunState",
@@ -35,13 +36,17 @@ __all__ = [
 ]
 
 
-def read_scalars(folder: Path) -> pd.DataFrame:
+def read_scalars(folder: str | Path) -> pd.DataFrame:
     """Return `scalars.csv` with every number exactly as it was written; a last row that was cut off is excluded.
+
+    Args:
+        folder: The run folder or its facts folder.
 
     Raises:
         FactsError: There is no such file, or it is no table.
     """
-    path = folder / SCALARS_FILE
+    folder = Path(folder)
+    path = (folder / FACTS_FOLDER if is_run_folder(folder) else folder) / SCALARS_FILE
     if not path.is_file():
         raise FactsError(f"{path}: does not exist; read_history reads the epochs from events.jsonl")
     try:

@@ -25,6 +25,7 @@ from thesis_ml.utils.paths import (
     HYDRA_FOLDER,
     SWEEP_FILE,
     find_best,
+    find_run_folder,
     hash_file,
     is_run_folder,
     stays_inside,
@@ -51,20 +52,19 @@ MOST_KEYS = 5000
 MAX_DEPTH = 20
 
 
-def read_run(folder: Path, name: str, *, opens_files: bool = True) -> RunFacts:
-    """Return the facts of a run folder, called `name` in messages and tables; links out of it are not followed.
-
-    No code in the folder is run.
+def read_run(folder: str | Path, name: str | None = None, *, opens_files: bool = True) -> RunFacts:
+    """Return the facts of a run; links out of its folder are not followed, and no code in it is run.
 
     Args:
-        folder: The folder of the run.
-        name: What it is called.
+        folder: The run folder or its facts folder.
+        name: Its name in messages and tables; None: that of the folder.
         opens_files: Whether its arrays and its checkpoint are looked at too.
 
     Raises:
         UnusableRunError: The folder is damaged, foreign or empty; its `state` and `reason` say so.
     """
-    return RunReader(folder, name, opens_files=opens_files).read()
+    path = find_run_folder(folder)
+    return RunReader(path, path.resolve().name if name is None else name, opens_files=opens_files).read()
 
 
 class RunReader:

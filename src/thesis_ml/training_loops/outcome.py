@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from thesis_ml.architectures.autoencoder.base import Autoencoder, Fitted
+from thesis_ml.data.batch import wrap_differences
 from thesis_ml.facts.recorder import FactsRecorder
 from thesis_ml.facts.schema import EpochFacts, Metrics
 from thesis_ml.training_loops.arrays import RunArrays
@@ -53,7 +54,15 @@ def record_outcome(
     recorder.record_test(best.epoch, numbers, result)
     shown = describe_main_number(numbers, settings.trainer.monitor)
     log.info("test: loss %.5g, %s (weights of epoch %d)", numbers["loss"], shown, best.epoch + 1)
+    if "rec_mse" in numbers and not settings.job_id:
+        log.info("for comparison: the mean of all tokens has rec_mse %.4g", _measure_mean(evaluator))
     return result
+
+
+def _measure_mean(evaluator: Evaluator) -> float:
+    """Return the rec_mse of the test split for a model that answers with the mean of all training tokens."""
+    test, mean = evaluator.splits["test"].features, evaluator.splits["train"].features.mean(dim=0)
+    return float(wrap_differences(mean - test, evaluator.data.dims).square().mean())
 
 
 def _build_result(

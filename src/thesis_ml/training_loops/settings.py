@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from thesis_ml.config import parse_config
+from thesis_ml.errors import ConfigError
 from thesis_ml.limits import Count, Positive, Seed, Share, Threads, Weight, require
 from thesis_ml.monitoring.config import LoggingConfig
 from thesis_ml.monitoring.trackers import refuse_missing_packages
@@ -130,7 +131,15 @@ def parse_launch(plain: Mapping[str, Any], loop: str) -> Launch:
 
 
 def to_plain_config(cfg: DictConfig) -> dict[str, Any]:
-    """Return a composed configuration as plain values, its references resolved."""
+    """Return a composed configuration as plain values, its references resolved.
+
+    Raises:
+        ConfigError: No command chose the folder of the run, and the configuration names none.
+    """
+    if not HydraConfig.initialized() and OmegaConf.is_interpolation(cfg, "run_dir"):
+        if OmegaConf.select(cfg, "logging.save_artifacts") is not False:
+            raise ConfigError("run_dir: no command chose the folder; give one, as run_dir=outputs/my_run")
+        cfg = OmegaConf.merge(cfg, {"run_dir": None})  # type: ignore[assignment]  # of a DictConfig it is one
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}

@@ -290,3 +290,9 @@ def hash_file(path: Path) -> str:
 def is_run_folder(path: Path) -> bool:
     """Return whether `path` holds a run, in any state."""
     return (path / FACTS_FOLDER).is_dir() or (path / HYDRA_FOLDER).is_dir()
+
+
+def find_run_folder(path: str | Path) -> Path:
+    """Return the run folder that `path` names, by itself or by the facts folder in it."""
+    folder = Path(path)
+    return folder.parent if folder.name == FACTS_FOLDER and not is_run_folder(folder) else folder

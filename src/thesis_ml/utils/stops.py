@@ -1,5 +1,6 @@
 """Stop a run before its end: on signals, and at the time limit of its job."""
 
+import logging
 import os
 import signal
 import threading
@@ -11,8 +12,10 @@ from typing import Any, Self
 
 from thesis_ml.errors import RunInterrupted
 
+log = logging.getLogger(__name__)
+
 STARTED_S = time.monotonic()
-"""Start time of this process, approximated by the early import of this module."""
+"""Start time of this process, approximated by the early import of this module, or of a training from Python."""
 
 EXIT_CTRL_C = 130
 """Exit code of a process that Ctrl-C ended, as in a shell."""
@@ -35,7 +38,7 @@ class StopRequests:
     """Hold back signals while this context is open; `check` raises at the points from where a run can resume.
 
     A second signal ends the process at once, except SIGHUP. Signals reach the main thread only; in another thread
-    the context applies the time limit alone.
+    the context applies the time limit alone and logs this.
 
     Args:
         max_time_s: Seconds from the start of the process after which the run should have stopped; None: no limit.
@@ -73,6 +76,8 @@ class StopRequests:
 
     def __enter__(self) -> Self:
         self._last_check_s = self._clock()
+        if not _is_main_thread():
+            log.info("not in the main thread: signals do not stop this run")
         self._before = _install(self._take_note)
         return self
 
@@ -149,16 +154,26 @@ def hold_signals() -> Iterator[Callable[[], None]]:
             signal.raise_signal(held[0])
 
 
+def restart_clock() -> None:
+    """Count the time limit from now: a notebook is older than the training that it starts."""
+    global STARTED_S
+    STARTED_S = time.monotonic()
+
+
 def _read_age_s() -> float:
     return time.monotonic() - STARTED_S
 
 
 def _install(handler: Any, names: list[str] | None = None) -> Mapping[str, Any]:
     """Set the handler of every signal that this system has and return the previous handlers."""
-    if threading.current_thread() is not threading.main_thread():
+    if not _is_main_thread():
         return {}
     there = [name for name in names or _EXIT_CODES if hasattr(signal, name) and not _is_left_alone(name)]
     return {name: signal.signal(getattr(signal, name), handler) for name in there}
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _is_left_alone(name: str) -> bool:

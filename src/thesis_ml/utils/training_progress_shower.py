@@ -1,9 +1,11 @@
-"""Show the progress of a training: a bar on a terminal, one line per epoch in a log file."""
+"""Show the progress of a training: a bar on a terminal or in a notebook, one line per epoch in a log file."""
 
 import logging
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Never, TextIO
 
@@ -18,12 +20,13 @@ REFRESH_S = 0.2
 class ProgressShower:
     """Show epoch, step, remaining time, loss and events per second of one run, from plain numbers.
 
-    The bar goes to `stream`, standard error by default; a stream that is no terminal gets none.
+    The bar goes to `stream`, standard error by default; a stream that is no terminal gets none. In a notebook it is a
+    widget, where ipywidgets is installed.
     """
 
     def __init__(self, stream: TextIO | None = None, refresh_s: float = REFRESH_S) -> None:
         self._stream = stream or sys.stderr
-        self._has_terminal = self._stream.isatty()
+        self._kind = choose_bar(self._stream)
         self._bar: tqdm[Never] | None = None
         self._refresh_s = refresh_s
         self._next_update_s = 0.0
@@ -36,10 +39,10 @@ class ProgressShower:
         self._n_events = 0
         self._n_new_steps = 0
         self._epoch_start_s = time.perf_counter()
-        if not self._has_terminal:
+        if self._kind is None:
             return
         if self._bar is None:
-            self._bar = self._open_bar(epoch * n_steps + n_done, n_epochs * n_steps)
+            self._bar = self._open_bar(self._kind, epoch * n_steps + n_done, n_epochs * n_steps)
         self._bar.set_description_str(f"epoch {epoch + 1}/{n_epochs}", refresh=False)
 
     def step(self, n_events: int, loss: Callable[[], float]) -> None:
@@ -80,9 +83,9 @@ class ProgressShower:
     ) -> None:
         self.close()
 
-    def _open_bar(self, n_done: int, n_steps: int) -> "tqdm[Never]":
+    def _open_bar(self, kind: "type[tqdm[Never]]", n_done: int, n_steps: int) -> "tqdm[Never]":
         """Return a bar over the remaining steps; a resumed run begins at its last step."""
-        return tqdm(
+        return kind(
             total=n_steps,
             initial=n_done,
             file=self._stream,
@@ -100,3 +103,15 @@ class ProgressShower:
         self._bar.n += self._n_new_steps
         self._n_new_steps = 0
         self._bar.refresh()
+
+
+def choose_bar(stream: TextIO) -> "type[tqdm[Never]] | None":
+    """Return the bar that can be drawn: a line on a terminal, a widget in a notebook, or none."""
+    if stream.isatty():
+        return tqdm
+    kernel = sys.modules.get("ipykernel.kernelapp")
+    if kernel is None or not kernel.IPKernelApp.initialized() or find_spec("ipywidgets") is None:
+        return None
+    # Not imported at the top: it brings IPython along.
+    widget: type[tqdm[Never]] = import_module("tqdm.notebook").tqdm
+    return widget

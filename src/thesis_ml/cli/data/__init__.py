@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from thesis_ml.cli.data.help_text import describe_recipes
 from thesis_ml.cli.exit_codes import DONE, FAILURES, WRONG_INPUT_ERRORS, RefusalError, report_exit
-from thesis_ml.cli.named_configs import OUR_HYDRA, NamedConfigs, add_overrides, name_top_keys
+from thesis_ml.cli.named_configs import OUR_HYDRA, NamedConfigs, add_overrides, name_top_keys, remember_config_dir
 from thesis_ml.errors import ConfigError
 from thesis_ml.utils.paths import find_configs
 
@@ -65,6 +65,7 @@ def _check_libraries() -> None:
 
 def main() -> None:
     """Run the command and exit with 0 (done), 1 (failed), 2 (wrong input) or 130 (Ctrl-C)."""
+    remember_config_dir(sys.argv[1:])
     # Hydra would need a recipe to compose before it could list them.
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(describe_recipes(RECIPES))

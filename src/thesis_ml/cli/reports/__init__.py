@@ -3,19 +3,21 @@
 import importlib
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from thesis_ml.cli.exit_codes import DONE, FAILURES, WRONG_INPUT_ERRORS, RefusalError, report_exit
-from thesis_ml.cli.named_configs import OUR_HYDRA, NamedConfigs, add_overrides, name_top_keys
+from thesis_ml.cli.named_configs import OUR_HYDRA, NamedConfigs, add_overrides, name_top_keys, remember_config_dir
 from thesis_ml.cli.reports.help_text import describe_reports, list_reports
 from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ReportError
 from thesis_ml.utils.paths import REPORT_CONFIGS, find_configs
 
-ReportFunction = Callable[[DictConfig], None]
+ReportFunction = Callable[[DictConfig], Path | None]
+"""From a composed configuration to the folder that was written; a user's own may return nothing."""
 
 GO_ON = "nothing was written; start the report again"
 
@@ -39,22 +41,31 @@ def find_report(name: str) -> ReportFunction:
     module = importlib.import_module(f"thesis_ml.reports.analyses.{name}")
     report: ReportFunction | None = getattr(module, "run_report", None)
     if not callable(report):
-        raise ReportError(f"{module.__file__}: has no function run_report; write run_report(cfg: DictConfig) -> None")
+        raise ReportError(f"{module.__file__}: has no function run_report; write run_report(cfg: DictConfig) -> Path")
     return report
+
+
+def run_chosen_report(cfg: DictConfig) -> Path | None:
+    """Make the report that a composed configuration chooses and return its folder.
+
+    Raises:
+        RefusalError: It cannot be made; Hydra would print a line of its own before it raises the error itself.
+    """
+    name = cfg.get("report_name") or HydraConfig.get().job.config_name
+    try:
+        return find_report(str(name))(cfg)
+    except (*WRONG_INPUT_ERRORS, *FAILURES) as error:
+        raise RefusalError from error
 
 
 @hydra.main(config_path=str(find_configs() / REPORT_CONFIGS), config_name=None, version_base="1.3")
 def _compose_and_run(cfg: DictConfig) -> None:
-    name = cfg.get("report_name") or HydraConfig.get().job.config_name
-    try:
-        find_report(str(name))(cfg)
-    except (*WRONG_INPUT_ERRORS, *FAILURES) as error:
-        # Hydra would print a line of its own before it raises the error.
-        raise RefusalError from error
+    run_chosen_report(cfg)
 
 
 def main() -> None:
     """Run the command and exit with 0 (done), 1 (failed), 2 (wrong input), 85 (stopped) or 130 (Ctrl-C)."""
+    remember_config_dir(sys.argv[1:])
     # Hydra would need a report to compose before it could list them.
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(describe_reports(REPORTS.list_names()))

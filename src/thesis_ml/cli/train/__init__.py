@@ -7,6 +7,7 @@ import hydra
 from omegaconf import DictConfig
 
 from thesis_ml.cli.exit_codes import report_exit
+from thesis_ml.cli.train.closing import print_closing, print_opening
 from thesis_ml.cli.train.folders import register_folder_resolvers
 from thesis_ml.cli.train.guardrails import check_command_line
 from thesis_ml.cli.train.help_text import register_loop_resolvers
@@ -28,7 +29,10 @@ register_loop_resolvers(DISPATCH)
 
 @hydra.main(config_path=str(find_configs()), config_name="train", version_base="1.3")
 def _compose_and_run(cfg: DictConfig) -> float | None:
-    return run_job(cfg, DISPATCH)
+    print_opening()
+    monitor = run_job(cfg, DISPATCH)
+    print_closing()
+    return monitor
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Compare weights of the loss on MET: what the tokens pay for the globals of the event."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -15,8 +16,8 @@ from thesis_ml.reports.verdict import judge_globals
 from thesis_ml.reports.writing import check_place, write_report
 
 
-def run_report(cfg: DictConfig) -> None:
-    """Find and read the runs, group and test them, run their models on events, and write the report.
+def run_report(cfg: DictConfig) -> Path:
+    """Find and read the runs, group and test them, run their models on events, write the report, return its folder.
 
     Raises:
         ReportError: There is no run that can be used, or none has a loss on MET.
@@ -34,3 +35,4 @@ def run_report(cfg: DictConfig) -> None:
         report = assemble(comparison, sections, inference)
         folder = write_report(report, config)
     print_report(report, folder, config)
+    return folder

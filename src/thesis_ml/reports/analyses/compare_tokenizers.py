@@ -1,5 +1,7 @@
 """Compare latent spaces: the error, the bits and the codes of each."""
 
+from pathlib import Path
+
 from omegaconf import DictConfig
 
 from thesis_ml.reports.config import parse_report
@@ -12,8 +14,8 @@ from thesis_ml.reports.utils.collection import collect_runs
 from thesis_ml.reports.writing import check_place, write_report
 
 
-def run_report(cfg: DictConfig) -> None:
-    """Find and read the runs, group and test them, run their models on events, and write the report.
+def run_report(cfg: DictConfig) -> Path:
+    """Find and read the runs, group and test them, run their models on events, write the report, return its folder.
 
     Raises:
         ReportError: There is no run that can be used.
@@ -30,3 +32,4 @@ def run_report(cfg: DictConfig) -> None:
         report = assemble(comparison, sections, inference)
         folder = write_report(report, config)
     print_report(report, folder, config)
+    return folder
