@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from thesis_ml.errors import ConfigError
+from thesis_ml.facts.marks import Marks, write_marks
 from thesis_ml.runs.filters import choose_rows, find_value, parse_condition, parse_since, sort_rows
 from thesis_ml.runs.index import RunIndex
-from thesis_ml.runs.marks import Marks, write_marks
 from thesis_ml.runs.row import RunRow
 
 

@@ -1,6 +1,8 @@
 """The whole configurations of a command, one of which `--config-name` chooses."""
 
 import logging
+import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,7 +52,7 @@ class NamedConfigs:
             ConfigError: The name is missing or unknown, or a flag does not fit.
         """
         flags = get_args_parser().parse_args(list(arguments))
-        if flags.hydra_help:
+        if flags.hydra_help or flags.shell_completion:
             return
         if flags.multirun:
             raise ConfigError(f"--multirun: {self.one_job}; leave it out")
@@ -91,7 +93,13 @@ def list_own_folders(folder: str) -> list[Path]:
 
 
 def add_overrides(arguments: Sequence[str], overrides: Sequence[str]) -> list[str]:
-    """Return the arguments with further overrides, which Hydra wants in one piece: behind those that were typed."""
+    """Return the arguments with further overrides, which Hydra wants in one piece: behind those that were typed.
+
+    A shell that completes a line passes the line, whose configuration is to be completed, in a variable.
+    """
+    completed = re.search(r"--config-name[= ](\S+)", os.environ.get("COMP_LINE", ""))
+    if completed is not None and get_args_parser().parse_args(list(arguments)).shell_completion:
+        return [*arguments, "--config-name", completed[1]]
     typed = get_args_parser().parse_args(list(arguments)).overrides
     place = len(arguments) - list(reversed(arguments)).index(typed[-1]) if typed else len(arguments)
     return [*arguments[:place], *overrides, *arguments[place:]]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from thesis_ml.facts.lines import RunState, read_arrays
+from thesis_ml.facts.marks import Marks
 from thesis_ml.facts.schema import History
 from thesis_ml.facts.silence import SILENT_AFTER_S
 
@@ -47,6 +48,7 @@ class RunFacts:
         result: Result of `train`; empty for a run that is not complete.
         warnings: Texts of `on_warning`.
         key: Properties that runs must share to be compared.
+        marks: Tags and notes of the user.
         started_at: When the run first started.
         silent_after_s: The time without a fact after which it is called silent.
         checkpoint_hash: The sha256 of its best weights, None without any.
@@ -67,6 +69,7 @@ class RunFacts:
     result: Mapping[str, Any]
     key: ComparisonKey
     warnings: tuple[str, ...] = ()
+    marks: Marks = field(default_factory=Marks)
     started_at: datetime | None = None
     silent_after_s: float = SILENT_AFTER_S
     checkpoint_hash: str | None = None

@@ -15,6 +15,7 @@ import numpy as np
 from thesis_ml.errors import FactsError, UnusableRunError
 from thesis_ml.facts.history import HistoryTable
 from thesis_ml.facts.lines import RunState, StateWatch, has_arrays, iterate_events, parse_time
+from thesis_ml.facts.marks import read_marks
 from thesis_ml.facts.run_facts import ComparisonKey, RunFacts, StoredArrays
 from thesis_ml.facts.schema import ARRAYS_FILE, LOSS, MOMENTS, SCALARS_FILE, History
 from thesis_ml.facts.schema1 import BETA_KEY, OldEpochs, read_old_config, restore_metrics
@@ -225,6 +226,7 @@ class RunReader:
             result=as_mapping((self._final or {}).get("result")),
             key=build_key(values, self._meta, sheet, self._newest),
             warnings=tuple(self._warnings),
+            marks=read_marks(self._folder),
             started_at=self._find_start(),
             silent_after_s=self._watch.silent_after_s,
             checkpoint_hash=self._hash_checkpoint() if self._opens_files else None,

@@ -56,6 +56,8 @@ def describe_run(run: RunFacts) -> dict[str, Any]:
         "train_classes": None if run.key.train_classes is None else list(run.key.train_classes),
         "git_commit": _as_text(run.meta.get("git_commit")),
         "completeness": {"epochs_recorded": run.history.n_epochs, "epochs_planned": planned},
+        "tags": list(run.marks.tags),
+        "note": run.marks.note,
         "remarks": list(run.remarks),
         "warnings": list(run.warnings),
     }

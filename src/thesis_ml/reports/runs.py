@@ -73,10 +73,23 @@ def tabulate_two_runs(comparison: Comparison) -> list[ResultTable]:
 def tabulate_sources(comparison: Comparison) -> ResultTable:
     """Return the code, the versions, the data and the machine of every run."""
     versions = sorted({name for run in comparison.runs for name in as_mapping(run.meta.get("versions"))})
-    columns = ("run", "state", "code", *versions, "host", "data", "config", "checkpoint", "overrides", "remarks")
+    columns = (
+        "run",
+        "tags",
+        "state",
+        "code",
+        *versions,
+        "host",
+        "data",
+        "config",
+        "checkpoint",
+        "overrides",
+        "remarks",
+    )
     rows: list[tuple[Value, ...]] = [
         (
             run.name,
+            ", ".join((*run.marks.tags, *([run.marks.note] if run.marks.note else []))) or None,
             run.state.name,
             _describe_code(run.meta),
             *(make_cell(as_mapping(run.meta.get("versions")).get(name)) for name in versions),

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from thesis_ml.errors import ConfigError
+from thesis_ml.facts.marks import Marks
 from thesis_ml.runs.find import Found, find_all
-from thesis_ml.runs.marks import Marks
 from thesis_ml.runs.row import RunRow
 from thesis_ml.utils.paths import INDEX_FILE
 from thesis_ml.utils.plain_values import as_float, as_int, as_mapping

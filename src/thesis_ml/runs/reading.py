@@ -4,9 +4,9 @@ from datetime import datetime
 from pathlib import Path
 
 from thesis_ml.errors import UnusableRunError
+from thesis_ml.facts.marks import read_marks
 from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.runs import LONGEST_TEXT, read_run
-from thesis_ml.runs.marks import read_marks
 from thesis_ml.runs.row import RunRow
 from thesis_ml.utils.plain_values import as_float, as_int, as_mapping
 
@@ -17,11 +17,10 @@ EPOCH_KEYS = ("phase1.trainer.epochs", "general.trainer.epochs")
 
 def read_row(folder: Path, path: str, sweep: str = "") -> RunRow:
     """Return what a list says of the run in `folder`, called `path`; a folder that cannot be read says why."""
-    marks = read_marks(folder)
     try:
         run = read_run(folder, path, opens_files=False)
     except UnusableRunError as error:
-        return RunRow(path, sweep, error.state, error.reason[:LONGEST_TEXT], marks=marks)
+        return RunRow(path, sweep, error.state, error.reason[:LONGEST_TEXT], marks=read_marks(folder))
     # Whether it is silent depends on the time at which it is listed.
     state = "running" if run.state.name == "silent" else run.state.name
     metrics = {name: value for name, value in run.history.test.items() if value == value}
@@ -46,7 +45,7 @@ def read_row(folder: Path, path: str, sweep: str = "") -> RunRow:
         commit=_describe_code(run),
         fingerprint=run.key.dataset_fingerprint or "",
         n_warnings=len(run.warnings),
-        marks=marks,
+        marks=run.marks,
     )
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from thesis_ml.facts.marks import Marks
 from thesis_ml.facts.silence import describe_silence
-from thesis_ml.runs.marks import Marks
 from thesis_ml.utils.paths import RUNS_FOLDER, SWEEPS_FOLDER
 
 

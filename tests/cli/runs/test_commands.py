@@ -8,7 +8,7 @@ import pytest
 
 from runs.conftest import outputs  # noqa: F401  # the same output folder
 from thesis_ml.cli.runs import main
-from thesis_ml.runs.marks import read_marks
+from thesis_ml.facts.marks import read_marks
 from thesis_ml.utils.paths import INDEX_FILE
 from written_runs import write_run
 

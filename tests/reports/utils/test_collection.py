@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from thesis_ml.errors import ReportError
+from thesis_ml.facts.marks import Marks, write_marks
 from thesis_ml.reports.utils.collection import Collection, read_folders
 from thesis_ml.reports.utils.discovery import FolderEntry
 from written_runs import read_lines, write_lines, write_run
@@ -96,7 +97,10 @@ def test_select_takes_values_of_a_column_as_alternatives(select: list[str], name
     ("select", "message"),
     [
         ("latent_space", "inputs.select: 'latent_space' cannot be read; write column:value"),
-        ("latent_spce:vq", "unknown column 'latent_spce'; available: run, seed, loop, .*did you mean 'latent_space'"),
+        (
+            "latent_spce:vq",
+            "unknown column 'latent_spce'; available: run, seed, tag, loop, .*did you mean 'latent_space'",
+        ),
         ("latent_space:vqq", "no run has latent_space 'vqq'; it is vq; did you mean 'vq'"),
         ("seed:7", "no run has seed '7'; it is 0, 1"),
     ],
@@ -115,3 +119,16 @@ def test_select_of_what_no_run_has_at_once_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ReportError, match="no run has latent_space:vq and seed:0 at once"):
         collect(tmp_path, "latent_space:vq", "seed:0")
+
+
+def test_runs_are_chosen_by_tag_and_stale_ones_are_left_out(tmp_path: Path) -> None:
+    for number, marks in enumerate((Marks(("ch5", "best")), Marks(("ch6",)), Marks(("ch5",), is_stale=True))):
+        write_marks(write_run(tmp_path / f"run_{number}", seed=number), marks)
+
+    everything, chosen = collect(tmp_path), collect(tmp_path, "tag:ch5")
+
+    assert [run.name for run in everything.runs] == ["run_0", "run_1"]
+    assert [(entry.name, entry.reason) for entry in everything.excluded] == [("run_2", "is marked as stale")]
+    assert [run.name for run in chosen.runs] == ["run_0"]
+    with pytest.raises(ReportError, match="no run has tag 'ch7'"):
+        collect(tmp_path, "tag:ch7")

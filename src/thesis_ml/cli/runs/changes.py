@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from thesis_ml.cli.runs.output import Form, print_rows
-from thesis_ml.runs.marks import Marks, read_marks, write_marks
+from thesis_ml.facts.marks import Marks, read_marks, write_marks
 from thesis_ml.runs.row import RunRow
 from thesis_ml.runs.trash import explain_lock, explain_use, list_prunable, measure_space, move_run
 from thesis_ml.utils.paths import TRASH_FOLDER

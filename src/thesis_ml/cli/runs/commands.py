@@ -203,7 +203,7 @@ def tag(
     """Tag runs."""
     from thesis_ml.cli.runs import changes
     from thesis_ml.cli.runs.lookup import choose_runs
-    from thesis_ml.runs.marks import change_tags
+    from thesis_ml.facts.marks import change_tags
 
     added, removed = ([], [name]) if remove else ([name], [])
     with choose_runs(root, runs, where, "tag") as (_, chosen):

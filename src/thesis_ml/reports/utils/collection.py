@@ -18,6 +18,7 @@ USED_STATE = "complete"
 ALIASES = {"tokenizer": "latent_space"}
 """Other names of columns that `inputs.select` takes."""
 MOST_LISTED = 12
+TAG = "tag"
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def read_folders(found: Iterable[FolderEntry], select: Sequence[str]) -> Collect
             continue
         runs.append(run)
     kept, copies = drop_copies(runs)
-    usable = [run for run in kept if run.state.name == USED_STATE]
-    excluded += copies + [describe_unfinished(run) for run in kept if run.state.name != USED_STATE]
+    usable = [run for run in kept if run.state.name == USED_STATE and not run.marks.is_stale]
+    excluded += copies + [describe_unfinished(run) for run in kept if run not in usable]
     if not usable:
         raise ReportError(_explain_none(excluded))
     chosen, others = select_runs(usable, select)
@@ -94,6 +95,8 @@ def drop_copies(runs: Sequence[RunFacts]) -> tuple[list[RunFacts], list[Excluded
 def describe_unfinished(run: RunFacts) -> ExcludedRun:
     """Say why a run that did not come to its end is not used."""
     state = run.state
+    if run.marks.is_stale:
+        return ExcludedRun(run.name, run.path, state.name, "is marked as stale")
     reason = {
         "failed": state.reason,
         "interrupted": f"was stopped by {state.reason}",
@@ -120,7 +123,7 @@ def select_runs(runs: Sequence[RunFacts], select: Sequence[str]) -> tuple[list[R
     chosen: list[RunFacts] = []
     others: list[ExcludedRun] = []
     for run in runs:
-        misses = [column for column, values in wanted.items() if not _matches(find_value(run, column), values)]
+        misses = [column for column, values in wanted.items() if not _has(run, column, values)]
         if not misses:
             chosen.append(run)
             continue
@@ -133,7 +136,12 @@ def select_runs(runs: Sequence[RunFacts], select: Sequence[str]) -> tuple[list[R
 
 def find_value(run: RunFacts, column: str) -> Cell:
     """Return the value of a run in a column of settings."""
-    known: Mapping[str, Cell] = {"run": run.name, "seed": run.seed, "state": run.state.name}
+    known: Mapping[str, Cell] = {
+        "run": run.name,
+        "seed": run.seed,
+        "state": run.state.name,
+        TAG: ", ".join(run.marks.tags),
+    }
     if column in known:
         return known[column]
     return find_setting(run, column)
@@ -142,7 +150,7 @@ def find_value(run: RunFacts, column: str) -> Cell:
 def _find_column(name: str, runs: Sequence[RunFacts]) -> str:
     column = ALIASES.get(name, name)
     keys = {key for run in runs for key in run.config}
-    columns = ("run", "seed", *CHOICE_COLUMNS)
+    columns = ("run", "seed", TAG, *CHOICE_COLUMNS)
     if column in columns or column in keys:
         return column
     hint = hint_nearest(column, (*columns, *sorted(keys)))
@@ -153,12 +161,18 @@ def _find_column(name: str, runs: Sequence[RunFacts]) -> str:
 def _refuse_unknown_values(column: str, values: Sequence[str], runs: Sequence[RunFacts]) -> None:
     known = list(dict.fromkeys(_format_value(find_value(run, column)) for run in runs))
     for value in values:
-        if not any(_matches(find_value(run, column), [value]) for run in runs):
+        if not any(_has(run, column, [value]) for run in runs):
             more = f", and {len(known) - MOST_LISTED} more" if len(known) > MOST_LISTED else ""
             listed = ", ".join(known[:MOST_LISTED])
             raise ReportError(
                 f"inputs.select: no run has {column} {value!r}; it is {listed}{more}{hint_nearest(value, known)}"
             )
+
+
+def _has(run: RunFacts, column: str, texts: Sequence[str]) -> bool:
+    if column == TAG:
+        return bool(set(run.marks.tags) & set(texts))
+    return _matches(find_value(run, column), texts)
 
 
 def _matches(value: Cell, texts: Sequence[str]) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from thesis_ml.errors import FactsError
-from thesis_ml.runs.marks import Marks, change_tags, read_marks, write_marks
+from thesis_ml.facts.marks import Marks, change_tags, read_marks, write_marks
 
 
 def test_marks_come_back_and_leave_nothing_when_they_are_taken_away(tmp_path: Path) -> None:
