@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from command_runs import SMALL, Outcome, run_commands
-from thesis_ml.cli.train.planned import take_sweep_options
+from thesis_ml.cli.train.planned import list_typed_again, take_sweep_options
 from thesis_ml.errors import ConfigError
 from thesis_ml.facts.lines import read_state
-from thesis_ml.runs.plan import read_plan
+from thesis_ml.runs.plan import SweepPlan, read_plan, write_plan
 
 GRID = ["--multirun", *SMALL, "phase1/latent_space=none,vq", "hydra.sweep.dir=sweep"]
 LARGER = ["--multirun", *SMALL, "phase1/latent_space=linear,none,vq", "hydra.sweep.dir=sweep"]
@@ -117,6 +117,13 @@ def test_a_refused_start_changes_nothing(outcomes: dict[str, Outcome], folder: P
 def test_wrong_options_of_a_sweep_are_refused(value: str) -> None:
     with pytest.raises(ConfigError, match=value.partition("=")[0]):
         take_sweep_options([value])
+
+
+def test_a_sweep_that_chooses_values_by_results_cannot_go_on(tmp_path: Path) -> None:
+    write_plan(tmp_path, SweepPlan(("lr=interval(0,1)",), n_trials=3))
+
+    with pytest.raises(ConfigError, match="resume: the sweeper of .* chooses values by results"):
+        list_typed_again(tmp_path)
 
 
 def test_other_arguments_stay_as_they_are() -> None:

@@ -99,7 +99,7 @@ def test_select_takes_values_of_a_column_as_alternatives(select: list[str], name
         ("latent_space", "inputs.select: 'latent_space' cannot be read; write column:value"),
         (
             "latent_spce:vq",
-            "unknown column 'latent_spce'; available: run, seed, tag, loop, .*did you mean 'latent_space'",
+            "unknown column 'latent_spce'; available: run, seed, tag, .*did you mean 'latent_space'",
         ),
         ("latent_space:vqq", "no run has latent_space 'vqq'; it is vq; did you mean 'vq'"),
         ("seed:7", "no run has seed '7'; it is 0, 1"),

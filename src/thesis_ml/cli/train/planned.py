@@ -89,6 +89,8 @@ def list_typed_again(folder: Path) -> list[str]:
     plan = read_plan(folder)
     if plan is None or not plan.typed:
         raise ConfigError(f"resume: {str(folder)!r} tells no command of a sweep; type it with hydra.sweep.dir={folder}")
+    if plan.is_optimising:
+        raise ConfigError(f"resume: the sweeper of {str(folder)!r} chooses values by results; start another sweep")
     return list(plan.typed)
 
 
