@@ -122,7 +122,7 @@ def test_wrong_options_of_a_sweep_are_refused(value: str) -> None:
 def test_a_sweep_that_chooses_values_by_results_cannot_go_on(tmp_path: Path) -> None:
     write_plan(tmp_path, SweepPlan(("lr=interval(0,1)",), n_trials=3))
 
-    with pytest.raises(ConfigError, match="resume: the sweeper of .* chooses values by results"):
+    with pytest.raises(ConfigError, match=r"resume: the sweeper of .* chooses values by results"):
         list_typed_again(tmp_path)
 
 
