@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from thesis_ml.errors import FactsError
+from thesis_ml.errors import ConfigError
 from thesis_ml.facts.marks import Marks, change_tags, read_marks, write_marks
 
 
@@ -18,7 +18,7 @@ def test_marks_come_back_and_leave_nothing_when_they_are_taken_away(tmp_path: Pa
     assert read_marks(tmp_path) == Marks() and list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["[", "- a", "tags: 3\nnote: [1]", "&a [*a]", "tags: [1, {}]"])
+@pytest.mark.parametrize("text", ["[", "note: a: b", "- a", "tags: 3\nnote: [1]", "&a [*a]", "tags: [1, {}]"])
 def test_damaged_marks_are_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "marks.yaml").write_text(text, encoding="utf-8")
 
@@ -33,5 +33,5 @@ def test_tags_are_added_once_and_removed() -> None:
 
 @pytest.mark.parametrize("tag", ["", " ", "a,b", "x" * 41, "a\nb"])
 def test_what_is_no_tag_is_refused(tag: str) -> None:
-    with pytest.raises(FactsError, match=r"tag: .* is none; use 1 to 40 printable letters"):
+    with pytest.raises(ConfigError, match=r"tag: .* is none; use 1 to 40 printable letters"):
         change_tags(Marks(), [tag], [])

@@ -43,10 +43,10 @@ class Run:
         self.path = find_run_folder(expand_home(path))
         self.read()
 
-    def read(self) -> RunFacts:
-        """Return everything that is recorded of the run by now."""
+    def read(self, *, opens_files: bool = False) -> RunFacts:
+        """Return what is recorded of the run by now; its arrays and the hash of its weights only if asked for."""
         try:
-            return read_run(self.path)
+            return read_run(self.path, opens_files=opens_files)
         except UnusableRunError as error:
             raise FactsError(f"{self.path}: {error}; give the folder of a run") from error
 
@@ -67,8 +67,8 @@ class Run:
 
     @property
     def history(self) -> History:
-        """All numbers per epoch and of the test split."""
-        return self.read().history
+        """All numbers per epoch and of the test split, and the arrays."""
+        return self.read(opens_files=True).history
 
     @property
     def scalars(self) -> "pd.DataFrame":

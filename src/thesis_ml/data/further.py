@@ -82,6 +82,8 @@ def describe_further(name: str, values: Float[NDArray[Any], " P"], unit: str, en
     known = np.unique(values[np.isfinite(values)])
     if not len(known):
         raise ConfigError(f"{name}: no object of the training split has a value")
+    if len(known) == 1:
+        raise ConfigError(f"{name}: is {known[0]:.4g} for all objects, which tells nothing; leave it out")
     if encoding == "angle" and unit != "rad":
         raise ConfigError(f"{name}: has the unit {unit!r}; an angle is in rad")
     if encoding == "log" and known[0] <= 0:
@@ -93,7 +95,8 @@ def describe_further(name: str, values: Float[NDArray[Any], " P"], unit: str, en
         "log": [f"log_{name}"],
         "log1p": [f"log1p_{name}"],
         "angle": [f"cos_{name}", f"sin_{name}"],
-        "category": [f"{name}={value:g}" for value in known],
+        # Nine digits give back every number in single precision.
+        "category": [f"{name}={value:.9g}" for value in known],
     }
     return FurtherColumn(name, unit, tuple(names[encoding]))
 

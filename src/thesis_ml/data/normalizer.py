@@ -339,7 +339,7 @@ def _transform(name: str, values: Mapping[str, Tensor]) -> Tensor:
         return torch.sin(values[source])
     source, is_category, _ = name.partition("=")
     if is_category:
-        is_equal = torch.eq(values[source], read_category(name) or 0.0).to(values[source])
+        is_equal = torch.eq(values[source].float(), np.float32(read_category(name) or 0.0).item()).to(values[source])
         return torch.where(values[source].isnan(), math.nan, is_equal)
     return values[name]
 

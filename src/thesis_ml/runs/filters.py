@@ -39,7 +39,11 @@ FIELDS: Mapping[str, Callable[[RunRow], Value]] = {
     "stale": lambda row: row.marks.is_stale,
 }
 """What is known of every run, beside its choices, its numbers and its configuration."""
-CHOICES = ("loop", "encoder", "decoder", "latent_space", "loss", "critic", "trainer", "data")
+CHOICES = {
+    **{name: name for name in ("loop", "encoder", "decoder", "latent_space", "critic", "trainer", "data")},
+    "loss_name": "loss",
+}
+"""The columns of choices; `loss` alone is the number."""
 TAG = "tag"
 
 _CONDITION = re.compile(r"\s*(?P<key>[\w.\-/]+)\s*(?P<sign><=|>=|!=|=|<|>)\s*(?P<value>.*?)\s*")
@@ -100,8 +104,8 @@ def find_value(row: RunRow, key: str) -> Value:
         return FIELDS[key](row)
     if key == TAG:
         return ", ".join(row.marks.tags)
-    if key in CHOICES and key in row.choices:
-        return row.choices[key]
+    if key in CHOICES and CHOICES[key] in row.choices:
+        return row.choices[CHOICES[key]]
     if key in row.metrics:
         return row.metrics[key]
     value = row.config.get(key)

@@ -54,16 +54,16 @@ def find_all(folder: Path) -> Iterator[Found]:
 
 def take_stamp(path: str) -> str | None:
     """Return the stamp of a run, None where there are no facts."""
-    parts: list[str] = []
-    for name in (f"{FACTS_FOLDER}/{EVENTS_FILE}", MARKS_FILE):
-        try:
-            found = os.stat(f"{path}/{name}")  # noqa: PTH116  # a Path costs more than the look at the file
-        except OSError:
-            if not parts:
-                return None
-            continue
-        parts.append(f"{found.st_mtime_ns}:{found.st_size}")
-    return " ".join(parts)
+    facts = _stamp_file(f"{path}/{FACTS_FOLDER}/{EVENTS_FILE}")
+    return f"{facts} {_stamp_file(f'{path}/{MARKS_FILE}')}" if facts else None
+
+
+def _stamp_file(path: str) -> str:
+    try:
+        found = os.stat(path)  # noqa: PTH116  # a Path costs more than the look at the file
+    except OSError:
+        return ""
+    return f"{found.st_mtime_ns}:{found.st_size}"
 
 
 def _look(path: str, sweep: str | None, depth: int) -> Iterator[Found]:
@@ -84,7 +84,7 @@ def _look(path: str, sweep: str | None, depth: int) -> Iterator[Found]:
         yield Found(path, "report")
         return
     elif FACTS_FOLDER in kinds or HYDRA_FOLDER in kinds:
-        yield Found(path, "run", sweep, "empty")
+        yield Found(path, "run", sweep, f"empty {_stamp_file(f'{path}/{MARKS_FILE}')}")
         return
     folders = sorted(
         name for name, is_folder in kinds.items() if is_folder and not name.startswith(".") and name not in OURS

@@ -7,7 +7,6 @@ from typing import Any
 from thesis_ml.errors import FactsError
 from thesis_ml.runs.filters import CHOICES, FIELDS
 from thesis_ml.runs.index import RunIndex, find_root
-from thesis_ml.utils.paths import INDEX_FILE
 
 
 def read_runs(folder: str | Path = "outputs") -> Any:
@@ -17,8 +16,8 @@ def read_runs(folder: str | Path = "outputs") -> Any:
         folder: The output folder, or any in it.
 
     Returns:
-        A DataFrame with the columns of `thesis-runs --json`: fields, choices, tags, and a column for each number of the
-        test split; nan where a run lacks it.
+        A DataFrame with name, state and other fields, choices, tags, and a column for each number of the test split;
+        nan where a run lacks it.
 
     Raises:
         FactsError: There is no such folder.
@@ -27,7 +26,7 @@ def read_runs(folder: str | Path = "outputs") -> Any:
     if not path.is_dir():
         raise FactsError(f"{path}: there is no such folder; name one with runs")
     root = find_root(path)
-    with RunIndex(root, in_memory=not (root / INDEX_FILE).is_file()) as index:
+    with RunIndex(root) as index:
         rows = index.list_newest()
     below = path.resolve().relative_to(root).as_posix()
     kept = [row for row in rows if below == "." or f"{row.path}/".startswith(f"{below}/")]
@@ -36,7 +35,7 @@ def read_runs(folder: str | Path = "outputs") -> Any:
         [
             {
                 **{name: find(row) for name, find in FIELDS.items()},
-                **{name: row.choices.get(name) for name in CHOICES},
+                **{name: row.choices.get(choice) for name, choice in CHOICES.items()},
                 "tags": ", ".join(row.marks.tags),
                 **row.metrics,
             }

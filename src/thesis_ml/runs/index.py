@@ -4,6 +4,7 @@ The file is never waited for. Where it cannot be locked or written, the table li
 """
 
 import json
+import math
 import os
 import sqlite3
 import zlib
@@ -17,7 +18,7 @@ from thesis_ml.errors import ConfigError
 from thesis_ml.facts.marks import Marks
 from thesis_ml.runs.find import Found, find_all
 from thesis_ml.runs.row import RunRow
-from thesis_ml.utils.paths import INDEX_FILE
+from thesis_ml.utils.paths import INDEX_FILE, REPORTS_FOLDER, RUNS_FOLDER, SWEEPS_FOLDER
 from thesis_ml.utils.plain_values import as_float, as_int, as_mapping
 
 VERSION = 1
@@ -78,15 +79,16 @@ class RunIndex:
     """All runs below `root`, as a context; entering it reads the runs that are new or have changed.
 
     Args:
-        root: The folder; the file of the index lies in it.
-        in_memory: Leave no file.
+        root: The folder. The file of the index lies in an output folder only; that of any other is in memory.
     """
 
-    def __init__(self, root: Path, *, in_memory: bool = False) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
         self.others = Others((), (), {})
         self.n_read = 0
-        self._connection = _open(None if in_memory else root / INDEX_FILE)
+        names = (RUNS_FOLDER, SWEEPS_FOLDER, REPORTS_FOLDER, INDEX_FILE)
+        is_output_folder = any((root / name).exists() for name in names)
+        self._connection = _open(root / INDEX_FILE if is_output_folder else None)
 
     def __enter__(self) -> Self:
         self._update()
@@ -112,10 +114,6 @@ class RunIndex:
         query = "SELECT * FROM runs WHERE path = ? OR substr(path, 1, ?) = ? ORDER BY path"
         return [_read_line(line) for line in self._connection.execute(query, (folder, len(folder) + 1, f"{folder}/"))]
 
-    def list_paths(self) -> list[str]:
-        """Return the paths of all runs."""
-        return [_read_path(path) for (path,) in self._connection.execute("SELECT path FROM runs ORDER BY path")]
-
     def query(self, text: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Return columns and rows of an SQL query, which cannot change anything.
 
@@ -137,8 +135,8 @@ class RunIndex:
         runs = {one.path[prefix:] or ".": one for one in found if one.kind == "run"}
         try:
             self._replace_rows(runs)
-        except sqlite3.OperationalError:
-            # Locked by another command, or a file system that cannot be written or knows no locks.
+        except sqlite3.DatabaseError:
+            # Damaged, locked by another command, or a file system that cannot be written or knows no locks.
             self._connection = _copy_to_memory(self._connection)
             self._replace_rows(runs)
 
@@ -259,7 +257,7 @@ def _read_path(value: Any) -> str:
 
 
 def _read_line(line: Sequence[Any]) -> RunRow:
-    """Return a row of the table; what somebody else wrote into the file is checked where it is used."""
+    """Return a row of the table, whatever somebody else wrote into the file."""
     values = dict(zip(COLUMNS, line, strict=True))
     main = values["main_name"], values["main_value"]
     row = RunRow(
@@ -267,8 +265,8 @@ def _read_line(line: Sequence[Any]) -> RunRow:
         sweep=_read_path(values["sweep"] or ""),
         state=str(values["state"]),
         reason=str(values["reason"] or ""),
-        started=values["started"],
-        last=values["last"],
+        started=_read_number(values["started"]),
+        last=_read_number(values["last"]),
         silent_after_s=as_float(values["silent_after_s"]),
         hostname=str(values["hostname"] or ""),
         pid=as_int(values["pid"]),
@@ -278,12 +276,12 @@ def _read_line(line: Sequence[Any]) -> RunRow:
         seed=as_int(values["seed"]),
         main=(main[0], main[1]) if isinstance(main[0], str) and isinstance(main[1], float) else None,
         metrics={name: as_float(value) for name, value in as_mapping(_read_json(values["metrics"])).items()},
-        overrides=tuple(map(str, _read_json(values["overrides"]) or ())),
+        overrides=_read_texts(values["overrides"]),
         config=_LazyConfig(values["config"]),
         commit=str(values["commit_id"] or ""),
         fingerprint=str(values["fingerprint"] or ""),
         n_warnings=as_int(values["n_warnings"]) or 0,
-        marks=Marks(tuple(map(str, _read_json(values["tags"]) or ())), str(values["note"] or ""), values["stale"] == 1),
+        marks=Marks(_read_texts(values["tags"]), str(values["note"] or ""), values["stale"] == 1),
     )
     return row.judge()
 
@@ -311,6 +309,16 @@ class _LazyConfig(Mapping[str, Any]):
                 text = zlib.decompressobj().decompress(self._packed, LARGEST_CONFIG)
                 self._values = as_mapping(_read_json(text.decode(errors="replace")))
         return self._values
+
+
+def _read_number(value: Any) -> float | None:
+    number = as_float(value)
+    return number if math.isfinite(number) else None
+
+
+def _read_texts(text: Any) -> tuple[str, ...]:
+    values = _read_json(text)
+    return tuple(map(str, values)) if isinstance(values, list) else ()
 
 
 def _read_json(text: Any) -> Any:

@@ -83,16 +83,17 @@ def estimate_rest_s(jobs: Sequence[JobStatus]) -> float | None:
 
 def _judge(number: int, swept: str, row: RunRow | None, queued: QueuedJob | None) -> JobStatus:
     is_over = row is not None and row.state == COMPLETE
+    if queued is not None and queued.state == "running" and not is_over and (row is None or row.state != "running"):
+        return JobStatus(number, "running", swept, row, "", queued.queue_id)
     if queued is not None and not is_over and (queued.state == "held" or row is None or row.state != "running"):
         if queued.state in ("idle", "held", "waiting"):
             return JobStatus(number, queued.state, swept, row, queued.reason, queued.queue_id)
         if row is None and queued.reason:
             return JobStatus(number, "failed", swept, None, queued.reason, queued.queue_id)
-        if row is None and queued.state == "running":
-            return JobStatus(number, "running", swept, None, "", queued.queue_id)
     if row is None:
         return JobStatus(number, MISSING, swept)
-    return JobStatus(number, row.state, swept, row, row.reason, queued.queue_id if queued else "")
+    reason = row.reason or (queued.reason if queued is not None and not is_over else "")
+    return JobStatus(number, row.state, swept, row, reason, queued.queue_id if queued else "")
 
 
 def _find_number(path: str, sweep: str) -> int | None:

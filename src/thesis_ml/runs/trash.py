@@ -93,7 +93,11 @@ def move_run(run: Path, root: Path, folder: str) -> Path:
         target = target.with_name(f"{run.name}-{number}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(run, target)
+        # No start may take the folder in between.
+        with FileLock(run / LOCK_FILE, timeout=0):
+            shutil.move(run, target)
+    except Timeout:
+        raise FactsError(f"{run}: is running; stop it first") from None
     except OSError as error:
         raise FactsError(f"{run}: cannot be moved to {target} ({error.strerror}); check the folders") from error
     return target

@@ -253,7 +253,7 @@ def test_files_of_ours_keep_further_columns_when_they_are_merged(tmp_path: Path)
         with h5py.File(tmp_path / f"{name}.h5") as file:
             table, of_all = file["X_train/objects"], file["X_train/globals"]
             assert json.loads(table.attrs["units"]) == {"jet_id": "1", "twice": "GeV"}
-            assert json.loads(table.attrs["encodings"]) == {"jet_id": "category", "twice": "log"}
+            assert json.loads(table.attrs["encodings"]) == {"twice": "log"}
             assert json.loads(of_all.attrs["columns"]) == ["met", "met_phi", "up"]
             np.testing.assert_allclose(of_all[:, 2], 1 + of_all[:, 0] / 100, rtol=1e-6)
             is_jet = file["X_train/ids"][()] == 1

@@ -17,7 +17,7 @@ MIB = 2**20
 def change_marks(runs: Chosen, change: Callable[[Marks], Marks]) -> None:
     """Change the marks of runs, and print what they are now."""
     for row, folder in runs:
-        marks = change(read_marks(folder))
+        marks = change(read_marks(folder, is_strict=True))
         write_marks(folder, marks)
         shown = [*marks.tags, *(["stale"] if marks.is_stale else []), *([marks.note] if marks.note else [])]
         print(f"{row.name}: {', '.join(shown) or 'no tags'}")
@@ -58,7 +58,9 @@ def move_all(runs: Chosen, root: Path, folder: str, *, is_forced: bool, does_it:
     n_refused = n_moved = 0
     for row, path in runs:
         # Force is for runs that something else uses; a live run is never moved.
-        reason = explain_lock(path) if is_forced else explain_use(path)
+        reason = "it is running" if row.state == "running" else explain_lock(path) if is_forced else explain_use(path)
+        if f"{row.path}/".startswith(f"{folder}/"):
+            reason = f"it lies in {folder} already"
         if reason is not None:
             n_refused += 1
             print(f"kept {row.name}: {reason}")

@@ -66,6 +66,8 @@ def list_runs(
         limit=limit,
         form=choose_form(as_json, as_csv),
     )
+    if show_all and (as_json or as_csv):
+        raise ConfigError("--all: is for the table; leave --json or --csv out")
     with open_index(root, paths or ()) as (index, below):
         print_list(index, options, below)
         if show_all:
@@ -186,10 +188,11 @@ def retry(
     if not chosen and not plan.is_optimising:
         print("no job is to be run again")
         return
-    command = sweeps.write_retry(folder, chosen, launcher or plan.launcher, changes_of or ())
+    sweeps.check_changes(plan, chosen, changes_of or ())
+    command = sweeps.build_retry(folder, chosen, launcher or plan.launcher, changes_of or ())
     if changes_of and not dry_run:
         sweeps.clear_failed(chosen, folder, index.root)
-    raise typer.Exit(sweeps.retry_sweep(plan, chosen, command, is_dry=dry_run))
+    raise typer.Exit(sweeps.retry_sweep(chosen, command, is_dry=dry_run))
 
 
 @app.command()
@@ -312,7 +315,7 @@ def prune(
 
 @app.command()
 def sql(query: str, root: Root = None, as_json: Json = False, as_csv: Csv = False) -> None:
-    """Ask the table of runs, such as "select name, rec_mse from runs order by rec_mse" (docs/reference/runs.md)."""
+    """Ask the table of runs, such as "select path, rec_mse from runs order by rec_mse" (docs/reference/runs.md)."""
     from thesis_ml.cli.runs.lookup import open_index
     from thesis_ml.cli.runs.output import choose_form, print_rows
 

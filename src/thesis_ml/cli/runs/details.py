@@ -17,7 +17,7 @@ from thesis_ml.facts.runs import read_run
 from thesis_ml.facts.summary import summarise_run
 from thesis_ml.runs.differences import diff_runs
 from thesis_ml.runs.row import RunRow
-from thesis_ml.utils.paths import LOG_FILE, REPORT_POINTER
+from thesis_ml.utils.paths import LOG_FILE, REPORT_POINTER, stays_inside
 from thesis_ml.utils.plain_values import as_mapping
 from thesis_ml.utils.texts import make_printable
 
@@ -82,9 +82,11 @@ def print_log(folder: Path) -> None:
         ConfigError: It has none.
     """
     path = folder / LOG_FILE
-    if not path.is_file():
+    if not path.is_file() or not stays_inside(path, folder):
         raise ConfigError(f"{path}: there is no log; jobs of HTCondor write one beside their sweep, in htcondor/")
     with path.open("rb") as stream:
+        # The end is what one looks for.
+        stream.seek(max(path.stat().st_size - LARGEST_LOG, 0))
         text = stream.read(LARGEST_LOG).decode(errors="replace")
     print("\n".join(make_printable(line) for line in text.splitlines()))
 
@@ -136,15 +138,15 @@ def _list_shown(row: RunRow, folder: Path, facts: RunFacts) -> Mapping[str, Any]
         "tags": ", ".join(row.marks.tags),
         "note": row.marks.note,
         "stale": "marked as stale" if row.marks.is_stale else "",
-        "reports": _count_reports(folder),
+        "reports": _list_reports(folder),
         "command": find_command(row),
         "resume": "" if row.state == "complete" else shlex.join(["thesis-train", f"resume={folder}"]),
     }
 
 
-def _count_reports(folder: Path) -> str:
+def _list_reports(folder: Path) -> str:
     path = folder / REPORT_POINTER
-    if not path.is_file():
+    if not path.is_file() or not stays_inside(path, folder):
         return ""
     with path.open(encoding="utf-8", errors="replace") as stream:
         lines = [line.strip() for line in stream.read(2**20).splitlines() if line.strip()]

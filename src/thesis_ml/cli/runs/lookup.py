@@ -11,7 +11,7 @@ from thesis_ml.errors import ConfigError
 from thesis_ml.runs.filters import choose_rows, parse_condition
 from thesis_ml.runs.index import RunIndex, find_root
 from thesis_ml.runs.row import RunRow
-from thesis_ml.utils.paths import INDEX_FILE, REPORTS_FOLDER, RUNS_FOLDER, SWEEPS_FOLDER
+from thesis_ml.utils.paths import INDEX_FILE, SWEEPS_FOLDER
 
 MOST_NAMED = 8
 
@@ -34,7 +34,7 @@ def open_index(root: Path | None, paths: Sequence[Path] = ()) -> Iterator[tuple[
         if len(roots) > 1:
             raise ConfigError("list: the folders lie in different output folders; list them one by one")
         (base,) = roots
-    with RunIndex(base, in_memory=not _is_output_root(base)) as index:
+    with RunIndex(base) as index:
         below = [str(path.resolve().relative_to(base.resolve())) for path in paths]
         yield index, [one for one in below if one != "."]
 
@@ -102,12 +102,6 @@ def find_sweep(text: str, root: Path | None) -> Path:
 def find_output_root() -> Path:
     """Return the folder that holds runs/ and multiruns/."""
     return Path(os.environ.get("THESIS_OUTPUT_ROOT") or "outputs").expanduser()
-
-
-def _is_output_root(folder: Path) -> bool:
-    """Say whether an index may lie in a folder: any other is listed from memory, and nothing is left there."""
-    names = (RUNS_FOLDER, SWEEPS_FOLDER, REPORTS_FOLDER, INDEX_FILE)
-    return any((folder / name).exists() for name in names)
 
 
 def complete_run(incomplete: str) -> list[str]:

@@ -81,6 +81,23 @@ def watch_sweep(root: Path, sweep: Path) -> bool:
         time.sleep(WATCH_S)
 
 
+def check_changes(plan: SweepPlan, jobs: Sequence[JobStatus], changes: Sequence[str]) -> None:
+    """Refuse a retry that cannot start, before anything is moved.
+
+    Raises:
+        ConfigError: The sweep has no grid, or a change is wrong.
+    """
+    if plan.is_optimising:
+        raise ConfigError("retry: this sweep has no grid, its sweeper chooses values by results; start it again")
+    if not changes:
+        return
+    job = plan.jobs[jobs[0].number] if jobs[0].number < len(plan.jobs) else ()
+    words = [sys.executable, "-m", "thesis_ml.cli.train", *job, *changes, "hydra.mode=RUN", "--cfg", "job"]
+    found = subprocess.run(words, check=False, capture_output=True, text=True)
+    if found.returncode:
+        raise ConfigError(f"--set: {found.stderr.strip().removeprefix('error: ')}")
+
+
 def choose_jobs(jobs: Sequence[JobStatus], *, failed: bool, missing: bool, interrupted: bool) -> list[JobStatus]:
     """Return the jobs of the states that are asked for, without any all that are neither complete nor active."""
     groups = ((failed, FAILED), (missing, (MISSING,)), (interrupted, STOPPED))
@@ -89,25 +106,18 @@ def choose_jobs(jobs: Sequence[JobStatus], *, failed: bool, missing: bool, inter
     return [job for job in jobs if job.state in states]
 
 
-def write_retry(sweep: Path, jobs: Sequence[JobStatus], launcher: str, changes: Sequence[str]) -> list[str]:
+def build_retry(sweep: Path, jobs: Sequence[JobStatus], launcher: str, changes: Sequence[str]) -> list[str]:
     """Return the words of the command that runs these jobs."""
     numbers = ",".join(str(job.number) for job in jobs)
     chosen = [f"hydra/launcher={launcher}"] * (launcher != "basic")
     return ["thesis-train", f"resume={sweep}", f"jobs={numbers}", *chosen, *changes]
 
 
-def retry_sweep(plan: SweepPlan, jobs: Sequence[JobStatus], command: Sequence[str], *, is_dry: bool) -> int:
+def retry_sweep(jobs: Sequence[JobStatus], command: Sequence[str], *, is_dry: bool) -> int:
     """Print the command, run it unless it is only to be printed, and return its exit code.
 
     Jobs that are held in the queue leave it first.
-
-    Raises:
-        ConfigError: The sweep has no grid.
     """
-    if plan.is_optimising:
-        raise ConfigError(
-            "retry: the sweeper of this sweep chooses values by results, so that it has no grid; repeat it"
-        )
     print(shlex.join(command), flush=True)
     if is_dry:
         return 0
@@ -120,7 +130,7 @@ def clear_failed(jobs: Sequence[JobStatus], sweep: Path, root: Path) -> None:
     """Move the runs of failed jobs to the trash, so that they start anew: a run resumes only as it was started."""
     for job in jobs:
         folder = sweep / name_job(job.number)
-        if job.state in FAILED and folder.is_dir():
+        if job.state in FAILED and job.state != "held" and folder.is_dir():
             print(f"moved {folder} to {move_run(folder, root, TRASH_FOLDER)}; it starts anew", flush=True)
 
 

@@ -1,5 +1,6 @@
 """Go on with a planned sweep: the jobs that are not complete, each in the folder that it had from the beginning."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.lines import read_state
 from thesis_ml.runs.plan import SweepPlan, name_job, read_plan, write_plan
-from thesis_ml.utils.paths import FACTS_FOLDER, SWEEP_FILE
+from thesis_ml.utils.paths import FACTS_FOLDER, SWEEP_FILE, SWEEP_PLAN
 
 JOBS = "jobs="
 EXTEND = "extend="
@@ -70,10 +71,12 @@ def claim_sweep(config: DictConfig, jobs: Sequence[Sequence[str]], n_trials: int
         if plan != before and before.is_recorded:
             raise _refuse_other(folder, before)
         return
+    for job in before.jobs:
+        check_overrides(job, folder / SWEEP_PLAN)
     merged = _merge(folder, before, plan)
     write_plan(folder, merged)
     numbers = _choose_numbers(folder, merged)
-    left = [[*_change(merged.jobs[number]), f"hydra.sweep.subdir={name_job(number)}"] for number in numbers]
+    left = [[*change_job(merged.jobs[number]), f"hydra.sweep.subdir={name_job(number)}"] for number in numbers]
     chosen = {"_target_": PLANNED_SWEEPER, "jobs": left}
     with read_write(config), open_dict(config.hydra):
         config.hydra.sweeper = chosen
@@ -101,14 +104,17 @@ def holds_sweep(folder: Path) -> bool:
 
 def _merge(folder: Path, before: SweepPlan, plan: SweepPlan) -> SweepPlan:
     """Return the plan of a folder after a start with this one: the same, or a larger one that is asked for."""
-    # An old sweep knows only the jobs that started.
-    known = [job for job in before.jobs if job]
+    if not before.is_recorded:
+        # Only the jobs that started are known; each must keep its number.
+        pairs = zip(before.jobs, plan.jobs, strict=False)
+        if len(before.jobs) <= len(plan.jobs) and all(not old or set(old) == set(new) for old, new in pairs):
+            return plan
+        raise _refuse_other(folder, before)
+    known = before.jobs
     ours, theirs = {frozenset(job) for job in plan.jobs}, {frozenset(job) for job in known}
-    if not before.is_recorded and theirs <= ours:
-        return plan
-    if ours <= theirs and before.is_recorded:
+    if ours == theirs:
         return before
-    if not theirs <= ours:
+    if not theirs < ours:
         raise _refuse_other(folder, before)
     new = [job for job in plan.jobs if frozenset(job) not in theirs]
     if _asked.get(EXTEND) != "true":
@@ -132,9 +138,23 @@ def _choose_numbers(folder: Path, plan: SweepPlan) -> list[int]:
     return [n for n in range(len(plan.jobs)) if _changes or not _is_complete(folder / name_job(n))]
 
 
-def _change(job: Sequence[str]) -> list[str]:
+def change_job(job: Sequence[str]) -> list[str]:
+    """Return the overrides of a job with those that are typed beside `resume=<sweep>`."""
     keys = {find_key(line) for line in _changes}
     return [*(line for line in job if find_key(line) not in keys), *_changes]
+
+
+def check_overrides(overrides: Sequence[str], path: Path) -> None:
+    """Refuse stored overrides that would choose code for Hydra to run.
+
+    Raises:
+        ConfigError: There is one in the file `path`.
+    """
+    for override in overrides:
+        # A run folder may come from anybody, and Hydra's own keys name things to import.
+        key, equals, _ = override.partition("=")
+        if not (key.strip("+~ ") and equals) or not key.isprintable() or re.search(r"(^[+~]*|[@:])(hydra\b|-)", key):
+            raise ConfigError(f"{path}: {override!r} is no override of a run; remove it")
 
 
 def find_key(override: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from thesis_ml.cli.train.planned import change_jobs, find_key, holds_sweep, list_typed_again
+from thesis_ml.cli.train.planned import change_jobs, check_overrides, find_key, holds_sweep, list_typed_again
 from thesis_ml.data.config import EARLIER_DEFAULTS, DataConfig
 from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.lines import find_config, read_events
@@ -68,7 +68,7 @@ def _expand_sweep(sweep: Path, own: Sequence[str]) -> list[str]:
         raise ConfigError("resume: goes on in the folder of the sweep; remove hydra.sweep.dir")
     typed = list_typed_again(sweep)
     check_overrides(typed, sweep / SWEEP_PLAN)
-    ours = [one for one in own if "=" not in one or find_key(one) in ("jobs", "extend") or one.startswith("hydra")]
+    ours = [one for one in own if one.startswith("-") or re.match(r"hydra\b|jobs$|extend$", find_key(one))]
     change_jobs([argument for argument in own if argument not in ours])
     return ["--multirun", *typed, *ours, f"hydra.sweep.dir={quote_value(str(sweep))}"]
 
@@ -91,19 +91,6 @@ def read_overrides(run_dir: Path) -> list[str]:
     overrides = [override for override in overrides if override not in OUR_HYDRA]
     check_overrides(overrides, path)
     return overrides
-
-
-def check_overrides(overrides: Sequence[str], path: Path) -> None:
-    """Refuse stored overrides that would choose code for Hydra to run.
-
-    Raises:
-        ConfigError: There is one in the file `path`.
-    """
-    for override in overrides:
-        # A run folder may come from anybody, and Hydra's own keys name things to import.
-        key, equals, _ = override.partition("=")
-        if not (key.strip("+~ ") and equals) or not key.isprintable() or re.search(r"(^[+~]*|[@:])(hydra\b|-)", key):
-            raise ConfigError(f"{path}: {override!r} is no override of a run; remove it")
 
 
 def restore_defaults(cfg: DictConfig, folder: Path, typed: Collection[str]) -> DictConfig:

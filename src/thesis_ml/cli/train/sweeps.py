@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from thesis_ml.cli.exit_codes import FAILURES, WRONG_INPUT_ERRORS, RefusalError
 from thesis_ml.cli.hydra_errors import describe_error
 from thesis_ml.cli.train.guardrails import check_job
-from thesis_ml.cli.train.planned import claim_sweep
+from thesis_ml.cli.train.planned import change_job, claim_sweep
 from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.lines import read_result, read_state
 from thesis_ml.facts.recorder import record_failed_start
@@ -103,7 +103,7 @@ def check_sweep(config: DictConfig, loops: Sequence[str]) -> Sequence[Sequence[s
     swept = describe_differences(jobs)
     for number, job in enumerate(jobs):
         try:
-            check_job(loader.load_sweep_config(config, list(job)), number, loops)
+            check_job(loader.load_sweep_config(config, change_job(job)), number, loops)
         except (*WRONG_INPUT_ERRORS, ValueError) as error:
             which = f" (job {number} of the sweep: {swept[number]})" if len(jobs) > 1 else ""
             raise ConfigError(f"{describe_error(error)}{which}") from error

@@ -38,7 +38,6 @@ from thesis_ml.data.convert.parts import (
 from thesis_ml.data.convert.readers.base import read_magic
 from thesis_ml.data.convert.readers.registry import READERS
 from thesis_ml.data.events import Events, join_events, keep_events, take_first
-from thesis_ml.data.further import choose_encoding
 from thesis_ml.data.h5_writer import EventWriter, FileMeaning, Layout
 from thesis_ml.errors import ConfigError, DataError
 from thesis_ml.utils.h5_writing import explain_failure
@@ -207,8 +206,7 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
     # The files name their objects and further columns where the recipe does not.
     config = next(file.tasks[0].config for file in files if file.tasks)
     type_names = list_type_names(config.objects)
-    samples = _take_samples(parts)
-    gaps = find_gaps(samples, type_names)
+    gaps = find_gaps(_take_samples(parts), type_names)
     layout = _choose_layout(config, overviews)
     counted = [(file, one) for (file, _), one in zip(parts, overviews, strict=True)]
     if config.label is not None and {file.class_name for file in files} != {DEFAULT_CLASS}:
@@ -220,7 +218,7 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
         type_names,
         _name_labels(config, files),
         {name: column.unit for name, column in columns.items()},
-        _choose_encodings(columns, list(samples.values())),
+        {name: column.encoding for name, column in columns.items() if column.encoding is not None},
         tuple(config.event_extra),
         {"conversion": format_decisions(decisions)},
     )
@@ -271,15 +269,6 @@ def _choose_layout(config: ConvertConfig, overviews: Sequence[PartOverview]) -> 
     n_events = sum(len(one.splits) for one in overviews)
     n_bytes = 4 * n_events * (2 + 5 * max(one.largest for one in overviews))
     return "ragged" if config.extra_names or config.event_extra or n_bytes > LARGEST_TABLE_BYTES else "table"
-
-
-def _choose_encodings(columns: Mapping[str, ExtraConfig], samples: Sequence[Events]) -> dict[str, str]:
-    """Return how further columns enter models: as the recipe says, or by the first events of each class."""
-    found: dict[str, str] = {}
-    for name, column in columns.items():
-        values = np.concatenate([events.features[name] for events in samples])
-        found[name] = column.encoding or choose_encoding(values, column.unit)
-    return found
 
 
 def _name_labels(config: ConvertConfig, files: Sequence[InputFile]) -> dict[str, str]:
