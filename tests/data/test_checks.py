@@ -1,5 +1,6 @@
 """Values that no event can have, and the unit of a file's energies: declared, asked for, or read off the values."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,15 +81,29 @@ def test_config_that_contradicts_the_values_is_refused(tmp_path: Path, stored: s
 @pytest.mark.parametrize(
     ("place", "where"), [(Place(Path("a.h5"), "X_val"), "a.h5: X_val, row 4"), (Place(), "event 4")]
 )
-@pytest.mark.parametrize(("column", "value"), [("eta", -200.0), ("phi", 7.0), ("pt", -1.0), ("E", np.nan)])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("eta", -999.0), ("eta", 20.1), ("phi", 6.3), ("pt", -1.0), ("pt", 1.1e5), ("E", 1e9), ("E", np.nan)],
+)
 def test_value_out_of_range_is_named_by_event(column: str, value: float, place: Place, where: str) -> None:
-    events = make_events()
+    events = replace(make_events(), index=np.arange(make_events().n_events))
     first = int(np.flatnonzero(events.token_events == 4)[0])
     values = events.features[column].copy()
     values[first] = value
 
-    with pytest.raises(DataError, match=rf"^{where}: {column} is {value:.4g}; expected "):
+    with pytest.raises(DataError, match=f"^{where}: {re.escape(f'{column} is {value:.4g}')}; expected "):
         check_events(events.with_features(**{column: values}), len(TYPES), place)
+
+
+@pytest.mark.parametrize("column", ["eta", "phi"])
+def test_angles_that_an_integer_truncated_are_refused(column: str) -> None:
+    events = make_events()
+    truncated = events.with_features(**{column: np.trunc(events.features[column])})
+
+    check_events(events.with_features(**{column: 0 * events.features[column]}), len(TYPES), Place())
+
+    with pytest.raises(DataError, match=f"^event .*: {column} holds whole numbers only, as if stored as integers"):
+        check_events(truncated, len(TYPES), Place())
 
 
 def test_range_is_an_argument() -> None:

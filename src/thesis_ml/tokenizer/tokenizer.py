@@ -12,18 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from thesis_ml.architectures.restore import RestoredModel
-from thesis_ml.data.array_checks import check_arrays
+from thesis_ml.data.array_checks import check_arrays, is_awkward, read_awkward
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.checks import (
     ARRAYS,
     LARGEST_NUMBER,
     Place,
-    is_awkward,
     mark_events,
     mark_not_finite,
     read_array,
     read_arrays,
-    read_awkward,
     read_lengths,
     read_numbers,
     read_path,

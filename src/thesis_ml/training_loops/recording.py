@@ -114,7 +114,7 @@ def _record_beginning(
         recorder.record_resume(epoch=resumed.epoch, step=resumed.step, config=plain)
     else:
         recorder.record_start(config=plain, data=data.sheet, run_dir=settings.run_dir, matching=task.matching)
-    warn(recorder, resumed.warnings if resumed else settings.warnings)
+    warn(recorder, resumed.warnings if resumed else (*settings.warnings, *data.warnings))
 
 
 def warn(recorder: FactsRecorder, texts: Sequence[str], epoch: int | None = None) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from thesis_ml.architectures.restore import RestoredModel
+from thesis_ml.data.checks import Place, check_weights
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import Events, EventSplits, keep_events, take_first
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_data, fingerprint_file, load_events
@@ -111,8 +112,8 @@ def load_data(restored: ModelSet, config: InferenceConfig) -> tuple[LoadedData, 
             f"{limit or 'give a file with more, or other inference.background_classes'}"
         )
     background, unfitted = divide_background(reference, config.seed)
-    check_weights(events, f"{stored.path}: {stored.datasets[config.dataset_split]}")
-    signal, signal_classes = load_signal(options, stored, config) or (None, ())
+    check_weights(events, Place(stored.path, stored.datasets[config.dataset_split]))
+    signal, signal_classes = load_signal(options, stored, config, fingerprint) or (None, ())
     data = LoadedData(
         stored=stored,
         fingerprint=fingerprint,
@@ -206,17 +207,28 @@ def choose_reference(models: Sequence[LoadedModel], config: InferenceConfig) -> 
 
 
 def load_signal(
-    options: DataConfig, stored: EventSplits, config: InferenceConfig
+    options: DataConfig, stored: EventSplits, config: InferenceConfig, fingerprint: str = ""
 ) -> tuple[Events, tuple[str | None, ...]] | None:
     """Return the events of `inference.signal_file`, read as the others are, and the names of their classes, or None.
 
+    Args:
+        options: How the events are read.
+        stored: The events.
+        config: Names the file.
+        fingerprint: Of the events.
+
     Raises:
-        ReportError: The file names other object types.
+        ReportError: The file names other object types, or is that of the events.
         DataError: It cannot be read.
     """
     if config.signal_file is None:
         return None
     path = expand_home(config.signal_file)
+    if fingerprint_file(path) == fingerprint:
+        raise ReportError(
+            f"inference.signal_file: {path} is the data file of the runs itself, so that signal and background would "
+            "be the same events; leave it out (the classes of the file are compared anyway) or give other events"
+        )
     signal = load_events(replace(options, path=str(path), synthetic=None, limit_events=None))
     if signal.type_names != stored.type_names:
         raise ReportError(
@@ -227,26 +239,8 @@ def load_signal(
     place = f"inference.signal_file: {path}: {signal.datasets[config.dataset_split]}"
     if not events.n_tokens:
         raise ReportError(f"{place}: no event has an object; give a file of events with objects")
-    check_weights(events, place)
+    check_weights(events, Place(path, signal.datasets[config.dataset_split]))
     return events, tuple(signal.label_names.get(str(label)) for label in np.unique(events.labels))
-
-
-def check_weights(events: Events, place: str) -> None:
-    """Check that the weights of events can be shares of each of their classes.
-
-    Raises:
-        ReportError: One is negative or not finite, or those of a class are all 0.
-    """
-    is_wrong = ~(np.isfinite(events.weights) & (events.weights >= 0))
-    if is_wrong.any():
-        number = int(is_wrong.argmax())
-        raise ReportError(
-            f"{place}, row {events.index[number]}: has the weight {events.weights[number]:g}; "
-            "a ROC curve needs finite weights of at least 0"
-        )
-    for label in np.unique(events.labels):
-        if not events.weights[events.labels == label].any():
-            raise ReportError(f"{place}: all weights of label {label} are 0; give one event at least a weight above 0")
 
 
 def _drop_others(
