@@ -167,6 +167,8 @@ class RunReader:
         elif moment == "on_test_end":
             self._final = fact
         elif moment == "on_warning" and len(self._warnings) < MOST_TEXTS:
+            withdrawn = cut_text(fact.get("withdraws", ""))
+            self._warnings = [text for text in self._warnings if text != withdrawn]
             self._warnings.append(cut_text(fact.get("text")))
 
     def _build_old(self, old: OldEpochs) -> RunFacts:

@@ -117,11 +117,13 @@ def _record_beginning(
     warn(recorder, resumed.warnings if resumed else (*settings.warnings, *data.warnings))
 
 
-def warn(recorder: FactsRecorder, texts: Sequence[str], epoch: int | None = None) -> None:
-    """Log and record warnings for the user."""
+def warn(
+    recorder: FactsRecorder, texts: Sequence[str], epoch: int | None = None, *, withdraws: str | None = None
+) -> None:
+    """Log and record warnings for the user; an earlier one that they contradict is withdrawn."""
     for text in texts:
-        log.warning(text)
-        recorder.record_warning(text, epoch=epoch)
+        log.warning(text if withdraws is None else f"{text}; the warning that it can copy is withdrawn")
+        recorder.record_warning(text, epoch=epoch, withdraws=withdraws)
 
 
 def describe_cuda() -> Mapping[str, Any]:
