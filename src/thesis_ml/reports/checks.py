@@ -136,7 +136,7 @@ def _check_codebooks(comparison: Comparison) -> Iterator[Check]:
 def _check_latents(comparison: Comparison) -> Iterator[Check]:
     lost = [f"{group.label} ({bits:.2g})" for group in comparison.groups if (bits := find_lost_bits(group)) is not None]
     if lost:
-        text = f"Bits of a token in the latent: {_list_some(lost)}; lower beta."
+        text = f"Bits per token: {_list_some(lost)}; lower beta."
         yield Check("collapsed latents", "failed", text, "training")
     means = [f"{group.label} ({group.numbers[REC_MSE].mean:.4g})" for group in comparison.groups if gives_mean(group)]
     if means:
