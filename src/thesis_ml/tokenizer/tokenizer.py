@@ -74,6 +74,10 @@ class Tokenizer:
         self.device = torch.device(device)
         self._model = restored.model.to(self.device)
 
+    def __repr__(self) -> str:
+        size = "no vocabulary" if self.vocabulary is None else f"vocabulary of {self.vocabulary.size}"
+        return f"<Tokenizer {self.kind}: {', '.join(self.features)}; {size}; {self.fingerprint[:12]}>"
+
     @property
     def kind(self) -> str:
         """The name of the bottleneck."""
@@ -159,6 +163,9 @@ class Tokenizer:
             raise DataError("met: is missing; expected MET in GeV and METphi in radian, [N, 2]")
         if is_awkward(features):
             return read_awkward(features, self.features, met)
+        for name, values, meaning in (("lengths", lengths, "the tokens of each event"), ("ids", ids, "object ids")):
+            if values is None:
+                raise DataError(f"{name}: is missing; expected {meaning}")
         return read_arrays(features, self.features, lengths=lengths, ids=ids, met=met)
 
     def encode(self, events: Events, batch_size: int = BATCH_EVENTS) -> Tokens:
