@@ -1,6 +1,7 @@
 """Checks of arrays that a user gives to a trained model: complete, possible, and in the units of its training."""
 
 import importlib
+import logging
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +23,10 @@ from thesis_ml.data.checks import (
 from thesis_ml.data.events import Events
 from thesis_ml.data.normalizer import GLOBAL_COLUMNS, LOG_FLOOR_GEV, Normalizer
 from thesis_ml.data.units import MEV_PER_GEV, UNITS
+from thesis_ml.data.unlikely import count_unlikely, describe_unlikely
 from thesis_ml.errors import DataError
+
+log = logging.getLogger(__name__)
 
 FURTHEST_MEDIAN = 6.0
 """Standard deviations of ln(E) or ln(pT) between the medians of arrays and of the training: MeV lie 10 away."""
@@ -48,6 +52,8 @@ def check_arrays(events: Events, normalizer: Normalizer, n_types: int) -> Events
     if missing := [name for name in normalizer.features if name not in available]:
         raise DataError(f"features: {missing[0]!r} is missing; {seen}")
     check_scale(events, normalizer)
+    for text in describe_unlikely({"these events": count_unlikely(events)}):
+        log.warning(text)
     return events
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from thesis_ml.data.checks import count_effective
 from thesis_ml.data.events import GLOBALS, Events, EventSplits
-from thesis_ml.data.unlikely import count_unlikely
+from thesis_ml.data.unlikely import count_unlikely, describe_repeated, describe_unlikely
 
 Hashes = UInt[NDArray[np.uint64], " N"]
 HASH_FACTOR = 0x9E3779B97F4A7C15
@@ -40,7 +40,7 @@ def build_sheet(stored: EventSplits, hashes: Mapping[str, Hashes], *, name: str,
             split: {
                 "dataset": stored.datasets[split],
                 **_summarise_split(events, stored.type_names),
-                **_count_repeated(used[split], events),
+                **count_repeated(used[split], events),
             }
             for split, events in stored.splits.items()
         },
@@ -124,7 +124,15 @@ def _count_duplicates(hashes: Mapping[str, Hashes]) -> dict[str, int]:
     }
 
 
-def _count_repeated(hashes: Hashes, events: Events) -> dict[str, int]:
+def describe_doubts(samples: Mapping[str, Events]) -> list[str]:
+    """Return warnings on values that are hardly right, and on events that repeat, of samples by name."""
+    texts = describe_unlikely({name: count_unlikely(events) for name, events in samples.items()})
+    for name, events in samples.items():
+        texts += describe_repeated(name, count_repeated(hash_events(events), events), events.n_events)
+    return texts
+
+
+def count_repeated(hashes: Hashes, events: Events) -> dict[str, int]:
     """Return how many events equal an earlier one of their split, and the row of the first; nothing where none does."""
     _, places = np.unique(hashes, return_index=True)
     if len(places) == len(hashes):

@@ -56,7 +56,7 @@ def describe_unlikely(counts: Mapping[str, Mapping[str, Unlikely]]) -> list[str]
     texts = []
     for kind, advice in ADVICE.items():
         places = [
-            f"{one[kind].share:.2g} of the objects of {name} (first in row {one[kind].first_row})"
+            f"{one[kind].share:.2%} of the objects of {name} (first in row {one[kind].first_row})"
             for name, one in counts.items()
             if kind in one
         ]
@@ -77,6 +77,17 @@ def _mark(events: Events) -> dict[str, Bool[NDArray[Any], " P"]]:
             momentum = columns["pt"] * np.cosh(columns["eta"].astype(np.float64))
         found["E < p"] = columns["E"] < momentum * (1 - ENERGY_TOLERANCE)
     return found
+
+
+def describe_repeated(name: str, counts: Mapping[str, Any], n_events: int) -> list[str]:
+    """Return a warning where many events of a sample equal an earlier one; `counts` are those of `count_repeated`."""
+    share = counts.get("n_repeated", 0) / n_events
+    if share <= MOST_REPEATED:
+        return []
+    row = counts["first_repeated"]
+    return [
+        f"{name}: {share:.1%} of the events equal an earlier one (first in row {row}); no number of a model shows it"
+    ]
 
 
 def list_constant(columns: Sequence[str], rows: Any) -> list[str]:
@@ -107,10 +118,5 @@ def list_warnings(sheet: Mapping[str, Any], train: TokenSplit, type_names: Seque
     for split, one in splits.items():
         if one["n_events"] == 1:
             texts.append(f"{split}: holds one event; its numbers are those of this event alone")
-        if (n_repeated := one.get("n_repeated", 0)) > MOST_REPEATED * one["n_events"]:
-            share = n_repeated / one["n_events"]
-            texts.append(
-                f"{split}: {share:.2g} of the events equal an earlier one (first in row {one['first_repeated']}); "
-                "their numbers are those of fewer events"
-            )
+        texts += describe_repeated(split, one, one["n_events"])
     return [f"data: {text}" for text in texts]

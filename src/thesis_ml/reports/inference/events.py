@@ -9,6 +9,7 @@ from thesis_ml.architectures.restore import RestoredModel
 from thesis_ml.data.checks import Place, check_weights
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import Events, EventSplits, keep_events, take_first
+from thesis_ml.data.sheet import describe_doubts, hash_events
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_data, fingerprint_file, load_events
 from thesis_ml.errors import ConfigError, ReportError
 from thesis_ml.reports.inference.background import choose_classes, divide_background
@@ -43,6 +44,7 @@ class LoadedData:
         signal_classes: Names of their classes, None for one without.
         limit: Which run keeps others from more events, None where none does.
         without_scores: Groups that have none of the scores asked for.
+        doubts: Values of the events that are hardly right, and events that repeat.
     """
 
     stored: EventSplits
@@ -56,6 +58,7 @@ class LoadedData:
     signal_classes: tuple[str | None, ...] = ()
     limit: str | None = None
     without_scores: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def fitted_split(self) -> str:
@@ -111,6 +114,11 @@ def load_data(restored: ModelSet, config: InferenceConfig) -> tuple[LoadedData, 
             f"{int((reference.lengths > 0).sum())} of them with objects, which is too few; "
             f"{limit or 'give a file with more, or other inference.background_classes'}"
         )
+    if len(np.unique(hash_events(reference))) < FEWEST_FITTED:
+        raise ReportError(
+            f"inference: all {reference.n_events} background events of the {name_split(fitted)} are the same, so that "
+            "no density can be fitted to them; give other events"
+        )
     background, unfitted = divide_background(reference, config.seed)
     check_weights(events, Place(stored.path, stored.datasets[config.dataset_split]))
     signal, signal_classes = load_signal(options, stored, config, fingerprint) or (None, ())
@@ -126,6 +134,7 @@ def load_data(restored: ModelSet, config: InferenceConfig) -> tuple[LoadedData, 
         signal_classes=signal_classes,
         limit=limit if any(_reads_more(model, options) for model in kept) else None,
         without_scores=find_scoreless(kept, config),
+        doubts=tuple(describe_doubts({"events": events} | ({} if signal is None else {"signal_file": signal}))),
     )
     return data, ModelSet(kept, {**restored.not_possible, **others})
 
