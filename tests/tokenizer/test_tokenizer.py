@@ -436,3 +436,38 @@ def test_awkward_arrays_without_events_are_refused(make_tokenizer, events, spoil
 def test_missing_met_is_named(make_tokenizer, events) -> None:
     with pytest.raises(DataError, match="met: is missing"):
         make_tokenizer(CODED[0]).make_events(events.features, events.lengths, ids=events.ids)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("met", "met: is missing; expected MET in GeV and METphi in radian"),
+        ("ids", "ids: is missing; expected object ids"),
+        ("lengths", "lengths: is missing; expected the tokens of each event"),
+    ],
+)
+def test_arrays_that_are_missing_are_named(make_tokenizer, events, name: str, message: str) -> None:
+    given = {"features": dict(events.features), "lengths": events.lengths, "ids": events.ids, "met": events.met}
+
+    with pytest.raises(DataError, match=message):
+        make_tokenizer("vq").make_events(**{**given, name: None})
+
+
+def test_a_tokenizer_prints_what_it_is(make_tokenizer) -> None:
+    tokenizer = make_tokenizer("vq")
+
+    shown = f"<Tokenizer vq: E, pt, eta, phi; vocabulary of {tokenizer.vocabulary.size}; {tokenizer.fingerprint[:12]}>"
+
+    assert repr(tokenizer) == shown
+    assert "no vocabulary" in repr(make_tokenizer("linear"))
+
+
+def test_unlikely_values_of_arrays_are_warned_of(make_tokenizer, events, caplog: pytest.LogCaptureFixture) -> None:
+    tokenizer = make_tokenizer("vq")
+    tokenizer.encode(events)
+    assert caplog.messages == []
+
+    tokenizer.encode(change(events, "eta", 7.0))
+
+    (text,) = (text for text in caplog.messages if text.startswith("|eta| > 6"))
+    assert "of the objects of these events (first in row 1)" in text

@@ -313,6 +313,22 @@ def test_only_what_a_bottleneck_gives_may_be_monitored(
             parse(compose_cfg(group, f"phase1.trainer.monitor={name}"))
 
 
+def test_values_that_are_hardly_right_are_recorded_and_printed_once(
+    train_with, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    splits = random_splits(60, min_tokens=1)
+    eta = splits["train"].features["eta"].copy()
+    eta[0] = 9.0
+    path = write_tokens_file(tmp_path / "a.h5", {**splits, "train": splits["train"].with_features(eta=eta)})
+
+    train_with("data=h5_tokens", f"data.path={path}", "data.limit_events=null", "phase1.trainer.epochs=1")
+
+    recorded = [fact["text"] for fact in read_events(tmp_path / "run/facts") if fact["moment"] == "on_warning"]
+    for texts in (recorded, caplog.messages):
+        (text,) = (text for text in texts if "|eta| > 6" in text)
+        assert "of the objects of train (first in row 0): no calorimeter of a collider reaches so far" in text
+
+
 def test_a_bottleneck_that_copies_is_warned_of(train_with, tmp_path: Path) -> None:
     train_with("phase1/latent_space=none", "phase1.trainer.epochs=1")
 

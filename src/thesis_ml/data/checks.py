@@ -108,9 +108,9 @@ def check_events(
     if events.ids is not None:
         is_unknown = (events.ids < 1) | (events.ids > n_types)
         refuse(mark_events(events, is_unknown), f"an object id is unknown; expected 1 to {n_types}")
-    for name, values in (*events.features.items(), *events.globals.items()):
-        if name not in UNITS:
-            continue
+    columns = [(name, values) for name, values in (*events.features.items(), *events.globals.items()) if name in UNITS]
+    # A wrong eta may have made an energy wrong that was computed with it.
+    for name, values in sorted(columns, key=lambda column: UNITS[column[0]] == "GeV"):
         low, high = ranges[UNITS[name]]
         # Not a number is not within any range.
         if not len(values) or (values.min() >= low and values.max() <= high):

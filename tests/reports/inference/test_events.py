@@ -14,8 +14,10 @@ from data_files import read_dataset, replace_dataset, sample_splits, write_token
 from inference_runs import change_checkpoint, take_objects_away
 from thesis_ml.architectures.restore import RestoredModel
 from thesis_ml.data.config import DataConfig
+from thesis_ml.data.events import join_events, keep_events
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_file, load_events
 from thesis_ml.errors import DataError, ReportError
+from thesis_ml.reports.contents import InferenceResult
 from thesis_ml.reports.inference.config import InferenceConfig
 from thesis_ml.reports.inference.events import choose_options, choose_reference, load_signal
 from thesis_ml.reports.inference.models import LoadedModel
@@ -153,3 +155,45 @@ def test_path_in_a_checkpoint_may_be_anything(path: str, reason: str, restored_r
         choose_options([model], InferenceConfig())
 
     assert len(str(refused.value)) < 400
+
+
+def test_other_acceptances_of_classes_and_unlikely_values_are_checked(
+    sweep: Path, score: Callable[..., InferenceResult], tmp_path: Path
+) -> None:
+    splits = sample_splits(300)
+    test = splits["test"]
+    is_far = (np.abs(test.features["eta"]) > 1.5) & (test.labels[test.token_events] == 1)
+    eta = np.where(is_far, test.features["eta"] / 2, test.features["eta"])
+    eta[np.flatnonzero(test.labels[test.token_events] == 0)[0]] = 6.5
+    cut = {**splits, "test": test.with_features(eta=eta)}
+    write_tokens_file(tmp_path / "events.h5", cut)
+
+    result = score(f"inference.data_path={tmp_path / 'events.h5'}", "inference.check_fingerprint=false")
+
+    checks = [check for section in result.sections for check in section.checks]
+    (acceptance,) = (check for check in checks if check.name == "acceptance")
+    assert acceptance.state == "failed" and "of background lie where signal has none" in acceptance.text
+    (far,) = (check for check in checks if check.text.startswith("|eta| > 6"))
+    assert (far.name, far.state) == ("values", "note") and "of events (first in row " in far.text
+
+
+def test_background_of_one_event_is_not_blamed_on_the_models(
+    sweep: Path, infer: Callable[..., Path], tmp_path: Path
+) -> None:
+    splits = sample_splits()
+    one = keep_events(splits["train"], np.arange(200) == 0)
+    write_tokens_file(tmp_path / "events.h5", {**splits, "train": join_events([one] * 50)})
+
+    with pytest.raises(ReportError, match=r"all 50 background events of the training split are the same"):
+        infer(f"inference.data_path={tmp_path / 'events.h5'}", "inference.check_fingerprint=false")
+
+
+def test_a_signal_file_with_impossible_values_is_refused(tmp_path: Path) -> None:
+    splits = sample_splits()
+    eta = splits["test"].features["eta"].copy()
+    eta[0] = -999.0
+    path = write_tokens_file(tmp_path / "signal.h5", {**splits, "test": splits["test"].with_features(eta=eta)})
+    options = DataConfig(path=str(SAMPLE_PATH))
+
+    with pytest.raises(DataError, match=r"signal.h5: X_test, row 0: eta is -999; expected -20 to 20"):
+        load_signal(options, load_events(options), InferenceConfig(enabled=True, signal_file=str(path)))
