@@ -211,7 +211,7 @@ def test_infinity_is_refused_and_nan_only_outside_of_momenta(tmp_path: Path) -> 
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         file["X_train/objects"][7, 4] = math.inf
 
-    with pytest.raises(DataError, match="row 7: holds infinity; expected numbers, or NaN for objects without a value"):
+    with pytest.raises(DataError, match="row 7: btag is infinite; every value must be finite"):
         load(tmp_path / "a.h5", "btag")
 
 

@@ -34,8 +34,8 @@ def data_path(tmp_path: Path) -> Path:
 
 
 BAD_VALUES: dict[str, tuple[Edit, str]] = {
-    "nan": (set_value(FIRST, np.nan), "NaN or infinity"),
-    "infinity": (set_value(18, np.inf), "NaN or infinity"),
+    "nan": (set_value(FIRST, np.nan), "E of object 1 is NaN; every value"),
+    "infinity": (set_value(18, np.inf), "met is infinite; every value"),
     "id negative": (set_value(0, -1), "id is unknown"),
     "id unknown": (set_value(0, 8), "id is unknown"),
     "id huge": (set_value(0, 1e30), "id is unknown"),
@@ -54,8 +54,12 @@ BAD_VALUES: dict[str, tuple[Edit, str]] = {
     ),
     "token after padding": (set_value(SLOT, 1), "follows padding"),
     "value in padding": (set_value(FIRST + 4 * SLOT + 2, 0.5), "padding slot"),
-    "phi in degrees": (set_value(FIRST + 3, 90), "phi is 90; expected -6.3 to 6.3 rad"),
-    "METphi in degrees": (set_value(19, 90), "met_phi is 90; expected -6.3 to 6.3 rad"),
+    "eta of missing objects": (set_value(FIRST + 2, -999), "eta is -999; expected -20 to 20"),
+    "eta 30": (set_value(FIRST + 2, 30), "eta is 30; expected -20 to 20"),
+    "E of 1e12 MeV": (set_value(FIRST, 1e12), r"E is 1e\+09; expected 0 to 1e\+05 GeV, read as mev"),
+    "pt of 1e9 MeV": (set_value(FIRST + 1, 1e9), r"pt is 1e\+06; expected 0 to 1e\+05 GeV, read as mev"),
+    "phi in degrees": (set_value(FIRST + 3, 90), "phi is 90; expected -6.28 to 6.28 rad"),
+    "METphi in degrees": (set_value(19, 90), "met_phi is 90; expected -6.28 to 6.28 rad"),
 }
 
 
@@ -82,7 +86,14 @@ def test_read_file_refuses_a_bad_value_by_file_dataset_and_row(data_path: Path, 
         ("X_val", lambda table: table[:, :87], "87 columns, X_train has 92"),
         ("X_test", lambda table: table[0], "shape"),
         ("X_test", lambda table: table[:0], "is empty"),
-        ("X_train", lambda table: np.array([["a"] * 92], dtype="S1"), "expected numbers"),
+        ("X_train", lambda table: np.array([["a"] * 92], dtype="S1"), "expected float32"),
+        ("X_val", lambda table: table.astype(np.int32), "holds int32; expected float32, as integers would truncate"),
+        ("X_val", lambda table: table.astype(np.float16), "is infinite, as float16 ends at 65504; store float32"),
+        (
+            "X_val",
+            lambda table: np.zeros(20, dtype=[("pt", "f4"), ("eta", "f4"), ("phi", "f4")]),
+            r"holds records of 3 fields \(pt, eta, phi\); expected float32",
+        ),
         ("Y_val", lambda labels: labels[:-1], "one number for each of the 20 events"),
         ("Y_val", lambda labels: np.array([b"a"] * len(labels)), "one number per event"),
         ("y_val", lambda labels: np.zeros(20), "differs only in case"),

@@ -76,7 +76,9 @@ def data_path(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("limit", [None, 50])
 def test_both_layouts_give_the_same_tensors(tmp_path: Path, limit: int | None) -> None:
     splits = load_events(DataConfig(path=str(SAMPLE_PATH), limit_events=300)).splits
-    weighted = {split: replace(events, weights=np.linspace(-1, 2, events.n_events)) for split, events in splits.items()}
+    weighted = {
+        split: replace(events, weights=np.linspace(-0.1, 2, events.n_events)) for split, events in splits.items()
+    }
     paths = [write_splits(tmp_path / layout, weighted, layout) for layout in ("table", "ragged")]
 
     table, ragged = (load_tokens(DataConfig(path=str(path), limit_events=limit)) for path in paths)
@@ -118,7 +120,7 @@ def test_limit_reads_no_later_event(data_path: Path) -> None:
     replace_values(data_path, "X_train/ids", lambda _: ids)
 
     assert_same(read_file(data_path, DataConfig(limit_events=10)).splits["train"], expected)
-    with pytest.raises(DataError, match=f"X_train/objects, row {n_tokens}: holds NaN"):
+    with pytest.raises(DataError, match=f"X_train/objects, row {n_tokens}: E is NaN"):
         read_file(data_path, DataConfig(limit_events=11))
 
 
@@ -193,8 +195,20 @@ def set_row(value: float, column: int | None = None) -> Edit:
         ("globals", lambda values: None, "X_val: has no globals; a group of events needs"),
         ("objects", lambda values: values.ravel(), "X_val/objects: has shape .*; expected rows and named columns"),
         ("objects", lambda values: values[:, :3], "X_val/objects: attribute columns is .* list of 3 different"),
-        ("objects", lambda values: values.astype("S8"), r"X_val/objects: holds \|S8; expected numbers"),
-        ("objects", set_row(np.nan, 2), f"X_val/objects, row {ROW}: holds NaN or infinity"),
+        ("objects", lambda values: values.astype("S8"), r"X_val/objects: holds \|S8; expected float32"),
+        ("objects", set_row(np.nan, 2), f"X_val/objects, row {ROW}: eta is NaN; every value must be finite"),
+        ("objects", set_row(-999, 2), "X_val, row .*: eta is -999; expected -20 to 20"),
+        ("objects", lambda values: values.astype(int), "X_val/objects: holds int64; expected float32, as integers"),
+        (
+            "objects",
+            lambda values: (values * 1e4).astype("f2"),
+            "X_val/objects, row .*: E is infinite, as float16 ends",
+        ),
+        (
+            "objects",
+            lambda values: np.round(values),
+            "X_val, row .*: eta holds whole numbers only, as if stored as int",
+        ),
         ("objects", lambda values: values[:-1], "X_val/lengths: has the sum .*; expected .*, the number of rows of X_"),
         ("ids", lambda values: values[:-1], "X_val/ids: has shape .*; expected one id for each of the"),
         ("ids", lambda values: values.astype(float), "X_val/ids: holds float64; expected whole numbers"),
@@ -208,11 +222,11 @@ def set_row(value: float, column: int | None = None) -> Edit:
         ("lengths", set_row(2**31 - 1), f"X_val/lengths, row {ROW}: is {2**31 - 1}; expected 0 to"),
         ("globals", lambda values: values[:-1], "X_val/globals: has 19 rows; expected one for each of the 20 events"),
         ("globals", lambda values: values[:, :1], "X_val/globals: attribute columns is .* list of 1 different"),
-        ("globals", set_row(np.inf, 1), f"X_val/globals, row {ROW}: holds NaN or infinity"),
+        ("globals", set_row(np.inf, 1), f"X_val/globals, row {ROW}: met_phi is infinite"),
         ("labels", lambda values: values[:-1], "X_val/labels: has shape .*; expected one number for each of the 20"),
         ("labels", lambda values: values + 0.5, "X_val/labels, row 0: a label is not whole"),
         ("weights", lambda values: values.astype("S8"), r"X_val/weights: holds \|S8; expected one number per event"),
-        ("weights", set_row(np.nan), f"X_val/weights, row {ROW}: holds NaN or infinity"),
+        ("weights", set_row(np.nan), f"X_val/weights, row {ROW}: is NaN"),
     ],
 )
 def test_bad_dataset_is_refused_by_file_and_name(data_path: Path, name: str, edit: Edit, problem: str) -> None:

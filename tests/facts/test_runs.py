@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -58,6 +59,37 @@ def test_cut_last_line_is_remarked_and_the_rest_read(tmp_path: Path) -> None:
 
     assert (run.history.n_epochs, run.state.name) == (2, "silent")
     assert "the last line of facts/events.jsonl was cut off" in run.remarks
+
+
+def resume_after(*ends: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the facts of a run that each of these ends stopped after two epochs; an empty one is a kill."""
+    facts = read_lines()
+    resumed = {**facts[0], "moment": "on_resume", "epoch": 2, "step": 1}
+    stops = [fact for end in ends for fact in ([{**facts[2], **end}] if end else []) + [resumed]]
+    return [*facts[:3], *stops, *facts[3:]]
+
+
+@pytest.mark.parametrize(
+    ("ends", "remarks"),
+    [
+        (({},), ("was killed and resumed in epoch 3",)),
+        (({}, {}), ("was killed and resumed in epoch 3, 3",)),
+        (({"moment": "on_interrupt", "reason": "SIGTERM"},), ("was stopped (SIGTERM) and resumed in epoch 3",)),
+        (({"moment": "on_exception", "message": "full"},), ()),
+    ],
+)
+def test_an_earlier_kill_is_remarked(tmp_path: Path, ends: Any, remarks: tuple[str, ...]) -> None:
+    assert read_run(write_lines(tmp_path / "run", resume_after(*ends)), "run").remarks == remarks
+
+
+def test_a_warning_that_was_withdrawn_is_none(tmp_path: Path) -> None:
+    facts = read_lines()
+    start = {**facts[0], "moment": "on_warning"}
+    first, second = {**start, "text": "it can copy"}, {**start, "text": "it collapsed", "withdraws": "it can copy"}
+
+    run = read_run(write_lines(tmp_path / "run", [facts[0], first, *facts[1:-1], second, facts[-1]]), "run")
+
+    assert run.warnings == ("it collapsed",)
 
 
 def test_losses_that_are_not_finite_are_remarked(tmp_path: Path) -> None:

@@ -107,3 +107,20 @@ def test_several_numbers_are_read_from_the_same_samples() -> None:
     for place, read in enumerate((read_area, read_efficiency)):
         alone = resample(ranked, read, 7, 10)
         np.testing.assert_array_equal(both[:, :, place], alone)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.35])
+def test_error_of_an_auroc_covers_the_spread_over_toys_with_negative_weights(share: float) -> None:
+    generator = np.random.default_rng(4)
+    labels = np.repeat([0, 1], 1000)
+    areas, errors = [], []
+    for toy in range(60):
+        scores, weights = generator.normal(labels, 1.0), np.where(generator.random(2000) < share, -1.0, 1.0)
+        ranked = sort_scores(scores, labels, weights=weights)
+        areas.append(ranked.build_roc().area)
+        errors.append(resample([ranked], read_area, toy, 60).std(ddof=1))
+
+    expected = 0.5 * (1 + math.erf(0.5))
+    assert np.mean(np.abs(np.array(areas) - expected) < errors) == pytest.approx(0.68, abs=0.15)
+    assert np.median(errors) == pytest.approx(np.std(areas, ddof=1), rel=0.3)
+    assert np.median(errors) == pytest.approx(0.0105 / (1 - 2 * share), rel=0.15)

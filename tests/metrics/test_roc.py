@@ -112,3 +112,16 @@ def test_a_score_that_is_no_number_has_no_roc() -> None:
 def test_events_must_be_as_many_as_scores() -> None:
     with pytest.raises(ValueError, match="events: expected 2 of them"):
         sort_scores([1.0, 2.0], [0, 1], events=[0])
+
+
+def test_a_cut_counts_from_where_signed_weights_first_reach_an_efficiency() -> None:
+    roc = sort_scores([6.0, 5.0, 4.0, 3.0, 2.0, 1.0], [0, 1, 0, 1, 0, 0], weights=[1, 2, -1, -1, 1, 1]).build_roc()
+
+    assert roc.cut_background(0.4).n_background == 0
+    assert roc.cut_background(0.5).background_efficiency == pytest.approx(0.5)
+    assert roc.cut_signal(1.0).signal_efficiency == pytest.approx(2.0)
+
+
+def test_weights_without_a_sum_have_no_area() -> None:
+    for weights in ([-1, -1, -1, -1], [1, 1, -1, -1], [1, 1, 1, -1]):
+        assert np.isnan(sort_scores([3.0, 2.0, 1.0, 0.0], [1, 1, 0, 0], weights=weights).build_roc().area)

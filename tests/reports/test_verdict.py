@@ -108,6 +108,28 @@ def test_group_that_copies_collapsed_or_is_worse_than_the_mean_is_never_best(tmp
     assert [check.state for check in find_checks(comparison, "copying latents")] == ["note"]
 
 
+@pytest.mark.parametrize(
+    ("numbers", "check", "reason"),
+    [
+        ({"kl_bits": 0.0024}, "collapsed latents", "latents that hold nothing of a token"),
+        ({"bits_per_token": 0.0}, "collapsed latents", "latents that hold nothing of a token"),
+        ({"rec_mse": 0.985}, "mean of all tokens", "an error no better than that of the mean of all tokens"),
+    ],
+)
+def test_latents_that_hold_nothing_do_not_copy(
+    tmp_path: Path, numbers: dict[str, float], check: str, reason: str
+) -> None:
+    write_group(tmp_path, "a", [0.9, 0.91, 0.92], **(LINEAR if check == "collapsed latents" else {}))
+    for path in tmp_path.iterdir():
+        change_test(path, **numbers)
+
+    comparison = compare_folders(tmp_path)
+
+    assert list(comparison.verdict.unranked.values()) == [reason]
+    assert [found.state for found in find_checks(comparison, check)] == ["failed"]
+    assert find_checks(comparison, "copying latents") == []
+
+
 def test_groups_that_all_copy_rank_nothing(tmp_path: Path) -> None:
     write_group(tmp_path, "a", [1e-5, 1.1e-5, 1.2e-5], **LINEAR)
 

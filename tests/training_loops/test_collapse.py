@@ -1,18 +1,29 @@
 """A model that collapsed is named with its epoch, and with the best epoch that did not collapse."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from torch import nn
 
+from thesis_ml.data.tokens import TokenData
 from thesis_ml.errors import ConfigError
 from thesis_ml.facts.history import build_history
 from thesis_ml.facts.readers import read_events
+from thesis_ml.facts.runs import read_run
 from thesis_ml.facts.schema import EpochFacts, History
 from thesis_ml.training_loops import autoencoder
+from thesis_ml.training_loops.autoencoder import AutoencoderTask
 from thesis_ml.training_loops.best import BestEpoch
-from thesis_ml.training_loops.collapse import describe_collapse, describe_collapsed_codebook, describe_heavy_loss
+from thesis_ml.training_loops.collapse import (
+    Scale,
+    describe_collapse,
+    describe_collapsed_codebook,
+    describe_heavy_loss,
+    describe_new_collapse,
+    find_scale,
+)
 
 LARGE = (
     "data.limit_events=8000",
@@ -73,11 +84,19 @@ def make_history(**series: list[float]) -> History:
         (
             {"loss": [3.0, 2.5], "kl": [0.001, 0.002]},
             1,
-            "phase1.latent_space: the latent has collapsed: it holds 0.0029 bits of a token, at epoch 2, which "
-            "phase1.trainer.monitor=loss chose; no other epoch is without a collapse: train for more steps or on more "
-            "events, with fewer codes, or with a smaller beta",
+            "phase1.latent_space: the latent has collapsed: it holds 0.0029 bits of a token, as its posterior is the "
+            "prior, at epoch 2, which phase1.trainer.monitor=loss chose; no other epoch is without a collapse: train "
+            "for more steps or on more events, with fewer codes, or with a smaller beta",
         ),
         ({"loss": [3.0, 2.5], "kl": [0.001, 2.0]}, 1, None),
+        (
+            {"loss": [3.0, 2.5], "rec_mse": [0.7, 0.985]},
+            1,
+            "phase1.latent_space: the model reconstructs no better than the mean of all tokens: rec_mse is 0.985, that "
+            "of the mean 1, at epoch 2, which phase1.trainer.monitor=loss chose; the best epoch without a collapse is "
+            "1 (loss 3); a smaller beta may help",
+        ),
+        ({"loss": [3.0, 2.5], "rec_mse": [1.0, 0.97]}, 1, None),
         ({"loss": [3.0, 2.5], "perplexity": [11.0, 300.0]}, 1, None),
     ],
 )
@@ -87,11 +106,38 @@ def test_a_collapse_is_named_with_the_best_epoch_without_one(
     settings = autoencoder.parse(compose_cfg("phase1.trainer.monitor=loss"))
     sizes = (512,) if "perplexity" in series else ()
 
-    found = describe_collapse(
-        make_history(**series), epoch, settings, codebook_sizes=sizes, counts=None, n_tokens=10_000
-    )
+    found = describe_collapse(make_history(**series), epoch, settings, Scale(sizes, 10_000, 1.0), counts=None, test={})
 
     assert found == message
+
+
+@pytest.mark.parametrize(
+    ("kl", "warned"),
+    [
+        ([0.001, 0.001, 0.001], [1]),
+        ([0.001, 2.0, 0.001], [2]),
+        ([2.0, 0.001, 2.0, 0.001], [1]),
+        ([0.001, 2.0, 2.0], []),
+    ],
+)
+def test_a_collapse_is_warned_of_once_at_its_epoch(compose_cfg, kl: list[float], warned: list[int]) -> None:
+    settings = autoencoder.parse(compose_cfg())
+    history = make_history(loss=[1.0] * len(kl), kl=kl)
+
+    found = {epoch: describe_new_collapse(history, epoch, Scale((), 10_000, 1.0), settings) for epoch in range(len(kl))}
+
+    assert [epoch for epoch, text in found.items() if text is not None] == warned
+    assert all(text.endswith(f"in epoch {epoch + 1}") for epoch, text in found.items() if text is not None)
+
+
+def test_the_mean_of_standardised_tokens_has_an_error_of_one(
+    event_data: TokenData, make_task: Callable[..., AutoencoderTask]
+) -> None:
+    scale = find_scale(make_task().model, event_data)
+
+    # Masses count of jets alone, so that the mean of these columns errs less.
+    assert scale.mean_error == pytest.approx(float(event_data.val.features.square().mean()), rel=1e-6)
+    assert scale.n_tokens == event_data.val.n_tokens
 
 
 @pytest.mark.slow
@@ -113,6 +159,8 @@ def test_a_run_that_collapses_says_so(compose_cfg, tmp_path: Path, overrides: tu
     warnings = [fact["text"] for fact in facts if fact["moment"] == "on_warning"]
     assert any(found in text and "at epoch" in text for text in warnings)
     assert any("dwarfs the reconstruction" in text for text in warnings)
+    assert any(found in text and "in epoch" in text for text in warnings)
+    assert not any("can copy" in text for text in read_run(tmp_path / "run", "run").warnings)
 
 
 @pytest.mark.usefixtures("unchecked_shapes")

@@ -73,7 +73,7 @@ def test_rounding_is_not_measured_where_sixteen_bits_do_not_do(event_data: Token
     assert measure_rounding(ShiftingModel(1e-6), event_data.test, event_data.dims, batch_size=64) == {}
 
 
-def test_rounding_takes_one_bit_where_latents_do_not_matter(event_data: TokenData) -> None:
+def test_rounding_takes_no_bit_where_latents_do_not_matter(event_data: TokenData) -> None:
     model = ShiftingModel(0.1)
     model.decode = lambda values, lengths: DecoderOutput(
         torch.zeros(len(values), event_data.dims.n_features), None, None
@@ -81,7 +81,7 @@ def test_rounding_takes_one_bit_where_latents_do_not_matter(event_data: TokenDat
 
     numbers = measure_rounding(model, event_data.test, event_data.dims, batch_size=64)
 
-    assert numbers == {"bits_per_token": event_data.dims.n_features}
+    assert numbers == {"bits_per_token": 0.0}
 
 
 def test_rounding_costs_a_bounded_number_of_events(event_data: TokenData) -> None:

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from data_files import random_splits, read_dataset, replace_dataset, write_tokens_file
 from run_results import RESULT_KEYS
 from thesis_ml.architectures.simple.classifier import ClassifierConfig, Table, TableModel, fit_classifier
 from thesis_ml.data.splits import iterate_batches
@@ -267,6 +269,16 @@ def test_monitor_that_is_not_measured_is_refused(train_with) -> None:
 def test_classes_that_the_data_lack_are_refused(train_with) -> None:
     with pytest.raises(DataError, match="task=labels: the train split has no event of the signal"):
         train_with(LOOP, "task=labels", "data.limit_events=100", "general.events.signal_classes=[5]")
+
+
+def test_weights_that_cancel_are_refused_before_the_training(train_with, tmp_path: Path) -> None:
+    path = write_tokens_file(tmp_path / "a.h5", random_splits(300))
+    signal = read_dataset(path, "Y_val") == 1
+    replace_dataset(path, "W_val", np.where(signal & (np.arange(100) % 2 == 0), -1.0, 1.0))
+
+    with pytest.raises(DataError, match=r"a\.h5: X_val: the weights of class 1 are negative for"):
+        train_with(LOOP, "task=labels", "data=h5_tokens", f"data.path={path}", "general.events.signal_classes=[1]")
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_loss_that_is_not_finite_names_the_term(train_with) -> None:

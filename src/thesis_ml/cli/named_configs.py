@@ -60,6 +60,8 @@ class NamedConfigs:
             raise ConfigError(f"--config-dir: there is no folder {flags.config_dir!r}; name one with yaml files")
         available = self.list_names()
         if flags.config_name is None:
+            if (named := next((word for word in flags.overrides if word in available), None)) is not None:
+                raise ConfigError(f"{named}: the name goes behind an option; write --config-name {named}")
             raise ConfigError(f"--config-name: missing; available: {', '.join(available)}")
         name = flags.config_name.removesuffix(".yaml")
         if name not in available:

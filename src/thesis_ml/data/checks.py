@@ -1,6 +1,5 @@
 """Every check of the values of events and of their units: of files, of arrays that a user gives, of generators."""
 
-import importlib
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -18,14 +17,20 @@ from thesis_ml.errors import DataError
 
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
 """What a model can see."""
-RANGES = {"GeV": (0.0, LARGEST_NUMBER), "rad": (-6.3, 6.3), "1": (-100.0, 100.0)}
-"""What columns of a unit may hold: angles to two pi, and an |eta| far beyond every detector."""
+LARGEST_ANGLE = 2 * math.pi * (1 + 1e-6)
+"""Two pi in single precision is above two pi."""
+RANGES = {"GeV": (0.0, 1e5), "rad": (-LARGEST_ANGLE, LARGEST_ANGLE), "1": (-20.0, 20.0)}
+"""What columns of a unit may hold: no more energy than a collider has, and twice the |eta| of its beams."""
+RANGES_OF_MODELS = {"GeV": (0.0, LARGEST_NUMBER), "rad": RANGES["rad"], "1": (-math.inf, math.inf)}
+"""What a model that diverges may make of events."""
 LARGEST_LN_MEV = 20.0
 """ln(485 TeV / MeV): no object of a collider has more energy."""
 FEWEST = 20
 """Tokens or events whose median tells the unit; fewer may have any energy that a collider reaches."""
 FURTHEST_FROM_OBJECTS = 30.0
 """How many times the median sum of pT the median MET may be; MeV beside GeV are a hundred times."""
+MOST_NEGATIVE = 0.4
+"""Share of negative weights of a class, in weight: 1,000 events then count like 40, and errors of AUROC still hold."""
 FEWEST_ANGLES = 1000
 """Objects whose azimuths reach nearly pi."""
 
@@ -57,7 +62,22 @@ class Place:
 
 
 ARRAYS = Place()
-NOT_FINITE = "is NaN or infinite; every value must be finite"
+
+
+def explain_not_finite(value: float, dtype: Any) -> str:
+    """Return the problem of a number of this type that is NaN or infinite."""
+    if math.isnan(value):
+        return "is NaN; every value must be finite"
+    if dtype == np.float16:
+        return "is infinite, as float16 ends at 65504; store float32, or energies in GeV"
+    return "is infinite; every value must be finite"
+
+
+def name_dtype(dtype: Any) -> str:
+    """Return the name of a type of numpy; records are not spelled out."""
+    if dtype.names:
+        return f"records of {len(dtype.names)} fields ({', '.join(dtype.names)[:60]})"
+    return "Python objects such as None" if dtype.kind == "O" else str(dtype)[:60]
 
 
 def check_events(
@@ -71,7 +91,7 @@ def check_events(
     """Refuse events with a value that none can have.
 
     Args:
-        events: The events, numbered as in `place`.
+        events: The events; their `index` is their row in `place`.
         n_types: Ids 1 to `n_types` are known.
         place: Where they come from.
         ranges: Smallest and largest value of the columns of each unit.
@@ -80,21 +100,55 @@ def check_events(
     Raises:
         DataError: There is such a value.
     """
+
+    def refuse(is_bad: Bool[NDArray[Any], " N"], problem: str) -> None:
+        if is_bad.any():
+            raise place.error(problem, int(events.index[is_bad.argmax()]))
+
     if events.ids is not None:
         is_unknown = (events.ids < 1) | (events.ids > n_types)
-        problem = f"an object id is unknown; expected 1 to {n_types}"
-        place.refuse_rows(mark_events(events, is_unknown), problem)
-    for name, values in (*events.features.items(), *events.globals.items()):
-        if name not in UNITS:
-            continue
+        refuse(mark_events(events, is_unknown), f"an object id is unknown; expected 1 to {n_types}")
+    columns = [(name, values) for name, values in (*events.features.items(), *events.globals.items()) if name in UNITS]
+    # A wrong eta may have made an energy wrong that was computed with it.
+    for name, values in sorted(columns, key=lambda column: UNITS[column[0]] == "GeV"):
         low, high = ranges[UNITS[name]]
         # Not a number is not within any range.
         if not len(values) or (values.min() >= low and values.max() <= high):
             continue
         is_bad, unit = ~((values >= low) & (values <= high)), UNITS[name].replace("1", "")
-        expected = f"{low:g} to {high:.3g} {unit}".strip() + (note if unit == "GeV" else "")
+        expected = f"{low:.3g} to {high:.3g} {unit}".strip() + (note if unit == "GeV" else "")
         problem = f"{name} is {values[is_bad.argmax()]:.4g}; expected {expected}"
-        place.refuse_rows(is_bad if name in events.globals else mark_events(events, is_bad), problem)
+        refuse(is_bad if name in events.globals else mark_events(events, is_bad), problem)
+    for name in ("eta", "phi"):
+        if name in events.features and _look_truncated(events.features[name]):
+            problem = f"{name} holds whole numbers only, as if stored as integers; store float32"
+            refuse(mark_events(events, np.ones(events.n_tokens, dtype=bool)), problem)
+
+
+def check_weights(events: Events, place: Place) -> None:
+    """Refuse a class whose weights cancel, so that their sum is nothing an AUROC could divide by.
+
+    Raises:
+        DataError: There is such a class.
+    """
+    for label in np.unique(events.labels):
+        weights = events.weights[events.labels == label].astype(np.float64)
+        of_class = "of the events" if label == -1 else f"of class {label}"
+        if not weights.any():
+            raise place.error(f"all weights {of_class} are 0; give one event at least a weight above 0")
+        share = float(-weights[weights < 0].sum() / np.abs(weights).sum())
+        if share > MOST_NEGATIVE:
+            raise place.error(
+                f"the weights {of_class} are negative for {(weights < 0).mean():.1%} of its {len(weights):,} events, "
+                f"{share:.1%} in weight, so that no AUROC has a meaning; expected at most {MOST_NEGATIVE:.0%}; give "
+                "other weights (data.weight) or none"
+            )
+
+
+def count_effective(weights: Float[NDArray[Any], " N"]) -> float:
+    """Return the effective number of events: (sum of weights)^2 over the sum of their squares."""
+    values = weights.astype(np.float64)
+    return float(values.sum() ** 2 / np.square(values).sum()) if values.any() else 0.0
 
 
 def decide_unit(
@@ -170,40 +224,19 @@ def explain_met(events: Events) -> str | None:
     return f"the median MET would be {met:.4g} GeV beside a median sum of pt of {total:.4g} GeV"
 
 
+def _look_truncated(values: NDArray[Any]) -> bool:
+    """Say whether angles are all whole; those that are all the same may have been set by hand."""
+    if len(values) < FEWEST or (values[:FEWEST] % 1).any():
+        return False
+    return not (values % 1).any() and bool(values.min() < values.max())
+
+
 def _look_exchanged(eta: NDArray[Any], phi: NDArray[Any]) -> bool:
     """Say whether eta ends where angles do, and phi does not."""
     if len(eta) < FEWEST_ANGLES:
         return False
     largest_eta, largest_phi = float(np.abs(eta).max()), float(np.abs(phi).max())
     return 0.995 * math.pi < largest_eta <= math.pi * (1 + 1e-5) and largest_phi < 0.98 * math.pi
-
-
-def is_awkward(values: Any) -> bool:
-    """Say whether values are an awkward array, also one of vectors, without importing awkward."""
-    return any(kind.__module__.partition(".")[0] == "awkward" for kind in type(values).__mro__)
-
-
-def read_awkward(objects: Any, names: Sequence[str], met: Any) -> Events:
-    """Return events from an awkward array of records: pt, eta, phi, mass or E, and id or ids, in lists of events.
-
-    Raises:
-        DataError: A field is missing, or the array has no lists.
-    """
-    awkward = importlib.import_module("awkward")
-    place = "objects: "
-    if objects.ndim != 2:
-        raise DataError(f"{place}has type {str(objects.type)[:80]}; expected a list of records for each event")
-    fields = list(objects.fields)
-    id_field = next((name for name in ("ids", "id") if name in fields), None)
-    if id_field is None or "pt" not in fields:
-        missing = "pt" if id_field else "ids"
-        raise DataError(f"{place}has no field {missing!r}; it has {', '.join(fields[:20]) or 'none'}")
-    known = [name for name in _list_known(names) if name in fields]
-    flat = {name: awkward.to_numpy(awkward.flatten(objects[name])).astype(np.float64) for name in known}
-    if "mass" in flat and "E" not in flat and {"pt", "eta"} <= set(flat):
-        flat["E"] = np.sqrt((flat["pt"] * np.cosh(flat["eta"])) ** 2 + flat["mass"] ** 2)
-    lengths, ids = awkward.to_numpy(awkward.num(objects)), awkward.to_numpy(awkward.flatten(objects[id_field]))
-    return read_arrays(flat, names, lengths=lengths, ids=ids, met=met)
 
 
 def read_arrays(features: Any, names: Sequence[str], *, lengths: Any, ids: Any, met: Any) -> Events:
@@ -217,7 +250,7 @@ def read_arrays(features: Any, names: Sequence[str], *, lengths: Any, ids: Any, 
     counts = read_lengths(lengths, len(read_whole(ids, "ids", shape=(None,))))
     n_tokens = int(counts.sum())
     if isinstance(features, Mapping):
-        known = _list_known(names)
+        known = list_known(names)
         if unknown := [name for name in features if name not in known]:
             raise DataError(f"features: unknown feature {unknown[0]!r}; expected some of {', '.join(known)}")
         columns = {
@@ -225,18 +258,18 @@ def read_arrays(features: Any, names: Sequence[str], *, lengths: Any, ids: Any, 
             for name, part in features.items()
         }
     else:
-        has_further = any(name not in UNITS for name in names)
-        table = read_numbers(features, "features", shape=(n_tokens, len(names)), may_be_nan=has_further)
-        if has_further:
-            refuse_entries(np.isnan(table[:, [name in UNITS for name in names]]), "features: entry", NOT_FINITE)
-        columns = dict(zip(names, table.T, strict=True))
+        table = read_shape(features, "features", (n_tokens, len(names)))
+        columns = {
+            name: refuse_not_finite(part, f"features: {name} of entry", may_be_nan=name not in UNITS)
+            for name, part in zip(names, table.T, strict=True)
+        }
     columns = {name: values.astype(np.float64) for name, values in columns.items()}
     met, met_phi = read_numbers(met, "met", shape=(len(counts), 2)).astype(np.float64).T
     ids = read_whole(ids, "ids", shape=(n_tokens,))
     return Events.without_labels(columns, ids, counts, {"met": met, "met_phi": met_phi})
 
 
-def _list_known(names: Sequence[str]) -> list[str]:
+def list_known(names: Sequence[str]) -> list[str]:
     """Return all features of a four-momentum, and the further columns of a model."""
     return list(dict.fromkeys((*(name for name in UNITS if not name.startswith("met")), *names)))
 
@@ -247,16 +280,36 @@ def read_numbers(values: Any, where: str, *, shape: tuple[int | None, ...], may_
     Raises:
         DataError: It is not.
     """
+    return refuse_not_finite(read_shape(values, where, shape), f"{where}: entry", may_be_nan=may_be_nan)
+
+
+def read_shape(values: Any, where: str, shape: tuple[int | None, ...]) -> NDArray[Any]:
+    """Return `values` as an array of numbers of that shape; None in it is any length.
+
+    Raises:
+        DataError: It is not.
+    """
     array = read_array(values, where)
     if array.dtype.kind not in "fiu":
-        raise DataError(f"{where}: holds {array.dtype}; expected numbers")
+        raise DataError(f"{where}: holds {name_dtype(array.dtype)}; expected numbers")
     is_same = array.ndim == len(shape) and all(
         wanted in (None, size) for wanted, size in zip(shape, array.shape, strict=True)
     )
     if not is_same:
         expected = ", ".join("any number" if size is None else str(size) for size in shape)
         raise DataError(f"{where}: has shape {array.shape}; expected ({expected})")
-    refuse_entries(np.isinf(array) if may_be_nan else ~np.isfinite(array), f"{where}: entry", NOT_FINITE)
+    return array
+
+
+def refuse_not_finite(array: NDArray[Any], where: str, *, may_be_nan: bool) -> NDArray[Any]:
+    """Return an array that is finite, or NaN where it may be; `where` precedes the number of an entry in messages.
+
+    Raises:
+        DataError: It is not.
+    """
+    is_bad = np.isinf(array) if may_be_nan else ~np.isfinite(array)
+    if is_bad.any():
+        refuse_entries(is_bad, where, explain_not_finite(float(array[is_bad][0]), array.dtype))
     return array
 
 

@@ -1,7 +1,7 @@
 """Open HDF5 files, their datasets and texts; everything that is wrong with them becomes one DataError."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +11,14 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from thesis_ml.data.checks import Place
+from thesis_ml.data.checks import Place, explain_not_finite, name_dtype
 from thesis_ml.data.events import Events
 
 FORMATS = {b"root": "a ROOT file", b"PAR1": "a parquet file", b"\x1f\x8b": "a compressed file"}
 """First bytes of files of other formats."""
 FORMAT_BYTES = 512
+FLOATS = "float32, as integers would truncate eta and phi"
+"""What tables and columns of objects hold."""
 
 
 @contextmanager
@@ -95,7 +97,7 @@ def open_dataset(file: Any, place: Place, *, kinds: str, expected: str) -> Any:
     with hdf5_errors(place):
         dtype = dataset.dtype
     if dtype.kind not in kinds:
-        raise place.error(f"holds {dtype}; expected {expected}")
+        raise place.error(f"holds {name_dtype(dtype)}; expected {expected}")
     return dataset
 
 
@@ -156,13 +158,23 @@ def attach_labels(events: Events, file: Any, *, labels: Place | None, weights: P
     return events
 
 
-def refuse_not_finite(rows: NDArray[Any], place: Place) -> None:
+def refuse_not_finite(rows: NDArray[Any], place: Place, dtype: Any, names: Sequence[str] = ()) -> None:
     """Refuse the first row with a value that is not finite.
+
+    Args:
+        rows: A number or several in each row.
+        place: The dataset.
+        dtype: In which the file stores them.
+        names: Of the columns, where there are several.
 
     Raises:
         DataError: There is such a row.
     """
-    place.refuse_rows(~np.isfinite(rows), "holds NaN or infinity; every value must be finite")
+    is_bad = ~np.isfinite(rows)
+    if is_bad.any():
+        row, *column = np.argwhere(is_bad)[0]
+        problem = explain_not_finite(float(rows[(row, *column)]), dtype)
+        raise place.error(f"{names[column[0]]} {problem}" if column else problem, int(row))
 
 
 def _read_event_numbers(file: Any, place: Place, n_stored: int, n_read: int) -> NDArray[Any]:
@@ -172,5 +184,5 @@ def _read_event_numbers(file: Any, place: Place, n_stored: int, n_read: int) -> 
         if column.shape not in ((n_stored,), (n_stored, 1)):
             raise place.error(f"has shape {column.shape}; expected one number for each of the {n_stored} events")
         values: NDArray[Any] = column[:n_read].reshape(-1)
-    refuse_not_finite(values, place)
+    refuse_not_finite(values, place, values.dtype)
     return values

@@ -4,7 +4,6 @@ Tables are checked here, groups of the ragged layout by h5_ragged.py, values and
 behind the loader doubts its input.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from thesis_ml.data.checks import RANGES, Place, check_events, decide_unit, explain_met
+from thesis_ml.data.checks import RANGES, RANGES_OF_MODELS, Place, check_events, decide_unit, explain_met
 from thesis_ml.data.config import DataConfig, DatasetNames
 from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events, EventSplits, convert_to_gev
 from thesis_ml.data.further import FurtherColumn, choose_encoding, describe_further
 from thesis_ml.data.h5_access import (
+    FLOATS,
     attach_labels,
     hdf5_errors,
     open_dataset,
@@ -26,21 +26,22 @@ from thesis_ml.data.h5_access import (
     open_item,
     read_json_mapping,
     read_text,
+    refuse_not_finite,
 )
 from thesis_ml.data.h5_ragged import FurtherNames, RaggedGroup, count_most_tokens, open_group
 from thesis_ml.data.object_types import MOST_TYPES
 from thesis_ml.data.units import UNITS, EnergyUnit, find_energy_unit
 from thesis_ml.errors import ConfigError
 
-FILE_RANGES = {**RANGES, "1": (-math.inf, math.inf)}
-"""A file may hold what a model that diverges makes of events: any eta."""
+RECONSTRUCTION = "reconstruction"
+"""The attribute `content` of a file that a model made."""
 DEFAULT_TYPE_NAMES = ("jet", "b-jet", "e-", "e+", "mu-", "mu+", "photon")
 N_TOKENS_FOR_UNIT = 20_000
 """Tokens that the unit is read off; a spectrum is known long before."""
 
 _ENERGIES = ("attribute energy_unit", *(f"attribute units[{key!r}]" for key in ("E", "pT", "MET")))
 _ANGLES = ("attribute angle_unit", *(f"attribute units[{key!r}]" for key in ("phi", "METphi")))
-_TEXT_ATTRIBUTES = ("energy_unit", "angle_unit", "units", "id_meaning", "label_meaning")
+_TEXT_ATTRIBUTES = ("energy_unit", "angle_unit", "units", "id_meaning", "label_meaning", "content")
 
 
 def read_file(path: Path, config: DataConfig, *, event_columns: Sequence[str] = ()) -> EventSplits:
@@ -77,9 +78,10 @@ def read_file(path: Path, config: DataConfig, *, event_columns: Sequence[str] = 
     looked_at = {name: values[:N_TOKENS_FOR_UNIT] for name, values in stored["train"].features.items()}
     unit = decide_unit(config.encoding, declared, looked_at, places["train"])
     splits = {split: convert_to_gev(events, unit) for split, events in stored.items()}
+    ranges = RANGES_OF_MODELS if attributes.get("content") == RECONSTRUCTION else RANGES
     for split, events in splits.items():
         note = f", read as {unit.name} according to {unit.decided_by}"
-        check_events(events, len(type_names), places[split], ranges=FILE_RANGES, note=note)
+        check_events(events, len(type_names), places[split], ranges=ranges, note=note)
     if (problem := explain_met(splits["train"])) is not None:
         raise places["train"].error(f"{problem}; MET and the energies of objects must be stored in one unit")
     is_assumed = config.type_names is None and "id_meaning" not in attributes
@@ -150,14 +152,20 @@ def read_type_names(attributes: Mapping[str, str], place: Place) -> tuple[str, .
     return tuple(names.get(number) or f"object_{number}" for number in range(1, max(names) + 1))
 
 
-def split_rows(rows: Float[NDArray[Any], "N W"], n_types: int, place: Place) -> Events:
+def split_rows(rows: Float[NDArray[Any], "N W"], n_types: int, place: Place, dtype: Any = np.float32) -> Events:
     """Return the events of rows of 2 + 5T columns without padding; energies are in the unit of the table.
+
+    Args:
+        rows: The table.
+        n_types: Ids 1 to `n_types` are known.
+        place: The table's.
+        dtype: In which the file stores it.
 
     Raises:
         DataError: A row breaks the layout.
     """
     n_slots = (rows.shape[1] - 2) // 5
-    place.refuse_rows(~np.isfinite(rows), "holds NaN or infinity; every value must be finite")
+    refuse_not_finite(rows, place, dtype, _name_columns(n_slots))
     ids = _read_ids(rows[:, :n_slots], n_types, place)
     is_token = ids > 0
     place.refuse_rows(is_token[:, 1:] & ~is_token[:, :-1], "an object follows padding; padding must come last")
@@ -168,6 +176,13 @@ def split_rows(rows: Float[NDArray[Any], "N W"], n_types: int, place: Place) -> 
     features = dict(zip(FILE_FEATURES, np.ascontiguousarray(slots[is_token].T), strict=True))
     met = dict(zip(GLOBALS, rows[:, n_slots : n_slots + 2].T, strict=True))
     return Events.without_labels(features, ids[is_token], is_token.sum(axis=1), met)
+
+
+def _name_columns(n_slots: int) -> list[str]:
+    """Return the names of the columns of a table; objects count from 1."""
+    numbers = range(1, n_slots + 1)
+    objects = [f"{name} of object {number}" for number in numbers for name in FILE_FEATURES]
+    return [*(f"the id of object {number}" for number in numbers), *GLOBALS, *objects]
 
 
 def join_rows(events: Events, n_slots: int, per_gev: float = 1.0) -> Float[NDArray[np.float32], "N W"]:
@@ -239,7 +254,7 @@ def _describe(group: RaggedGroup, train: Events, config: DataConfig) -> tuple[Fu
 
 
 def _open_table(file: Any, place: Place) -> Any:
-    table = open_dataset(file, place, kinds="fiu", expected="numbers (float32)")
+    table = open_dataset(file, place, kinds="f", expected=FLOATS)
     with hdf5_errors(place):
         shape = table.shape
     if shape is None or len(shape) != 2:
@@ -274,8 +289,8 @@ def _read_ids(stored: Float[NDArray[Any], "N T"], n_types: int, place: Place) ->
 def _read_table(file: Any, split: str, place: Place, limit: int | None, n_types: int) -> Events:
     table = _open_table(file, place)
     with hdf5_errors(place), np.errstate(over="ignore"):
-        rows = table[:limit].astype(np.float32, copy=False)
-    events = split_rows(rows, n_types, place)
+        rows, dtype = table[:limit].astype(np.float32, copy=False), table.dtype
+    events = split_rows(rows, n_types, place, dtype)
     labels = _find_beside(file, place, _candidates(place.dataset, split, "y", "labels"))
     weights = _find_beside(file, place, _candidates(place.dataset, split, "w", "weights"))
     return attach_labels(events, file, labels=labels, weights=weights, n_stored=len(table))

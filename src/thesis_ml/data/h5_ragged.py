@@ -15,6 +15,7 @@ from thesis_ml.data.config import FEATURES
 from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events
 from thesis_ml.data.further import ENCODINGS, LONGEST_UNIT, Encoding
 from thesis_ml.data.h5_access import (
+    FLOATS,
     attach_labels,
     hdf5_errors,
     open_dataset,
@@ -93,7 +94,7 @@ class RaggedGroup:
         )
         if weight is not None:
             events, weights = replace(events, weights=per_event[weight]), None
-            refuse_not_finite(events.weights, find_member(self.place, "globals"))
+            refuse_not_finite(events.weights[:, None], find_member(self.place, "globals"), np.float32, (weight,))
         return attach_labels(events, self.file, labels=labels, weights=weights, n_stored=n_events)
 
     def list_further(self) -> "FurtherNames":
@@ -133,7 +134,8 @@ class RaggedGroup:
     ) -> dict[str, Float[NDArray[np.float32], " M"]]:
         """Return the first `n_read` of `n_rows` rows of some columns; no other column is kept in memory."""
         place = find_member(self.place, member)
-        dataset = open_dataset(self.file, place, kinds="fiu", expected="numbers (float32)")
+        kinds, expected = ("f", FLOATS) if member == "objects" else ("fiu", "numbers (float32)")
+        dataset = open_dataset(self.file, place, kinds=kinds, expected=expected)
         columns = _find_columns(dataset, names, n_rows, place)
         values = np.empty((len(names), n_read), dtype=np.float32)
         with hdf5_errors(place), np.errstate(over="ignore"):
@@ -143,9 +145,10 @@ class RaggedGroup:
                 rows = slice(start, min(start + step, n_read))
                 for read, column in zip(values, columns, strict=True):
                     read[rows] = dataset[rows, column]
-        known = [name in UNITS for name in names]
-        refuse_not_finite(values[known].T if not all(known) else values.T, place)
-        place.refuse_rows(np.isinf(values.T), "holds infinity; expected numbers, or NaN for objects without a value")
+        may_be_nan = [name not in UNITS for name in names]
+        # A view where no copy is needed: 16 columns of a large file fill much memory.
+        checked = np.where(np.isnan(values) & np.array(may_be_nan)[:, None], 0, values) if any(may_be_nan) else values
+        refuse_not_finite(checked.T, place, dataset.dtype, names)
         return dict(zip(names, values, strict=True))
 
 
@@ -183,7 +186,7 @@ def _read_lengths(file: Any, group: Place) -> Int[NDArray[np.int64], " N"]:
         lengths: NDArray[Any] = dataset[()]
     if not len(lengths):
         raise place.error("is empty; every split needs at least one event")
-    n_rows = _count_rows(open_dataset(file, objects, kinds="fiu", expected="numbers (float32)"), objects)
+    n_rows = _count_rows(open_dataset(file, objects, kinds="f", expected=FLOATS), objects)
     is_bad = (lengths < 0) | (lengths > n_rows)
     problem = f"is {lengths[is_bad.argmax()]}; expected 0 to {n_rows}, the number of all objects"
     place.refuse_rows(is_bad, problem)

@@ -1,6 +1,7 @@
 """The data sheet: a summary of the data of a run, printed and recorded."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import combinations
 from typing import Any
 
@@ -8,7 +9,9 @@ import numpy as np
 from jaxtyping import UInt
 from numpy.typing import NDArray
 
+from thesis_ml.data.checks import count_effective
 from thesis_ml.data.events import GLOBALS, Events, EventSplits
+from thesis_ml.data.unlikely import count_unlikely, describe_repeated, describe_unlikely
 
 Hashes = UInt[NDArray[np.uint64], " N"]
 HASH_FACTOR = 0x9E3779B97F4A7C15
@@ -34,7 +37,11 @@ def build_sheet(stored: EventSplits, hashes: Mapping[str, Hashes], *, name: str,
         "n_slots": stored.n_slots,
         "class_names": dict(stored.label_names),
         "splits": {
-            split: {"dataset": stored.datasets[split], **_summarise_split(events, stored.type_names)}
+            split: {
+                "dataset": stored.datasets[split],
+                **_summarise_split(events, stored.type_names),
+                **count_repeated(used[split], events),
+            }
             for split, events in stored.splits.items()
         },
         "duplicates": _count_duplicates(used),
@@ -47,7 +54,11 @@ def describe_sheet(sheet: Mapping[str, Any], origin: str) -> str:
     splits = sheet["splits"]
     lines = [f"data {sheet['name']}: {origin} ({sheet['encoding']} from {sheet['encoding_from']})"]
     for split, summary in splits.items():
-        classes = ", ".join(_describe_class(label, n, sheet["class_names"]) for label, n in summary["classes"].items())
+        effective = summary.get("effective_events", {})
+        classes = ", ".join(
+            _describe_class(label, n, sheet["class_names"]) + (f" (like {effective[label]:,.0f})" if effective else "")
+            for label, n in summary["classes"].items()
+        )
         size, without = summary["multiplicity"], summary["n_events_without_tokens"]
         empty = f", {without:,} events without objects" if without else ""
         objects = f"{size['min']} to {size['max']} objects, mean {size['mean']:.1f}"
@@ -79,6 +90,7 @@ def _summarise_split(events: Events, type_names: tuple[str, ...]) -> dict[str, A
     labels, counts = np.unique(events.labels, return_counts=True)
     type_counts = np.bincount(events.types, minlength=len(type_names))
     shares = type_counts / max(events.n_tokens, 1)
+    unlikely = count_unlikely(events)
     return {
         "n_events": events.n_events,
         "classes": {str(label): int(count) for label, count in zip(labels, counts, strict=True)},
@@ -90,6 +102,17 @@ def _summarise_split(events: Events, type_names: tuple[str, ...]) -> dict[str, A
         },
         "n_events_without_tokens": int((events.lengths == 0).sum()),
         "type_shares": {name: float(share) for name, share in zip(type_names, shares, strict=True)},
+        **(_summarise_weights(events) if (events.weights != 1).any() else {}),
+        **({"unlikely": {kind: asdict(one) for kind, one in unlikely.items()}} if unlikely else {}),
+    }
+
+
+def _summarise_weights(events: Events) -> dict[str, Any]:
+    """Return by class the effective number of events, and the share of negative weights."""
+    by_class = {str(label): events.weights[events.labels == label] for label in np.unique(events.labels)}
+    return {
+        "effective_events": {label: count_effective(weights) for label, weights in by_class.items()},
+        "negative_weights": {label: float((weights < 0).mean()) for label, weights in by_class.items()},
     }
 
 
@@ -99,6 +122,24 @@ def _count_duplicates(hashes: Mapping[str, Hashes]) -> dict[str, int]:
         f"{first}-{second}": int(np.isin(hashes[second], hashes[first]).sum())
         for first, second in combinations(hashes, 2)
     }
+
+
+def describe_doubts(samples: Mapping[str, Events]) -> list[str]:
+    """Return warnings on values that are hardly right, and on events that repeat, of samples by name."""
+    texts = describe_unlikely({name: count_unlikely(events) for name, events in samples.items()})
+    for name, events in samples.items():
+        texts += describe_repeated(name, count_repeated(hash_events(events), events), events.n_events)
+    return texts
+
+
+def count_repeated(hashes: Hashes, events: Events) -> dict[str, int]:
+    """Return how many events equal an earlier one of their split, and the row of the first; nothing where none does."""
+    _, places = np.unique(hashes, return_index=True)
+    if len(places) == len(hashes):
+        return {}
+    is_repeated = np.ones(len(hashes), dtype=bool)
+    is_repeated[places] = False
+    return {"n_repeated": int(is_repeated.sum()), "first_repeated": int(events.index[is_repeated.argmax()])}
 
 
 def hash_events(events: Events) -> Hashes:

@@ -103,6 +103,7 @@ def build_known_tables(task: KnownTask, config: KnownTableConfig) -> TokenData:
         },
         fingerprint=fingerprint,
         description=f"table {task}: {len(columns)} columns; rows: {counts}\n  the known function reaches {best} (test)",
+        warnings=(),
     )
 
 
@@ -136,6 +137,7 @@ def build_label_tables(data: TokenData, config: LabelTableConfig) -> TokenData:
         sheet={**data.sheet, "table": {"columns": len(columns), "n_signal": counts, **classes}},
         fingerprint=data.fingerprint,
         description=f"{data.description}\n  {config.representation} table of {len(columns)} columns; signal: {shown}",
+        warnings=data.warnings,
     )
 
 

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 
 from thesis_ml.data.batch import DataDims
-from thesis_ml.data.checks import Place
+from thesis_ml.data.checks import Place, check_weights
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.encode import encode_events
 from thesis_ml.data.events import Events, EventSplits, keep_events, keep_first_tokens, sort_tokens_by_pt
 from thesis_ml.data.h5_loader import read_file
-from thesis_ml.data.normalizer import Normalizer, fit_normalizer
+from thesis_ml.data.normalizer import GLOBAL_COLUMNS, Normalizer, fit_normalizer
 from thesis_ml.data.object_types import list_unknown
 from thesis_ml.data.sheet import build_sheet, describe_sheet, hash_events
 from thesis_ml.data.splits import TokenSplit
 from thesis_ml.data.synthetic import WHERE, hash_generator, make_splits
+from thesis_ml.data.unlikely import list_constant, list_warnings
 from thesis_ml.utils.paths import expand_home, hash_file
 
 SAMPLE_PATH = Path(__file__).with_name("ttbar_tth_small.h5")
@@ -37,6 +38,7 @@ class TokenData:
         sheet: The data sheet as plain JSON values.
         fingerprint: Hash of the file's bytes, or of the generator's parameters.
         description: The data sheet in a few lines.
+        warnings: On values that are hardly right.
     """
 
     train: TokenSplit
@@ -46,6 +48,7 @@ class TokenData:
     sheet: Mapping[str, Any]
     fingerprint: str
     description: str = field(repr=False)
+    warnings: tuple[str, ...] = ()
 
     @property
     def normalizer(self) -> Normalizer:
@@ -108,12 +111,20 @@ def _load(config: DataConfig) -> TokenData:
         description += f"\n  objects of unknown mass, reconstructed with mass 0: {', '.join(unknown)}"
     # the most tokens of any event, not the slots of the file: padding must change no number
     max_tokens = max(int(events.lengths.max()) for events in stored.splits.values())
+    dims = DataDims(normalizer, stored.type_names, max_tokens)
+    encoded = {name: encode_events(events, normalizer) for name, events in stored.splits.items()}
+    constant = {
+        "constant_columns": list_constant(dims.columns, encoded["train"].features),
+        "constant_globals": list_constant(GLOBAL_COLUMNS, encoded["train"].globals),
+    }
+    sheet = {**sheet, **{key: names for key, names in constant.items() if names}}
     return TokenData(
-        **{name: encode_events(events, normalizer) for name, events in stored.splits.items()},
-        dims=DataDims(normalizer, stored.type_names, max_tokens),
+        **encoded,
+        dims=dims,
         sheet=sheet,
         fingerprint=fingerprint,
         description=description,
+        warnings=tuple(list_warnings(sheet, encoded["train"], stored.type_names)),
     )
 
 
@@ -164,6 +175,7 @@ def _choose_events(stored: EventSplits, config: DataConfig) -> EventSplits:
             place = Place(stored.path, stored.datasets[split])
             splits[split] = _keep_classes(splits[split], config.train_classes, place)
     for split, events in splits.items():
+        check_weights(events, Place(stored.path, stored.datasets[split]))
         ordered = sort_tokens_by_pt(events) if config.order == "pt" else events
         splits[split] = ordered if config.n_tokens is None else keep_first_tokens(ordered, config.n_tokens)
     return replace(stored, splits=splits)

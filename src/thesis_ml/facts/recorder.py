@@ -108,9 +108,10 @@ class FactsRecorder:
         """Record that the run resumes at `epoch`, with its configuration and its machine."""
         self._record("on_resume", epoch=epoch, step=step, config=config)
 
-    def record_warning(self, text: str, *, epoch: int | None = None) -> None:
-        """Record a warning to the user."""
-        self._record("on_warning", epoch=epoch, step=None, text=text)
+    def record_warning(self, text: str, *, epoch: int | None = None, withdraws: str | None = None) -> None:
+        """Record a warning to the user, and the text of an earlier one that it contradicts."""
+        more = {} if withdraws is None else {"withdraws": withdraws}
+        self._record("on_warning", epoch=epoch, step=None, text=text, **more)
 
     def record_interrupt(self, reason: str, exit_code: int, *, step: int | None = None) -> None:
         """Record that a signal or the time limit stops the run; the exception that follows is not recorded."""

@@ -49,6 +49,7 @@ SEED_KEYS = ("phase1.trainer.seed", "general.trainer.seed")
 MAX_EVENTS_BYTES = 2**30
 LONGEST_TEXT = 500
 MOST_TEXTS = 200
+MOST_NAMED = 10
 MOST_KEYS = 5000
 MAX_DEPTH = 20
 
@@ -84,6 +85,8 @@ class RunReader:
         self._best_epoch: int | None = None
         self._is_trained = False
         self._final: Mapping[str, Any] | None = None
+        self._stop: str | None = None
+        self._resumed: dict[str, list[int]] = {}
         self._warnings: list[str] = []
         self._remarks: list[str] = []
 
@@ -166,6 +169,7 @@ class RunReader:
 
     def _take(self, fact: Mapping[str, Any]) -> None:
         moment = fact["moment"]
+        self._note_stop(fact)
         if moment == "on_epoch_end":
             self._epochs.add(fact)
         elif moment in ("on_start", "on_resume"):
@@ -177,7 +181,21 @@ class RunReader:
         elif moment == "on_test_end":
             self._final = fact
         elif moment == "on_warning" and len(self._warnings) < MOST_TEXTS:
+            withdrawn = cut_text(fact.get("withdraws", ""))
+            self._warnings = [text for text in self._warnings if text != withdrawn]
             self._warnings.append(cut_text(fact.get("text")))
+
+    def _note_stop(self, fact: Mapping[str, Any]) -> None:
+        """Note where a run resumed that no error ended: after a kill nothing is recorded of its end."""
+        moment = fact["moment"]
+        if moment == "on_resume" and self._stop is not None:
+            self._resumed.setdefault(self._stop, []).append((as_int(fact.get("epoch")) or 0) + 1)
+        if moment in ("on_start", "on_resume"):
+            self._stop = "killed"
+        elif moment == "on_interrupt":
+            self._stop = f"stopped ({fact.get('reason')!s:.40})"
+        elif moment in ("on_test_end", "on_exception"):
+            self._stop = None
 
     def _build_old(self, old: OldEpochs) -> RunFacts:
         config, options, overrides, remarks = read_old_config(self._folder)
@@ -210,6 +228,8 @@ class RunReader:
         if state.name == "complete" and history.n_epochs == 0:
             raise UnusableRunError("damaged", "is complete, but no epoch is recorded")
         self._remark_losses(history)
+        for stop, epochs in self._resumed.items():
+            self._remarks.append(f"was {stop} and resumed in epoch {', '.join(map(str, epochs[:MOST_NAMED]))}")
         sheet = as_mapping((self._starts or [{}])[-1].get("data"))
         return RunFacts(
             name=self._name,

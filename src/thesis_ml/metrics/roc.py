@@ -35,6 +35,8 @@ class WorkingPoint(NamedTuple):
 class Roc(NamedTuple):
     """Weight above each distinct score, from the highest to the lowest, and 0 before the first.
 
+    Negative weights make it fall in places; a cut counts from where it first reaches an efficiency.
+
     Args:
         signal: Sums over signal events.
         background: Sums over background events.
@@ -48,9 +50,9 @@ class Roc(NamedTuple):
     @property
     def area(self) -> float:
         """The AUROC: the probability that signal scores above background, ties count one half; nan without either."""
-        total = float(self.signal[-1] * self.background[-1])
-        if not total > 0:
+        if not (self.signal[-1] > 0 and self.background[-1] > 0):
             return math.nan
+        total = float(self.signal[-1] * self.background[-1])
         below = self.background[-1] - 0.5 * (self.background[1:] + self.background[:-1])
         return float(np.diff(self.signal) @ below) / total
 
@@ -65,12 +67,13 @@ class Roc(NamedTuple):
     def place_background(self, efficiencies: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the positions of the loosest cuts with at most these background efficiencies."""
         allowed = efficiencies * self.background[-1] * (1 + _ROUNDING)
-        return np.asarray(np.searchsorted(self.background, allowed, side="right") - 1)
+        return np.asarray(np.searchsorted(np.maximum.accumulate(self.background), allowed, side="right") - 1)
 
     def place_signal(self, efficiencies: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the positions of the tightest cuts with at least these signal efficiencies."""
         needed = efficiencies * self.signal[-1] * (1 - _ROUNDING)
-        return np.asarray(np.minimum(np.searchsorted(self.signal, needed, side="left"), len(self.signal) - 1))
+        highest = np.maximum.accumulate(self.signal)
+        return np.asarray(np.minimum(np.searchsorted(highest, needed, side="left"), len(self.signal) - 1))
 
     def _read(self, place: int) -> WorkingPoint:
         if not (self.signal[-1] > 0 and self.background[-1] > 0):

@@ -8,7 +8,14 @@ from thesis_ml.facts.summary import REC_MSE, make_cell
 from thesis_ml.reports.comparison import Comparison, count_codes
 from thesis_ml.reports.contents import Check, Reference
 from thesis_ml.reports.utils.words import join_some, quote_none
-from thesis_ml.reports.verdict import SAME_EVENTS, can_copy, find_key_differences, is_collapsed
+from thesis_ml.reports.verdict import (
+    SAME_EVENTS,
+    can_copy,
+    find_key_differences,
+    find_lost_bits,
+    gives_mean,
+    is_collapsed,
+)
 
 FEWEST_SEEDS = 3
 SEVERAL_QUANTISERS = ("rvq", "scalar")
@@ -41,6 +48,7 @@ def check_runs(comparison: Comparison) -> tuple[Check, ...]:
         *_check_comparability(comparison),
         *_check_types(comparison),
         *_check_codebooks(comparison),
+        *_check_latents(comparison),
         *_check_copies(comparison),
     )
 
@@ -125,8 +133,23 @@ def _check_codebooks(comparison: Comparison) -> Iterator[Check]:
         yield Check("collapsed codebooks", "passed", "No codebook has collapsed.", "training")
 
 
+def _check_latents(comparison: Comparison) -> Iterator[Check]:
+    lost = [f"{group.label} ({bits:.2g})" for group in comparison.groups if (bits := find_lost_bits(group)) is not None]
+    if lost:
+        text = f"Bits per token: {_list_some(lost)}; lower beta."
+        yield Check("collapsed latents", "failed", text, "training")
+    means = [f"{group.label} ({group.numbers[REC_MSE].mean:.4g})" for group in comparison.groups if gives_mean(group)]
+    if means:
+        text = f"rec_mse of the mean of all tokens: {_list_some(means)}."
+        yield Check("mean of all tokens", "failed", text, "training")
+
+
 def _check_copies(comparison: Comparison) -> Iterator[Check]:
-    copies = [group.label for group in comparison.groups if can_copy(group.runs[0])]
+    copies = [
+        group.label
+        for group in comparison.groups
+        if can_copy(group.runs[0]) and find_lost_bits(group) is None and not gives_mean(group)
+    ]
     if copies and len(copies) == len(comparison.groups):
         text = "All groups have continuous latents at least as wide as a token: no error is ranked."
         yield Check("copying latents", "failed", text, "training")

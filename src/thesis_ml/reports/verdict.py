@@ -39,11 +39,15 @@ SELECT_BY = {
 COPIES = ("none", "linear", "kl")
 """Bottlenecks without a codebook, which can copy a token where their latents are as wide as it."""
 
-MEAN_ERROR = 1.0
-"""The rec_mse of a model that answers with the mean of all tokens."""
+MEAN_ERROR = 0.98
+"""From this rec_mse on a model gives hardly more than the mean of all tokens, whose rec_mse is 1."""
+
+LEAST_BITS = 0.05
+"""A latent that holds fewer bits of a token has collapsed."""
 
 COPY_REASON = "latents as wide as a token, which can be copied"
 COLLAPSE_REASON = "a collapsed codebook"
+LOST_REASON = "latents that hold nothing of a token"
 MEAN_REASON = "an error no better than that of the mean of all tokens"
 
 
@@ -121,11 +125,13 @@ def explain_unranked(group: Group, column: str) -> str | None:
     """Return why a group is not ranked; None for a group that is."""
     if column not in group.numbers:
         return f"no {column}"
+    if find_lost_bits(group) is not None:
+        return LOST_REASON
     if column in (REC_MSE, *PHYSICAL) and can_copy(group.runs[0]):
         return COPY_REASON
     if is_collapsed(group):
         return COLLAPSE_REASON
-    if column == REC_MSE and group.numbers[column].mean >= MEAN_ERROR:
+    if column == REC_MSE and gives_mean(group):
         return MEAN_REASON
     return None
 
@@ -141,6 +147,18 @@ def is_collapsed(group: Group) -> bool:
     """Return whether a group uses hardly any of its codes."""
     n_codes, perplexity = count_codes(group.runs[0]), group.numbers.get("perplexity")
     return n_codes is not None and perplexity is not None and has_collapsed(perplexity.mean, n_codes)
+
+
+def find_lost_bits(group: Group) -> float | None:
+    """Return how many bits of a token the latents of a group hold where these are hardly any, else None."""
+    names = ("kl_bits", "entropy_bits", "bits_per_token")
+    bits = min((spread.mean for name in names if (spread := group.numbers.get(name)) is not None), default=LEAST_BITS)
+    return bits if bits < LEAST_BITS else None
+
+
+def gives_mean(group: Group) -> bool:
+    """Return whether a group reconstructs no better than the mean of all tokens."""
+    return (error := group.numbers.get(REC_MSE)) is not None and error.mean >= MEAN_ERROR
 
 
 def write_headline(comparison: Comparison, checks: Sequence[Check]) -> tuple[str, ...]:

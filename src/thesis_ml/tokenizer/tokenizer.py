@@ -12,18 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from thesis_ml.architectures.restore import RestoredModel
-from thesis_ml.data.array_checks import check_arrays
+from thesis_ml.data.array_checks import check_arrays, is_awkward, read_awkward
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.checks import (
     ARRAYS,
     LARGEST_NUMBER,
     Place,
-    is_awkward,
     mark_events,
     mark_not_finite,
     read_array,
     read_arrays,
-    read_awkward,
     read_lengths,
     read_numbers,
     read_path,
@@ -75,6 +73,10 @@ class Tokenizer:
         self.fingerprint = fingerprint
         self.device = torch.device(device)
         self._model = restored.model.to(self.device)
+
+    def __repr__(self) -> str:
+        size = "no vocabulary" if self.vocabulary is None else f"vocabulary of {self.vocabulary.size}"
+        return f"<Tokenizer {self.kind}: {', '.join(self.features)}; {size}; {self.fingerprint[:12]}>"
 
     @property
     def kind(self) -> str:
@@ -161,6 +163,9 @@ class Tokenizer:
             raise DataError("met: is missing; expected MET in GeV and METphi in radian, [N, 2]")
         if is_awkward(features):
             return read_awkward(features, self.features, met)
+        for name, values, meaning in (("lengths", lengths, "the tokens of each event"), ("ids", ids, "object ids")):
+            if values is None:
+                raise DataError(f"{name}: is missing; expected {meaning}")
         return read_arrays(features, self.features, lengths=lengths, ids=ids, met=met)
 
     def encode(self, events: Events, batch_size: int = BATCH_EVENTS) -> Tokens:

@@ -55,11 +55,16 @@ class AutoencoderSettings(RunSettings):
     def warnings(self) -> tuple[str, ...]:
         """Warnings of a bottleneck that can copy its input, of a loss that dwarfs another, and of lost masses."""
         texts = (
-            describe_copying(self.phase1, len(self.data.features)),
+            self.copy_warning,
             describe_heavy_loss(self.phase1.latent_space.loss_weights),
             describe_masses(self.phase1, self.data),
         )
         return tuple(text for text in texts if text is not None)
+
+    @property
+    def copy_warning(self) -> str | None:
+        """The warning of a bottleneck that can copy its input."""
+        return describe_copying(self.phase1, len(self.data.features))
 
     @property
     def n_warmup_epochs(self) -> int:

@@ -50,8 +50,8 @@ def measure_rounding(
 
     `bits_per_token` is D b. With b bits the `rec_mse` of the first `most_events` events of the split grows by no more
     than 1%, and with b - 1 by more, when each value is replaced by the middle of one of 2^b equal cells between its
-    extremes in those events. That takes one pass of the encoder over them and at most six of the decoder, because b is
-    found by bisection. Nothing when 16 bits do not do.
+    extremes in those events. That takes one pass of the encoder over them and at most seven of the decoder, because b
+    is found by bisection. Nothing when 16 bits do not do; 0 when the middle of the extremes does.
 
     Args:
         model: In evaluation mode.
@@ -82,6 +82,8 @@ def measure_rounding(
     while enough - too_few > 1:
         middle = (too_few + enough) // 2
         too_few, enough = (too_few, middle) if suffices(middle) else (middle, enough)
+    if enough == 1 and suffices(0):
+        enough = 0
     return {"bits_per_token": float(enough * values.shape[1])}
 
 

@@ -184,7 +184,7 @@ class Training:
         metrics = {"train": {**train, recording.LEARNING_RATE: self.optimisation.learning_rate}, "val": val}
         facts = progress.describe_epoch(metrics, step=self.optimisation.n_steps, ended_s=ended_s)
         session.recorder.record_epoch(facts)
-        recording.warn(session.recorder, guards.find_troubles(self.task, facts.epoch, train, val), epoch=facts.epoch)
+        outcome.warn_of_epoch(evaluator, self.settings, session.recorder, metrics)
         progress.begin_epoch(facts.epoch + 1)
         if is_best:
             self.best.save(self.data)

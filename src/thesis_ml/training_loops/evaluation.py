@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from thesis_ml.data.batch import DataDims, TokenBatch
 from thesis_ml.data.splits import TokenSplit, iterate_batches
 from thesis_ml.data.tokens import TokenData
 from thesis_ml.metrics.matching import match_within_events
+from thesis_ml.training_loops.collapse import Scale, find_scale
 from thesis_ml.training_loops.guards import refuse_bad_numbers
 from thesis_ml.training_loops.settings import TrainerConfig
 from thesis_ml.training_loops.tally import EpochTally, ResidualTally
@@ -43,6 +45,11 @@ class Evaluator:
     trainer: TrainerConfig
     device: torch.device
     check_stops: Callable[[], None]
+
+    @cached_property
+    def scale(self) -> Scale:
+        """The sizes that tell whether the model has collapsed."""
+        return find_scale(self.task.model, self.data)
 
     @torch.no_grad()
     def evaluate(self, split: str, epoch: int, *, is_final: bool = False) -> SplitEvaluation:

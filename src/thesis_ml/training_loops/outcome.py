@@ -5,14 +5,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from thesis_ml.architectures.autoencoder.base import Autoencoder, Fitted
+from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.data.batch import wrap_differences
 from thesis_ml.facts.recorder import FactsRecorder
 from thesis_ml.facts.schema import EpochFacts, Metrics
+from thesis_ml.training_loops import guards
 from thesis_ml.training_loops.arrays import RunArrays
 from thesis_ml.training_loops.best import BestEpoch
 from thesis_ml.training_loops.checkpoint import ModelState
-from thesis_ml.training_loops.collapse import describe_collapse
+from thesis_ml.training_loops.collapse import describe_collapse, describe_new_collapse
 from thesis_ml.training_loops.compression import measure_codes, measure_rounding
 from thesis_ml.training_loops.evaluation import Evaluator
 from thesis_ml.training_loops.recording import warn
@@ -38,19 +39,9 @@ def record_outcome(
     numbers = {**test.numbers, **_measure_compression(evaluator, test.numbers, codes)}
     result = _build_result(settings, best, losses, numbers)
     recorder.save_arrays(arrays.to_dict())
-    model = evaluator.task.model
-    collapse = describe_collapse(
-        recorder.history,
-        best.epoch,
-        settings,
-        # Codes that are fitted, not trained, stay where the data are.
-        codebook_sizes=model.codebook_sizes
-        if isinstance(model, Autoencoder) and not isinstance(model.bottleneck, Fitted)
-        else (),
-        counts=codes,
-        n_tokens=evaluator.data.val.n_tokens,
-    )
-    warn(recorder, [] if collapse is None else [collapse], epoch=best.epoch)
+    collapse = describe_collapse(recorder.history, best.epoch, settings, evaluator.scale, counts=codes, test=numbers)
+    if collapse is not None:
+        warn(recorder, [collapse], epoch=best.epoch, withdraws=settings.copy_warning)
     recorder.record_test(best.epoch, numbers, result)
     shown = describe_main_number(numbers, settings.trainer.monitor)
     log.info("test: loss %.5g, %s (weights of epoch %d)", numbers["loss"], shown, best.epoch + 1)
@@ -63,6 +54,18 @@ def _measure_mean(evaluator: Evaluator) -> float:
     """Return the rec_mse of the test split for a model that answers with the mean of all training tokens."""
     test, mean = evaluator.splits["test"].features, evaluator.splits["train"].features.mean(dim=0)
     return float(wrap_differences(mean - test, evaluator.data.dims).square().mean())
+
+
+def warn_of_epoch(
+    evaluator: Evaluator, settings: RunSettings, recorder: FactsRecorder, metrics: Mapping[str, Mapping[str, float]]
+) -> None:
+    """Warn of what the task finds wrong with the epoch that was recorded last, and of the first collapse."""
+    epoch = recorder.history.last_epoch
+    assert epoch is not None, "an epoch was recorded"
+    found = list(guards.find_troubles(evaluator.task, epoch, metrics["train"], metrics["val"]))
+    if (collapse := describe_new_collapse(recorder.history, epoch, evaluator.scale, settings)) is not None:
+        found.append(collapse)
+    warn(recorder, found, epoch=epoch)
 
 
 def _build_result(

@@ -114,14 +114,16 @@ def _record_beginning(
         recorder.record_resume(epoch=resumed.epoch, step=resumed.step, config=plain)
     else:
         recorder.record_start(config=plain, data=data.sheet, run_dir=settings.run_dir, matching=task.matching)
-    warn(recorder, resumed.warnings if resumed else settings.warnings)
+    warn(recorder, resumed.warnings if resumed else (*settings.warnings, *data.warnings))
 
 
-def warn(recorder: FactsRecorder, texts: Sequence[str], epoch: int | None = None) -> None:
-    """Log and record warnings for the user."""
+def warn(
+    recorder: FactsRecorder, texts: Sequence[str], epoch: int | None = None, *, withdraws: str | None = None
+) -> None:
+    """Log and record warnings for the user; an earlier one that they contradict is withdrawn."""
     for text in texts:
-        log.warning(text)
-        recorder.record_warning(text, epoch=epoch)
+        log.warning(text if withdraws is None else f"{text}; the warning that it can copy is withdrawn")
+        recorder.record_warning(text, epoch=epoch, withdraws=withdraws)
 
 
 def describe_cuda() -> Mapping[str, Any]:

@@ -78,6 +78,11 @@ class RunSettings(ABC):
         return ()
 
     @property
+    def copy_warning(self) -> str | None:
+        """The one of the warnings that a collapse of the model contradicts."""
+        return None
+
+    @property
     def n_warmup_epochs(self) -> int:
         """Epochs that begin with another objective than the final one, so that none of them may be the best.
 

@@ -24,6 +24,7 @@ from data.convert.files import (
 from data.convert.test_splits import write_jets
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.tokens import load_events
+from thesis_ml.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 EVENTS = draw_events(400, seed=11)
@@ -150,6 +151,27 @@ def test_the_sheet_sums_weights(tmp_path: Path) -> None:
 
     assert found["negative weights"] == pytest.approx((weights < 0).mean())
     assert found["effective events"] == pytest.approx(weights.sum() ** 2 / np.square(weights).sum(), rel=1e-6)
+
+
+def spoil(events: Sequence[TrueEvent], **values: float) -> list[TrueEvent]:
+    """Return the events with other values of the first object of the second one."""
+    first, second, *others = (event for event in events if event.objects)
+    one, *rest = second.objects
+    return [first, replace(second, objects=(replace(one, **values), *rest)), *others]
+
+
+def test_values_that_are_hardly_right_are_counted(tmp_path: Path) -> None:
+    sheet = convert(tmp_path, {"a": spoil(EVENTS[:100], eta=6.5), "b": EVENTS[100:200]})
+
+    (text,) = (text for text in sheet["warnings"] if text.startswith("|eta| > 6"))
+    assert "% of the objects of a.csv (first in row 1): no calorimeter" in text
+    plain = convert(tmp_path, {"a": EVENTS[:100]}, overwrite=True)["warnings"]
+    assert not any(text.startswith("|eta| > 6") for text in plain)
+
+
+def test_eta_of_missing_objects_is_refused_with_its_row(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.csv, row 1: eta is -30; expected -20 to 20"):
+        convert(tmp_path, {"a": spoil(EVENTS[:100], eta=-30.0)})
 
 
 def test_the_sheet_is_in_the_file_and_beside_it(tmp_path: Path) -> None:

@@ -181,7 +181,8 @@ class FailureNote:
     ) -> None:
         if not isinstance(error, Exception) or (isinstance(error, WRONG_INPUT_ERRORS) and not self.keeps_refusals):
             return
-        if read_state(self.facts).name == "empty":
+        # A folder that was renamed meanwhile must not come back with no more than this error.
+        if self.facts.parent.is_dir() and read_state(self.facts).name == "empty":
             record_failed_start(self.facts, error)
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt
 from numpy.typing import NDArray
 
 from thesis_ml.config import hint_nearest
-from thesis_ml.data.checks import RANGES, Place
+from thesis_ml.data.checks import RANGES, Place, explain_not_finite
 from thesis_ml.data.convert.config import (
     MOMENTA,
     PLACE,
@@ -243,12 +243,17 @@ class Assembler:
             return self._flatten(columns[self._find(column, one.prefix, where)], counts, f"{where}: {column}")
 
         values = {quantity: expression.evaluate(read) for quantity, expression in kind.columns.items()}
+        for quantity, part in values.items():
+            if np.asarray(part).dtype == np.float16 and np.isinf(part).any():
+                raise self.place.error(f"{where}: {quantity} {explain_not_finite(math.inf, np.float16)}")
         per_gev = MEV_PER_GEV if (one.unit or self.config.unit) == "MeV" else 1.0
         scaled = {key: part / per_gev if key in ENERGIES else part for key, part in values.items()}
         low, high = RANGES["rad"]
         if "phi" in scaled and (is_far := (scaled["phi"] < low) | (scaled["phi"] > high)).any():
             shown = float(scaled["phi"][np.argmax(is_far)])
-            raise self.place.error(f"{where}: phi is {shown:.4g} for an object; expected radian, {low} to {high}")
+            raise self.place.error(
+                f"{where}: phi is {shown:.4g} for an object; expected radian, {low:.3g} to {high:.3g}"
+            )
         with np.errstate(all="ignore"):
             momenta = _complete(scaled, one.mass_gev)
 

@@ -12,9 +12,11 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 
 from thesis_ml.config import to_plain
+from thesis_ml.data.checks import MOST_NEGATIVE
 from thesis_ml.data.convert.config import SPLITS, ConvertConfig
 from thesis_ml.data.convert.parts import PartOverview, PartTask
-from thesis_ml.data.convert.tally import ClassTally
+from thesis_ml.data.convert.tally import RANGED, ClassTally
+from thesis_ml.data.unlikely import describe_unlikely
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def build_decisions(
     found = list(warnings)
     if repeated["events"]:
         found.append(f"{repeated['events']:,} events occur more than once, {repeated['in two splits']:,} in two splits")
+    found += describe_unlikely({path.name: tally.list_unlikely() for path, tally in by_file.items()})
+    found += _list_doubts(by_class)
     n_objects = [tally.n_objects for tally in by_class.values()]
     missing = [name for name in n_objects[0] if not sum(one.get(name, 0) for one in n_objects)]
     if missing:
@@ -88,6 +92,21 @@ def build_decisions(
         "warnings": found,
         "recipe": {key: value for key, value in to_plain(config).items() if key not in ("inputs", "output")},
     }
+
+
+def _list_doubts(by_class: Mapping[str, ClassTally]) -> list[str]:
+    """Return warnings on columns that are the same for all objects, and on weights that cancel."""
+    found = []
+    objects = [one for tally in by_class.values() for one in tally.ranges.values()]
+    for name in RANGED:
+        ends = {end for one in objects for end in one[name]}
+        if len(ends) == 1 and sum(sum(tally.n_objects.values()) for tally in by_class.values()) > 1:
+            found.append(f"{name} is {ends.pop():.4g} for all objects; look at its column")
+    for name, tally in by_class.items():
+        share = tally.n_negative / max(tally.n_kept, 1)
+        if share > MOST_NEGATIVE or (share and tally.weights[0] <= 0):
+            found.append(f"{name}: {share:.1%} of the weights are negative; a run refuses weights that cancel")
+    return found
 
 
 def format_decisions(decisions: Decisions) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thesis_ml.config import parse_config, to_plain
-from thesis_ml.data.checks import FEWEST, RANGES, Place, check_events, explain_impossible, explain_met, mark_not_finite
+from thesis_ml.data.checks import FEWEST, Place, check_events, explain_impossible, explain_met, mark_not_finite
 from thesis_ml.data.convert.assemble import Assembler, ConvertedEvents
 from thesis_ml.data.convert.config import ConvertConfig
 from thesis_ml.data.convert.readers.base import Part, Reader
@@ -133,8 +133,7 @@ def read_part(path: Path) -> Events:
 
 def _check(events: Events, n_types: int, place: Place) -> None:
     """Refuse events with a value that none can have, in a wrong unit, or with exchanged columns."""
-    check_events(events, n_types, place, ranges=RANGES)
-    # The median of numbers that are none says nothing of units.
+    # The median of numbers that are none says nothing of units; where it does, it says more than a single value.
     if not mark_not_finite(events).any():
         for number in range(1, n_types + 1):
             ours = keep_tokens(events, events.known_ids == number)
@@ -142,6 +141,7 @@ def _check(events: Events, n_types: int, place: Place) -> None:
                 raise place.error(f"{problem} (objects of id {number}); correct the unit or the columns of the recipe")
         if (problem := explain_met(events)) is not None:
             raise place.error(f"{problem}; correct the unit of met (met.unit)")
+    check_events(events, n_types, place, note="; correct the unit of the recipe (unit or met.unit)")
     for name, values in (*events.features.items(), *events.globals.items()):
         if name not in UNITS and np.isinf(values).any():
             raise place.error(f"{name} is infinite in a selected event; correct its expression (extra or event_extra)")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from thesis_ml.data.events import Events
+from thesis_ml.data.unlikely import Unlikely, count_unlikely
 
 RANGED = ("pt", "eta")
 
@@ -35,6 +36,7 @@ class ClassTally:
         ranges: By type and quantity the smallest and largest value in the output.
         n_negative: Events of negative weight.
         weights: Sums of weights and of their squares.
+        unlikely: By kind how many objects of the output have values that are hardly right, and the first one's row.
     """
 
     n_read: int = 0
@@ -45,6 +47,7 @@ class ClassTally:
     ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     n_negative: int = 0
     weights: tuple[float, float] = (0.0, 0.0)
+    unlikely: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
     def count(
@@ -73,6 +76,7 @@ class ClassTally:
             ranges,
             int((events.weights < 0).sum()),
             (float(events.weights.sum()), float(np.square(events.weights).sum())),
+            {kind: (one.n_objects, one.first_row) for kind, one in count_unlikely(events).items()},
         )
 
     def __add__(self, other: "ClassTally") -> "ClassTally":
@@ -85,7 +89,13 @@ class ClassTally:
             _add(self.ranges, other.ranges, _widen),
             self.n_negative + other.n_negative,
             (self.weights[0] + other.weights[0], self.weights[1] + other.weights[1]),
+            _add(self.unlikely, other.unlikely, lambda one, two: (one[0] + two[0], min(one[1], two[1]))),
         )
+
+    def list_unlikely(self) -> dict[str, Unlikely]:
+        """Return the objects with values of each kind."""
+        n_objects = max(sum(self.n_objects.values()), 1)
+        return {kind: Unlikely(n, n / n_objects, row) for kind, (n, row) in self.unlikely.items()}
 
     @property
     def effective_events(self) -> float:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from thesis_ml.architectures.restore import RestoredModel
+from thesis_ml.data.checks import Place, check_weights
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import Events, EventSplits, keep_events, take_first
+from thesis_ml.data.sheet import describe_doubts, hash_events
 from thesis_ml.data.tokens import SAMPLE_PATH, fingerprint_data, fingerprint_file, load_events
 from thesis_ml.errors import ConfigError, ReportError
 from thesis_ml.reports.inference.background import choose_classes, divide_background
@@ -42,6 +44,7 @@ class LoadedData:
         signal_classes: Names of their classes, None for one without.
         limit: Which run keeps others from more events, None where none does.
         without_scores: Groups that have none of the scores asked for.
+        doubts: Values of the events that are hardly right, and events that repeat.
     """
 
     stored: EventSplits
@@ -55,6 +58,7 @@ class LoadedData:
     signal_classes: tuple[str | None, ...] = ()
     limit: str | None = None
     without_scores: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def fitted_split(self) -> str:
@@ -110,9 +114,14 @@ def load_data(restored: ModelSet, config: InferenceConfig) -> tuple[LoadedData, 
             f"{int((reference.lengths > 0).sum())} of them with objects, which is too few; "
             f"{limit or 'give a file with more, or other inference.background_classes'}"
         )
+    if len(np.unique(hash_events(reference))) < FEWEST_FITTED:
+        raise ReportError(
+            f"inference: all {reference.n_events} background events of the {name_split(fitted)} are the same, so that "
+            "no density can be fitted to them; give other events"
+        )
     background, unfitted = divide_background(reference, config.seed)
-    check_weights(events, f"{stored.path}: {stored.datasets[config.dataset_split]}")
-    signal, signal_classes = load_signal(options, stored, config) or (None, ())
+    check_weights(events, Place(stored.path, stored.datasets[config.dataset_split]))
+    signal, signal_classes = load_signal(options, stored, config, fingerprint) or (None, ())
     data = LoadedData(
         stored=stored,
         fingerprint=fingerprint,
@@ -125,6 +134,7 @@ def load_data(restored: ModelSet, config: InferenceConfig) -> tuple[LoadedData, 
         signal_classes=signal_classes,
         limit=limit if any(_reads_more(model, options) for model in kept) else None,
         without_scores=find_scoreless(kept, config),
+        doubts=tuple(describe_doubts({"events": events} | ({} if signal is None else {"signal_file": signal}))),
     )
     return data, ModelSet(kept, {**restored.not_possible, **others})
 
@@ -206,17 +216,28 @@ def choose_reference(models: Sequence[LoadedModel], config: InferenceConfig) -> 
 
 
 def load_signal(
-    options: DataConfig, stored: EventSplits, config: InferenceConfig
+    options: DataConfig, stored: EventSplits, config: InferenceConfig, fingerprint: str = ""
 ) -> tuple[Events, tuple[str | None, ...]] | None:
     """Return the events of `inference.signal_file`, read as the others are, and the names of their classes, or None.
 
+    Args:
+        options: How the events are read.
+        stored: The events.
+        config: Names the file.
+        fingerprint: Of the events.
+
     Raises:
-        ReportError: The file names other object types.
+        ReportError: The file names other object types, or is that of the events.
         DataError: It cannot be read.
     """
     if config.signal_file is None:
         return None
     path = expand_home(config.signal_file)
+    if fingerprint_file(path) == fingerprint:
+        raise ReportError(
+            f"inference.signal_file: {path} is the data file of the runs itself, so that signal and background would "
+            "be the same events; leave it out (the classes of the file are compared anyway) or give other events"
+        )
     signal = load_events(replace(options, path=str(path), synthetic=None, limit_events=None))
     if signal.type_names != stored.type_names:
         raise ReportError(
@@ -227,26 +248,8 @@ def load_signal(
     place = f"inference.signal_file: {path}: {signal.datasets[config.dataset_split]}"
     if not events.n_tokens:
         raise ReportError(f"{place}: no event has an object; give a file of events with objects")
-    check_weights(events, place)
+    check_weights(events, Place(path, signal.datasets[config.dataset_split]))
     return events, tuple(signal.label_names.get(str(label)) for label in np.unique(events.labels))
-
-
-def check_weights(events: Events, place: str) -> None:
-    """Check that the weights of events can be shares of each of their classes.
-
-    Raises:
-        ReportError: One is negative or not finite, or those of a class are all 0.
-    """
-    is_wrong = ~(np.isfinite(events.weights) & (events.weights >= 0))
-    if is_wrong.any():
-        number = int(is_wrong.argmax())
-        raise ReportError(
-            f"{place}, row {events.index[number]}: has the weight {events.weights[number]:g}; "
-            "a ROC curve needs finite weights of at least 0"
-        )
-    for label in np.unique(events.labels):
-        if not events.weights[events.labels == label].any():
-            raise ReportError(f"{place}: all weights of label {label} are 0; give one event at least a weight above 0")
 
 
 def _drop_others(

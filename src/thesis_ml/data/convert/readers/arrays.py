@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 import h5py
 
-from thesis_ml.data.checks import Place
+from thesis_ml.data.checks import Place, name_dtype
 from thesis_ml.data.convert.readers.base import CHUNK_EVENTS, Columns, Part, Reader, ReaderConfig, cut_rows, name_errors
 from thesis_ml.data.convert.readers.slots import list_slots, mark_filled
 from thesis_ml.errors import ConfigError
@@ -99,7 +99,9 @@ class ArraysReader(Reader):
         if len(shape) == 3 and shape[2] != n_columns:
             raise Place(self.path, name).error(f"has {shape[2]} columns per object; reader.columns names {n_columns}")
         if len(shape) not in (2, 3) or found.dtype.kind not in "fiu":
-            raise Place(self.path, name).error(f"has shape {shape} of {found.dtype}; expected numbers [N, K, C]")
+            raise Place(self.path, name).error(
+                f"has shape {shape} of {name_dtype(found.dtype)}; expected numbers [N, K, C]"
+            )
         for dataset in self.config.events.values():
             size = file[dataset].shape[0] if dataset in file else None
             if size != shape[0]:

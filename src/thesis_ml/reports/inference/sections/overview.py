@@ -81,6 +81,8 @@ def _check_events(context: Context) -> Iterator[Check]:
     data = context.data
     if data.limit is not None:
         yield Check("events", "note", f"{data.limit[0].upper()}{data.limit[1:]}.", NAME)
+    for text in data.doubts:
+        yield Check("values", "note", f"{text[0].upper()}{text[1:]}.", NAME)
     for group in data.without_scores:
         text = f"{group} has no codes, and inference.metrics asks for scores of codes only."
         yield Check("scores", "note", text, NAME)

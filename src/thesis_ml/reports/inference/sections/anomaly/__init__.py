@@ -36,7 +36,7 @@ def build_separation(context: Context) -> Section:
     """Return the section."""
     result = solve_problems(context.scores)
     if context.models:
-        result = replace(result, nulls=_allow_codebooks(result.nulls, context), gaps=_find_gaps(context))
+        result = replace(result, nulls=_allow_codebooks(result.nulls, context), gaps=_find_gaps(result, context))
     scored = result.scored
     expected = [] if scored.rates is None else [tabulate_expected(result.solved, scored.rates.luminosity_fb)]
     tables = (
@@ -67,13 +67,17 @@ def build_separation(context: Context) -> Section:
     )
 
 
-def _find_gaps(context: Context) -> tuple[AcceptanceGap, ...]:
-    """Return where only one of background and the events of `inference.signal_file` can have objects."""
-    data = context.data
-    if data.signal is None:
-        return ()
-    background = keep_events(data.events, np.isin(data.events.labels, data.background_classes))
-    return find_gaps({"background": background, "signal_file": data.signal}, data.stored.type_names)
+def _find_gaps(result: AnomalyResult, context: Context) -> dict[str, tuple[AcceptanceGap, ...]]:
+    """Return by signal where only one of it and its background can have objects: classes, and the signal file."""
+    data, found = context.data, {}
+    for problem in (one.problem for one in result.solved if one.problem.kind != "corruption"):
+        background = keep_events(data.events, problem.is_background)
+        signal = data.signal if problem.kind == "signal" else keep_events(data.events, problem.is_signal)
+        assert signal is not None, "a problem of the signal file has one"
+        samples = {"background": background, problem.name: signal}
+        if gaps := find_gaps(samples, data.stored.type_names):
+            found[problem.name] = gaps
+    return found
 
 
 def _allow_codebooks(checks: Sequence[NullCheck], context: Context) -> tuple[NullCheck, ...]:

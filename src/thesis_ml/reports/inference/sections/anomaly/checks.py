@@ -22,8 +22,8 @@ def check_result(result: AnomalyResult) -> Iterator[Check]:
         text = "The training split is scored; use inference.dataset_split=test."
         yield Check("split", "failed", text, NAME)
     yield from check_contamination(result)
-    if result.gaps:
-        yield Check("acceptance", "failed", describe_gaps(result.gaps), NAME)
+    for gaps in result.gaps.values():
+        yield Check("acceptance", "failed", describe_gaps(gaps), NAME)
     held_out = [check for check in result.nulls if check.null == HELD_OUT]
     others = [check for check in result.nulls if check.null != HELD_OUT]
     yield from _check_nulls("overtraining", held_out, _explain_held_out(held_out))

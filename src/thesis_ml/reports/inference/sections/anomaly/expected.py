@@ -66,7 +66,7 @@ def expect_events(
         for asked in EXPECTED_AT:
             point = roc.cut_background(asked)
             signal, background = point.signal_efficiency * total[0], point.background_efficiency * total[1]
-            numbers += [signal, background, signal / math.sqrt(background) if background else math.nan]
+            numbers += [signal, background, signal / math.sqrt(background) if background > 0 else math.nan]
         return numbers
 
     members = [

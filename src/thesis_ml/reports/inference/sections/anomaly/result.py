@@ -1,7 +1,7 @@
 """The results of anomaly detection: every problem, the correlations of the scores, and the null tests."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -110,14 +110,14 @@ class AnomalyResult:
         correlations: Of every score.
         nulls: Checks where there is nothing to see.
         scored: The scores.
-        gaps: Where only one of background and signal file can have objects.
+        gaps: By problem where only one of signal and background can have objects.
     """
 
     solved: tuple[ProblemResult, ...]
     correlations: tuple[Correlation, ...]
     nulls: tuple[NullCheck, ...]
     scored: EventScores
-    gaps: tuple[AcceptanceGap, ...] = ()
+    gaps: Mapping[str, tuple[AcceptanceGap, ...]] = field(default_factory=dict)
 
     @property
     def n_background(self) -> int:

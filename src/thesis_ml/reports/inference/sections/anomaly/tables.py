@@ -145,7 +145,7 @@ def tabulate_problem(solved: ProblemResult, result: AnomalyResult) -> ResultTabl
     return ResultTable(
         name=f"scores_{slug(solved.problem.name)}",
         title=name_problem(solved.problem),
-        note=f"{sides}. {describe_gaps(result.gaps if solved.problem.kind == 'signal' else ())}{CUTS_NOTE}",
+        note=f"{sides}. {describe_gaps(result.gaps.get(solved.problem.name, ()))}{CUTS_NOTE}",
         columns=("group", "score", "AUROC", "sd over seeds", "seeds", *points, *cuts, "remark"),
         rows=tuple(rows),
     )
