@@ -8,6 +8,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from thesis_ml.cli.arguments import quote_homes
 from thesis_ml.cli.data.help_text import describe_recipes
 from thesis_ml.cli.exit_codes import DONE, FAILURES, WRONG_INPUT_ERRORS, RefusalError, report_exit
 from thesis_ml.cli.named_configs import OUR_HYDRA, NamedConfigs, add_overrides, name_top_keys
@@ -71,6 +72,6 @@ def main() -> None:
         sys.exit(DONE)
     with report_exit(go_on=GO_ON):
         RECIPES.check_command_line(sys.argv[1:])
-        sys.argv[1:] = add_overrides(open_mappings(sys.argv[1:]), OUR_HYDRA)
+        sys.argv[1:] = add_overrides(quote_homes(open_mappings(sys.argv[1:])), OUR_HYDRA)
         with name_top_keys():
             _compose_and_run()

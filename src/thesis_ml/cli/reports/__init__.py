@@ -8,6 +8,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from thesis_ml.cli.arguments import quote_homes
 from thesis_ml.cli.exit_codes import DONE, FAILURES, WRONG_INPUT_ERRORS, RefusalError, report_exit
 from thesis_ml.cli.named_configs import OUR_HYDRA, NamedConfigs, add_overrides, name_top_keys
 from thesis_ml.cli.reports.help_text import describe_reports, list_reports
@@ -61,6 +62,6 @@ def main() -> None:
         sys.exit(DONE)
     with report_exit(go_on=GO_ON):
         REPORTS.check_command_line(sys.argv[1:])
-        sys.argv[1:] = add_overrides(sys.argv[1:], OUR_HYDRA)
+        sys.argv[1:] = add_overrides(quote_homes(sys.argv[1:]), OUR_HYDRA)
         with name_top_keys():
             _compose_and_run()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import hydra
 from omegaconf import DictConfig
 
+from thesis_ml.cli.arguments import check_words, quote_homes
 from thesis_ml.cli.exit_codes import report_exit
 from thesis_ml.cli.train.folders import register_folder_resolvers
 from thesis_ml.cli.train.guardrails import check_command_line
@@ -36,6 +37,7 @@ def main() -> None:
     The exit code is 0 (done), 1 (failed), 2 (wrong input), 85 (stopped, to be started again) or 130 (Ctrl-C).
     """
     with report_exit(at_end=print_job_table):
-        sys.argv[1:] = expand_resume(sys.argv[1:])
+        check_words(sys.argv[1:])
+        sys.argv[1:] = quote_homes(expand_resume(sys.argv[1:]))
         check_command_line(sys.argv[1:])
         _compose_and_run()

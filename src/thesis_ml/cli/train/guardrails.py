@@ -39,6 +39,8 @@ def check_command_line(arguments: Sequence[str]) -> None:
     require(len(chosen) <= 1, " and ".join(chosen), "given alone", " ".join(arguments))
     if flags.resolve and not (flags.cfg or flags.help):
         raise ConfigError("--resolve: belongs to --cfg or --help; add one of them")
+    if flags.package and not flags.cfg:
+        raise ConfigError("--package: belongs to --cfg; add it, or leave --package out")
     if flags.config_dir is not None and not Path(flags.config_dir).is_dir():
         raise ConfigError(f"--config-dir: there is no folder {flags.config_dir!r}; name one with yaml files")
     groups = {parent for group in list_groups() for parent in _list_parents(group)}
