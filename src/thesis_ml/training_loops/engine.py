@@ -21,6 +21,7 @@ from thesis_ml.training_loops.start import Finished, Resume, Start, decide_start
 from thesis_ml.training_loops.tally import time_batches
 from thesis_ml.training_loops.task import Task
 from thesis_ml.utils.devices import choose_device
+from thesis_ml.utils.retries import Patience, use_patience
 from thesis_ml.utils.seed import make_order_generator
 from thesis_ml.utils.stops import StopRequests
 from thesis_ml.utils.threads import set_threads
@@ -57,6 +58,7 @@ def run_training(task: Task, data: TokenData, settings: RunSettings, start: Star
     if settings.run_dir is not None:
         log.info("run folder %s", settings.run_dir)
     with (
+        use_patience(Patience(settings.logging.retry_s)),
         StopRequests(settings.trainer.max_time_s, f"{settings.trainer_key}.max_time_s") as stops,
         recording.open_run_recorder(task, data, settings, resumed) as recorder,
         ProgressShower() as shower,

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.utils.files import replace_file
+from thesis_ml.utils.retries import retry_write
 from thesis_ml.utils.run_lock import LOCK_FILES, RunLock
 
 FACTS_FOLDER = "facts"
@@ -191,8 +193,7 @@ class RunFolder:
         try:
             folder.mkdir(exist_ok=True)
             for name, text in texts.items():
-                with replace_file(folder / name) as stream:
-                    stream.write(text.encode())
+                retry_write(partial(_replace_text, folder / name, text), folder / name)
         except OSError as error:
             raise FactsError(f"{folder}: cannot be written ({error.strerror}); free space or choose another") from error
 
@@ -249,6 +250,11 @@ class RunFolder:
                 (self.path / HYDRA_FOLDER / name).write_bytes(text)
         if now.log_size > start.log_size:
             os.truncate(self.path / LOG_FILE, start.log_size)
+
+
+def _replace_text(path: Path, text: str) -> None:
+    with replace_file(path) as stream:
+        stream.write(text.encode())
 
 
 def _refuse_links(path: Path) -> None:
