@@ -12,7 +12,15 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from thesis_ml.cli.hydra_errors import describe_error
-from thesis_ml.errors import ConfigError, DataError, FactsError, ReportError, RunInterrupted, TrainingError
+from thesis_ml.errors import (
+    ConfigError,
+    DataError,
+    FactsError,
+    OutOfMemoryError,
+    ReportError,
+    RunInterrupted,
+    TrainingError,
+)
 from thesis_ml.utils.retries import has_given_up
 from thesis_ml.utils.stops import EXIT_CTRL_C, EXIT_RESUMABLE, raise_on_signals
 
@@ -27,7 +35,7 @@ WRONG_INPUT_ERRORS = (ConfigError, DataError, ReportError, HydraException, Omega
 CONDOR_JOB = "_CONDOR_JOB_AD"
 """Set in the environment of every job of HTCondor, which starts it again after exit code 85."""
 
-FAILURES = (TrainingError, FactsError)
+FAILURES = (TrainingError, FactsError, OutOfMemoryError)
 
 
 class RefusalError(BaseException):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from thesis_ml.data.checks import Place
 from thesis_ml.data.events import Events
+from thesis_ml.utils.memory import is_memory_error
 from thesis_ml.utils.run_lock import lock_shared
 
 FORMATS = {b"root": "a ROOT file", b"PAR1": "a parquet file", b"\x1f\x8b": "a compressed file"}
@@ -77,6 +78,12 @@ def hdf5_errors(place: Place) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200]
+        if is_memory_error(error):
+            # A damaged file may claim any size.
+            reason = reason or type(error).__name__
+            raise place.error(
+                f"does not fit into memory ({reason}); set data.limit_events, or ask for more memory"
+            ) from error
         if "already open for write" in reason:
             raise place.error(
                 "is marked as being written; wait for its writer, or if that has crashed, run h5clear -s on the file"

@@ -14,10 +14,12 @@ from thesis_ml.cli.named_configs import OUR_HYDRA, NamedConfigs, add_overrides, 
 from thesis_ml.cli.reports.help_text import describe_reports, list_reports
 from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ReportError
+from thesis_ml.utils.memory import memory_errors
 from thesis_ml.utils.paths import REPORT_CONFIGS, find_configs
 
 ReportFunction = Callable[[DictConfig], None]
 
+WAYS_OUT = "compare fewer runs, take smaller batches (inference.batch_size), or ask for more memory"
 GO_ON = "nothing was written; start the report again"
 
 
@@ -48,7 +50,8 @@ def find_report(name: str) -> ReportFunction:
 def _compose_and_run(cfg: DictConfig) -> None:
     name = cfg.get("report_name") or HydraConfig.get().job.config_name
     try:
-        find_report(str(name))(cfg)
+        with memory_errors(WAYS_OUT):
+            find_report(str(name))(cfg)
     except (*WRONG_INPUT_ERRORS, *FAILURES) as error:
         # Hydra would print a line of its own before it raises the error.
         raise RefusalError from error

@@ -15,6 +15,7 @@ from thesis_ml.cli.train.jobs import TrainFunction, run_job
 from thesis_ml.cli.train.resume import expand_resume
 from thesis_ml.cli.train.sweeps import print_job_table
 from thesis_ml.training_loops.registry import LOOPS
+from thesis_ml.utils.memory import memory_errors
 from thesis_ml.utils.paths import find_configs
 
 DISPATCH: Mapping[str, TrainFunction] = {
@@ -28,7 +29,8 @@ register_loop_resolvers(DISPATCH)
 
 @hydra.main(config_path=str(find_configs()), config_name="train", version_base="1.3")
 def _compose_and_run(cfg: DictConfig) -> float | None:
-    return run_job(cfg, DISPATCH)
+    with memory_errors():
+        return run_job(cfg, DISPATCH)
 
 
 def main() -> None:
