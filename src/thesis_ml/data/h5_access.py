@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from thesis_ml.data.checks import Place
 from thesis_ml.data.events import Events
+from thesis_ml.data.h5_trial import try_file
 from thesis_ml.utils.memory import is_memory_error
 from thesis_ml.utils.run_lock import lock_shared
 
@@ -31,20 +32,24 @@ def open_file(path: Path) -> Iterator[Any]:
     place = Place(path)
     with ExitStack() as stack:
         with hdf5_errors(place):
-            _refuse_other_files(path, place)
+            _refuse_no_file(path, place)
             _lock_shared(stack.enter_context(path.open("rb")), place)
+            try_file(path, place)
+            _refuse_other_format(path, place)
             file = stack.enter_context(h5py.File(path, "r", locking=False))
         yield file
 
 
-def _refuse_other_files(path: Path, place: Place) -> None:
-    """Refuse what is no file, or a file of another format."""
+def _refuse_no_file(path: Path, place: Place) -> None:
     if path.is_dir():
         raise place.error("is a folder; data.path must name an HDF5 file")
     if not path.is_file():
         raise place.error("no such file; set data.path (or env.data_root for data=h5_tokens)")
     if path.stat().st_size == 0:
         raise place.error("the file is empty; expected an HDF5 file")
+
+
+def _refuse_other_format(path: Path, place: Place) -> None:
     if not h5py.is_hdf5(path) and (other := find_format(path)) is not None:
         raise place.error(
             f"is {other}, not HDF5; convert it with thesis-data: "
