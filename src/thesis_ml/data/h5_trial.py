@@ -20,7 +20,9 @@ SLOWEST_BYTES_S = 2e6
 START_S = 30.0
 BLOCK_BYTES = 2**24
 
-CRASHES = {getattr(signal, name, None) for name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL")}
+CRASHES = [
+    getattr(signal, name) for name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL") if hasattr(signal, name)
+]
 
 
 def try_file(path: Path, place: Place, timeout_s: float | None = None) -> None:
@@ -88,7 +90,7 @@ def _read_and_exit(path: Path) -> None:
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, *CRASHES):
             # In another thread than the main one handlers cannot be set.
-            with suppress(ValueError, TypeError):
+            with suppress(ValueError):
                 signal.signal(number, signal.SIG_DFL)
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in (1, 2):
