@@ -196,8 +196,12 @@ def test_key_refuses_values_out_of_range_or_of_another_type(
 
 @pytest.mark.parametrize("options", sorted({options for options, _, _ in CASES.values()}), ids=" ".join)
 def test_values_that_stand_in_the_files_are_right(
-    options: tuple[str, ...], compose_for: Callable[[tuple[str, ...]], DictConfig]
+    options: tuple[str, ...],
+    compose_for: Callable[[tuple[str, ...]], DictConfig],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("THESIS_CLUSTER_USER", "someone")
+
     check_job(compose_for(options))
 
 

@@ -35,6 +35,10 @@ class TrainingError(Exception):
     """A training that cannot continue, because a loss is not finite for example."""
 
 
+class OutOfMemoryError(Exception):
+    """A command that needs more memory than there is."""
+
+
 class RunInterrupted(KeyboardInterrupt):
     """A run that a signal or its time limit stopped where it can be resumed.
 

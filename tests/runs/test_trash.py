@@ -6,7 +6,8 @@ import pytest
 from filelock import FileLock
 
 from thesis_ml.runs.trash import empty_trash, explain_use, list_prunable, measure_space, move_run
-from thesis_ml.utils.paths import LOCK_FILE, REPORT_POINTER
+from thesis_ml.utils.paths import REPORT_POINTER
+from thesis_ml.utils.run_lock import LOCK_FILE
 
 
 @pytest.fixture

@@ -12,8 +12,17 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from thesis_ml.cli.hydra_errors import describe_error
-from thesis_ml.errors import ConfigError, DataError, FactsError, ReportError, RunInterrupted, TrainingError
-from thesis_ml.utils.stops import EXIT_CTRL_C, raise_on_signals
+from thesis_ml.errors import (
+    ConfigError,
+    DataError,
+    FactsError,
+    OutOfMemoryError,
+    ReportError,
+    RunInterrupted,
+    TrainingError,
+)
+from thesis_ml.utils.retries import has_given_up
+from thesis_ml.utils.stops import EXIT_CTRL_C, EXIT_RESUMABLE, raise_on_signals
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 
@@ -22,7 +31,10 @@ COLLECT_AFTER = (200_000, 20, 100)
 time of a start."""
 
 WRONG_INPUT_ERRORS = (ConfigError, DataError, ReportError, HydraException, OmegaConfBaseException, YAMLError)
-FAILURES = (TrainingError, FactsError)
+CONDOR_JOB = "_CONDOR_JOB_AD"
+"""Set in the environment of every job of HTCondor, which starts it again after exit code 85."""
+
+FAILURES = (TrainingError, FactsError, OutOfMemoryError)
 
 
 class RefusalError(BaseException):
@@ -62,9 +74,15 @@ def report_exit(at_end: Callable[[], int] = lambda: 0, go_on: Callable[[], str] 
         if wants_traceback:
             traceback.print_exception(error)
         print(f"error: {message}", file=sys.stderr)
-        is_mendable = not isinstance(named, FAILURES) and not n_failed
-        sys.exit(WRONG_INPUT if is_mendable else FAILED)
+        sys.exit(FAILED if n_failed else choose_code(named))
     sys.exit(FAILED if n_failed else DONE)
+
+
+def choose_code(error: BaseException) -> int:
+    """Return the exit code of a single start that a named error ended."""
+    if has_given_up(error):
+        return EXIT_RESUMABLE if CONDOR_JOB in os.environ else FAILED
+    return FAILED if isinstance(error, FAILURES) else WRONG_INPUT
 
 
 def _report_stop(stop: KeyboardInterrupt, go_on: str) -> int:

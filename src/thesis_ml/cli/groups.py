@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from thesis_ml.training_loops.registry import LOOPS, is_below
 from thesis_ml.utils.paths import find_configs
 
 OTHER_COMMANDS = ("report", "convert")
@@ -33,3 +34,36 @@ def list_bases(group: str, option: str) -> list[Path]:
     names = [base.partition("@")[0] for base in bases if isinstance(base, str) and base != "_self_"]
     places = [name.removeprefix("/") if name.startswith("/") else f"{group}/{name}" for name in names]
     return [path, *(file for place in places for file in list_bases(*place.rsplit("/", 1)))]
+
+
+def find_full_keys(last: str, folder: str = ".") -> list[str]:
+    """Return the keys whose last part is `last`, as thesis-train or the configurations in `folder` know them."""
+    if "." in last or "/" in last:
+        return []
+    if folder != ".":
+        files = {
+            "": list((find_configs() / folder).glob("*.yaml")),
+            "env.": list((find_configs() / "env").glob("*.yaml")),
+        }
+        return sorted({prefix + key for prefix, paths in files.items() for key in _find_in(paths, last)})
+    reads = tuple(key for loop in LOOPS.values() for key in loop.all_keys)
+    found = [
+        f"{group.replace('/', '.')}.{key}"
+        for group, options in list_groups().items()
+        if not group.startswith("general/")
+        for option in options
+        for key in _find_in(list_bases(group, option), last)
+    ]
+    return sorted({key for key in found if is_below(key, reads)} | set(_find_in([find_configs() / "train.yaml"], last)))
+
+
+def _find_in(paths: Sequence[Path], last: str) -> list[str]:
+    """Return the full keys in files whose last part is `last`."""
+    return [key for path in paths for key in _list_keys(yaml.safe_load(path.read_text(encoding="utf-8")), last)]
+
+
+def _list_keys(content: Any, last: str) -> list[str]:
+    if not isinstance(content, dict):
+        return []
+    below = [f"{name}.{key}" for name, value in content.items() for key in _list_keys(value, last)]
+    return below + ([last] if last in content and last not in ("defaults", "hydra") else [])

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ConfigTypeError, OmegaConfBaseException
@@ -59,7 +60,21 @@ def _describe_syntax(error: OverrideParseException) -> str:
     # thesis-data puts ++ before keys itself.
     shown = error.override.removeprefix("++")
     reason = join_lines(error.message.removeprefix(f"Error parsing override '{error.override}'"))
-    return f"{shown}: cannot be read ({reason.replace(error.override, shown)}); {QUOTE_HINT}"
+    remedy = _quote_whole(shown) or QUOTE_HINT
+    return f"{shown}: cannot be read ({reason.replace(error.override, shown)}); {remedy}"
+
+
+def _quote_whole(override: str) -> str:
+    """Return what to write for a single text with characters that Hydra reads only within quotes, such as # and é."""
+    key, equals, value = override.partition("=")
+    if not equals or any(sign in value for sign in "[]{},'\"\\$"):
+        return ""
+    quoted = f'{key}="{value}"'
+    try:
+        OverridesParser.create().parse_overrides([quoted])
+    except HydraException:
+        return ""
+    return f"quote it twice: '{quoted}'"
 
 
 def _describe_missing_file(error: MissingConfigException) -> str:

@@ -16,6 +16,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
+from thesis_ml.cli.arguments import check_words
 from thesis_ml.cli.groups import OTHER_COMMANDS
 from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ConfigError
@@ -51,6 +52,7 @@ class NamedConfigs:
         Raises:
             ConfigError: The name is missing or unknown, or a flag does not fit.
         """
+        check_words(arguments, self.folder, self.list_names)
         flags = get_args_parser().parse_args(list(arguments))
         if flags.hydra_help or flags.shell_completion:
             return

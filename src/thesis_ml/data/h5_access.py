@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from thesis_ml.data.checks import Place, explain_not_finite, name_dtype
 from thesis_ml.data.events import Events
+from thesis_ml.data.h5_trial import try_file
+from thesis_ml.utils.memory import is_memory_error
+from thesis_ml.utils.run_lock import lock_shared
 
 FORMATS = {b"root": "a ROOT file", b"PAR1": "a parquet file", b"\x1f\x8b": "a compressed file"}
 """First bytes of files of other formats."""
@@ -29,21 +32,41 @@ def open_file(path: Path) -> Iterator[Any]:
         DataError: It is not there, or no HDF5 file.
     """
     place = Place(path)
-    with hdf5_errors(place):
-        if path.is_dir():
-            raise place.error("is a folder; data.path must name an HDF5 file")
-        if not path.is_file():
-            raise place.error("no such file; set data.path (or env.data_root for data=h5_tokens)")
-        if path.stat().st_size == 0:
-            raise place.error("the file is empty; expected an HDF5 file")
-        if not h5py.is_hdf5(path) and (other := find_format(path)) is not None:
-            raise place.error(
-                f"is {other}, not HDF5; convert it with thesis-data: "
-                f"thesis-data --config-name inspect inputs={path} names the recipe"
-            )
-        file = h5py.File(path, "r")
-    with file:
+    with ExitStack() as stack:
+        with hdf5_errors(place):
+            _refuse_no_file(path, place)
+            _lock_shared(stack.enter_context(path.open("rb")), place)
+            try_file(path, place)
+            _refuse_other_format(path, place)
+            file = stack.enter_context(h5py.File(path, "r", locking=False))
         yield file
+
+
+def _refuse_no_file(path: Path, place: Place) -> None:
+    if path.is_dir():
+        raise place.error("is a folder; data.path must name an HDF5 file")
+    if not path.is_file():
+        raise place.error("no such file; set data.path (or env.data_root for data=h5_tokens)")
+    if path.stat().st_size == 0:
+        raise place.error("the file is empty; expected an HDF5 file")
+
+
+def _refuse_other_format(path: Path, place: Place) -> None:
+    if not h5py.is_hdf5(path) and (other := find_format(path)) is not None:
+        raise place.error(
+            f"is {other}, not HDF5; convert it with thesis-data: "
+            f"thesis-data --config-name inspect inputs={path} names the recipe"
+        )
+
+
+def _lock_shared(stream: BinaryIO, place: Place) -> None:
+    """Lock a file for its readers where the file system has locks; HDF5 itself takes their absence for an error."""
+    try:
+        lock_shared(stream.fileno())
+    except BlockingIOError:
+        raise place.error("is being written by another process; wait until that has closed it") from None
+    except OSError:
+        return
 
 
 def find_format(path: Path) -> str | None:
@@ -62,6 +85,16 @@ def hdf5_errors(place: Place) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200]
+        if is_memory_error(error):
+            # A damaged file may claim any size.
+            reason = reason or type(error).__name__
+            raise place.error(
+                f"does not fit into memory ({reason}); set data.limit_events, or ask for more memory"
+            ) from error
+        if "already open for write" in reason:
+            raise place.error(
+                "is marked as being written; wait for its writer, or if that has crashed, run h5clear -s on the file"
+            ) from error
         raise place.error(f"cannot be read ({reason}); expected a complete HDF5 file") from error
 
 

@@ -20,6 +20,7 @@ from thesis_ml.facts.lines import parse_line
 from thesis_ml.facts.schema import ARRAYS_FILE, LOSS, METRIC_PREFIX, SCALARS_FILE, SCALARS_HEADER, EpochFacts, Metrics
 from thesis_ml.utils.files import replace_file
 from thesis_ml.utils.paths import EVENTS_FILE
+from thesis_ml.utils.retries import retry_write
 
 
 class LineFile:
@@ -35,37 +36,60 @@ class LineFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             mend_last_line(path)
             self._stream = path.open("ab", buffering=0)
+            self._flushed_size = os.fstat(self._stream.fileno()).st_size
+        self._unflushed = b""
+        self._is_torn = False
 
     def append(self, text: str) -> None:
         """Write `text`, which ends with a line feed, in one call; after a failure the file is unchanged."""
         data = text.encode("utf-8")
         with named_failure(self.path):
-            # Writing to a file whose name is gone succeeds, and every number would be lost.
-            if not self.path.exists():
-                raise FileNotFoundError("the file or its folder vanished")
-            size = os.fstat(self._stream.fileno()).st_size
-            try:
-                n_written = self._stream.write(data)
-            except OSError:
-                self._restore(size)
-                raise
-            if n_written != len(data):
-                self._restore(size)
-                raise OSError("the disk is full")
+            retry_write(lambda: self._append(data), self.path)
+        self._unflushed += data
 
     def flush(self) -> None:
         """Wait until all written data are on the disk."""
         with named_failure(self.path):
-            os.fsync(self._stream.fileno())
+            retry_write(self._flush, self.path)
+        self._flushed_size += len(self._unflushed)
+        self._unflushed = b""
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         self._stream.close()
 
-    def _restore(self, size: int) -> None:
-        # Half a line would swallow the next one.
-        with contextlib.suppress(OSError):
-            self._stream.truncate(size)
+    def _append(self, data: bytes) -> None:
+        self._mend()
+        try:
+            _write_all(self._stream, data)
+        except OSError:
+            self._is_torn = True
+            # Half a line would swallow the next one.
+            with contextlib.suppress(OSError):
+                self._stream.truncate(self._flushed_size + len(self._unflushed))
+            raise
+
+    def _flush(self) -> None:
+        self._mend()
+        try:
+            os.fsync(self._stream.fileno())
+        except OSError:
+            # The system may drop what it could not write, and call the next flush a success.
+            self._is_torn = True
+            raise
+
+    def _mend(self) -> None:
+        """Open the file anew after a failure, and write again what may not be on the disk."""
+        # Writing to a file whose name is gone succeeds, and every number would be lost.
+        if not self.path.exists():
+            raise FileNotFoundError("the file or its folder vanished")
+        if self._is_torn:
+            with contextlib.suppress(OSError):
+                self._stream.close()
+            self._stream = self.path.open("ab", buffering=0)
+            self._stream.truncate(self._flushed_size)
+            _write_all(self._stream, self._unflushed)
+            self._is_torn = False
 
 
 class FactsFiles:
@@ -134,14 +158,8 @@ def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """
     path = folder / ARRAYS_FILE
     try:
-        with (
-            named_failure(path),
-            replace_file(path) as stream,
-            zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive,
-        ):
-            for name, array in arrays.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+        with named_failure(path):
+            retry_write(lambda: _write_archive(path, arrays), path)
     except ValueError as error:
         raise FactsError(f"{path}: cannot record an array ({error}); give numbers or text") from error
 
@@ -251,9 +269,28 @@ def _cut_file(path: Path, n_epochs: int, find_epoch: Callable[[bytes], int | Non
         if epoch is not None and epoch < n_epochs:
             held.add(epoch)
     if len(kept) < len(lines):
-        with named_failure(path), replace_file(path) as stream:
-            stream.writelines(kept)
+        with named_failure(path):
+            retry_write(lambda: _replace_lines(path, kept), path)
     return held
+
+
+def _replace_lines(path: Path, lines: Sequence[bytes]) -> None:
+    with replace_file(path) as stream:
+        stream.writelines(lines)
+
+
+def _write_archive(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    with replace_file(path) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+
+def _write_all(stream: io.FileIO, data: bytes) -> None:
+    """Write all bytes, of which a nearly full disk takes a part."""
+    n_done = 0
+    while n_done < len(data):
+        n_done += stream.write(data[n_done:]) or 0
 
 
 def _find_epoch_of_line(line: bytes) -> int | None:

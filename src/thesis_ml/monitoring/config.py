@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from string import Formatter
 from typing import Annotated, Literal
 
-from thesis_ml.limits import between, require
+from thesis_ml.limits import at_least, between, require
+from thesis_ml.utils.retries import RETRY_S
 
 DRAWING_MOMENTS = ("on_epoch_end", "on_train_end", "on_test_end")
 """The moments at which figures can be drawn, in the order they come."""
@@ -48,6 +49,9 @@ class LoggingConfig:
         Literal["none", "tensorboard", "wandb", "mlflow"],
         "also send the numbers there; each needs the extra of its name",
     ] = "none"
+    retry_s: Annotated[
+        float, at_least(0), "seconds for which a write that fails is tried again, such as on a full disk; 0: not at all"
+    ] = RETRY_S
 
     def __post_init__(self) -> None:
         for moment in self.moments:

@@ -17,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from thesis_ml.facts.schema import LOSS, History
 from thesis_ml.monitoring import scales
 from thesis_ml.monitoring.config import LoggingConfig
+from thesis_ml.utils.retries import retry_write
 
 COLUMN_WIDTH_IN = 3.4
 """Width of one column of a two-column article; the font sizes below are readable at this width."""
@@ -254,8 +255,14 @@ def _count_columns(labels: Sequence[str]) -> int:
 
 def save_figure(figure: Figure, folder: Path, name: str, config: LoggingConfig) -> Path:
     """Write a figure to `<folder>/<name>.<fig_format>` and return its path; a reader never sees an incomplete file."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.{config.fig_format}"
+    retry_write(lambda: _replace_figure(figure, path, config), path)
+    return path
+
+
+def _replace_figure(figure: Figure, path: Path, config: LoggingConfig) -> None:
+    folder, name = path.parent, path.stem
+    folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{name}.{os.getpid()}.partial"
     try:
         with matplotlib.rc_context({"svg.hashsalt": name}):
@@ -263,7 +270,6 @@ def save_figure(figure: Figure, folder: Path, name: str, config: LoggingConfig) 
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-    return path
 
 
 def _drop_date(fig_format: str) -> dict[str, None]:

@@ -98,7 +98,7 @@ def _check_comparability(comparison: Comparison) -> Iterator[Check]:
         yield Check("comparability", "failed", f"The runs differ in {listed}: {remedy}.", "runs")
     else:
         yield Check("comparability", "passed", "All runs have the same data, features and tokens.", "runs")
-    commits = sorted({str(run.meta.get("git_commit"))[:10] for run in runs})
+    commits = sorted({str(run.meta.get("git_commit") or "unknown")[:10] for run in runs})
     if len(commits) > 1:
         listed = ", ".join(commits[:MOST_LISTED])
         yield Check(

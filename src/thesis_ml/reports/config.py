@@ -16,11 +16,10 @@ from thesis_ml.reports.inference.config import InferenceConfig, name_strengths
 from thesis_ml.reports.scoreboard import COLUMNS, MOST_TERMINAL
 from thesis_ml.reports.tex import NumberStyle
 from thesis_ml.reports.utils.discovery import InputsConfig
-from thesis_ml.utils.environment import EnvConfig
+from thesis_ml.utils.environment import OUTPUT_VARIABLE, EnvConfig, check_user
 from thesis_ml.utils.paths import MAX_SHOWN
 
 SUMMARY_SCHEMA_VERSION = 2
-OUTPUT_ROOT_VARIABLE = "THESIS_OUTPUT_ROOT"
 LISTS = ("sweep_dir", "run_dirs", "select")
 """Keys of `inputs` that take one text or a list of them."""
 
@@ -104,6 +103,8 @@ def parse_report(cfg: DictConfig) -> ReportConfig:
     if plain.get("report_name") is None and HydraConfig.initialized():
         plain["report_name"] = HydraConfig.get().job.config_name
     require("output_root" not in plain, "output_root", "given as env.output_root", plain.get("output_root"))
+    if places is not None and is_root_given():
+        check_user(places, OmegaConf.to_container(cfg.env, resolve=False))
     root = _expand_root(places.output_root) if places is not None and is_root_given() else None
     config = parse_config(ReportConfig, plain, "")
     # A wrong name or strength is said now, not after the models were read.
@@ -122,7 +123,7 @@ def _expand_root(text: str) -> Path:
 
 def is_root_given() -> bool:
     """Say whether the user chose where reports go."""
-    if os.environ.get(OUTPUT_ROOT_VARIABLE):
+    if os.environ.get(OUTPUT_VARIABLE):
         return True
     typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
     return any(line.lstrip("+").startswith(("env=", "env.output_root=")) for line in typed)

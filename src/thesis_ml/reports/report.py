@@ -85,7 +85,7 @@ def use_threads_of(config: InferenceConfig) -> AbstractContextManager[None]:
     # Here, not at the top, as torch takes longer to import than a report without models takes at all.
     from thesis_ml.utils.threads import use_threads
 
-    return use_threads(config.n_threads)
+    return use_threads(config.n_threads, "inference.n_threads")
 
 
 def infer(comparison: Comparison, config: InferenceConfig) -> InferenceResult | None:

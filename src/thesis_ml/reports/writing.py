@@ -28,6 +28,7 @@ from thesis_ml.reports.utils.table import Table, format_csv
 from thesis_ml.utils import paths
 from thesis_ml.utils.paths import claim_folder, make_name_safe
 from thesis_ml.utils.progress import show_progress
+from thesis_ml.utils.retries import Patience, retry_write, use_patience
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def write_report(report: Report, config: ReportConfig) -> Path:
     reports = find_root(config) / paths.REPORTS_FOLDER
     previous = find_previous_numbers(reports, config.report_name)
     folder = claim_folder(reports, "report", config.report_name)
-    with _fill_claimed(folder) as partial:
+    with use_patience(Patience()), _fill_claimed(folder) as partial:
         manifest = build_manifest(comparison, folder, report.inference)
         figures = draw_figures(show_progress(report.figures, "figure"), comparison.groups)
         tex = TexWriter(config.outputs.tex_numbers)
@@ -101,11 +102,11 @@ def _fill_claimed(folder: Path) -> Iterator[Path]:
     partial = folder.with_name(f".{folder.name}.partial")
     is_whole = False
     try:
-        partial.mkdir()
+        retry_write(partial.mkdir, partial)
         yield partial
         # Windows renames onto nothing that exists.
         folder.rmdir()
-        partial.rename(folder)
+        retry_write(lambda: partial.rename(folder), folder)
         is_whole = True
     except OSError as error:
         reason = error.strerror or error
@@ -189,4 +190,5 @@ def _find_way(run: Path, report: Path) -> str:
 
 def _write_text(path: Path, text: str) -> None:
     # Half a character of two, as JSON may hold, has no place in UTF-8.
-    path.write_text(text, encoding="utf-8", errors="replace", newline="\n")
+    data = text.encode("utf-8", errors="replace")
+    retry_write(lambda: path.write_bytes(data), path)

@@ -7,20 +7,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from thesis_ml.errors import FactsError
+from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.lines import read_state
 from thesis_ml.utils.paths import (
     BEST_CHECKPOINT,
     FACTS_FOLDER,
     FIGURES_FOLDER,
     LAST_CHECKPOINT,
-    LOCK_FILE,
     PREVIOUS_CHECKPOINT,
     REPORT_POINTER,
     TRASH_FOLDER,
 )
+from thesis_ml.utils.run_lock import LOCK_FILES, RunLock
 
 PRUNED = (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT)
 """Checkpoints that a finished run needs no more."""
@@ -65,18 +63,19 @@ def explain_use(run: Path) -> str | None:
 
 def explain_lock(run: Path) -> str | None:
     """Return that a live run holds the folder, None where none does."""
-    lock_file = run / LOCK_FILE
-    if not lock_file.is_file():
+    if not any((run / name).is_file() for name in LOCK_FILES):
         return None
+    lock = RunLock(run)
     try:
-        with FileLock(lock_file, timeout=0):
-            pass
-    except Timeout:
+        lock.acquire()
+    except ConfigError:
         return "it is running"
     except OSError as error:
         with suppress(FactsError):
             if read_state(run / FACTS_FOLDER).name == "running":
                 return f"it may be running (its lock cannot be tried: {error.strerror})"
+        return None
+    lock.release()
     return None
 
 
@@ -84,6 +83,7 @@ def move_run(run: Path, root: Path, folder: str) -> Path:
     """Move a run below `folder` of the output folder, where it has the same path, and return the new place.
 
     Raises:
+        ConfigError: It is running.
         FactsError: It cannot be moved.
     """
     target = root / folder / run.resolve().relative_to(root.resolve())
@@ -94,10 +94,12 @@ def move_run(run: Path, root: Path, folder: str) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # No start may take the folder in between.
-        with FileLock(run / LOCK_FILE, timeout=0):
+        lock = RunLock(run)
+        lock.acquire()
+        try:
             shutil.move(run, target)
-    except Timeout:
-        raise FactsError(f"{run}: is running; stop it first") from None
+        finally:
+            lock.release()
     except OSError as error:
         raise FactsError(f"{run}: cannot be moved to {target} ({error.strerror}); check the folders") from error
     return target

@@ -5,8 +5,6 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import torch
-
 from thesis_ml.data.batch import TokenBatch
 from thesis_ml.data.splits import count_batches, iterate_batches
 from thesis_ml.data.tokens import TokenData
@@ -23,8 +21,10 @@ from thesis_ml.training_loops.start import Finished, Resume, Start, decide_start
 from thesis_ml.training_loops.tally import time_batches
 from thesis_ml.training_loops.task import Task
 from thesis_ml.utils.devices import choose_device
+from thesis_ml.utils.retries import Patience, use_patience
 from thesis_ml.utils.seed import make_order_generator
 from thesis_ml.utils.stops import StopRequests
+from thesis_ml.utils.threads import set_threads
 from thesis_ml.utils.training_progress_shower import ProgressShower
 
 log = logging.getLogger(__name__)
@@ -51,8 +51,7 @@ def run_training(task: Task, data: TokenData, settings: RunSettings, start: Star
         FactsError: Facts or checkpoints cannot be read or written.
         RunInterrupted: A signal or the time limit stopped the run, whose state is saved.
     """
-    if settings.trainer.n_threads is not None:
-        torch.set_num_threads(settings.trainer.n_threads)
+    set_threads(settings.trainer.n_threads, f"{settings.trainer_key}.n_threads")
     start = start or decide_start(settings, data.fingerprint)
     if isinstance(start, Finished):
         return dict(start.result)
@@ -62,6 +61,7 @@ def run_training(task: Task, data: TokenData, settings: RunSettings, start: Star
     if settings.run_dir is not None:
         log.info("run folder %s", settings.run_dir)
     with (
+        use_patience(Patience(settings.logging.retry_s)),
         StopRequests(settings.trainer.max_time_s, f"{settings.trainer_key}.max_time_s") as stops,
         recording.open_run_recorder(task, data, settings, resumed) as recorder,
         ProgressShower() as shower,

@@ -15,6 +15,7 @@ import torch
 
 from thesis_ml.errors import DataError, FactsError
 from thesis_ml.utils.files import replace_file
+from thesis_ml.utils.retries import retry_write
 
 CHECKPOINT_VERSION = 2
 """Version of the checkpoint format, increased when the required content changes."""
@@ -54,9 +55,7 @@ def save_checkpoint(content: dict[str, Any], path: Path, *, previous: Path | Non
         FactsError: The folder cannot be written or the disk is full; the file at `path` is kept.
     """
     try:
-        with replace_file(path, previous=previous) as stream:
-            torch.save(content, stream)
-        _flush_folder(path.parent)
+        retry_write(lambda: _replace_checkpoint(content, path, previous), path)
     except (OSError, RuntimeError) as error:
         raise FactsError(
             f"{path}: the checkpoint cannot be written ({error}); free space or choose another folder"
@@ -96,16 +95,26 @@ def link_model(target: Path, link: Path) -> None:
     Raises:
         FactsError: The folder cannot be written or the disk is full; the previous link is kept.
     """
-    temporary = link.with_name(f".{link.name}.tmp")
     try:
-        temporary.unlink(missing_ok=True)
-        try:
-            temporary.symlink_to(target.name)
-        except (OSError, NotImplementedError):
-            shutil.copyfile(target, temporary)
-        temporary.replace(link)
+        retry_write(lambda: _replace_link(target, link), link)
     except OSError as error:
         raise FactsError(f"{link}: cannot be written ({error}); free space or choose another folder") from error
+
+
+def _replace_checkpoint(content: dict[str, Any], path: Path, previous: Path | None) -> None:
+    with replace_file(path, previous=previous) as stream:
+        torch.save(content, stream)
+    _flush_folder(path.parent)
+
+
+def _replace_link(target: Path, link: Path) -> None:
+    temporary = link.with_name(f".{link.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        temporary.symlink_to(target.name)
+    except (OSError, NotImplementedError):
+        shutil.copyfile(target, temporary)
+    temporary.replace(link)
 
 
 def _refuse_damage(path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import h5py
 
+from thesis_ml.utils.retries import retry_write
 from thesis_ml.utils.stops import hold_signals
 
 MAX_REASON = 300
@@ -84,7 +85,7 @@ class _Disk:
         """Write all bytes, into memory after a failure."""
         if self._error is None:
             try:
-                self._write_through(data)
+                retry_write(lambda: self._write_through(data), Path(str(self._stream.name)))
             except OSError as error:
                 self._error = error
         if self._error is not None:

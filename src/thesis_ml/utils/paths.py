@@ -10,14 +10,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from filelock import FileLock, Timeout
-
 from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.utils.files import replace_file
+from thesis_ml.utils.retries import retry_write
+from thesis_ml.utils.run_lock import LOCK_FILES, RunLock
 
 FACTS_FOLDER = "facts"
 EVENTS_FILE = "events.jsonl"
@@ -31,7 +32,6 @@ MODEL_FILE = "model.pt"
 BEST_FILES = (BEST_CHECKPOINT, MODEL_FILE)
 """Places of the best weights of a run, searched in this order."""
 LOG_FILE = "train.log"
-LOCK_FILE = ".lock"
 
 RUNS_FOLDER = "runs"
 SWEEPS_FOLDER = "multiruns"
@@ -167,15 +167,14 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = FileLock(path / LOCK_FILE, timeout=0)
+        self._lock = RunLock(path)
 
     def __enter__(self) -> Self:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
-        except Timeout:
-            raise ConfigError(f"{self.path}: another run is using this folder; wait for it or choose another") from None
         except OSError as error:
+            self._remove_empty()
             raise ConfigError(f"{self.path}: cannot be written ({error}); choose another hydra.run.dir") from error
         try:
             _refuse_links(self.path)
@@ -189,6 +188,12 @@ class RunFolder:
     ) -> None:
         self._lock.release()
 
+    def _remove_empty(self) -> None:
+        """Remove the folder of a start that could not lock it, where nothing else is in it."""
+        with suppress(OSError):
+            if {entry.name for entry in self.path.iterdir()} <= set(LOCK_FILES):
+                shutil.rmtree(self.path)
+
     def write_hydra(self, texts: dict[str, str]) -> None:
         """Write the yaml texts that describe the start of the run, by file name; each completely or not at all.
 
@@ -199,8 +204,7 @@ class RunFolder:
         try:
             folder.mkdir(exist_ok=True)
             for name, text in texts.items():
-                with replace_file(folder / name) as stream:
-                    stream.write(text.encode())
+                retry_write(partial(_replace_text, folder / name, text), folder / name)
         except OSError as error:
             raise FactsError(f"{folder}: cannot be written ({error.strerror}); free space or choose another") from error
 
@@ -247,8 +251,8 @@ class RunFolder:
         other files in it stays.
         """
         if start.is_new:
-            new = {entry.name for entry in self.path.iterdir()} - (start.names - {LOCK_FILE})
-            if new <= {LOCK_FILE, HYDRA_FOLDER, LOG_FILE}:
+            new = {entry.name for entry in self.path.iterdir()} - (start.names - set(LOCK_FILES))
+            if new <= {*LOCK_FILES, HYDRA_FOLDER, LOG_FILE}:
                 self._remove(new)
             return
         now = self.remember()
@@ -257,6 +261,11 @@ class RunFolder:
                 (self.path / HYDRA_FOLDER / name).write_bytes(text)
         if now.log_size > start.log_size:
             os.truncate(self.path / LOG_FILE, start.log_size)
+
+
+def _replace_text(path: Path, text: str) -> None:
+    with replace_file(path) as stream:
+        stream.write(text.encode())
 
 
 def _refuse_links(path: Path) -> None:

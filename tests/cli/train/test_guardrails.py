@@ -179,7 +179,11 @@ def test_check_command_line_lets_pass_the_grammar_of_hydra(line: list[str]) -> N
         ["hydra.run.dir=elsewhere"],
     ],
 )
-def test_check_job_lets_pass_what_a_loop_reads(overrides: list[str], compose_job) -> None:
+def test_check_job_lets_pass_what_a_loop_reads(
+    overrides: list[str], compose_job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THESIS_CLUSTER_USER", "someone")
+
     check_job(compose_job(*overrides))
 
 

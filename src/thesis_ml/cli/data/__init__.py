@@ -8,15 +8,18 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from thesis_ml.cli.arguments import quote_homes
 from thesis_ml.cli.data.help_text import describe_recipes
 from thesis_ml.cli.exit_codes import DONE, FAILURES, WRONG_INPUT_ERRORS, RefusalError, report_exit
 from thesis_ml.cli.named_configs import OUR_HYDRA, NamedConfigs, add_overrides, name_top_keys, remember_config_dir
 from thesis_ml.errors import ConfigError
+from thesis_ml.utils.memory import memory_errors
 from thesis_ml.utils.paths import find_configs
 
 RECIPES = NamedConfigs("convert", "a conversion takes any number of files in one job")
 INSPECT = "inspect"
 OPEN_MAPPINGS = ("objects", "reader", "label_names", "extra_columns", "event_extra")
+WAYS_OUT = "take fewer processes (n_workers), or ask for more memory"
 GO_ON = "the same command goes on from the parts that were converted"
 LIBRARIES = ("awkward", "pyarrow", "uproot")
 
@@ -27,10 +30,11 @@ def _compose_and_run(cfg: DictConfig) -> None:
         _check_libraries()
         command = importlib.import_module("thesis_ml.cli.data.commands")
         values = OmegaConf.to_container(cfg, resolve=True)
-        if HydraConfig.get().job.config_name == INSPECT:
-            command.run_inspect(values)
-        else:
-            command.run_convert(values)
+        with memory_errors(WAYS_OUT):
+            if HydraConfig.get().job.config_name == INSPECT:
+                command.run_inspect(values)
+            else:
+                command.run_convert(values)
     except (*WRONG_INPUT_ERRORS, *FAILURES) as error:
         # Hydra would print a line of its own before it raises the error.
         raise RefusalError from error
@@ -72,6 +76,6 @@ def main() -> None:
         sys.exit(DONE)
     with report_exit(go_on=lambda: GO_ON):
         RECIPES.check_command_line(sys.argv[1:])
-        sys.argv[1:] = add_overrides(open_mappings(sys.argv[1:]), OUR_HYDRA)
+        sys.argv[1:] = add_overrides(quote_homes(open_mappings(sys.argv[1:])), OUR_HYDRA)
         with name_top_keys():
             _compose_and_run()

@@ -1,5 +1,5 @@
 """python -m thesis_ml.cli.data."""
 
-from thesis_ml.cli.data import main
+from thesis_ml.cli.entry import data
 
-main()
+data()

@@ -9,16 +9,19 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from thesis_ml.cli.arguments import quote_homes
 from thesis_ml.cli.exit_codes import DONE, FAILURES, WRONG_INPUT_ERRORS, RefusalError, report_exit
 from thesis_ml.cli.named_configs import OUR_HYDRA, NamedConfigs, add_overrides, name_top_keys, remember_config_dir
 from thesis_ml.cli.reports.help_text import describe_reports, list_reports
 from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ReportError
+from thesis_ml.utils.memory import memory_errors
 from thesis_ml.utils.paths import REPORT_CONFIGS, find_configs
 
 ReportFunction = Callable[[DictConfig], Path | None]
 """From a composed configuration to the folder that was written; a user's own may return nothing."""
 
+WAYS_OUT = "compare fewer runs, take smaller batches (inference.batch_size), or ask for more memory"
 GO_ON = "nothing was written; start the report again"
 
 
@@ -53,7 +56,8 @@ def run_chosen_report(cfg: DictConfig) -> Path | None:
     """
     name = cfg.get("report_name") or HydraConfig.get().job.config_name
     try:
-        return find_report(str(name))(cfg)
+        with memory_errors(WAYS_OUT):
+            return find_report(str(name))(cfg)
     except (*WRONG_INPUT_ERRORS, *FAILURES) as error:
         raise RefusalError from error
 
@@ -72,6 +76,6 @@ def main() -> None:
         sys.exit(DONE)
     with report_exit(go_on=lambda: GO_ON):
         REPORTS.check_command_line(sys.argv[1:])
-        sys.argv[1:] = add_overrides(sys.argv[1:], OUR_HYDRA)
+        sys.argv[1:] = add_overrides(quote_homes(sys.argv[1:]), OUR_HYDRA)
         with name_top_keys():
             _compose_and_run()

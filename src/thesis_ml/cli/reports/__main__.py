@@ -1,5 +1,5 @@
 """python -m thesis_ml.cli.reports."""
 
-from thesis_ml.cli.reports import main
+from thesis_ml.cli.entry import report
 
-main()
+report()

@@ -1,5 +1,5 @@
 """python -m thesis_ml.cli.train."""
 
-from thesis_ml.cli.train import main
+from thesis_ml.cli.entry import train
 
-main()
+train()

@@ -21,7 +21,7 @@ from thesis_ml.config import choose, hint_nearest, parse_config
 from thesis_ml.errors import ConfigError
 from thesis_ml.limits import require
 from thesis_ml.training_loops.registry import LOOPS, find_readers, is_below
-from thesis_ml.utils.environment import EnvConfig
+from thesis_ml.utils.environment import EnvConfig, check_user
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,8 @@ def check_command_line(arguments: Sequence[str]) -> None:
     require(len(chosen) <= 1, " and ".join(chosen), "given alone", " ".join(arguments))
     if flags.resolve and not (flags.cfg or flags.help):
         raise ConfigError("--resolve: belongs to --cfg or --help; add one of them")
+    if flags.package and not flags.cfg:
+        raise ConfigError("--package: belongs to --cfg; add it, or leave --package out")
     if flags.config_dir is not None and not Path(flags.config_dir).is_dir():
         raise ConfigError(f"--config-dir: there is no folder {flags.config_dir!r}; name one with yaml files")
     groups = {parent for group in list_groups() for parent in _list_parents(group)}
@@ -62,7 +64,9 @@ def check_job(config: DictConfig, number: int = 0, loops: Collection[str] = tupl
         require(not OmegaConf.is_config(cfg.name), "name", "a text", cfg.name)
         # On the command line it is gone by now: it stands for other arguments.
         require(cfg.resume is None, "resume", "given on the command line, as resume=<run dir>", cfg.resume)
-        parse_config(EnvConfig, OmegaConf.to_container(cfg.env, resolve=True), "env")
+        env = parse_config(EnvConfig, OmegaConf.to_container(cfg.env, resolve=True), "env")
+        if number == 0 and _find_named_folder(config, number) is None:
+            check_user(env, OmegaConf.to_container(cfg.env, resolve=False))
         if loop in LOOPS:
             refuse_unread(start.overrides.task, loop, cfg)
             if number == 0:

@@ -20,6 +20,7 @@ from thesis_ml.training_loops.registry import LOOPS
 from thesis_ml.training_loops.start import Finished, decide_start
 from thesis_ml.utils.paths import FACTS_FOLDER, RunFolder, is_run_folder
 from thesis_ml.utils.plain_values import as_float
+from thesis_ml.utils.retries import RETRY_S, Patience, use_patience
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,8 @@ def _record_start(folder: RunFolder, cfg: DictConfig) -> Iterator[None]:
     """Describe the start in .hydra/, copy all log lines to the folder, and record an error before the first fact."""
     is_new_job = not is_run_folder(folder.path) and HydraConfig.get().mode == RunMode.MULTIRUN
     note = FailureNote(folder.path / FACTS_FOLDER, keeps_refusals=is_new_job)
-    folder.write_hydra(_describe_start(cfg))
+    with use_patience(Patience(float(cfg.logging.get("retry_s", RETRY_S)))):
+        folder.write_hydra(_describe_start(cfg))
     with folder.open_log(), note:
         yield
 

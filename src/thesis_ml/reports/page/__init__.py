@@ -64,7 +64,7 @@ def build_page(
             about={
                 "report": manifest["report_id"],
                 "made": manifest["created"],
-                "code": manifest["code"]["git_commit"],
+                "code": manifest["code"]["git_commit"] or "unknown",
             },
             policy=write_policy(style, script),
             style=style,
