@@ -98,7 +98,7 @@ def load_tokens(config: DataConfig) -> TokenData:
         sheet=sheet,
         fingerprint=fingerprint,
         description=description,
-        warnings=tuple(list_warnings(sheet, encoded["train"], stored.type_names)),
+        warnings=tuple(list_warnings(sheet)),
     )
 
 
