@@ -96,7 +96,11 @@ def test_the_command_of_a_recorded_run_gives_its_numbers(find_outcome: FindOutco
     outcome = find_outcome(f"repeat {name}")
     assert outcome.exit_code == 0, outcome
 
-    recorded, repeated = read_events(RECORDED / name / "facts"), read_events(folder / "repeated" / name / "facts")
+    # Later versions may warn of more.
+    recorded, repeated = (
+        [fact for fact in read_events(run / "facts") if fact["moment"] != "on_warning"]
+        for run in (RECORDED / name, folder / "repeated" / name)
+    )
 
     assert [fact["moment"] for fact in repeated] == [fact["moment"] for fact in recorded]
     for before, now in zip(recorded, repeated, strict=True):

@@ -145,12 +145,6 @@ def check_weights(events: Events, place: Place) -> None:
             )
 
 
-def count_effective(weights: Float[NDArray[Any], " N"]) -> float:
-    """Return the effective number of events: (sum of weights)^2 over the sum of their squares."""
-    values = weights.astype(np.float64)
-    return float(values.sum() ** 2 / np.square(values).sum()) if values.any() else 0.0
-
-
 def decide_unit(
     asked: str, declared: EnergyUnit | None, tokens: Mapping[str, NDArray[Any]], place: Place
 ) -> EnergyUnit:

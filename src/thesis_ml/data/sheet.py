@@ -6,10 +6,9 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt
+from jaxtyping import Float, UInt
 from numpy.typing import NDArray
 
-from thesis_ml.data.checks import count_effective
 from thesis_ml.data.events import GLOBALS, Events, EventSplits
 from thesis_ml.data.unlikely import count_unlikely, describe_repeated, describe_unlikely
 
@@ -105,6 +104,12 @@ def _summarise_split(events: Events, type_names: tuple[str, ...]) -> dict[str, A
         **(_summarise_weights(events) if (events.weights != 1).any() else {}),
         **({"unlikely": {kind: asdict(one) for kind, one in unlikely.items()}} if unlikely else {}),
     }
+
+
+def count_effective(weights: Float[NDArray[Any], " N"]) -> float:
+    """Return the effective number of events: (sum of weights)^2 over the sum of their squares."""
+    values = weights.astype(np.float64)
+    return float(values.sum() ** 2 / np.square(values).sum()) if values.any() else 0.0
 
 
 def _summarise_weights(events: Events) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def _load(config: DataConfig) -> TokenData:
         sheet=sheet,
         fingerprint=fingerprint,
         description=description,
-        warnings=tuple(list_warnings(sheet, encoded["train"], stored.type_names)),
+        warnings=tuple(list_warnings(sheet)),
     )
 
 

@@ -9,7 +9,6 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from thesis_ml.data.events import Events
-from thesis_ml.data.splits import TokenSplit
 
 LARGEST_ETA = 6.0
 """Calorimeters of collider experiments end at |eta| = 5."""
@@ -85,9 +84,8 @@ def describe_repeated(name: str, counts: Mapping[str, Any], n_events: int) -> li
     if share <= MOST_REPEATED:
         return []
     row = counts["first_repeated"]
-    return [
-        f"{name}: {share:.1%} of the events equal an earlier one (first in row {row}); no number of a model shows it"
-    ]
+    text = f"{name}: {share:.1%} of the events equal an earlier one (first in row {row})"
+    return [f"{text}; their numbers are those of fewer events"]
 
 
 def list_constant(columns: Sequence[str], rows: Any) -> list[str]:
@@ -98,8 +96,8 @@ def list_constant(columns: Sequence[str], rows: Any) -> list[str]:
     return [name for name, same in zip(columns, is_constant, strict=True) if same]
 
 
-def list_warnings(sheet: Mapping[str, Any], train: TokenSplit, type_names: Sequence[str]) -> list[str]:
-    """Return the warnings on what a data sheet counts; `train` is the encoded training split."""
+def list_warnings(sheet: Mapping[str, Any]) -> list[str]:
+    """Return the warnings on what a data sheet counts."""
     splits = sheet["splits"]
     unlikely = {
         split: {kind: Unlikely(**one) for kind, one in splits[split].get("unlikely", {}).items()} for split in splits
@@ -112,9 +110,10 @@ def list_warnings(sheet: Mapping[str, Any], train: TokenSplit, type_names: Seque
         )
     if names := sheet.get("constant_globals"):
         texts.append(f"{', '.join(names)}: the same for all training events, so that rec_globals is smaller for it")
-    if len(type_names) > 1 and train.n_tokens > 1 and bool((train.types == train.types[0]).all()):
-        name = type_names[int(train.types[0])]
-        texts.append(f"object types: all training objects are {name!r}; type_accuracy and rec_types say nothing")
+    shares = splits["train"]["type_shares"]
+    kinds = [name for name, share in shares.items() if share]
+    if len(kinds) == 1 < len(shares):
+        texts.append(f"object types: all training objects are {kinds[0]!r}; type_accuracy and rec_types say nothing")
     for split, one in splits.items():
         if one["n_events"] == 1:
             texts.append(f"{split}: holds one event; its numbers are those of this event alone")

@@ -25,6 +25,7 @@ from data.convert.files import (
     write_dark_machines,
     write_events,
     write_parquet,
+    write_particles,
     write_tree,
 )
 from thesis_ml.data.config import DataConfig
@@ -182,6 +183,18 @@ def test_a_wrong_unit_is_refused(unit: str, tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"a\.file: the median pt would be .* GeV .*; correct the unit"):
         run_recipe(name, path, tmp_path / "out.h5", unit=unit, **objects)
+
+
+def test_an_overflow_of_float16_is_called_so(tmp_path: Path) -> None:
+    path = write_particles(tmp_path / "a.h5", EVENTS)
+    with h5py.File(path, "r+") as file:
+        array = file["Particles"][()] * np.array([1e4, 1, 1, 1])
+        del file["Particles"]
+        with np.errstate(over="ignore"):
+            file["Particles"] = array.astype(np.float16)
+
+    with pytest.raises(DataError, match=r"a\.h5: objects.*: pt is infinite, as float16 ends at 65504; store float32"):
+        run_recipe("particles", path, tmp_path / "out.h5")
 
 
 SELECTIONS: dict[str, tuple[str, Callable[[TrueEvent], bool]]] = {

@@ -240,12 +240,12 @@ class Assembler:
         counts = self._count_objects(name, columns, n_events)
 
         def read(column: str) -> Any:
-            return self._flatten(columns[self._find(column, one.prefix, where)], counts, f"{where}: {column}")
+            found = self._flatten(columns[self._find(column, one.prefix, where)], counts, f"{where}: {column}")
+            if found.dtype == np.float16 and np.isinf(found).any():
+                raise self.place.error(f"{where}: {column} {explain_not_finite(math.inf, np.float16)}")
+            return found
 
         values = {quantity: expression.evaluate(read) for quantity, expression in kind.columns.items()}
-        for quantity, part in values.items():
-            if np.asarray(part).dtype == np.float16 and np.isinf(part).any():
-                raise self.place.error(f"{where}: {quantity} {explain_not_finite(math.inf, np.float16)}")
         per_gev = MEV_PER_GEV if (one.unit or self.config.unit) == "MeV" else 1.0
         scaled = {key: part / per_gev if key in ENERGIES else part for key, part in values.items()}
         low, high = RANGES["rad"]
