@@ -55,14 +55,11 @@ run_tests() {
 run_loops() {
     mkdir -p "$scratch/runs/$1"
     cd "$scratch/runs/$1"
-    for loop in ae gan_ae diffusion_ae test_mlp; do
-        "$scratch/$1/bin/thesis-train" loop=$loop name=$loop data.limit_events=300 "$(name_trainer $loop).epochs=1"
+    for loop in ae gan_ae diffusion_ae; do
+        "$scratch/$1/bin/thesis-train" loop=$loop name=$loop data.limit_events=300 phase1.trainer.epochs=1
     done
+    "$scratch/$1/bin/thesis-train" loop=test_mlp name=test_mlp general.trainer.epochs=1
     cd "$root"
-}
-
-name_trainer() {
-    [[ $1 == test_mlp ]] && echo general.trainer || echo phase1.trainer
 }
 
 # Report with the environment $1 on the runs of the environment $2.
