@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from thesis_ml.errors import ConfigError
+from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.marks import Marks, change_tags, read_marks, write_marks
 
 
@@ -23,6 +23,23 @@ def test_damaged_marks_are_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "marks.yaml").write_text(text, encoding="utf-8")
 
     assert read_marks(tmp_path) == Marks()
+
+
+def test_a_planted_link_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine", encoding="utf-8")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".marks.yaml.tmp").symlink_to(tmp_path / "precious")
+
+    write_marks(tmp_path / "run", Marks(("a",)))
+
+    assert (tmp_path / "precious").read_text(encoding="utf-8") == "mine" and read_marks(tmp_path / "run").tags == ("a",)
+
+
+def test_marks_that_a_change_would_lose_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "marks.yaml").write_text("note: see: page 3\n", encoding="utf-8")
+
+    with pytest.raises(FactsError, match=r"marks\.yaml: cannot be read .*; mend or remove it"):
+        read_marks(tmp_path, is_strict=True)
 
 
 def test_tags_are_added_once_and_removed() -> None:

@@ -85,6 +85,20 @@ def test_an_index_of_another_version_is_made_anew(outputs: Path) -> None:
     assert list_states(outputs) == STATES
 
 
+def test_a_database_of_another_program_is_not_touched(outputs: Path) -> None:
+    other = sqlite3.connect(outputs / INDEX_FILE)
+    with other:
+        other.execute("CREATE TABLE runs (path TEXT)")
+        other.execute("INSERT INTO runs VALUES ('mine')")
+    before = (outputs / INDEX_FILE).read_bytes()
+
+    assert list_states(outputs) == STATES and (outputs / INDEX_FILE).read_bytes() == before
+    (outputs / INDEX_FILE).unlink()
+    (outputs / "theirs").write_bytes(before)
+    (outputs / INDEX_FILE).symlink_to(outputs / "theirs")
+    assert list_states(outputs) == STATES and (outputs / "theirs").read_bytes() == before
+
+
 def test_a_locked_index_is_not_waited_for(outputs: Path) -> None:
     list_states(outputs)
     write_run(outputs / "runs" / "new")

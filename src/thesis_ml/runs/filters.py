@@ -46,7 +46,7 @@ CHOICES = {
 """The columns of choices; `loss` alone is the number."""
 TAG = "tag"
 
-_CONDITION = re.compile(r"\s*(?P<key>[\w.\-/]+)\s*(?P<sign><=|>=|!=|=|<|>)\s*(?P<value>.*?)\s*")
+_CONDITION = re.compile(r"\s*(?P<key>[\w.\-/]+)\s*(?P<sign><=|>=|!=|=|<|>)\s*(?P<value>[^=<>!\s].*?)\s*")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Condition:
     def holds(self, row: RunRow) -> bool:
         """Say whether it holds for a run; one that lacks the key fails it, but for !=."""
         if self.key == TAG:
-            is_equal = any(fnmatch.fnmatchcase(tag, self.value) for tag in row.marks.tags)
+            is_equal = any(self.value == tag or fnmatch.fnmatchcase(tag, self.value) for tag in row.marks.tags)
             return is_equal == (self.sign == "=")
         found = find_value(row, self.key)
         if self.sign in ("=", "!="):
@@ -92,10 +92,9 @@ def parse_since(text: str) -> float:
         ConfigError: It is none.
     """
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        return datetime.fromisoformat(text).astimezone(UTC).timestamp()
+    except (ValueError, OverflowError, OSError):
         raise ConfigError(f"--since: {text!r} is no date; write such as 2026-11-01 or 2026-11-01T14:30") from None
-    return moment.astimezone(UTC).timestamp()
 
 
 def find_value(row: RunRow, key: str) -> Value:
@@ -166,9 +165,11 @@ def check_key(key: str, rows: Sequence[RunRow], where: str) -> None:
 
 def _matches(value: Value, text: str) -> bool:
     number, wanted = _to_number(value), _to_number(text)
-    if number is not None and wanted is not None:
-        return abs(number - wanted) <= 1e-9 * max(abs(number), abs(wanted))
+    if isinstance(value, int | float) and number is not None and wanted is not None:
+        tolerance = 0.0 if isinstance(value, int) else 1e-9
+        return abs(number - wanted) <= tolerance * max(abs(number), abs(wanted))
     shown = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    text = text.lower() if isinstance(value, bool) else text
     return fnmatch.fnmatchcase(shown, text) or shown == text
 
 

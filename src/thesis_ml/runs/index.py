@@ -23,6 +23,9 @@ from thesis_ml.utils.plain_values import as_float, as_int, as_mapping
 
 VERSION = 1
 """Of the table; a file of another one is made anew."""
+APPLICATION_ID = 0x7E515ED5
+"""Marks a file of SQLite as ours, in bytes 68 to 71 of its header."""
+HEADER_BYTES = 100
 COLUMNS = {
     "path": "TEXT PRIMARY KEY",
     "stamp": "TEXT",
@@ -62,6 +65,7 @@ COLUMNS = {
 CHOICES = ("loop", "encoder", "decoder", "latent_space", "loss", "critic", "trainer", "data")
 LARGEST_CONFIG = 2**22
 """Bytes that a packed configuration may unpack to."""
+MOST_RUNS = 10**9
 BATCH = 200
 """Rows that are written together: what is lost when the process is killed."""
 
@@ -104,15 +108,20 @@ class RunIndex:
 
     def list_newest(self, limit: int | None = None) -> list[RunRow]:
         """Return runs, the one that started last first; those that never started stand last."""
-        lines = self._connection.execute(
-            "SELECT * FROM runs ORDER BY started IS NULL, started DESC, path LIMIT ?", (-1 if limit is None else limit,)
-        )
+        most = -1 if limit is None else min(limit, MOST_RUNS)
+        query = "SELECT * FROM runs ORDER BY started IS NULL, started DESC, path LIMIT ?"
+        lines = self._connection.execute(query, (most,))
         return [_read_line(line) for line in lines]
 
     def list_below(self, folder: str) -> list[RunRow]:
         """Return the runs in a folder, itself included, by path."""
         query = "SELECT * FROM runs WHERE path = ? OR substr(path, 1, ?) = ? ORDER BY path"
-        return [_read_line(line) for line in self._connection.execute(query, (folder, len(folder) + 1, f"{folder}/"))]
+        return [
+            _read_line(line)
+            for line in self._connection.execute(
+                query, tuple(map(_make_storable, (folder, len(folder) + 1, f"{folder}/")))
+            )
+        ]
 
     def query(self, text: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Return columns and rows of an SQL query, which cannot change anything.
@@ -181,19 +190,32 @@ def _sort_others(found: Sequence[Found], root: str) -> Others:
 
 
 def _open(file: Path | None) -> sqlite3.Connection:
-    """Return the connection to the index in a file, or to a new one in memory where that is impossible."""
-    if file is not None:
-        for is_last in (False, True):
-            with suppress(sqlite3.OperationalError):
-                try:
-                    return _prepare(sqlite3.connect(file, timeout=0))
-                except sqlite3.DatabaseError as error:
-                    if isinstance(error, sqlite3.OperationalError) or is_last:
-                        raise
-                # It is no index: whatever it is, it was ours by name and is made anew.
-                with suppress(OSError):
-                    file.unlink()
+    """Return the connection to the index in a file, or to a new one in memory where the file is not ours."""
+    if file is not None and _is_ours(file):
+        with suppress(sqlite3.OperationalError):
+            try:
+                return _prepare(sqlite3.connect(file, timeout=0))
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+            with suppress(OSError):
+                file.unlink()
+            return _prepare(sqlite3.connect(file, timeout=0))
     return _prepare(sqlite3.connect(":memory:"))
+
+
+def _is_ours(file: Path) -> bool:
+    """Say whether a file may be written: there is none, it is blank, or SQLite's with our mark in its header."""
+    try:
+        if file.is_symlink() or (file.exists() and not file.is_file()):
+            return False
+        with file.open("rb") as stream:
+            head = stream.read(HEADER_BYTES)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return not head or head[68:72] == APPLICATION_ID.to_bytes(4, "big")
 
 
 def _prepare(connection: sqlite3.Connection) -> sqlite3.Connection:
@@ -202,6 +224,7 @@ def _prepare(connection: sqlite3.Connection) -> sqlite3.Connection:
     if version != VERSION:
         columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
         with connection:
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute("DROP TABLE IF EXISTS runs")
             connection.execute(f"CREATE TABLE runs ({columns})")
             connection.execute("CREATE INDEX IF NOT EXISTS runs_by_start ON runs (started)")

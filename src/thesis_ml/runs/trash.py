@@ -97,7 +97,8 @@ def move_run(run: Path, root: Path, folder: str) -> Path:
         lock = RunLock(run)
         lock.acquire()
         try:
-            shutil.move(run, target)
+            # Whole or not at all; within the output folder nothing is copied.
+            run.rename(target)
         finally:
             lock.release()
     except OSError as error:
@@ -108,6 +109,9 @@ def move_run(run: Path, root: Path, folder: str) -> Path:
 def list_prunable(run: Path) -> Mapping[Path, int]:
     """Return the checkpoints that only a resume needs, with their sizes; none where there are no best weights."""
     if not (run / BEST_CHECKPOINT).is_file():
+        return {}
+    best = run / BEST_CHECKPOINT
+    if best.is_symlink() or not best.stat().st_size:
         return {}
     return {path: path.stat().st_size for name in PRUNED if (path := run / name).is_file() and not path.is_symlink()}
 

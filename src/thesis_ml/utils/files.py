@@ -15,6 +15,9 @@ def replace_file(path: Path, *, previous: Path | None = None) -> Iterator[Binary
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
+        # A link of that name, which somebody else left, would let us write where it leads.
+        if temporary.is_symlink():
+            temporary.unlink()
         with temporary.open("wb") as stream:
             yield stream
             stream.flush()

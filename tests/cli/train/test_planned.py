@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from command_runs import SMALL, Outcome, run_commands
-from thesis_ml.cli.train.planned import list_typed_again, take_sweep_options
+from thesis_ml.cli.train.planned import check_overrides, list_typed_again, take_sweep_options
 from thesis_ml.errors import ConfigError
 from thesis_ml.facts.lines import read_state
 from thesis_ml.runs.plan import SweepPlan, read_plan, write_plan
@@ -113,10 +113,29 @@ def test_a_refused_start_changes_nothing(outcomes: dict[str, Outcome], folder: P
     assert outcomes and "phase1/latent_space=none,vq" in multirun["hydra"]["overrides"]["task"]
 
 
+HOSTILE = "++hydra.job_logging.handlers.f={class:logging.FileHandler,filename:precious,mode:w}"
+
+
+def test_jobs_of_a_foreign_sweep_cannot_set_hydra(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is no override of a run; remove it"):
+        check_overrides(["phase1.trainer.seed=1", HOSTILE], tmp_path / "sweep.yaml")
+
+
+def test_a_foreign_plan_is_checked_before_a_job_starts(folder: Path, outcomes: dict[str, Outcome]) -> None:
+    plan = read_plan(folder / "sweep")
+    assert outcomes and plan is not None
+    write_plan(folder / "gift", SweepPlan(plan.typed, (*plan.jobs[:2], (HOSTILE,))))
+
+    (outcome,) = run_commands(folder, [["resume=gift", "jobs=2"]])
+
+    assert outcome.exit_code == 2 and "is no override of a run; remove it" in outcome.stderr
+    assert not (folder / "precious").exists() and not (folder / "gift" / "002").exists()
+
+
 @pytest.mark.parametrize("value", ["jobs=", "jobs=a", "jobs=1,", "jobs=-1", "extend=yes"])
 def test_wrong_options_of_a_sweep_are_refused(value: str) -> None:
     with pytest.raises(ConfigError, match=value.partition("=")[0]):
-        take_sweep_options([value])
+        take_sweep_options(["--multirun", value])
 
 
 def test_a_sweep_that_chooses_values_by_results_cannot_go_on(tmp_path: Path) -> None:

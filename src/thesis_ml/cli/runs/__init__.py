@@ -5,6 +5,7 @@ import sys
 
 from thesis_ml.cli.runs.commands import COMMANDS, LIST, app
 from thesis_ml.errors import ConfigError, DataError, FactsError
+from thesis_ml.utils.texts import make_printable
 
 FAILED, WRONG_INPUT, CTRL_C = 1, 2, 130
 OWN_OPTIONS = ("--help", "-h", "--install-completion", "--show-completion")
@@ -19,13 +20,13 @@ def main() -> None:
     try:
         app(prog_name="thesis-runs")
     except (ConfigError, DataError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(make_printable(f"error: {error}"), file=sys.stderr)
         sys.exit(WRONG_INPUT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
     except (FactsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(make_printable(f"error: {error}"), file=sys.stderr)
         sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(CTRL_C)

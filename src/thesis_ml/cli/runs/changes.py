@@ -9,6 +9,7 @@ from thesis_ml.facts.marks import Marks, read_marks, write_marks
 from thesis_ml.runs.row import RunRow
 from thesis_ml.runs.trash import explain_lock, explain_use, list_prunable, measure_space, move_run
 from thesis_ml.utils.paths import TRASH_FOLDER
+from thesis_ml.utils.texts import make_printable
 
 Chosen = Sequence[tuple[RunRow, Path]]
 MIB = 2**20
@@ -20,7 +21,7 @@ def change_marks(runs: Chosen, change: Callable[[Marks], Marks]) -> None:
         marks = change(read_marks(folder, is_strict=True))
         write_marks(folder, marks)
         shown = [*marks.tags, *(["stale"] if marks.is_stale else []), *([marks.note] if marks.note else [])]
-        print(f"{row.name}: {', '.join(shown) or 'no tags'}")
+        print(make_printable(f"{row.name}: {', '.join(shown) or 'no tags'}"))
 
 
 def set_note(text: str) -> Callable[[Marks], Marks]:
@@ -63,11 +64,11 @@ def move_all(runs: Chosen, root: Path, folder: str, *, is_forced: bool, does_it:
             reason = f"it lies in {folder} already"
         if reason is not None:
             n_refused += 1
-            print(f"kept {row.name}: {reason}")
+            print(make_printable(f"kept {row.name}: {reason}"))
             continue
         n_moved += 1
         target = move_run(path, root, folder) if does_it else root / folder / row.path
-        print(f"{'moved' if does_it else 'would move'} {row.name} to {target}")
+        print(make_printable(f"{'moved' if does_it else 'would move'} {row.name} to {target}"))
     if not does_it and n_moved:
         print(f"nothing is moved yet; add --yes to move {n_moved} runs")
     if does_it and folder == TRASH_FOLDER and n_moved:

@@ -284,6 +284,8 @@ def rm(
     from thesis_ml.runs.trash import empty_trash
     from thesis_ml.utils.paths import TRASH_FOLDER
 
+    if empty and (runs or where):
+        raise ConfigError("rm --empty: removes all that lies in the trash; leave the names out")
     if empty:
         with open_index(root) as (index, _):
             if not yes:

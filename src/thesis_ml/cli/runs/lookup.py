@@ -11,7 +11,7 @@ from thesis_ml.errors import ConfigError
 from thesis_ml.runs.filters import choose_rows, parse_condition
 from thesis_ml.runs.index import RunIndex, find_root
 from thesis_ml.runs.row import RunRow
-from thesis_ml.utils.paths import INDEX_FILE, SWEEPS_FOLDER
+from thesis_ml.utils.paths import INDEX_FILE, SWEEPS_FOLDER, expand_home
 
 MOST_NAMED = 8
 
@@ -101,13 +101,15 @@ def find_sweep(text: str, root: Path | None) -> Path:
 
 def find_output_root() -> Path:
     """Return the folder that holds runs/ and multiruns/."""
-    return Path(os.environ.get("THESIS_OUTPUT_ROOT") or "outputs").expanduser()
+    return expand_home(os.environ.get("THESIS_OUTPUT_ROOT") or "outputs")
 
 
 def complete_run(incomplete: str) -> list[str]:
     """Return the names of runs that begin with what is typed, as the index last knew them."""
     file = find_output_root() / INDEX_FILE
     found: list[str] = []
+    if not file.is_file():
+        return found
     with suppress(sqlite3.Error):
         connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=0)
         found = [RunRow(path).name for (path,) in connection.execute("SELECT path FROM runs ORDER BY started DESC")]

@@ -37,6 +37,8 @@ def take_sweep_options(arguments: Sequence[str]) -> list[str]:
             _asked[key] = argument.removeprefix(key)
     if _asked.get(EXTEND, "true") not in ("true", "false"):
         raise ConfigError(f"extend: must be true or false, got {_asked[EXTEND]!r}")
+    if _asked and "--multirun" not in kept and "-m" not in kept:
+        raise ConfigError(f"{next(iter(_asked))[:-1]}: belongs to a sweep; leave it out, or give resume=<sweep folder>")
     if JOBS in _asked and not all(number.isdecimal() and len(number) < 7 for number in _asked[JOBS].split(",")):
         raise ConfigError(f"jobs: must be numbers with commas, such as jobs=2,5, got {_asked[JOBS]!r}")
     return kept
@@ -64,7 +66,8 @@ def claim_sweep(config: DictConfig, jobs: Sequence[Sequence[str]], n_trials: int
     plan = SweepPlan(tuple(config.hydra.overrides.task), tuple(map(tuple, jobs)), launcher, n_trials)
     before = read_plan(folder) if folder.is_dir() else None
     if before is None:
-        _refuse_numbers(range(len(jobs)))
+        if JOBS in _asked:
+            raise ConfigError(f"jobs: chooses among the jobs of a sweep that is there; {folder} holds none")
         write_plan(folder, plan)
         return
     if plan.is_optimising or before.is_optimising:
