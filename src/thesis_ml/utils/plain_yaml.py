@@ -20,7 +20,8 @@ def read_plain_yaml(path: Path, most_bytes: int = MAX_YAML_BYTES) -> Any:
             yaml of plain values.
         OSError: It cannot be read.
     """
-    if not path.is_file():
+    # A pipe of that name would block the reader for ever.
+    if path.exists() and not path.is_file():
         raise ValueError("is no file")
     with path.open("rb") as stream:
         data = stream.read(most_bytes + 1)
