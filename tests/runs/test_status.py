@@ -85,3 +85,15 @@ def test_the_rest_follows_from_epochs_and_finished_jobs() -> None:
     rest = estimate_rest_s(judge_jobs(PLAN, "s", rows, queued))
 
     assert rest == pytest.approx(70 + 2 * 100) and estimate_rest_s([]) is None
+
+
+def test_a_clock_that_goes_back_gives_no_negative_time() -> None:
+    row = make_row(0, "running", started=100.0, last=40.0, epochs=1, epochs_asked=2, silent_after_s=1e12)
+
+    assert row.duration_s == 0 and estimate_rest_s(judge_jobs(PLAN, "s", [row], {})) is None
+
+
+def test_a_run_that_runs_and_says_nothing_is_silent() -> None:
+    row = make_row(0, "running", started=0.0, last=10.0, silent_after_s=600.0)
+
+    assert row.judge(now=500.0).state == "running" and row.judge(now=700.0).state == "silent"

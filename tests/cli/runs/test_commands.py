@@ -70,6 +70,10 @@ def test_a_folder_that_is_no_output_folder_gets_no_index(run, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
+        (["statsu", "exp_1"], "statsu: is neither a command nor a folder; did you mean 'status'?"),
+        (["rm", "good", "--empty", "--yes"], "rm --empty: removes all that lies in the trash; leave the names out"),
+        (["--since", "0001-01-01"], "--since: '0001-01-01' is no date"),
+        (["--where", "latent_space==vq"], "--where: 'latent_space==vq' cannot be read"),
         (["--root", "nowhere"], "nowhere: there is no such folder; name one with runs, or set --root"),
         (["--where", "rec_mse"], "--where: 'rec_mse' cannot be read"),
         (["--columns", "speed"], "--columns: no run has 'speed'"),

@@ -2,8 +2,10 @@
 
 import os
 import sys
+from pathlib import Path
 
 from thesis_ml.cli.runs.commands import COMMANDS, LIST, app
+from thesis_ml.config import hint_nearest
 from thesis_ml.errors import ConfigError, DataError, FactsError
 from thesis_ml.utils.texts import make_printable
 
@@ -12,12 +14,24 @@ OWN_OPTIONS = ("--help", "-h", "--install-completion", "--show-completion")
 COMPLETION = "_THESIS_RUNS_COMPLETE"
 
 
+def _refuse_unknown(words: list[str]) -> None:
+    """Refuse a first word that is nearly a command and no folder.
+
+    Raises:
+        ConfigError: With the command.
+    """
+    for word in words if sys.argv[1] == LIST else ():
+        if not Path(word).exists() and (hint := hint_nearest(word, COMMANDS)):
+            raise ConfigError(f"{word}: is neither a command nor a folder{hint}")
+
+
 def main() -> None:
     """Run the command and exit with 0 (done), 1 (failed, or not all complete), 2 (wrong input) or 130 (Ctrl-C)."""
     # `thesis-runs --where tag=ch5` and `thesis-runs outputs` are lists.
     if COMPLETION not in os.environ and (len(sys.argv) < 2 or sys.argv[1] not in (*COMMANDS, *OWN_OPTIONS)):
         sys.argv.insert(1, LIST)
     try:
+        _refuse_unknown(sys.argv[2:3])
         app(prog_name="thesis-runs")
     except (ConfigError, DataError) as error:
         print(make_printable(f"error: {error}"), file=sys.stderr)

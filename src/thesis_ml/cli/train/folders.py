@@ -1,10 +1,8 @@
 """The OmegaConf resolvers that claim the folders of runs and sweeps."""
 
-from pathlib import Path
-
 from omegaconf import OmegaConf
 
-from thesis_ml.utils.paths import RUNS_FOLDER, SWEEPS_FOLDER, claim_folder
+from thesis_ml.utils.paths import RUNS_FOLDER, SWEEPS_FOLDER, claim_folder, expand_home
 
 
 def register_folder_resolvers() -> None:
@@ -22,11 +20,11 @@ def register_folder_resolvers() -> None:
 def _claim_run_folder(output_root: str, name: str | None, loop: str | None, saves_artifacts: bool) -> str:
     if not saves_artifacts:
         return "."
-    return str(claim_folder(Path(output_root) / RUNS_FOLDER, "run", str(name or loop or "run")))
+    return str(claim_folder(expand_home(output_root) / RUNS_FOLDER, "run", str(name or loop or "run")))
 
 
 def _claim_sweep_folder(output_root: str, name: str | None) -> str:
-    return str(claim_folder(Path(output_root) / SWEEPS_FOLDER, "exp", str(name or "experiment")))
+    return str(claim_folder(expand_home(output_root) / SWEEPS_FOLDER, "exp", str(name or "experiment")))
 
 
 def _name_job_folder(number: int | str) -> str:

@@ -235,8 +235,19 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
             first += events.n_events
             for number, split in enumerate(SPLITS):
                 writer.append(split, keep_events(events, ours == number))
-    output.with_suffix(".yaml").write_text(format_decisions(decisions), encoding="utf-8")
+    _write_sheet(decisions, output)
     return decisions
+
+
+def _write_sheet(decisions: Decisions, output: Path) -> None:
+    """Write the decisions beside the output, which is removed where that fails: without them it would look complete."""
+    sheet = output.with_suffix(".yaml")
+    try:
+        sheet.write_text(format_decisions(decisions), encoding="utf-8")
+    except OSError:
+        for path in (output, sheet):
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _explain_too_few(overviews: Sequence[PartOverview]) -> str | None:
