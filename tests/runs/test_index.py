@@ -151,7 +151,10 @@ def test_a_query_reads_and_never_writes(outputs: Path) -> None:
         with pytest.raises(ConfigError, match="sql: attempt to write a readonly database"):
             index.query("DELETE FROM runs")
 
-    assert columns == ["path", "rec_mse"]
+        with pytest.raises(ConfigError, match="sql: not authorized"):
+            index.query(f"ATTACH '{outputs / 'other.db'}' AS other")
+
+    assert columns == ["path", "rec_mse"] and not (outputs / "other.db").exists()
     assert rows == [("runs/good", 0.02), ("multiruns/exp_1/000", 0.05)]
 
 

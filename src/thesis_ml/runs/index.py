@@ -129,7 +129,9 @@ class RunIndex:
         Raises:
             ConfigError: It is no query, or would change the table.
         """
+        self._connection.set_authorizer(None)
         self._connection.execute("PRAGMA query_only = ON")
+        self._connection.set_authorizer(_refuse_other_files)
         try:
             cursor = self._connection.execute(text)
             return [entry[0] for entry in cursor.description or ()], cursor.fetchall()
@@ -170,6 +172,12 @@ class RunIndex:
 
         sweep = "" if found.sweep is None else found.sweep[len(str(self.root)) + 1 :] or "."
         return _write_line(read_row(Path(found.path), path, sweep), found.stamp)
+
+
+def _refuse_other_files(action: int, *arguments: str | None) -> int:
+    """Let a query read the table and neither open a file nor change a setting."""
+    is_refused = action in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA)
+    return sqlite3.SQLITE_DENY if is_refused else sqlite3.SQLITE_OK
 
 
 def find_root(folder: Path) -> Path:

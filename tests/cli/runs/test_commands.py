@@ -9,6 +9,7 @@ import pytest
 from runs.conftest import outputs  # noqa: F401  # the same output folder
 from thesis_ml.cli.runs import main
 from thesis_ml.facts.marks import read_marks
+from thesis_ml.runs.plan import SweepPlan, write_plan
 from thesis_ml.utils.paths import INDEX_FILE
 from written_runs import write_run
 
@@ -95,6 +96,17 @@ def test_wrong_input_is_one_line(run, arguments: list[str], problem: str) -> Non
     code, out, err = run(*arguments)
 
     assert code == 2 and out == "" and err.startswith("error: ") and problem in err and err.count("\n") == 1
+
+
+def test_a_sweep_that_lies_deep_has_its_jobs(run, outputs: Path) -> None:  # noqa: F811
+    deep = outputs / ".hidden/a/b/c/d/e/f/exp"
+    for number in (0, 1):
+        write_run(deep / f"{number:03d}", seed=number)
+    write_plan(deep, SweepPlan(("seed=0,1,2",), tuple((f"seed={number}",) for number in range(3))))
+
+    code, out, _ = run("status", str(deep), "--json")
+
+    assert code == 1 and [row["state"] for row in json.loads(out)] == ["complete", "complete", "missing"]
 
 
 def test_show_has_settings_command_and_curve(run) -> None:

@@ -89,4 +89,4 @@ def prune_all(runs: Chosen, *, does_it: bool) -> None:
     done = "removed" if does_it else "would remove"
     print(f"{done} {n_files} checkpoints of complete runs, {freed / MIB:,.1f} MiB")
     if n_files and not does_it:
-        print("nothing is removed yet; add --yes")
+        print("nothing is removed yet; add --yes. These runs can then no longer be extended by more epochs")

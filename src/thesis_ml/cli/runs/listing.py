@@ -126,7 +126,8 @@ def _list_plain(rows: Sequence[RunRow], columns: Sequence[str]) -> tuple[Sequenc
     settings = describe_settings(rows)
     cells = []
     for row in rows:
-        special = {"tags": list(row.marks.tags), "settings": settings[row.path]}
+        made = {name: OF_ROWS[name](row) for name in ("age", "took")}
+        special = {**made, "tags": list(row.marks.tags), "settings": settings[row.path]}
         cells.append({name: special[name] if name in special else find_value(row, name) for name in names})
     return cells, names
 

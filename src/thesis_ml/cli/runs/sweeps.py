@@ -13,6 +13,7 @@ from thesis_ml.errors import ConfigError
 from thesis_ml.runs.index import RunIndex
 from thesis_ml.runs.plan import SweepPlan, name_job, read_plan
 from thesis_ml.runs.queue import read_queue, remove_from_queue
+from thesis_ml.runs.reading import read_row
 from thesis_ml.runs.status import (
     ACTIVE,
     COMPLETE,
@@ -46,6 +47,15 @@ def judge_sweep(index: RunIndex, sweep: Path) -> tuple[SweepPlan, list[JobStatus
         raise ConfigError(f"{sweep}: holds no sweep; give a folder such as outputs/multiruns/exp_...")
     path = str(sweep.resolve().relative_to(index.root.resolve()))
     rows = index.list_newest() if path == "." else index.list_below(path)
+    known = {row.path for row in rows}
+    # The index looks neither below hidden folders nor deeper than a few.
+    names = [name_job(number) for number in range(len(plan.jobs))]
+    paths = {name: name if path == "." else f"{path}/{name}" for name in names}
+    rows += [
+        read_row(sweep / name, paths[name], path)
+        for name in names
+        if paths[name] not in known and (sweep / name).is_dir()
+    ]
     return plan, judge_jobs(plan, path, rows, read_queue(sweep))
 
 
