@@ -198,8 +198,9 @@ def test_two_sweeps_of_one_second_claim_two_folders(start_sweep, tmp_path: Path)
 def test_compare_globals_heads_is_27_jobs(start_sweep, tmp_path: Path) -> None:
     jobs = check_sweep(start_sweep("phase1/experiment=compare_globals_heads"), ["ae"])
 
-    assert len(set(jobs)) == 27
-    assert jobs[0] == "phase1/latent_space=none phase1.decoder.globals_beta=0 phase1.trainer.seed=0"
+    swept = describe_differences(jobs)
+    assert len(set(swept)) == 27
+    assert swept[0] == "phase1/latent_space=none phase1.decoder.globals_beta=0 phase1.trainer.seed=0"
     assert list(tmp_path.iterdir()) == []
 
 
