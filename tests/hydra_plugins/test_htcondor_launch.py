@@ -69,7 +69,7 @@ def test_dry_run_prints_the_description_and_submits_nothing(outcomes: dict[str, 
         assert f"'hydra.run.dir=''{folder}/a b/{number:03d}'''" in line
         assert line.endswith(f"'hydra.job.num={number}' 'hydra.job.id={number}'")
         assert "launcher" not in line
-    assert [path.name for path in (folder / "a b").iterdir()] == ["multirun.yaml"]
+    assert {path.name for path in (folder / "a b").iterdir()} == {"multirun.yaml", "sweep.yaml"}
 
 
 def test_jobs_of_an_experiment_are_single_runs(outcomes: dict[str, Outcome]) -> None:
