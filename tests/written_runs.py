@@ -42,3 +42,22 @@ def set_key(values: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         values = values.setdefault(part, {})
     values[path[-1]] = value
+
+
+def write_outputs(root: Path) -> Path:
+    """Write two single runs, a sweep of three jobs of which one failed, a report, and folders that hold no run."""
+    write_run(root / "runs" / "good", seed=1, rec_mse=0.02)
+    write_run(root / "runs" / "worse", seed=2, rec_mse=0.09, phase1__trainer__lr=0.5)
+    sweep = root / "multiruns" / "exp_1"
+    for number in (0, 1):
+        write_run(sweep / f"{number:03d}", seed=number, rec_mse=0.05 + number / 100)
+    (sweep / "multirun.yaml").write_text("hydra: {}\n", encoding="utf-8")
+    failure = {**read_lines()[-1], "moment": "on_exception", "error_type": "RuntimeError", "message": "out of memory"}
+    write_lines(sweep / "002", [read_lines()[0], failure])
+    (root / "reports" / "report_1").mkdir(parents=True)
+    (root / "reports" / "report_1" / "manifest.yaml").write_text("{}\n", encoding="utf-8")
+    (root / "notes").mkdir()
+    (root / "notes" / "a.txt").write_text("x", encoding="utf-8")
+    write_lines(root / "runs" / "broken", ["{", "{}"])
+    (root / "runs" / "empty" / "facts").mkdir(parents=True)
+    return root

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from thesis_ml.runs.find import DEEPEST, find_all, take_stamp
+from thesis_ml.runs.find import DEEPEST, find_all, read_stamp
 from written_runs import write_run
 
 
@@ -45,12 +45,12 @@ def test_runs_too_deep_are_not_looked_for(tmp_path: Path) -> None:
 
 def test_marks_and_facts_change_the_stamp(outputs: Path) -> None:
     run = outputs / "runs" / "good"
-    first = take_stamp(str(run))
+    first = read_stamp(str(run))
     (run / "marks.yaml").write_text("tags: [a]\n", encoding="utf-8")
 
-    second = take_stamp(str(run))
+    second = read_stamp(str(run))
 
-    assert first != second and take_stamp(str(outputs)) is None
+    assert first != second and read_stamp(str(outputs)) is None
 
 
 def test_names_that_are_hard_to_print_are_found(tmp_path: Path) -> None:

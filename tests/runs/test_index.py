@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from thesis_ml.errors import ConfigError
+from thesis_ml.runs import reading
 from thesis_ml.runs.index import COLUMNS, RunIndex, find_root
+from thesis_ml.runs.reading import read_row
 from thesis_ml.utils.paths import INDEX_FILE
 from written_runs import read_lines, write_lines, write_run
 
@@ -43,17 +45,19 @@ def test_runs_of_every_state_are_listed_with_their_numbers(outputs: Path) -> Non
     assert index.others.reports == ("reports/report_1",) and list(index.others.foreign) == ["notes"]
 
 
-def test_only_what_changed_is_read_again(outputs: Path) -> None:
-    with RunIndex(outputs) as index:
-        assert index.n_read == len(STATES)
+def test_only_what_changed_is_read_again(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    list_states(outputs)
     write_run(outputs / "runs" / "worse", rec_mse=0.5)
     shutil.rmtree(outputs / "runs" / "empty")
     write_run(outputs / "runs" / "new")
 
+    read: list[str] = []
+    monkeypatch.setattr(reading, "read_row", lambda *names: read.append(names[1]) or read_row(*names))
+
     with RunIndex(outputs) as index:
-        assert index.n_read == 2
         rows = {row.name: row for row in index.list_newest()}
 
+    assert sorted(read) == ["runs/new", "runs/worse"]
     assert rows["worse"].main == ("rec_mse", 0.5) and "empty" not in rows and "new" in rows
 
 

@@ -14,6 +14,7 @@ from thesis_ml.facts.schema import SCALARS_FILE, History
 from thesis_ml.utils.paths import (
     FACTS_FOLDER,
     FIGURES_FOLDER,
+    GROUPS_TABLE,
     PAGE_FILE,
     SUMMARY_FILE,
     TABLES_FOLDER,
@@ -130,7 +131,7 @@ class Report:
         # Here, not at the top, as pandas takes longer to import than all else here.
         import pandas as pd
 
-        return pd.read_csv(self.path / TABLES_FOLDER / "groups.csv")
+        return pd.read_csv(self.path / TABLES_FOLDER / GROUPS_TABLE)
 
     def __repr__(self) -> str:
         return f"Report({str(self.path)!r})"

@@ -73,7 +73,7 @@ def choose_encoding(values: Float[NDArray[Any], " P"], unit: str) -> Encoding:
     return "log1p" if last - first > WIDEST_LINEAR * (high - low) / 2 else "linear"
 
 
-def describe_further(name: str, values: Float[NDArray[Any], " P"], unit: str, encoding: str) -> FurtherColumn:
+def build_further_column(name: str, values: Float[NDArray[Any], " P"], unit: str, encoding: str) -> FurtherColumn:
     """Return a column of these values of the training split.
 
     Raises:

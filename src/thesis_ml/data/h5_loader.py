@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from thesis_ml.data.checks import RANGES, RANGES_OF_MODELS, Place, check_events, decide_unit, explain_met
 from thesis_ml.data.config import DataConfig, DatasetNames
 from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events, EventSplits, convert_to_gev
-from thesis_ml.data.further import FurtherColumn, choose_encoding, describe_further
+from thesis_ml.data.further import FurtherColumn, build_further_column, choose_encoding
 from thesis_ml.data.h5_access import (
     FLOATS,
     attach_labels,
@@ -247,7 +247,7 @@ def _describe(group: RaggedGroup, train: Events, config: DataConfig) -> tuple[Fu
         values, unit = train.features[name], names.units[name]
         encoding = names.encodings.get(name) or choose_encoding(values, unit)
         try:
-            found.append(describe_further(name, values, unit, encoding))
+            found.append(build_further_column(name, values, unit, encoding))
         except ConfigError as error:
             raise group.place.error(str(error)) from None
     return tuple(found)

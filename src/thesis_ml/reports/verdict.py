@@ -1,5 +1,6 @@
 """Which groups are best: the number to judge by, the groups that can be ranked in it, and the headline."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
@@ -24,17 +25,12 @@ PHYSICAL = ("width68_pt", "width68_E", "width68_eta", "width68_phi", "width68_ma
 SAME_EVENTS = ("dataset_fingerprint", "limit_events", "n_tokens", "matching")
 """Without these in common even physical numbers are taken over different tokens or by another rule."""
 
-KEY_WORDS = {
-    "dataset_fingerprint": "data",
-    "limit_events": "data.limit_events",
-    "n_tokens": "data.n_tokens",
-}
 SELECT_BY = {
     "dataset_fingerprint": "data.path",
     "limit_events": "data.limit_events",
     "n_tokens": "data.n_tokens",
 }
-"""What is said of a part of the comparison key, and the key of the configuration that chooses it."""
+"""The parts of the comparison key that say which events a run has seen, by the key that chooses each."""
 
 COPIES = ("none", "linear", "kl")
 """Bottlenecks without a codebook, which can copy a token where their latents are as wide as it."""
@@ -100,15 +96,13 @@ def split_comparable(runs: Sequence[RunFacts]) -> tuple[tuple[RunFacts, ...], tu
 
     Where no set is larger than all others, all runs stay, and a check says in what they differ.
     """
-    sets: dict[str, list[RunFacts]] = {}
-    for run in runs:
-        sets.setdefault(repr([getattr(run.key, name) for name in SELECT_BY]), []).append(run)
-    ordered = sorted(sets.values(), key=len, reverse=True)
-    if len(ordered) < 2 or len(ordered[0]) == len(ordered[1]):
+    events = [repr([getattr(run.key, name) for name in SELECT_BY]) for run in runs]
+    (largest, size), *smaller = Counter(events).most_common() or [("", 0)]
+    if not smaller or smaller[0][1] == size:
         return tuple(runs), ()
-    kept = ordered[0]
-    others = [run for run in runs if run not in kept]
-    return tuple(run for run in runs if run in kept), tuple(_describe_other(run, kept) for run in others)
+    kept = tuple(run for run, seen in zip(runs, events, strict=True) if seen == largest)
+    others = [run for run, seen in zip(runs, events, strict=True) if seen != largest]
+    return kept, tuple(_describe_other(run, kept) for run in others)
 
 
 def _describe_other(run: RunFacts, kept: Sequence[RunFacts]) -> ExcludedRun:
@@ -117,7 +111,8 @@ def _describe_other(run: RunFacts, kept: Sequence[RunFacts]) -> ExcludedRun:
     values = sorted({str(one.config.get(key)) for one in kept})
     other = str(run.config.get(key))
     hint = f"; choose with inputs.select=[{key}:{other}]" if other not in values else ""
-    reason = f"other {KEY_WORDS[differing]} than the compared runs{hint}"
+    what = "data" if key == "data.path" else key
+    reason = f"other {what} than the compared runs{hint}"
     return ExcludedRun(run.name, run.path, run.state.name, reason)
 
 

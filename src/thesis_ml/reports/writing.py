@@ -135,7 +135,7 @@ def _write_tables(folder: Path, report: Report, tex: TexWriter) -> None:
     for name, text in tex.build_tables(report.scoreboard, report.sections, report.inference_sections).items():
         _write_text(folder / name, text)
     board = report.scoreboard.to_table().split_errors()
-    _write_text(folder / "groups.csv", format_csv(board.columns, board.rows))
+    _write_text(folder / paths.GROUPS_TABLE, format_csv(board.columns, board.rows))
 
 
 def _write_inference(folder: Path, report: Report, config: ReportConfig, figures: Mapping[str, Figure]) -> None:

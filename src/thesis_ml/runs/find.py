@@ -47,12 +47,12 @@ class Found:
 def find_all(folder: Path) -> Iterator[Found]:
     """Yield all runs, sweeps, reports and foreign folders below a folder, or what it is itself.
 
-    Links are followed where they name the folder itself only. A folder that vanishes while it is looked at is left out.
+    Links are followed where they name the folder itself only. A folder that cannot be read is a foreign one.
     """
     yield from _look(str(folder), None, 0)
 
 
-def take_stamp(path: str) -> str | None:
+def read_stamp(path: str) -> str | None:
     """Return the stamp of a run, None where there are no facts."""
     facts = _stamp_file(f"{path}/{FACTS_FOLDER}/{EVENTS_FILE}")
     return f"{facts} {_stamp_file(f'{path}/{MARKS_FILE}')}" if facts else None
@@ -67,7 +67,7 @@ def _stamp_file(path: str) -> str:
 
 
 def _look(path: str, sweep: str | None, depth: int) -> Iterator[Found]:
-    stamp = take_stamp(path)
+    stamp = read_stamp(path)
     if stamp is not None:
         yield Found(path, "run", sweep, stamp)
         return

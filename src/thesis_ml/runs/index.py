@@ -66,15 +66,15 @@ CHOICES = ("loop", "encoder", "decoder", "latent_space", "loss", "critic", "trai
 LARGEST_CONFIG = 2**22
 """Bytes that a packed configuration may unpack to."""
 MOST_RUNS = 10**9
+"""More than SQLite is ever asked for: a limit beyond 64 bits would overflow."""
 BATCH = 200
 """Rows that are written together: what is lost when the process is killed."""
 
 
 @dataclass(frozen=True)
 class Others:
-    """What lies among the runs: folders of sweeps, of reports, and of others with the reason."""
+    """What lies among the runs: folders of reports, and of others with the reason."""
 
-    sweeps: tuple[str, ...]
     reports: tuple[str, ...]
     foreign: Mapping[str, str]
 
@@ -88,8 +88,7 @@ class RunIndex:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.others = Others((), (), {})
-        self.n_read = 0
+        self.others = Others((), {})
         names = (RUNS_FOLDER, SWEEPS_FOLDER, REPORTS_FOLDER, INDEX_FILE)
         is_output_folder = any((root / name).exists() for name in names)
         self._connection = _open(root / INDEX_FILE if is_output_folder else None)
@@ -164,7 +163,6 @@ class RunIndex:
             lines = [self._read_run(path, runs[path]) for path in changed[start : start + BATCH]]
             with self._connection:
                 self._connection.executemany(f"INSERT OR REPLACE INTO runs VALUES ({marks})", lines)
-        self.n_read += len(changed)
 
     def _read_run(self, path: str, found: Found) -> tuple[Any, ...]:
         # Here, not at the top: numpy takes longer to import than a list of known runs takes.
@@ -191,7 +189,6 @@ def _sort_others(found: Sequence[Found], root: str) -> Others:
         return path[len(root) + 1 :] or "."
 
     return Others(
-        tuple(shorten(one.path) for one in found if one.kind == "sweep"),
         tuple(shorten(one.path) for one in found if one.kind == "report"),
         {shorten(one.path): one.reason for one in found if one.kind == "foreign"},
     )

@@ -8,10 +8,13 @@ from thesis_ml.facts.marks import read_marks
 from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.runs import LONGEST_TEXT, read_run
 from thesis_ml.runs.row import RunRow
+from thesis_ml.utils.paths import REPORT_POINTER, stays_inside
 from thesis_ml.utils.plain_values import as_float, as_int, as_mapping
 
 MAIN_NUMBERS = ("rec_mse", "auroc", "accuracy", "rmse", "loss")
 """The number of the test split that stands for a run: the first of these that it has."""
+LARGEST_POINTER = 2**20
+"""Letters of the list of reports that are read."""
 EPOCH_KEYS = ("phase1.trainer.epochs", "general.trainer.epochs")
 
 
@@ -47,6 +50,15 @@ def read_row(folder: Path, path: str, sweep: str = "") -> RunRow:
         n_warnings=len(run.warnings),
         marks=run.marks,
     )
+
+
+def list_reports(folder: Path) -> list[str]:
+    """Return the folders of the reports that a run stands in, the newest last."""
+    path = folder / REPORT_POINTER
+    if not path.is_file() or not stays_inside(path, folder):
+        return []
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        return [line.strip() for line in stream.read(LARGEST_POINTER).splitlines() if line.strip()]
 
 
 def _to_seconds(moment: datetime | None) -> float | None:

@@ -8,10 +8,11 @@ from statistics import mean
 from thesis_ml.runs.plan import SweepPlan
 from thesis_ml.runs.queue import QueuedJob
 from thesis_ml.runs.row import RunRow
+from thesis_ml.utils.queue_states import DONE, HELD, IDLE, RUNNING, WAITING
 
 COMPLETE, MISSING = "complete", "missing"
-ACTIVE = ("running", "idle", "waiting")
-FAILED = ("failed", "damaged", "foreign", "held")
+ACTIVE = (RUNNING, IDLE, WAITING)
+FAILED = ("failed", "damaged", "foreign", HELD)
 STOPPED = ("interrupted", "silent", "empty")
 
 
@@ -39,7 +40,7 @@ class JobStatus:
     def rest_s(self) -> float | None:
         """The time that a running job will still take, from its epochs so far."""
         row = self.row
-        if self.state != "running" or row is None or not row.epochs or not row.epochs_asked or not row.duration_s:
+        if self.state != RUNNING or row is None or not row.epochs or not row.epochs_asked or not row.duration_s:
             return None
         return row.duration_s / row.epochs * max(row.epochs_asked - row.epochs, 0)
 
@@ -67,6 +68,12 @@ def count_states(jobs: Sequence[JobStatus]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda pair: (pair[0] != COMPLETE, -pair[1])))
 
 
+def are_complete(plan: SweepPlan, jobs: Sequence[JobStatus]) -> bool:
+    """Say whether all jobs of a plan are complete."""
+    n_asked = max(plan.n_trials or 0, 1)
+    return len(jobs) >= n_asked and all(job.state == COMPLETE for job in jobs)
+
+
 def estimate_rest_s(jobs: Sequence[JobStatus]) -> float | None:
     """Return the time until all jobs that run or wait are done, None where no job tells how long one takes.
 
@@ -74,26 +81,26 @@ def estimate_rest_s(jobs: Sequence[JobStatus]) -> float | None:
     """
     durations = [job.row.duration_s for job in jobs if job.state == COMPLETE and job.row and job.row.duration_s]
     running = [job.rest_s for job in jobs if job.rest_s is not None]
-    n_waiting = sum(job.state in ("idle", "waiting") for job in jobs)
+    n_waiting = sum(job.state in (IDLE, WAITING) for job in jobs)
     if not running and not (durations and n_waiting):
         return None
-    n_places = max(sum(job.state == "running" for job in jobs), 1)
+    n_places = max(sum(job.state == RUNNING for job in jobs), 1)
     return max(running, default=0.0) + (mean(durations) * n_waiting / n_places if durations else 0.0)
 
 
 def _judge(number: int, swept: str, row: RunRow | None, queued: QueuedJob | None) -> JobStatus:
-    is_over = row is not None and row.state == COMPLETE
-    if queued is not None and queued.state == "running" and not is_over and (row is None or row.state != "running"):
-        return JobStatus(number, "running", swept, row, "", queued.queue_id)
-    if queued is not None and not is_over and (queued.state == "held" or row is None or row.state != "running"):
-        if queued.state in ("idle", "held", "waiting"):
-            return JobStatus(number, queued.state, swept, row, queued.reason, queued.queue_id)
-        if row is None and queued.reason:
-            return JobStatus(number, "failed", swept, None, queued.reason, queued.queue_id)
-    if row is None:
-        return JobStatus(number, MISSING, swept)
-    reason = row.reason or (queued.reason if queued is not None and not is_over else "")
-    return JobStatus(number, row.state, swept, row, reason, queued.queue_id if queued else "")
+    state = MISSING if row is None else row.state
+    reason = "" if row is None else row.reason
+    if queued is None:
+        return JobStatus(number, state, swept, row, reason)
+    if state != COMPLETE:
+        # The facts of a job that runs are newer than the log of the queue, which alone knows that it is held.
+        if queued.state != DONE and (state != RUNNING or queued.state == HELD):
+            state, reason = queued.state, queued.reason
+        elif row is None and queued.reason:
+            state, reason = "failed", queued.reason
+        reason = reason or queued.reason
+    return JobStatus(number, state, swept, row, reason, queued.queue_id)
 
 
 def _find_number(path: str, sweep: str) -> int | None:

@@ -9,20 +9,19 @@ from pathlib import Path
 
 from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.lines import read_state
+from thesis_ml.runs.reading import list_reports
 from thesis_ml.utils.paths import (
     BEST_CHECKPOINT,
     FACTS_FOLDER,
     FIGURES_FOLDER,
     LAST_CHECKPOINT,
     PREVIOUS_CHECKPOINT,
-    REPORT_POINTER,
     TRASH_FOLDER,
 )
 from thesis_ml.utils.run_lock import LOCK_FILES, RunLock
 
 PRUNED = (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT)
 """Checkpoints that a finished run needs no more."""
-MOST_REPORTS = 1000
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,8 @@ def explain_use(run: Path) -> str | None:
     """Return why a run should not be touched, None where nothing speaks against it."""
     if (reason := explain_lock(run)) is not None:
         return reason
-    with suppress(OSError, ValueError):
-        lines = (run / REPORT_POINTER).read_text(encoding="utf-8").splitlines()[:MOST_REPORTS]
-        reports = [line for line in lines if line.strip() and Path(line.strip()).is_dir()]
-        if reports:
-            return f"a report uses it: {reports[-1].strip()}"
-    return None
+    reports = [folder for folder in list_reports(run) if Path(folder).is_dir()]
+    return f"a report uses it: {reports[-1]}" if reports else None
 
 
 def explain_lock(run: Path) -> str | None:
@@ -108,10 +103,8 @@ def move_run(run: Path, root: Path, folder: str) -> Path:
 
 def list_prunable(run: Path) -> Mapping[Path, int]:
     """Return the checkpoints that only a resume needs, with their sizes; none where there are no best weights."""
-    if not (run / BEST_CHECKPOINT).is_file():
-        return {}
     best = run / BEST_CHECKPOINT
-    if best.is_symlink() or not best.stat().st_size:
+    if best.is_symlink() or not best.is_file() or not best.stat().st_size:
         return {}
     return {path: path.stat().st_size for name in PRUNED if (path := run / name).is_file() and not path.is_symlink()}
 

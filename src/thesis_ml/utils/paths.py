@@ -57,6 +57,7 @@ TABLES_FOLDER = "tables"
 TRAINING_FOLDER = "training"
 INFERENCE_FOLDER = "inference"
 SCORES_FILE = "scores.h5"
+GROUPS_TABLE = "groups.csv"
 SUMMARY_TABLE = "summary.csv"
 SUMMARY_FILE = "summary.json"
 REPORT_CONFIGS = "report"
@@ -299,6 +300,11 @@ def hash_file(path: Path) -> str:
 def is_run_folder(path: Path) -> bool:
     """Return whether `path` holds a run, in any state."""
     return (path / FACTS_FOLDER).is_dir() or (path / HYDRA_FOLDER).is_dir()
+
+
+def is_sweep_folder(path: Path) -> bool:
+    """Return whether `path` holds a sweep, planned or older than plans are."""
+    return (path / SWEEP_PLAN).is_file() or (path / SWEEP_FILE).is_file()
 
 
 def find_run_folder(path: str | Path) -> Path:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from runs.conftest import outputs  # noqa: F401  # the same output folder
 from thesis_ml.cli.runs import main
 from thesis_ml.facts.marks import read_marks
 from thesis_ml.runs.plan import SweepPlan, write_plan
@@ -17,7 +16,7 @@ Result = tuple[int, str, str]
 
 
 @pytest.fixture
-def run(outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):  # noqa: F811
+def run(outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Run the command in the folder that holds `outputs`, and return its exit code and what it printed."""
     monkeypatch.chdir(outputs.parent)
     monkeypatch.delenv("THESIS_OUTPUT_ROOT", raising=False)
@@ -98,7 +97,7 @@ def test_wrong_input_is_one_line(run, arguments: list[str], problem: str) -> Non
     assert code == 2 and out == "" and err.startswith("error: ") and problem in err and err.count("\n") == 1
 
 
-def test_a_sweep_that_lies_deep_has_its_jobs(run, outputs: Path) -> None:  # noqa: F811
+def test_a_sweep_that_lies_deep_has_its_jobs(run, outputs: Path) -> None:
     deep = outputs / ".hidden/a/b/c/d/e/f/exp"
     for number in (0, 1):
         write_run(deep / f"{number:03d}", seed=number)
@@ -130,7 +129,7 @@ def test_path_is_a_folder_to_go_to(run) -> None:
     assert Path(out.strip()).is_dir() and out.strip().endswith("outputs/multiruns/exp_1/001")
 
 
-def test_tags_notes_and_marks_are_kept_and_searched(run, outputs: Path) -> None:  # noqa: F811
+def test_tags_notes_and_marks_are_kept_and_searched(run, outputs: Path) -> None:
     run("tag", "ch5", "--where", "rec_mse<0.06")
     run("note", "good", "for chapter 5")
     run("mark", "stale", "worse")
@@ -144,7 +143,7 @@ def test_tags_notes_and_marks_are_kept_and_searched(run, outputs: Path) -> None:
     assert read_marks(outputs / "runs" / "good").tags == ()
 
 
-def test_removal_says_first_and_moves_then(run, outputs: Path) -> None:  # noqa: F811
+def test_removal_says_first_and_moves_then(run, outputs: Path) -> None:
     code, out, _ = run("rm", "worse")
     assert code == 0 and "would move worse" in out and "add --yes" in out and (outputs / "runs" / "worse").is_dir()
 
@@ -157,7 +156,7 @@ def test_removal_says_first_and_moves_then(run, outputs: Path) -> None:  # noqa:
     assert not (outputs / ".trash").exists()
 
 
-def test_a_run_of_a_report_needs_force(run, outputs: Path) -> None:  # noqa: F811
+def test_a_run_of_a_report_needs_force(run, outputs: Path) -> None:
     (outputs / "runs" / "good" / "report_pointer.txt").write_text(str(outputs / "reports/report_1"), encoding="utf-8")
 
     code, out, _ = run("rm", "good", "--yes")
@@ -167,7 +166,7 @@ def test_a_run_of_a_report_needs_force(run, outputs: Path) -> None:  # noqa: F81
     assert (outputs / "archive" / "runs" / "good").is_dir() and "archive/runs/good" in run()[1]
 
 
-def test_pruning_keeps_the_best_weights(run, outputs: Path) -> None:  # noqa: F811
+def test_pruning_keeps_the_best_weights(run, outputs: Path) -> None:
     folder = outputs / "runs" / "good"
     for name in ("best_val.pt", "last.pt"):
         (folder / name).write_bytes(bytes(2**20))
@@ -179,7 +178,7 @@ def test_pruning_keeps_the_best_weights(run, outputs: Path) -> None:  # noqa: F8
     assert not (folder / "last.pt").exists() and (folder / "best_val.pt").exists()
 
 
-def test_texts_of_a_run_cannot_steer_a_terminal(run, outputs: Path) -> None:  # noqa: F811
+def test_texts_of_a_run_cannot_steer_a_terminal(run, outputs: Path) -> None:
     write_run(outputs / "runs" / "\x1b[2Jevil [bold]\nline", data__name="\x1b]0;title\x07")
 
     _, out, _ = run("--columns", "name,data,settings")
@@ -187,7 +186,7 @@ def test_texts_of_a_run_cannot_steer_a_terminal(run, outputs: Path) -> None:  # 
     assert "\x1b" not in out and "\x07" not in out and "?[2Jevil [bold]?line" in out
 
 
-def test_a_run_that_vanishes_while_it_is_listed_is_left_out(run, outputs: Path, monkeypatch) -> None:  # noqa: F811
+def test_a_run_that_vanishes_while_it_is_listed_is_left_out(run, outputs: Path, monkeypatch) -> None:
     import shutil
 
     from thesis_ml.runs import reading

@@ -57,7 +57,7 @@ REFUSED = {
     "other data": "hydra.sweep.dir: sweep holds another sweep (",
     "larger": "hydra.sweep.dir: sweep holds 2 jobs of this sweep, and 1 are new; add extend=true",
     "a job that is not planned": "jobs: the sweep has no job 7; it has 0 to 2",
-    "another folder": "resume: goes on in the folder of the sweep; remove hydra.sweep.dir",
+    "another folder": "resume: resumes in the folder of the sweep; remove hydra.sweep.dir",
 }
 
 

@@ -1,17 +1,15 @@
 """thesis-runs tag, note, mark, du, archive, rm and prune: what changes run folders, and what they take."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
+from thesis_ml.cli.runs.lookup import Chosen
 from thesis_ml.cli.runs.output import Form, print_rows
 from thesis_ml.facts.marks import Marks, read_marks, write_marks
-from thesis_ml.runs.row import RunRow
 from thesis_ml.runs.trash import explain_lock, explain_use, list_prunable, measure_space, move_run
 from thesis_ml.utils.paths import TRASH_FOLDER
 from thesis_ml.utils.texts import make_printable
 
-Chosen = Sequence[tuple[RunRow, Path]]
 MIB = 2**20
 
 
@@ -22,16 +20,6 @@ def change_marks(runs: Chosen, change: Callable[[Marks], Marks]) -> None:
         write_marks(folder, marks)
         shown = [*marks.tags, *(["stale"] if marks.is_stale else []), *([marks.note] if marks.note else [])]
         print(make_printable(f"{row.name}: {', '.join(shown) or 'no tags'}"))
-
-
-def set_note(text: str) -> Callable[[Marks], Marks]:
-    """Return the change that notes a text."""
-    return lambda marks: replace(marks, note=text)
-
-
-def set_stale(is_stale: bool) -> Callable[[Marks], Marks]:
-    """Return the change that marks runs as stale, or no longer."""
-    return lambda marks: replace(marks, is_stale=is_stale)
 
 
 def print_space(runs: Chosen, form: Form, limit: int) -> None:

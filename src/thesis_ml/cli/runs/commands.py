@@ -1,5 +1,6 @@
 """The subcommands of thesis-runs and their options; what does the work is imported when it is called."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -145,11 +146,13 @@ def status(sweep: Sweep, root: Root = None, as_json: Json = False, as_csv: Csv =
     from thesis_ml.cli.runs import sweeps
     from thesis_ml.cli.runs.lookup import find_sweep, open_index
     from thesis_ml.cli.runs.output import choose_form
+    from thesis_ml.runs.status import are_complete
 
     folder = find_sweep(sweep, root)
     with open_index(root, [folder]) as (index, _):
-        is_done = sweeps.print_status(*sweeps.judge_sweep(index, folder), choose_form(as_json, as_csv))
-    raise typer.Exit(0 if is_done else 1)
+        plan, jobs = sweeps.judge_sweep(index, folder)
+    sweeps.print_status(plan, jobs, choose_form(as_json, as_csv))
+    raise typer.Exit(0 if are_complete(plan, jobs) else 1)
 
 
 @app.command()
@@ -220,7 +223,7 @@ def note(run: Run, text: Annotated[str, typer.Argument(help="The note; empty rem
     from thesis_ml.cli.runs.lookup import choose_runs
 
     with choose_runs(root, [run], None, "note") as (_, chosen):
-        changes.change_marks(chosen, changes.set_note(text))
+        changes.change_marks(chosen, lambda marks: replace(marks, note=text))
 
 
 @app.command()
@@ -237,7 +240,7 @@ def mark(
     if what not in ("stale", "fresh"):
         raise ConfigError(f"mark: must be stale or fresh, got {what!r}")
     with choose_runs(root, runs, where, "mark") as (_, chosen):
-        changes.change_marks(chosen, changes.set_stale(what == "stale"))
+        changes.change_marks(chosen, lambda marks: replace(marks, is_stale=what == "stale"))
 
 
 @app.command()

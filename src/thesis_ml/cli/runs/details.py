@@ -16,8 +16,9 @@ from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.runs import read_run
 from thesis_ml.facts.summary import summarise_run
 from thesis_ml.runs.differences import diff_runs
+from thesis_ml.runs.reading import list_reports
 from thesis_ml.runs.row import RunRow
-from thesis_ml.utils.paths import LOG_FILE, REPORT_POINTER, stays_inside
+from thesis_ml.utils.paths import LOG_FILE, stays_inside
 from thesis_ml.utils.plain_values import as_mapping
 from thesis_ml.utils.texts import make_printable
 
@@ -138,16 +139,7 @@ def _list_shown(row: RunRow, folder: Path, facts: RunFacts) -> Mapping[str, Any]
         "tags": ", ".join(row.marks.tags),
         "note": row.marks.note,
         "stale": "marked as stale" if row.marks.is_stale else "",
-        "reports": _list_reports(folder),
+        "reports": ", ".join(list_reports(folder)[-3:]),
         "command": find_command(row),
         "resume": "" if row.state == "complete" else shlex.join(["thesis-train", f"resume={folder}"]),
     }
-
-
-def _list_reports(folder: Path) -> str:
-    path = folder / REPORT_POINTER
-    if not path.is_file() or not stays_inside(path, folder):
-        return ""
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        lines = [line.strip() for line in stream.read(2**20).splitlines() if line.strip()]
-    return ", ".join(lines[-3:])

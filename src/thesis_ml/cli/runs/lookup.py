@@ -16,6 +16,7 @@ from thesis_ml.utils.paths import INDEX_FILE, SWEEPS_FOLDER, expand_home
 MOST_NAMED = 8
 
 Chosen = list[tuple[RunRow, Path]]
+"""Runs that a user has chosen, with their folders."""
 
 
 @contextmanager

@@ -21,12 +21,14 @@ from thesis_ml.runs.status import (
     MISSING,
     STOPPED,
     JobStatus,
+    are_complete,
     count_states,
     estimate_rest_s,
     judge_jobs,
 )
 from thesis_ml.runs.trash import move_run
 from thesis_ml.utils.paths import TRASH_FOLDER
+from thesis_ml.utils.queue_states import HELD
 
 COLUMNS = ("job", "state", "epochs", "rest", "result", "queue", "settings", "reason")
 MOST_ROWS = 50
@@ -59,8 +61,8 @@ def judge_sweep(index: RunIndex, sweep: Path) -> tuple[SweepPlan, list[JobStatus
     return plan, judge_jobs(plan, path, rows, read_queue(sweep))
 
 
-def print_status(plan: SweepPlan, jobs: Sequence[JobStatus], form: Form) -> bool:
-    """Print the jobs and what is left, and say whether all are complete."""
+def print_status(plan: SweepPlan, jobs: Sequence[JobStatus], form: Form) -> None:
+    """Print the jobs and what is left."""
     is_long = form is Form.TABLE and len(jobs) > MOST_ROWS
     shown = [job for job in jobs if job.state != COMPLETE][:MOST_ROWS] if is_long else jobs
     if shown or not is_long:
@@ -75,8 +77,6 @@ def print_status(plan: SweepPlan, jobs: Sequence[JobStatus], form: Form) -> bool
             print("the sweep is older than its plan (sweep.yaml): jobs that never started are not known")
         if plan.is_optimising:
             print(f"its sweeper chooses the values: {len(jobs)} trials of {plan.n_trials or 'an unknown number'}")
-    n_missing = max((plan.n_trials or 0) - len(jobs), 0)
-    return bool(jobs) and not n_missing and all(job.state == COMPLETE for job in jobs)
 
 
 def watch_sweep(root: Path, sweep: Path) -> bool:
@@ -85,9 +85,9 @@ def watch_sweep(root: Path, sweep: Path) -> bool:
         with RunIndex(root) as index:
             plan, jobs = judge_sweep(index, sweep)
         print(CLEAR if sys.stdout.isatty() else "", end="")
-        is_done = print_status(plan, jobs, Form.TABLE)
-        if is_done or not any(job.state in ACTIVE for job in jobs):
-            return is_done
+        print_status(plan, jobs, Form.TABLE)
+        if not any(job.state in ACTIVE for job in jobs):
+            return are_complete(plan, jobs)
         time.sleep(WATCH_S)
 
 
@@ -131,7 +131,7 @@ def retry_sweep(jobs: Sequence[JobStatus], command: Sequence[str], *, is_dry: bo
     print(shlex.join(command), flush=True)
     if is_dry:
         return 0
-    remove_from_queue([job.queue_id for job in jobs if job.state == "held"])
+    remove_from_queue([job.queue_id for job in jobs if job.state == HELD])
     # The same Python as this command: thesis-train may not be on the path.
     return subprocess.run([sys.executable, "-m", "thesis_ml.cli.train", *command[1:]], check=False).returncode
 
@@ -140,7 +140,7 @@ def clear_failed(jobs: Sequence[JobStatus], sweep: Path, root: Path) -> None:
     """Move the runs of failed jobs to the trash, so that they start anew: a run resumes only as it was started."""
     for job in jobs:
         folder = sweep / name_job(job.number)
-        if job.state in FAILED and job.state != "held" and folder.is_dir():
+        if job.state in FAILED and job.state != HELD and folder.is_dir():
             print(f"moved {folder} to {move_run(folder, root, TRASH_FOLDER)}; it starts anew", flush=True)
 
 
@@ -148,7 +148,7 @@ def _describe(job: JobStatus) -> dict[str, str | float | None]:
     row = job.row
     result = None if row is None or row.main is None else row.main[1]
     return {
-        "job": f"{job.number:03d}",
+        "job": name_job(job.number),
         "state": job.state,
         "epochs": "" if row is None else f"{row.epochs}/{row.epochs_asked or '?'}",
         "rest": format_seconds(job.rest_s),

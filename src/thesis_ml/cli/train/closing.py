@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from thesis_ml.facts.lines import read_result
-from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER, SWEEP_FILE, is_run_folder
+from thesis_ml.utils.paths import FACTS_FOLDER, FIGURES_FOLDER, is_run_folder, is_sweep_folder
 from thesis_ml.utils.texts import make_printable, quote_value
 
 OWN_DATA = (
@@ -30,7 +30,7 @@ def print_closing() -> None:
     start = HydraConfig.get()
     folder = Path(start.runtime.output_dir)
     # A job that a batch system runs is a start of its own, inside the folder of its sweep.
-    is_single = start.mode == RunMode.RUN and not (folder.parent / SWEEP_FILE).is_file()
+    is_single = start.mode == RunMode.RUN and not is_sweep_folder(folder.parent)
     if is_single and is_run_folder(folder):
         for line in describe_end(folder):
             print(make_printable(line))

@@ -1,4 +1,4 @@
-"""Go on with a planned sweep: the jobs that are not complete, each in the folder that it had from the beginning."""
+"""Resume or extend a planned sweep: the jobs that are not complete, each in the folder that it always had."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.lines import read_state
 from thesis_ml.runs.plan import SweepPlan, name_job, read_plan, write_plan
-from thesis_ml.utils.paths import FACTS_FOLDER, SWEEP_FILE, SWEEP_PLAN
+from thesis_ml.utils.paths import FACTS_FOLDER, SWEEP_PLAN
 
 JOBS = "jobs="
 EXTEND = "extend="
@@ -50,7 +50,7 @@ def change_jobs(overrides: Sequence[str]) -> None:
 
 
 def claim_sweep(config: DictConfig, jobs: Sequence[Sequence[str]], n_trials: int | None) -> None:
-    """Write the plan of a new sweep, or go on with the one that the folder holds, before a job starts.
+    """Write the plan of a new sweep, or resume the one that the folder holds, before a job starts.
 
     Args:
         config: That of the sweep; its sweeper is replaced where only some jobs are to run.
@@ -86,10 +86,10 @@ def claim_sweep(config: DictConfig, jobs: Sequence[Sequence[str]], n_trials: int
 
 
 def list_typed_again(folder: Path) -> list[str]:
-    """Return the arguments that go on with the sweep in a folder.
+    """Return the arguments that resume the sweep in a folder.
 
     Raises:
-        ConfigError: It holds no sweep that can go on.
+        ConfigError: It holds no sweep that can be resumed.
         FactsError: Its plan cannot be read.
     """
     plan = read_plan(folder)
@@ -98,11 +98,6 @@ def list_typed_again(folder: Path) -> list[str]:
     if plan.is_optimising:
         raise ConfigError(f"resume: the sweeper of {str(folder)!r} chooses values by results; start another sweep")
     return list(plan.typed)
-
-
-def holds_sweep(folder: Path) -> bool:
-    """Say whether a folder is that of a sweep."""
-    return (folder / SWEEP_FILE).is_file() or read_plan(folder) is not None
 
 
 def _merge(folder: Path, before: SweepPlan, plan: SweepPlan) -> SweepPlan:
@@ -136,7 +131,8 @@ def _choose_numbers(folder: Path, plan: SweepPlan) -> list[int]:
     """Return the numbers of the jobs that are asked for, by default of all that are not complete, or are changed."""
     if JOBS in _asked:
         numbers = sorted({int(text) for text in _asked[JOBS].split(",")})
-        _refuse_numbers(range(len(plan.jobs)))
+        if numbers[-1] >= len(plan.jobs):
+            raise ConfigError(f"jobs: the sweep has no job {numbers[-1]}; it has 0 to {len(plan.jobs) - 1}")
         return numbers
     return [n for n in range(len(plan.jobs)) if _changes or not _is_complete(folder / name_job(n))]
 
@@ -163,12 +159,6 @@ def check_overrides(overrides: Sequence[str], path: Path) -> None:
 def find_key(override: str) -> str:
     """Return the key of an override."""
     return override.partition("=")[0].lstrip("+~").partition("@")[0]
-
-
-def _refuse_numbers(known: range) -> None:
-    for text in _asked.get(JOBS, "").split(","):
-        if text and int(text) not in known:
-            raise ConfigError(f"jobs: the sweep has no job {text}; it has 0 to {len(known) - 1}")
 
 
 def _is_complete(job: Path) -> bool:

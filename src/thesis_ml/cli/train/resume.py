@@ -7,13 +7,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from thesis_ml.cli.train.planned import change_jobs, check_overrides, find_key, holds_sweep, list_typed_again
+from thesis_ml.cli.train.planned import change_jobs, check_overrides, find_key, list_typed_again
 from thesis_ml.data.config import EARLIER_DEFAULTS, DataConfig
 from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.lines import find_config, read_events
 from thesis_ml.facts.recorder import holds_facts
 from thesis_ml.training_loops.registry import is_below
-from thesis_ml.utils.paths import FACTS_FOLDER, HYDRA_FOLDER, SWEEP_PLAN, is_run_folder
+from thesis_ml.utils.paths import FACTS_FOLDER, HYDRA_FOLDER, SWEEP_PLAN, is_run_folder, is_sweep_folder
 from thesis_ml.utils.plain_yaml import read_plain_yaml
 from thesis_ml.utils.texts import quote_value
 
@@ -46,7 +46,7 @@ def expand_resume(arguments: list[str]) -> list[str]:
         run_dir = Path(_unquote(text)).expanduser()
     except RuntimeError as error:
         raise ConfigError(f"resume: {text!r}: {error} Give the folder of a run") from None
-    if not is_run_folder(run_dir) and run_dir.is_dir() and holds_sweep(run_dir):
+    if not is_run_folder(run_dir) and is_sweep_folder(run_dir):
         return _expand_sweep(run_dir, [argument for argument in arguments if argument not in chosen])
     if any(flag in arguments for flag in SWEEP_FLAGS):
         raise ConfigError("resume: the folder is that of a run, which is no sweep; leave --multirun out")
@@ -62,10 +62,10 @@ def expand_resume(arguments: list[str]) -> list[str]:
 
 
 def _expand_sweep(sweep: Path, own: Sequence[str]) -> list[str]:
-    """Return the arguments that go on with a sweep; overrides that are typed besides change the jobs that run."""
+    """Return the arguments that resume a sweep; overrides that are typed besides change the jobs that run."""
     own = [argument for argument in own if argument not in SWEEP_FLAGS]
     if any(find_key(argument) == "hydra.sweep.dir" for argument in own):
-        raise ConfigError("resume: goes on in the folder of the sweep; remove hydra.sweep.dir")
+        raise ConfigError("resume: resumes in the folder of the sweep; remove hydra.sweep.dir")
     typed = list_typed_again(sweep)
     check_overrides(typed, sweep / SWEEP_PLAN)
     ours = [one for one in own if one.startswith("-") or re.match(r"hydra\b|jobs$|extend$", find_key(one))]

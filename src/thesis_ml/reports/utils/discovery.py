@@ -17,9 +17,9 @@ from thesis_ml.utils.paths import (
     MAX_SHOWN,
     RUNS_FOLDER,
     SWEEP_FILE,
-    SWEEP_PLAN,
     expand_home,
     is_run_folder,
+    is_sweep_folder,
 )
 from thesis_ml.utils.plain_values import as_mapping
 from thesis_ml.utils.plain_yaml import read_plain_yaml
@@ -101,22 +101,17 @@ def list_jobs(sweep: Path) -> list[FolderEntry]:
     children = sorted((path for path in sweep.iterdir() if _is_visible_folder(path)), key=_sort_naturally)
     found: list[FolderEntry] = []
     for child in children:
-        if not is_run_folder(child) and holds_plan(child):
+        if not is_run_folder(child) and is_sweep_folder(child):
             found += _list_sweep(child)
         elif deeper := _list_deeper(child, sweep):
             found += deeper
         else:
             found.append(FolderEntry(f"{name}/{child.name}", child))
-    if holds_plan(sweep):
+    if is_sweep_folder(sweep):
         found += list_missing(sweep)
     if not any(is_run_folder(entry.path) for entry in found) and (sweep / SWEEP_FILE).is_file():
         found += list_old_jobs(sweep)
     return found
-
-
-def holds_plan(folder: Path) -> bool:
-    """Say whether a folder is that of a sweep."""
-    return (folder / SWEEP_FILE).is_file() or (folder / SWEEP_PLAN).is_file()
 
 
 def list_missing(sweep: Path) -> list[FolderEntry]:
