@@ -15,7 +15,7 @@ NAME = "--config-name"
 ONE_FIGURE = "outputs.which_figures=[rec_mse_curves]"
 REFUSED = {
     "nothing": ([], "--config-name: missing; available: compare_globals_heads, compare_runs, compare_tokenizers"),
-    "a name alone": (["compare_runs", SWEEP_DIR], "compare_runs: the name goes behind an option; write --config-name"),
+    "a name alone": (["compare_runs", SWEEP_DIR], "compare_runs: there is no value; write --config-name compare_runs"),
     "no inputs": ([NAME, "compare_runs"], "inputs: name no run; give inputs.sweep_dir=<folder of a sweep>"),
     "unknown report": ([NAME, "compare_run"], "unknown name 'compare_run'; available: compare_globals_heads,"),
     "unknown module": (
@@ -30,7 +30,7 @@ REFUSED = {
         "outputs.which_figures: unknown name 'val_mse_vs_tme'; available: ",
     ),
     "unknown column": ([NAME, "compare_runs", SWEEP_DIR, "inputs.select=[x:1]"], "inputs.select: unknown column 'x'"),
-    "no runs": ([NAME, "compare_runs", "inputs.sweep_dir=outputs"], "1 folder found and no complete run among them"),
+    "no runs": ([NAME, "compare_runs", "inputs.sweep_dir=mine"], "1 folder found and no complete run among them"),
     "a sweep for a run": (
         [NAME, "compare_runs", "inputs.run_dirs=[outputs/multiruns/exp*]"],
         "1 folder found and no complete run among them: exp_20260101-120000_small is foreign (holds a sweep",

@@ -169,7 +169,7 @@ def train_small(compose_cfg, tmp_path: Path) -> Callable[..., Path]:
     ],
 )
 def test_run_records_its_compression_once(train_small, overrides: tuple[str, ...], measured: list[str]) -> None:
-    facts = train_small(*overrides)
+    facts = train_small("phase1.trainer.lr=0.01", "phase1.trainer.epochs=3", *overrides)
 
     rows = read_scalars(facts).set_index("split")[NUMBERS]
     assert list(rows.loc["test"].dropna().index) == measured

@@ -135,7 +135,7 @@ def test_signal_file_that_is_the_data_file_is_named(tmp_path: Path) -> None:
     options = DataConfig(path=str(path))
     config = InferenceConfig(enabled=True, signal_file=str(path))
 
-    with pytest.raises(ReportError, match=r"signal_file: .*events.h5 is the data file of the runs itself"):
+    with pytest.raises(ReportError, match=r"signal_file: .*events.h5 is the data file that is scored"):
         load_signal(options, load_events(options), config, fingerprint_file(path))
 
 

@@ -4,6 +4,7 @@ import io
 import math
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -106,10 +107,15 @@ def test_report_goes_on_with_failed_checks_when_no_run_can_be_restored(sweep: Pa
 
 
 @pytest.mark.slow
-def test_other_file_is_scored_when_the_fingerprint_may_differ(score: Callable[..., InferenceResult]) -> None:
+def test_other_file_is_scored_when_the_fingerprint_may_differ(
+    score: Callable[..., InferenceResult], tmp_path: Path
+) -> None:
+    signal = shutil.copy(SAMPLE_PATH, tmp_path / "signal.h5")
+    with h5py.File(signal, "a") as file:
+        file.attrs["made_of"] = "other collisions"
     other = (f"inference.data_path={SAMPLE_PATH}", "inference.check_fingerprint=false", "inference.max_samples=1")
 
-    result = score(*other, f"inference.signal_file={SAMPLE_PATH}", corruptions=("inference.corruption_strategies=[]",))
+    result = score(*other, f"inference.signal_file={signal}", corruptions=("inference.corruption_strategies=[]",))
 
     data = result.data
     assert (data["n_events"], data["n_signal_file"]) == (1, 1)

@@ -227,7 +227,7 @@ def load_signal(
         fingerprint: Of the events.
 
     Raises:
-        ReportError: The file names other object types, or is that of the events.
+        ReportError: The file names other object types, or is the one that holds the events.
         DataError: It cannot be read.
     """
     if config.signal_file is None:
@@ -235,7 +235,7 @@ def load_signal(
     path = expand_home(config.signal_file)
     if fingerprint_file(path) == fingerprint:
         raise ReportError(
-            f"inference.signal_file: {path} is the data file of the runs itself, so that signal and background would "
+            f"inference.signal_file: {path} is the data file that is scored, so that signal and background would "
             "be the same events; leave it out (the classes of the file are compared anyway) or give other events"
         )
     signal = load_events(replace(options, path=str(path), synthetic=None, limit_events=None))
