@@ -56,10 +56,9 @@ class DarkMachinesReader(Reader):
 
     def read(self, part: Part, names: Sequence[str]) -> Iterator[Columns]:
         head, columns = self._find_layout()
-        for lines in self._read_lines(part):
+        for text in self._read_blocks(part):
             with name_errors(self.path, EXPECTED):
-                found = _parse_rows(lines, head, columns, Place(self.path))
-            yield {name: found[name] for name in names}
+                yield _parse_rows(text, head, columns, names, Place(self.path))
 
     def _find_layout(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns of the event and of an object, as the first row with an object shows them."""
@@ -74,27 +73,38 @@ class DarkMachinesReader(Reader):
                     break
         raise Place(self.path).error(f"is no file of the Dark Machines challenge; expected {EXPECTED}")
 
-    def _read_lines(self, part: Part) -> Iterator[list[bytes]]:
-        """Yield the rows that begin within a part, some at a time."""
+    def _read_blocks(self, part: Part) -> Iterator[bytes]:
+        """Yield the rows that begin within a part, some at a time; each ends with one semicolon and a line feed."""
         with self.path.open("rb") as file:
             file.seek(max(part.start - 1, 0))
             if part.start:
                 file.readline()
             while part.stop is None or file.tell() < part.stop:
-                # `readlines` reads one row more than the given bytes; a row that begins at the end is not ours.
+                # The last row of a block is completed; a row that begins at the end of the part is not ours.
                 left = BLOCK_BYTES if part.stop is None else min(BLOCK_BYTES, part.stop - file.tell() - 1)
-                lines = [line for line in (file.readlines(left) if left else [file.readline()]) if line.strip()]
-                if not lines:
+                text = file.read(left) + file.readline()
+                if not text:
                     return
-                yield lines
+                if rows := _end_rows(text):
+                    yield rows
+
+
+def _end_rows(text: bytes) -> bytes:
+    """Return rows without empty ones, each of which ends with one semicolon and a line feed."""
+    text = text.replace(b"\r", b"") if b"\r" in text else text
+    if text.startswith(b"\n") or b"\n\n" in text:
+        text = b"".join(line for line in text.splitlines(keepends=True) if line.strip())
+    if text and not text.endswith(b"\n"):
+        text += b"\n"
+    if text.count(b";\n") < text.count(b"\n"):
+        text = text.replace(b"\n", b";\n").replace(b";;\n", b";\n")
+    return text
 
 
 def _parse_rows(
-    lines: Sequence[bytes], head: tuple[str, ...], columns: tuple[str, ...], place: Place
+    text: bytes, head: tuple[str, ...], columns: tuple[str, ...], names: Sequence[str], place: Place
 ) -> dict[str, Any]:
-    text = b"".join(lines).replace(b"\r", b"")
-    # Every row then ends with exactly one semicolon.
-    text = (text if text.endswith(b"\n") else text + b"\n").replace(b"\n", b";\n").replace(b";;\n", b";\n")
+    """Return the columns of these names."""
     head_text, object_text, counts = _divide_text(text, len(head), place)
     options = csv.ReadOptions(column_names=list(head), use_threads=False)
     events = csv.read_csv(BytesIO(head_text), options, csv.ParseOptions(delimiter=";"))
@@ -112,10 +122,13 @@ def _parse_rows(
     if unknown := [letter for letter in known if letter not in LETTERS]:
         raise place.error(f"an object is {unknown[0]!r}; expected one of {', '.join(LETTERS)}")
     values["place"] = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
+    owners = np.repeat(np.arange(len(counts)), counts)
     for letter in LETTERS:
-        is_ours = codes == known.index(letter) if letter in known else np.zeros(len(codes), dtype=bool)
-        found |= {f"{letter}.{name}": _select(counts, part, is_ours) for name, part in values.items()}
-    return found
+        ours = np.flatnonzero(codes == known.index(letter)) if letter in known else np.zeros(0, dtype=np.int64)
+        lengths = np.bincount(owners[ours], minlength=len(counts))
+        wanted = {f"{letter}.{name}": part for name, part in values.items()}
+        found |= {name: ak.unflatten(part[ours], lengths) for name, part in wanted.items() if name in names}
+    return {name: found[name] for name in names}
 
 
 def _divide_text(text: bytes, n_head: int, place: Place) -> tuple[bytes, bytes, NDArray[np.int64]]:
@@ -136,9 +149,3 @@ def _divide_text(text: bytes, n_head: int, place: Place) -> tuple[bytes, bytes, 
     lengths = np.stack((head_ends - starts, ends - head_ends, np.ones_like(ends)), axis=1)
     part = np.repeat(np.tile(np.arange(3, dtype=np.uint8), len(ends)), lengths.ravel())
     return letters[part == 0].tobytes(), letters[part == 1].tobytes(), n_fields - n_head
-
-
-def _select(counts: Any, values: Any, is_ours: Any) -> Any:
-    """Return some objects as one list for each event."""
-    events = np.repeat(np.arange(len(counts)), counts)
-    return ak.unflatten(values[is_ours], np.bincount(events[is_ours], minlength=len(counts)))
