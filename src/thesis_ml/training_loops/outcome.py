@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from thesis_ml.architectures.autoencoder.base import Autoencoder
-from thesis_ml.data.batch import wrap_differences
 from thesis_ml.facts.recorder import FactsRecorder
 from thesis_ml.facts.schema import EpochFacts, Metrics
 from thesis_ml.training_loops import guards
@@ -16,6 +15,7 @@ from thesis_ml.training_loops.checkpoint import ModelState
 from thesis_ml.training_loops.collapse import describe_collapse, describe_new_collapse
 from thesis_ml.training_loops.compression import measure_codes, measure_rounding
 from thesis_ml.training_loops.evaluation import Evaluator
+from thesis_ml.training_loops.floors import describe_floors
 from thesis_ml.training_loops.recording import warn
 from thesis_ml.training_loops.settings import RunSettings, TrainerConfig
 
@@ -46,14 +46,11 @@ def record_outcome(
     shown = describe_main_number(numbers, settings.trainer.monitor)
     log.info("test: loss %.5g, %s (weights of epoch %d)", numbers["loss"], shown, best.epoch + 1)
     if "rec_mse" in numbers and not settings.job_id:
-        log.info("for comparison: the mean of all tokens has rec_mse %.4g", _measure_mean(evaluator))
+        sizes = evaluator.task.model.codebook_sizes if isinstance(evaluator.task.model, Autoencoder) else ()
+        train_tokens, test_tokens = evaluator.data.train.features, evaluator.data.test.features
+        floors = describe_floors(train_tokens, test_tokens, evaluator.data.dims, sizes)
+        log.info("for comparison: %s", floors)
     return result
-
-
-def _measure_mean(evaluator: Evaluator) -> float:
-    """Return the rec_mse of the test split for a model that answers with the mean of all training tokens."""
-    test, mean = evaluator.splits["test"].features, evaluator.splits["train"].features.mean(dim=0)
-    return float(wrap_differences(mean - test, evaluator.data.dims).square().mean())
 
 
 def warn_of_epoch(

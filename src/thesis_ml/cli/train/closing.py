@@ -47,7 +47,7 @@ def describe_end(folder: Path) -> list[str]:
     command = shlex.join(["thesis-report", "--config-name", "compare_runs", f"inputs.run_dirs=[{place}]"])
     if result.get("rec_mse") is None:
         return [*lines, f"next: {command}"]
-    measures = "two minutes: errors in GeV, and the rec_mse of K-means with as many codes"
+    measures = "two minutes: errors in GeV, and K-means with other numbers of codes"
     return [*lines, f"next: {command} inference.enabled=true ({measures})"]
 
 
