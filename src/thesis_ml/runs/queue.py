@@ -51,8 +51,10 @@ def read_queue(sweep: Path) -> Mapping[int, QueuedJob]:
     return {number: job for number, (_, job) in found.items()}
 
 
-def remove_from_queue(queue_ids: Sequence[str]) -> None:
-    """Remove jobs from the queue, so that none of them starts beside the one that takes its place.
+def remove_from_queue(sweep: Path, queue_ids: Sequence[str]) -> None:
+    """Remove jobs of a sweep from the queue, so that none of them starts beside the one that takes its place.
+
+    The logs of a folder that was copied may name jobs of others: only jobs that write into this folder are removed.
 
     Raises:
         ConfigError: The queue refuses.
@@ -60,8 +62,14 @@ def remove_from_queue(queue_ids: Sequence[str]) -> None:
     if not queue_ids:
         return
     htcondor: Any = importlib.import_module("htcondor2")
+    folder = (sweep / LAUNCHER_FOLDER).resolve()
+    asked = " || ".join("ClusterId == {} && ProcId == {}".format(*one.split(".")) for one in queue_ids)
     try:
-        htcondor.Schedd().act(htcondor.JobAction.Remove, list(queue_ids), reason="by thesis-runs retry")
+        found = htcondor.Schedd().query(asked, ["ClusterId", "ProcId", "Iwd", "UserLog"])
+        ours = [one for one in found if Path(one["Iwd"], one["UserLog"]).resolve().parent == folder]
+        if ours:
+            removed = [f"{one['ClusterId']}.{one['ProcId']}" for one in ours]
+            htcondor.Schedd().act(htcondor.JobAction.Remove, removed, reason="by thesis-runs retry")
     except htcondor.HTCondorException as error:
         raise ConfigError(
             f"{', '.join(queue_ids)}: cannot be removed from the queue ({error}); use condor_rm"

@@ -195,7 +195,7 @@ def retry(
     command = sweeps.build_retry(folder, chosen, launcher or plan.launcher, changes_of or ())
     if changes_of and not dry_run:
         sweeps.clear_failed(chosen, folder, index.root)
-    raise typer.Exit(sweeps.retry_sweep(chosen, command, is_dry=dry_run))
+    raise typer.Exit(sweeps.retry_sweep(folder, chosen, command, is_dry=dry_run))
 
 
 @app.command()

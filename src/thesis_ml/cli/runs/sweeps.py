@@ -123,7 +123,7 @@ def build_retry(sweep: Path, jobs: Sequence[JobStatus], launcher: str, changes: 
     return ["thesis-train", f"resume={sweep}", f"jobs={numbers}", *chosen, *changes]
 
 
-def retry_sweep(jobs: Sequence[JobStatus], command: Sequence[str], *, is_dry: bool) -> int:
+def retry_sweep(sweep: Path, jobs: Sequence[JobStatus], command: Sequence[str], *, is_dry: bool) -> int:
     """Print the command, run it unless it is only to be printed, and return its exit code.
 
     Jobs that are held in the queue leave it first.
@@ -131,7 +131,7 @@ def retry_sweep(jobs: Sequence[JobStatus], command: Sequence[str], *, is_dry: bo
     print(shlex.join(command), flush=True)
     if is_dry:
         return 0
-    remove_from_queue([job.queue_id for job in jobs if job.state == HELD])
+    remove_from_queue(sweep, [job.queue_id for job in jobs if job.state == HELD])
     # The same Python as this command: thesis-train may not be on the path.
     return subprocess.run([sys.executable, "-m", "thesis_ml.cli.train", *command[1:]], check=False).returncode
 

@@ -20,6 +20,7 @@ from thesis_ml.data.convert.readers.dark_machines import DarkMachinesConfig, Dar
 from thesis_ml.data.convert.readers.event_files import EventFilesConfig, EventFilesReader
 from thesis_ml.data.convert.readers.structured import StructuredConfig, StructuredReader
 from thesis_ml.data.convert.readers.tables import TablesConfig, TablesReader
+from thesis_ml.data.h5_trial import try_file
 from thesis_ml.errors import ConfigError, DataError
 
 SHOWN_EVENTS = 1000
@@ -103,6 +104,7 @@ def inspect_file(inputs: Any) -> str:
     if len(paths) != 1:
         raise ConfigError(f"inputs: inspect takes one file, got {len(paths)}")
     path = paths[0]
+    try_file(path, Place(path))
     found = recognise_file(path)
     lines = [f"{path}: {found.kind}, {path.stat().st_size / 2**20:.1f} MiB"]
     if found.trees:

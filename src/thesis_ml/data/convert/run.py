@@ -38,6 +38,7 @@ from thesis_ml.data.convert.parts import (
 from thesis_ml.data.convert.readers.base import read_magic
 from thesis_ml.data.convert.readers.registry import READERS
 from thesis_ml.data.events import Events, join_events, keep_events, take_first
+from thesis_ml.data.h5_trial import try_file
 from thesis_ml.data.h5_writer import EventWriter, FileMeaning, Layout
 from thesis_ml.errors import ConfigError, DataError
 from thesis_ml.utils.h5_writing import explain_failure
@@ -141,6 +142,7 @@ def _open_files(config: ConvertConfig, inputs: Mapping[str, Sequence[Path]], fol
 
 def _open_file(config: ConvertConfig, path: Path, class_name: str, label: int, folder: Path) -> InputFile:
     options = parse_choice(READERS, config.reader, "reader")
+    try_file(path, Place(path))
     reader = READERS[options.name](options, path)
     config = reader.complete(config)
     if not config.objects:
