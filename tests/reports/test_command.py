@@ -15,7 +15,10 @@ NAME = "--config-name"
 ONE_FIGURE = "outputs.which_figures=[rec_mse_curves]"
 REFUSED = {
     "nothing": ([], "--config-name: missing; available: compare_globals_heads, compare_runs, compare_tokenizers"),
-    "a name alone": (["compare_runs", SWEEP_DIR], "compare_runs: there is no value; write --config-name compare_runs"),
+    "a name alone": (
+        ["compare_runs", SWEEP_DIR],
+        f"compare_runs: the name goes behind an option; write thesis-report --config-name compare_runs {SWEEP_DIR}",
+    ),
     "no inputs": ([NAME, "compare_runs"], "inputs: name no run; give inputs.sweep_dir=<folder of a sweep>"),
     "unknown report": ([NAME, "compare_run"], "unknown name 'compare_run'; available: compare_globals_heads,"),
     "unknown module": (

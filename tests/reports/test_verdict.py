@@ -1,6 +1,7 @@
 """The verdict ranks only groups that can be compared, and the headline says no more than the tests allow."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,28 @@ def test_runs_on_other_data_are_not_compared(tmp_path: Path) -> None:
     (other,) = comparison.excluded
     assert (other.name, other.state) == ("b", "complete") and "other data than the compared runs" in other.reason
     assert len(comparison.runs) == 3 and find_checks(comparison, "comparability")[0].state == "passed"
+
+
+def test_runs_that_are_left_out_name_the_column_that_chooses_them(tmp_path: Path) -> None:
+    write_group(tmp_path, "a", [0.030, 0.031, 0.032])
+    facts = read_lines(write_run(tmp_path / "b", data__path="b.h5"))
+    facts[0]["meta"]["dataset_fingerprint"] = facts[0]["meta"]["run_id"] = facts[-1]["meta"]["run_id"] = "other"
+    write_lines(tmp_path / "b", facts)
+
+    (other,) = compare_folders(tmp_path).excluded
+
+    assert other.reason.startswith("data.path is b.h5, ")
+    assert other.reason.endswith("in the compared runs; choose with inputs.select=[data.path:b.h5]")
+
+
+def test_runs_of_another_encoding_name_the_selection_of_the_largest_set(tmp_path: Path) -> None:
+    write_group(tmp_path, "a", [0.030, 0.031, 0.032])
+    write_group(tmp_path, "b", [0.060], data__phi="wrapped")
+
+    (check,) = find_checks(compare_folders(tmp_path), "comparability")
+
+    assert re.search(r"physical units are compared; for more choose inputs\.select=\[data\.phi:(\w+)\]\.", check.text)
+    assert "wrapped]" not in check.text
 
 
 def test_as_many_runs_on_other_data_stay_and_are_not_compared(tmp_path: Path) -> None:

@@ -32,14 +32,38 @@ def test_what_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
         read_plan(tmp_path)
 
 
-def test_an_old_sweep_is_known_by_its_folders(tmp_path: Path) -> None:
+def test_an_old_sweep_is_known_by_what_hydra_left(tmp_path: Path) -> None:
     (tmp_path / "multirun.yaml").write_text("hydra: {overrides: {task: ['a=1,2']}}\n", encoding="utf-8")
     (tmp_path / "001" / ".hydra").mkdir(parents=True)
     (tmp_path / "001" / ".hydra" / "overrides.yaml").write_text("- a=2\n", encoding="utf-8")
 
     plan = read_plan(tmp_path)
 
-    assert plan == SweepPlan(("a=1,2",), ((), ("a=2",)), is_recorded=False)
+    assert plan == SweepPlan(("a=1,2",), (("a=1",), ("a=2",)), is_recorded=False)
+
+
+@pytest.mark.parametrize("swept", ["a=glob(*)", "'a=range(0,1000000000)'", "a=["])
+def test_an_old_sweep_of_a_grid_that_cannot_be_known_is_known_by_its_folders(swept: str, tmp_path: Path) -> None:
+    (tmp_path / "multirun.yaml").write_text(f"hydra: {{overrides: {{task: [{swept}]}}}}\n", encoding="utf-8")
+    (tmp_path / "001").mkdir()
+
+    plan = read_plan(tmp_path)
+
+    assert plan is not None and plan.jobs == ((), ())
+
+
+def test_a_job_that_was_changed_is_shown_as_it_ran() -> None:
+    (job, *_) = judge_jobs(PLAN, "s", [make_row(0, "complete", overrides=("a=9",))], {})
+
+    assert job.swept == "a=9"
+
+
+def test_jobs_that_never_started_count_in_the_time_to_go() -> None:
+    running = make_row(1, "running", epochs=1, epochs_asked=4, started=0.0, last=10.0)
+    jobs = judge_jobs(PLAN, "s", [running], {})
+
+    assert [job.state for job in jobs] == ["missing", "running", "missing", "missing"]
+    assert estimate_rest_s(jobs) == pytest.approx(30.0 + 3 * 40.0)
 
 
 def test_differences_leave_out_what_all_jobs_share() -> None:

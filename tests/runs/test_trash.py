@@ -42,7 +42,8 @@ def test_a_moved_run_has_its_place_below_the_other_folder(run: Path, outputs: Pa
 
 def test_a_live_run_and_one_of_a_report_are_named(run: Path, outputs: Path) -> None:
     assert explain_use(run) is None
-    (run / REPORT_POINTER).write_text(f"{outputs / 'reports' / 'report_1'}\n", encoding="utf-8")
+    lines = "report_0\t../../reports/report_0\nreport_1\t../../reports/report_1\nreport_2\t../../reports/report_2\n"
+    (run / REPORT_POINTER).write_text(lines, encoding="utf-8")
     assert explain_use(run) == f"a report uses it: {outputs / 'reports' / 'report_1'}"
 
     with FileLock(run / LOCK_FILE):

@@ -97,6 +97,11 @@ def _train_in_folder(cfg: DictConfig) -> Path:
 def _check_overrides(overrides: Sequence[str]) -> list[str]:
     if isinstance(overrides, str):
         raise ConfigError(f"overrides: {overrides!r} is one text; give a list of them, as [{overrides!r}]")
+    if isinstance(overrides, DictConfig):
+        raise ConfigError(
+            "overrides: a composed configuration does not name its loop; give a list of texts, or give it with run_dir "
+            "to the train of a loop, such as thesis_ml.training_loops.autoencoder.train"
+        )
     for line in overrides:
         # Argparse would leave the process for a flag that it does not know.
         if not isinstance(line, str) or line.startswith("-"):

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
@@ -18,15 +18,12 @@ UNEXPANDED = ("hydra.", "env.")
 """Keys whose values Hydra itself uses as paths, without expanding ~."""
 
 
-def check_words(
-    arguments: Sequence[str], folder: str = ".", list_names: Callable[[], Sequence[str]] = tuple[str, ...]
-) -> None:
+def check_words(arguments: Sequence[str], folder: str = ".") -> None:
     """Refuse words that argparse or Hydra would take for something else than what was meant.
 
     Args:
         arguments: The command line.
         folder: The folder below configs/ with the keys of the command.
-        list_names: Returns the names that `--config-name` takes.
 
     Raises:
         ConfigError: A word is no option, is no key=value, or is a key that an option would swallow.
@@ -38,8 +35,7 @@ def check_words(
         if word == "--" or (not word.startswith("-") and ("=" in word or word.startswith("~"))):
             continue
         if not word.startswith("-"):
-            named = f"--config-name {word}" if word in list_names() else _suggest(word, following, folder)
-            raise ConfigError(f"{word}: there is no value; write {named}")
+            raise ConfigError(f"{word}: there is no value; write {_suggest(word, following, folder)}")
         option = _find_option(word.partition("=")[0])
         if option is None:
             raise _refuse_option(word, following, folder)

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,10 +35,12 @@ class NamedConfigs:
     """The configurations in one folder of configs/, and those of `--config-dir`.
 
     Args:
+        command: Its name.
         folder: Its name below configs/.
         one_job: Why `--multirun` makes no sense.
     """
 
+    command: str
     folder: str
     one_job: str
 
@@ -52,7 +55,13 @@ class NamedConfigs:
         Raises:
             ConfigError: The name is missing or unknown, or a flag does not fit.
         """
-        check_words(arguments, self.folder, self.list_names)
+        available = self.list_names()
+        named = next((word for word in arguments if word in available), None)
+        if named is not None and not any(word.startswith(("--config-n", "-cn")) for word in arguments):
+            rest = [word for word in arguments if word != named]
+            line = shlex.join([self.command, "--config-name", named, *rest])
+            raise ConfigError(f"{named}: the name goes behind an option; write {line}")
+        check_words(arguments, self.folder)
         flags = get_args_parser().parse_args(list(arguments))
         if flags.hydra_help or flags.shell_completion:
             return
@@ -60,10 +69,7 @@ class NamedConfigs:
             raise ConfigError(f"--multirun: {self.one_job}; leave it out")
         if flags.config_dir is not None and not Path(flags.config_dir).is_dir():
             raise ConfigError(f"--config-dir: there is no folder {flags.config_dir!r}; name one with yaml files")
-        available = self.list_names()
         if flags.config_name is None:
-            if (named := next((word for word in flags.overrides if word in available), None)) is not None:
-                raise ConfigError(f"{named}: the name goes behind an option; write --config-name {named}")
             raise ConfigError(f"--config-name: missing; available: {', '.join(available)}")
         name = flags.config_name.removesuffix(".yaml")
         if name not in available:

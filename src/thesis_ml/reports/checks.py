@@ -15,6 +15,7 @@ from thesis_ml.reports.verdict import (
     find_lost_bits,
     gives_mean,
     is_collapsed,
+    suggest_selection,
 )
 
 FEWEST_SEEDS = 3
@@ -95,7 +96,8 @@ def _check_comparability(comparison: Comparison) -> Iterator[Check]:
     if named:
         listed = "; ".join(f"{KEY_NAMES[name]} ({_count_values(runs, name)})" for name in named)
         remedy = "no number is compared" if set(differing) & set(SAME_EVENTS) else "physical units are compared"
-        yield Check("comparability", "failed", f"The runs differ in {listed}: {remedy}.", "runs")
+        hint = f"; for more choose {chosen}" if (chosen := suggest_selection(runs)) else ""
+        yield Check("comparability", "failed", f"The runs differ in {listed}: {remedy}{hint}.", "runs")
     else:
         yield Check("comparability", "passed", "All runs have the same data, features and tokens.", "runs")
     commits = sorted({str(run.meta.get("git_commit") or "unknown")[:10] for run in runs})

@@ -9,8 +9,8 @@ from thesis_ml.reports.config import ReportConfig
 from thesis_ml.reports.report import Report
 from thesis_ml.reports.scoreboard import Score, Scoreboard
 from thesis_ml.reports.utils.table import format_value
-from thesis_ml.reports.utils.words import count, shorten
-from thesis_ml.utils.texts import make_printable
+from thesis_ml.reports.utils.words import shorten
+from thesis_ml.utils.texts import count, make_printable
 
 WIDTH = 80
 MOST_GROUPS = 10
@@ -45,6 +45,8 @@ def describe_report(report: Report, columns: Sequence[str]) -> str:
     states = Counter(entry.state for entry in comparison.excluded)
     listed = ", ".join(f"{number} {state}" for state, number in states.items())
     lines = [f"{comparison.report_name}: {used} used, {excluded} excluded" + (f" ({listed})" if listed else "")]
+    others = Counter(entry.reason for entry in comparison.excluded if entry.state == "complete")
+    lines += [line for reason, number in others.items() for line in _wrap(f"{count(number, 'run')} left out: {reason}")]
     lines += format_scoreboard(report.scoreboard, columns)
     lines += [line for sentence in report.headline for line in _wrap(sentence)]
     most = MOST_LINES if len(failed) < MOST_FAILED else 1

@@ -25,12 +25,16 @@ PHYSICAL = ("width68_pt", "width68_E", "width68_eta", "width68_phi", "width68_ma
 SAME_EVENTS = ("dataset_fingerprint", "limit_events", "n_tokens", "matching")
 """Without these in common even physical numbers are taken over different tokens or by another rule."""
 
-SELECT_BY = {
-    "dataset_fingerprint": "data.path",
-    "limit_events": "data.limit_events",
-    "n_tokens": "data.n_tokens",
+EVENTS = ("dataset_fingerprint", "limit_events", "n_tokens")
+"""The parts of the comparison key that say which events a run has seen."""
+
+SELECT_BY: Mapping[str, tuple[str, ...]] = {
+    "dataset_fingerprint": ("data.path", "data"),
+    "limit_events": ("data.limit_events",),
+    "n_tokens": ("data.n_tokens",),
+    "phi": ("data.phi",),
 }
-"""The parts of the comparison key that say which events a run has seen, by the key that chooses each."""
+"""The columns that choose runs by a part of the comparison key."""
 
 COPIES = ("none", "linear", "kl")
 """Bottlenecks without a codebook, which can copy a token where their latents are as wide as it."""
@@ -96,7 +100,7 @@ def split_comparable(runs: Sequence[RunFacts]) -> tuple[tuple[RunFacts, ...], tu
 
     Where no set is larger than all others, all runs stay, and a check says in what they differ.
     """
-    events = [repr([getattr(run.key, name) for name in SELECT_BY]) for run in runs]
+    events = [repr([getattr(run.key, name) for name in EVENTS]) for run in runs]
     (largest, size), *smaller = Counter(events).most_common() or [("", 0)]
     if not smaller or smaller[0][1] == size:
         return tuple(runs), ()
@@ -105,15 +109,42 @@ def split_comparable(runs: Sequence[RunFacts]) -> tuple[tuple[RunFacts, ...], tu
     return kept, tuple(_describe_other(run, kept) for run in others)
 
 
+def suggest_selection(runs: Sequence[RunFacts]) -> str:
+    """Return the `inputs.select` of the largest set of runs that are alike, nothing where no column tells it."""
+    chosen = []
+    for name in find_key_differences(runs):
+        column = _find_column(runs, name)
+        if column is not None:
+            (value, _), *_ = Counter(_find_value(run, column) for run in runs).most_common()
+            chosen.append(f"{column}:{value}")
+        elif name != "normalizer":
+            return ""
+    return f"inputs.select=[{','.join(chosen)}]" if chosen else ""
+
+
 def _describe_other(run: RunFacts, kept: Sequence[RunFacts]) -> ExcludedRun:
-    differing = next(name for name in SELECT_BY if getattr(run.key, name) != getattr(kept[0].key, name))
-    key = SELECT_BY[differing]
-    values = sorted({str(one.config.get(key)) for one in kept})
-    other = str(run.config.get(key))
-    hint = f"; choose with inputs.select=[{key}:{other}]" if other not in values else ""
-    what = "data" if key == "data.path" else key
-    reason = f"other {what} than the compared runs{hint}"
+    differing = next(name for name in EVENTS if getattr(run.key, name) != getattr(kept[0].key, name))
+    column = _find_column([run, *kept], differing)
+    if column is None:
+        reason = "other data than the compared runs: the file has changed between them"
+    else:
+        ours, theirs = _find_value(run, column), _find_value(kept[0], column)
+        reason = f"{column} is {ours}, {theirs} in the compared runs; choose with inputs.select=[{column}:{ours}]"
     return ExcludedRun(run.name, run.path, run.state.name, reason)
+
+
+def _find_column(runs: Sequence[RunFacts], name: str) -> str | None:
+    """Return the column whose values divide runs as a part of the comparison key does."""
+    parts = [repr(getattr(run.key, name)) for run in runs]
+    for column in SELECT_BY.get(name, ()):
+        values = [_find_value(run, column) for run in runs]
+        if len(set(values)) == len(set(parts)) == len(set(zip(values, parts, strict=True))):
+            return column
+    return None
+
+
+def _find_value(run: RunFacts, column: str) -> str:
+    return str(run.choices.get(column, run.config.get(column)))
 
 
 def explain_unranked(group: Group, column: str) -> str | None:

@@ -91,7 +91,8 @@ class RunIndex:
         self.others = Others((), {})
         names = (RUNS_FOLDER, SWEEPS_FOLDER, REPORTS_FOLDER, INDEX_FILE)
         is_output_folder = any((root / name).exists() for name in names)
-        self._connection = _open(root / INDEX_FILE if is_output_folder else None)
+        self._file = root / INDEX_FILE if is_output_folder else None
+        self._connection = _open(self._file)
 
     def __enter__(self) -> Self:
         self._update()
@@ -122,6 +123,11 @@ class RunIndex:
             )
         ]
 
+    def list_overrides(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield the sweep and the overrides of each job."""
+        for sweep, overrides in self._connection.execute("SELECT sweep, overrides FROM runs WHERE sweep <> ''"):
+            yield _read_path(sweep), _read_texts(overrides)
+
     def query(self, text: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Return columns and rows of an SQL query, which cannot change anything.
 
@@ -145,10 +151,14 @@ class RunIndex:
         runs = {one.path[prefix:] or ".": one for one in found if one.kind == "run"}
         try:
             self._replace_rows(runs)
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
             # Damaged, locked by another command, or a file system that cannot be written or knows no locks.
             self._connection = _copy_to_memory(self._connection)
             self._replace_rows(runs)
+            if self._file is not None and not isinstance(error, sqlite3.OperationalError) and _is_ours(self._file):
+                # Damaged: the next command makes it anew.
+                with suppress(OSError):
+                    self._file.unlink()
 
     def _replace_rows(self, runs: Mapping[str, Found]) -> None:
         known = self._connection.execute("SELECT path, stamp FROM runs")

@@ -1,6 +1,10 @@
 """What a sweep was asked for: written into its folder before the first job starts, and compared with what is there."""
 
+import importlib
+import itertools
+import math
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +20,7 @@ from thesis_ml.utils.plain_yaml import read_plain_yaml
 
 MOST_JOBS = 100_000
 LARGEST_PLAN = 2**26
+SEED = re.compile(r"[\w.]*\bseed=")
 _LINE = re.compile(r"[^\n\r\0]{1,10000}")
 
 
@@ -28,7 +33,7 @@ class SweepPlan:
         jobs: The overrides of each job by its number; none of a sweeper that chooses values as it goes.
         launcher: The launcher that it was started with.
         n_trials: Jobs that such a sweeper was asked for.
-        is_recorded: Whether the sweep wrote this; older ones are known by their folders only.
+        is_recorded: Whether the sweep wrote this; of older ones only what Hydra left is known.
     """
 
     typed: tuple[str, ...]
@@ -66,9 +71,11 @@ def write_plan(sweep: Path, plan: SweepPlan) -> None:
         FactsError: The folder cannot be written.
     """
     values = {
+        "command": shlex.join(["thesis-train", "--multirun", *plan.typed, f"hydra.sweep.dir={sweep}"]),
         "typed": list(plan.typed),
         "launcher": plan.launcher,
         "n_trials": plan.n_trials,
+        "seeds": sorted({line.partition("=")[2] for job in plan.jobs for line in job if SEED.match(line)}),
         "jobs": [list(job) for job in plan.jobs],
     }
     try:
@@ -108,23 +115,39 @@ def _read_job(value: Any) -> tuple[str, ...] | None:
 
 
 def _read_old(sweep: Path) -> SweepPlan:
-    """Return what the folders of a sweep without a plan tell: a job that never started is not known."""
+    """Return what Hydra's file of a sweep without a plan tells, and the folders of the jobs that started."""
     names = [path.name for path in sweep.iterdir() if path.is_dir() and re.fullmatch(r"\d{1,6}", path.name)]
-    n_jobs = max((int(name) + 1 for name in names), default=0)
-    typed = _read_typed(sweep / SWEEP_FILE)
-    jobs: list[tuple[str, ...]] = [()] * n_jobs
+    typed, params = _read_typed(sweep / SWEEP_FILE)
+    jobs = _expand_grid([*params, *typed])
+    jobs += [()] * (max((int(name) + 1 for name in names), default=0) - len(jobs))
     for name in names:
-        jobs[int(name)] = _read_overrides(sweep / name)
+        jobs[int(name)] = _read_overrides(sweep / name) or jobs[int(name)]
     return SweepPlan(typed, tuple(jobs), is_recorded=False)
 
 
-def _read_typed(path: Path) -> tuple[str, ...]:
+def _read_typed(path: Path) -> tuple[tuple[str, ...], list[str]]:
+    """Return the overrides that were typed, and those of the sweeper's own configuration."""
     try:
-        values = as_mapping(read_plain_yaml(path))
+        hydra = as_mapping(as_mapping(read_plain_yaml(path)).get("hydra"))
     except (OSError, ValueError):
-        return ()
-    task = as_mapping(as_mapping(values.get("hydra")).get("overrides")).get("task")
-    return _read_job(task) or ()
+        return (), []
+    params = as_mapping(as_mapping(hydra.get("sweeper")).get("params"))
+    return _read_job(as_mapping(hydra.get("overrides")).get("task")) or (), [f"{key}={params[key]}" for key in params]
+
+
+def _expand_grid(overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the jobs of a grid as Hydra numbers them; none where it cannot read the overrides."""
+    parser = importlib.import_module("hydra.core.override_parser.overrides_parser").OverridesParser.create()
+    sweeper = importlib.import_module("hydra._internal.core_plugins.basic_sweeper").BasicSweeper
+    errors = importlib.import_module("hydra.errors")
+    try:
+        parsed = parser.parse_overrides(list(overrides))
+        swept = [one for one in parsed if one.is_sweep_override()]
+        sizes = [sum(1 for _ in itertools.islice(one.sweep_string_iterator(), MOST_JOBS)) for one in swept]
+        (jobs,) = sweeper.split_arguments(parsed, None) if math.prod(sizes) < MOST_JOBS else ((),)
+    except (errors.HydraException, ValueError):
+        return []
+    return [tuple(map(str, job)) for job in jobs]
 
 
 def _read_overrides(job: Path) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Read what a list says of a run from its facts."""
 
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -52,13 +53,16 @@ def read_row(folder: Path, path: str, sweep: str = "") -> RunRow:
     )
 
 
-def list_reports(folder: Path) -> list[str]:
-    """Return the folders of the reports that a run stands in, the newest last."""
+def list_reports(folder: Path) -> list[Path]:
+    """Return the folders of the reports that a run stands in and that are there, the newest last."""
     path = folder / REPORT_POINTER
     if not path.is_file() or not stays_inside(path, folder):
         return []
     with path.open(encoding="utf-8", errors="replace") as stream:
-        return [line.strip() for line in stream.read(LARGEST_POINTER).splitlines() if line.strip()]
+        lines = stream.read(LARGEST_POINTER).replace("\0", "").splitlines()
+    ways = [line.partition("\t")[2].strip() for line in lines]
+    reports = [Path(os.path.normpath(folder / way)) for way in ways if way]
+    return [report for report in reports if report.is_dir()]
 
 
 def _to_seconds(moment: datetime | None) -> float | None:

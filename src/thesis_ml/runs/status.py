@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from thesis_ml.runs.plan import SweepPlan
+from thesis_ml.runs.plan import SweepPlan, describe_differences
 from thesis_ml.runs.queue import QueuedJob
 from thesis_ml.runs.row import RunRow
 from thesis_ml.utils.queue_states import DONE, HELD, IDLE, RUNNING, WAITING
@@ -37,12 +37,17 @@ class JobStatus:
     queue_id: str = ""
 
     @property
-    def rest_s(self) -> float | None:
-        """The time that a running job will still take, from its epochs so far."""
+    def whole_s(self) -> float | None:
+        """The time that a running job takes from its start to its end, from its epochs so far."""
         row = self.row
         if self.state != RUNNING or row is None or not row.epochs or not row.epochs_asked or not row.duration_s:
             return None
-        return row.duration_s / row.epochs * max(row.epochs_asked - row.epochs, 0)
+        return row.duration_s / row.epochs * max(row.epochs_asked, row.epochs)
+
+    @property
+    def rest_s(self) -> float | None:
+        """The time that a running job will still take."""
+        return None if self.whole_s is None or self.row is None else self.whole_s - (self.row.duration_s or 0.0)
 
 
 def judge_jobs(plan: SweepPlan, sweep: str, rows: Sequence[RunRow], queued: Mapping[int, QueuedJob]) -> list[JobStatus]:
@@ -56,8 +61,12 @@ def judge_jobs(plan: SweepPlan, sweep: str, rows: Sequence[RunRow], queued: Mapp
     """
     names = {_find_number(row.path, sweep): row for row in rows}
     numbers = sorted({*range(len(plan.jobs)), *(number for number in names if number is not None)})
-    swept = dict(enumerate(plan.swept))
-    return [_judge(number, swept.get(number, ""), names.get(number), queued.get(number)) for number in numbers]
+    # A job that was run with other values than planned is shown with those.
+    swept = describe_differences([_list_overrides(plan, number, names.get(number)) for number in numbers])
+    return [
+        _judge(number, differing, names.get(number), queued.get(number))
+        for number, differing in zip(numbers, swept, strict=True)
+    ]
 
 
 def count_states(jobs: Sequence[JobStatus]) -> dict[str, int]:
@@ -75,13 +84,14 @@ def are_complete(plan: SweepPlan, jobs: Sequence[JobStatus]) -> bool:
 
 
 def estimate_rest_s(jobs: Sequence[JobStatus]) -> float | None:
-    """Return the time until all jobs that run or wait are done, None where no job tells how long one takes.
+    """Return the time until all jobs that are not there yet are done, None where no job tells how long one takes.
 
-    Jobs that wait are shared among those that run now.
+    Jobs that wait, or never started, are shared among those that run now.
     """
     durations = [job.row.duration_s for job in jobs if job.state == COMPLETE and job.row and job.row.duration_s]
+    durations = durations or [job.whole_s for job in jobs if job.whole_s is not None]
     running = [job.rest_s for job in jobs if job.rest_s is not None]
-    n_waiting = sum(job.state in (IDLE, WAITING) for job in jobs)
+    n_waiting = sum(job.state in (IDLE, WAITING, MISSING) for job in jobs)
     if not running and not (durations and n_waiting):
         return None
     n_places = max(sum(job.state == RUNNING for job in jobs), 1)
@@ -101,6 +111,11 @@ def _judge(number: int, swept: str, row: RunRow | None, queued: QueuedJob | None
             state, reason = "failed", queued.reason
         reason = reason or queued.reason
     return JobStatus(number, state, swept, row, reason, queued.queue_id)
+
+
+def _list_overrides(plan: SweepPlan, number: int, row: RunRow | None) -> Sequence[str]:
+    planned = plan.jobs[number] if number < len(plan.jobs) else ()
+    return row.overrides if row is not None and row.overrides else planned
 
 
 def _find_number(path: str, sweep: str) -> int | None:

@@ -52,7 +52,7 @@ def explain_use(run: Path) -> str | None:
     """Return why a run should not be touched, None where nothing speaks against it."""
     if (reason := explain_lock(run)) is not None:
         return reason
-    reports = [folder for folder in list_reports(run) if Path(folder).is_dir()]
+    reports = list_reports(run)
     return f"a report uses it: {reports[-1]}" if reports else None
 
 

@@ -13,3 +13,8 @@ def quote_value(text: str) -> str:
     escaped = text.replace("${", "\\${")
     # In Hydra's quoted values a backslash is an escape only in front of a quote.
     return "'" + re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + ("\\'" if match[2] else ""), escaped) + "'"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, which gets an s unless there is one."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -64,7 +64,7 @@ def test_a_folder_that_is_no_output_folder_gets_no_index(run, tmp_path: Path) ->
 
     code, out, _ = run("elsewhere")
 
-    assert code == 0 and "1 runs" in out and not (tmp_path / "elsewhere" / INDEX_FILE).exists()
+    assert code == 0 and "1 run\n" in out and not (tmp_path / "elsewhere" / INDEX_FILE).exists()
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,8 @@ def test_removal_says_first_and_moves_then(run, outputs: Path) -> None:
 
 
 def test_a_run_of_a_report_needs_force(run, outputs: Path) -> None:
-    (outputs / "runs" / "good" / "report_pointer.txt").write_text(str(outputs / "reports/report_1"), encoding="utf-8")
+    pointer = outputs / "runs" / "good" / "report_pointer.txt"
+    pointer.write_text("report_1\t../../reports/report_1\n", encoding="utf-8")
 
     code, out, _ = run("rm", "good", "--yes")
     assert code == 1 and "kept good: a report uses it" in out and (outputs / "runs" / "good").is_dir()

@@ -72,8 +72,8 @@ def test_a_job_has_one_line_and_what_all_share_is_said_once(outcomes: dict[str, 
 
     assert sum(line.startswith("data ") for line in lines) == 1
     assert [line.partition(":")[0] for line in lines if line.startswith("job ")] == [
-        "job 000/2 phase1/latent_space=none",
-        "job 001/2 phase1/latent_space=vq",
+        "job 000 (1 of 2) phase1/latent_space=none",
+        "job 001 (2 of 2) phase1/latent_space=vq",
     ]
     assert not any(line.startswith("epoch ") for line in lines)
 
@@ -84,7 +84,9 @@ def test_finished_jobs_are_not_started_again(outcomes: dict[str, Outcome]) -> No
     }
 
     assert started["same grid"] == started["resumed"] == []
-    assert [line.partition(":")[0] for line in started["larger, extended"]] == ["job 002/3 phase1/latent_space=linear"]
+    jobs = [line.partition(":")[0] for line in started["larger, extended"]]
+    assert jobs == ["job 002 (3 of 3) phase1/latent_space=linear"]
+    assert "sweep: extended by 1 job to 3" in outcomes["larger, extended"].stdout
     assert len(started["a job with more epochs"]) == 1
 
 

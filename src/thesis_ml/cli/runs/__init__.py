@@ -27,8 +27,10 @@ def _refuse_unknown(words: list[str]) -> None:
 
 def main() -> None:
     """Run the command and exit with 0 (done), 1 (failed, or not all complete), 2 (wrong input) or 130 (Ctrl-C)."""
+    if COMPLETION in os.environ:
+        app(prog_name="thesis-runs")
     # `thesis-runs --where tag=ch5` and `thesis-runs outputs` are lists.
-    if COMPLETION not in os.environ and (len(sys.argv) < 2 or sys.argv[1] not in (*COMMANDS, *OWN_OPTIONS)):
+    if len(sys.argv) < 2 or sys.argv[1] not in (*COMMANDS, *OWN_OPTIONS):
         sys.argv.insert(1, LIST)
     try:
         _refuse_unknown(sys.argv[2:3])
@@ -39,8 +41,12 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
-    except (FactsError, OSError) as error:
+    except FactsError as error:
         print(make_printable(f"error: {error}"), file=sys.stderr)
+        sys.exit(FAILED)
+    except OSError as error:
+        told = error if error.filename is None else f"{error.filename}: cannot be used ({error.strerror})"
+        print(make_printable(f"error: {told}"), file=sys.stderr)
         sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(CTRL_C)

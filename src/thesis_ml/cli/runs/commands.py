@@ -24,6 +24,12 @@ def _complete_run(incomplete: str) -> list[str]:
     return complete_run(incomplete)
 
 
+def _complete_sweep(incomplete: str) -> list[str]:
+    from thesis_ml.cli.runs.lookup import complete_sweep
+
+    return complete_sweep(incomplete)
+
+
 Root = Annotated[Path | None, typer.Option("--root", help="Output folder; default: THESIS_OUTPUT_ROOT, else outputs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
@@ -35,7 +41,7 @@ Runs = Annotated[
     list[str] | None,
     typer.Argument(help="Names or folders of runs.", autocompletion=_complete_run, show_default=False),
 ]
-Sweep = Annotated[str, typer.Argument(help="Folder or name of a sweep.")]
+Sweep = Annotated[str, typer.Argument(help="Folder or name of a sweep.", autocompletion=_complete_sweep)]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would be done.")]
 Force = Annotated[bool, typer.Option("--force", help="Also runs that a report uses.")]
 
@@ -79,7 +85,7 @@ def list_runs(
 
 
 @app.command()
-def show(run: Run, root: Root = None, as_json: Json = False) -> None:
+def show(run: Run, root: Root = None, as_json: Json = False, as_csv: Csv = False) -> None:
     """Show a run: settings that are not the defaults, command, code, data, result, curves, warnings."""
     from thesis_ml.cli.runs.details import show_run
     from thesis_ml.cli.runs.lookup import find_run, open_index
@@ -87,7 +93,7 @@ def show(run: Run, root: Root = None, as_json: Json = False) -> None:
 
     with open_index(root) as (index, _):
         row, folder = find_run(index, run)
-        show_run(row, folder, choose_form(as_json, False))
+        show_run(row, folder, choose_form(as_json, as_csv))
 
 
 @app.command()
@@ -122,7 +128,8 @@ def print_path(run: Run, root: Root = None) -> None:
 
 @app.command("open")
 def open_page(
-    name: Annotated[str, typer.Argument(help="Name or folder of a run or a report.")], root: Root = None
+    name: Annotated[str, typer.Argument(help="Name or folder of a run or a report.", autocompletion=_complete_run)],
+    root: Root = None,
 ) -> None:
     """Open the page of a report, or the figures of a run."""
     from thesis_ml.cli.runs.lookup import find_run, open_index
@@ -136,6 +143,8 @@ def open_page(
             target = index.root / reports[0] / PAGE_FILE
         else:
             target = find_run(index, name)[1] / FIGURES_FOLDER
+    if not target.exists():
+        raise ConfigError(f"{target}: the run has no figures; train with logging.make_plots=true")
     print(target)
     typer.launch(str(target))
 
@@ -316,6 +325,17 @@ def prune(
         raise ConfigError("prune: say what: --checkpoints")
     with choose_runs(root, runs, where, None) as (_, chosen):
         changes.prune_all(chosen, does_it=yes)
+
+
+@app.command("index")
+def update_index(root: Root = None) -> None:
+    """Bring the table of runs up to date, and print its file and how many runs it has."""
+    from thesis_ml.cli.runs.lookup import open_index
+    from thesis_ml.utils.paths import INDEX_FILE
+
+    with open_index(root) as (index, _):
+        file = index.root / INDEX_FILE
+        print(f"{file if file.is_file() else 'in memory'}: {index.count():,} runs")
 
 
 @app.command()

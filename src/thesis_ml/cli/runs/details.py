@@ -16,9 +16,10 @@ from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.runs import read_run
 from thesis_ml.facts.summary import summarise_run
 from thesis_ml.runs.differences import diff_runs
+from thesis_ml.runs.plan import read_plan
 from thesis_ml.runs.reading import list_reports
 from thesis_ml.runs.row import RunRow
-from thesis_ml.utils.paths import LOG_FILE, stays_inside
+from thesis_ml.utils.paths import LOG_FILE, is_sweep_folder, stays_inside
 from thesis_ml.utils.plain_values import as_mapping
 from thesis_ml.utils.texts import make_printable
 
@@ -68,7 +69,7 @@ def diff_two(rows: Sequence[tuple[RunRow, Path]], form: Form) -> None:
         {"what": topic, "key": name, first.name: left, second.name: right}
         for topic, entries in diff_runs(facts[0], facts[1], summaries).items()
         for name, left, right in entries
-        if left != right and name != "overrides"
+        if left != right and name not in ("overrides", "hydra_job_id")
     ]
     if not found and form is Form.TABLE:
         print("the two runs do not differ")
@@ -113,8 +114,12 @@ def draw_curve(values: Sequence[float]) -> str:
     return "".join(BLOCKS[round((value - low) * scale)] for value in chosen)
 
 
-def find_command(row: RunRow) -> str:
-    """Return the line that makes a run like this one."""
+def _find_command(row: RunRow, folder: Path) -> str:
+    """Return the line that made a run; of a job of a sweep, that of the sweep."""
+    sweep = folder.parent
+    plan = read_plan(sweep) if row.sweep and is_sweep_folder(sweep) else None
+    if plan is not None and plan.typed:
+        return shlex.join(["thesis-train", "--multirun", *plan.typed, f"hydra.sweep.dir={sweep}"])
     return shlex.join(["thesis-train", *row.overrides])
 
 
@@ -128,6 +133,7 @@ def _list_shown(row: RunRow, folder: Path, facts: RunFacts) -> Mapping[str, Any]
         "state": f"{row.state}: {row.reason}" if row.reason else row.state,
         "started": f"{started}, took {format_seconds(row.duration_s)}" if started else "",
         "where": f"{row.hostname}, pid {row.pid}" if row.hostname else "",
+        "components": ", ".join(f"{column} {name}" for column, name in row.choices.items()),
         "epochs": epochs,
         "best epoch": None if facts.history.best_epoch is None else facts.history.best_epoch + 1,
         "result": f"{row.main[0]} {row.main[1]:.5g}" if row.main else "",
@@ -139,7 +145,7 @@ def _list_shown(row: RunRow, folder: Path, facts: RunFacts) -> Mapping[str, Any]
         "tags": ", ".join(row.marks.tags),
         "note": row.marks.note,
         "stale": "marked as stale" if row.marks.is_stale else "",
-        "reports": ", ".join(list_reports(folder)[-3:]),
-        "command": find_command(row),
+        "reports": ", ".join(map(str, list_reports(folder)[-3:])),
+        "command": _find_command(row, folder),
         "resume": "" if row.state == "complete" else shlex.join(["thesis-train", f"resume={folder}"]),
     }

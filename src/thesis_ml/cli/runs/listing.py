@@ -10,6 +10,7 @@ from thesis_ml.cli.runs.output import Form, print_rows
 from thesis_ml.runs.filters import Condition, check_key, choose_rows, find_value, sort_rows
 from thesis_ml.runs.index import RunIndex
 from thesis_ml.runs.row import RunRow
+from thesis_ml.utils.texts import count
 
 COLUMNS = ("name", "state", "age", "took", "epochs", "rec_mse", "loop", "data", "tags", "settings")
 OF_ROWS: Mapping[str, Callable[[RunRow], str]] = {
@@ -53,10 +54,10 @@ def print_list(index: RunIndex, options: ListOptions, below: Sequence[str] = ())
         if column not in OF_ROWS and column != "settings":
             check_key(column, rows, "--columns")
     if options.form is Form.TABLE:
-        _print_table(rows, options.columns or COLUMNS)
-        print(_describe_total(index, len(rows), total))
+        _print_table(rows, options.columns or COLUMNS, _describe_settings(index, rows))
+        print(_describe_total(index, len(rows), total, is_sorted=options.sort is not None))
     else:
-        print_rows(*_list_plain(rows, options.columns), options.form)
+        print_rows(*_list_plain(rows, options.columns, _describe_settings(index, rows)), options.form)
 
 
 def _choose(index: RunIndex, options: ListOptions, below: Sequence[str]) -> tuple[list[RunRow], int]:
@@ -85,15 +86,14 @@ def format_seconds(seconds: float | None) -> str:
     return " ".join(parts)
 
 
-def describe_settings(rows: Sequence[RunRow]) -> dict[str, str]:
+def _describe_settings(index: RunIndex, rows: Sequence[RunRow]) -> dict[str, str]:
     """Return by path what each run was started with, without what all jobs of its sweep share."""
     shared: dict[str, set[str]] = {}
     sizes: dict[str, int] = {}
-    for row in rows:
-        if row.sweep:
-            ours = set(row.overrides)
-            shared[row.sweep] = shared.get(row.sweep, ours) & ours
-            sizes[row.sweep] = sizes.get(row.sweep, 0) + 1
+    for sweep, overrides in index.list_overrides():
+        ours = set(overrides)
+        shared[sweep] = shared.get(sweep, ours) & ours
+        sizes[sweep] = sizes.get(sweep, 0) + 1
     found = {}
     for row in rows:
         common = shared.get(row.sweep, set()) if sizes.get(row.sweep, 0) > 1 else set()
@@ -108,8 +108,7 @@ def shorten_override(text: str) -> str:
     return f"{re.split(r'[./]', key.lstrip('+'))[-1]}{equals}{value}"
 
 
-def _print_table(rows: Sequence[RunRow], columns: Sequence[str]) -> None:
-    settings = describe_settings(rows)
+def _print_table(rows: Sequence[RunRow], columns: Sequence[str], settings: Mapping[str, str]) -> None:
     cells = []
     for row in rows:
         made = {name: OF_ROWS[name](row) for name in columns if name in OF_ROWS}
@@ -120,10 +119,11 @@ def _print_table(rows: Sequence[RunRow], columns: Sequence[str]) -> None:
     print_rows(cells, columns, Form.TABLE)
 
 
-def _list_plain(rows: Sequence[RunRow], columns: Sequence[str]) -> tuple[Sequence[Mapping[str, Any]], Sequence[str]]:
+def _list_plain(
+    rows: Sequence[RunRow], columns: Sequence[str], settings: Mapping[str, str]
+) -> tuple[Sequence[Mapping[str, Any]], Sequence[str]]:
     metrics = dict.fromkeys(name for row in rows for name in row.metrics)
     names = columns or (*PLAIN, *PLAIN_CHOICES, *metrics, "tags", "settings")
-    settings = describe_settings(rows)
     cells = []
     for row in rows:
         made = {name: OF_ROWS[name](row) for name in ("age", "took")}
@@ -132,15 +132,16 @@ def _list_plain(rows: Sequence[RunRow], columns: Sequence[str]) -> tuple[Sequenc
     return cells, names
 
 
-def _describe_total(index: RunIndex, shown: int, total: int) -> str:
+def _describe_total(index: RunIndex, shown: int, total: int, *, is_sorted: bool) -> str:
     others = index.others
-    more = f" of {total:,}, the newest; --limit 0 shows all" if shown < total else ""
+    which = "" if is_sorted else ", the newest"
+    more = f" of {total:,}{which}; --limit 0 shows all" if shown < total else ""
     around = [
         f"{len(found)} {word if len(found) == 1 else f'{word}s'}"
         for found, word in ((others.reports, "report"), (others.foreign, "other folder"))
         if found
     ]
-    return f"{shown:,} runs{more}" + (f"; beside them {' and '.join(around)} (--all)" if around else "")
+    return f"{count(shown, 'run')}{more}" + (f"; beside them {' and '.join(around)} (--all)" if around else "")
 
 
 def _measure_age(row: RunRow) -> float | None:

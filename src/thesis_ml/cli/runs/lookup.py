@@ -1,5 +1,6 @@
 """Find the runs and sweeps that a user names, in the index of the output folder."""
 
+import glob
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -108,10 +109,17 @@ def find_output_root() -> Path:
 def complete_run(incomplete: str) -> list[str]:
     """Return the names of runs that begin with what is typed, as the index last knew them."""
     file = find_output_root() / INDEX_FILE
-    found: list[str] = []
     if not file.is_file():
-        return found
+        return []
+    found: list[str] = []
     with suppress(sqlite3.Error):
         connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=0)
         found = [RunRow(path).name for (path,) in connection.execute("SELECT path FROM runs ORDER BY started DESC")]
     return [name for name in found if name.startswith(incomplete)]
+
+
+def complete_sweep(incomplete: str) -> list[str]:
+    """Return the names of sweeps that begin with what is typed."""
+    with suppress(OSError):
+        return sorted(path.name for path in (find_output_root() / SWEEPS_FOLDER).glob(f"{glob.escape(incomplete)}*"))
+    return []

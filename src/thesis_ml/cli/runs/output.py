@@ -16,6 +16,8 @@ from rich.text import Text
 from thesis_ml.errors import ConfigError
 from thesis_ml.utils.texts import make_printable
 
+MOST_LETTERS = 60
+"""Of the first column, a name: the others need room beside it."""
 PIPE_WIDTH = 200
 """Columns of a table that does not go to a terminal."""
 COLOURS = {
@@ -78,7 +80,8 @@ def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> N
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for number, name in enumerate(columns):
         is_number = any(isinstance(row.get(name), int | float) for row in rows)
-        table.add_column(name, justify="right" if is_number else "left", no_wrap=number != len(columns) - 1)
+        is_last, most = number == len(columns) - 1, MOST_LETTERS if number == 0 else None
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=not is_last, max_width=most)
     for row in rows:
         table.add_row(*(make_text(row.get(name)) for name in columns))
     make_console().print(table)

@@ -27,8 +27,9 @@ from thesis_ml.runs.status import (
     judge_jobs,
 )
 from thesis_ml.runs.trash import move_run
-from thesis_ml.utils.paths import TRASH_FOLDER
+from thesis_ml.utils.paths import ARCHIVE_FOLDER, TRASH_FOLDER
 from thesis_ml.utils.queue_states import HELD
+from thesis_ml.utils.texts import count
 
 COLUMNS = ("job", "state", "epochs", "rest", "result", "queue", "settings", "reason")
 MOST_ROWS = 50
@@ -53,11 +54,13 @@ def judge_sweep(index: RunIndex, sweep: Path) -> tuple[SweepPlan, list[JobStatus
     # The index looks neither below hidden folders nor deeper than a few.
     names = [name_job(number) for number in range(len(plan.jobs))]
     paths = {name: name if path == "." else f"{path}/{name}" for name in names}
-    rows += [
-        read_row(sweep / name, paths[name], path)
-        for name in names
-        if paths[name] not in known and (sweep / name).is_dir()
-    ]
+    for name in names:
+        # An archived job is complete as before.
+        folder = next(
+            (one / name for one in (sweep, index.root / ARCHIVE_FOLDER / path) if (one / name).is_dir()), None
+        )
+        if paths[name] not in known and folder is not None:
+            rows.append(read_row(folder, paths[name], path))
     return plan, judge_jobs(plan, path, rows, read_queue(sweep))
 
 
@@ -70,11 +73,14 @@ def print_status(plan: SweepPlan, jobs: Sequence[JobStatus], form: Form) -> None
     if form is Form.TABLE:
         counts = ", ".join(f"{number} {state}" for state, number in count_states(jobs).items())
         rest = estimate_rest_s(jobs)
-        print(f"{len(jobs)} jobs: {counts}" + (f"; about {format_seconds(rest)} to go" if rest is not None else ""))
+        print(
+            f"{count(len(jobs), 'job')}: {counts}"
+            + (f"; about {format_seconds(rest)} to go" if rest is not None else "")
+        )
         if is_long:
             print(f"shown are {len(shown)} jobs that are not complete; --json has all")
         if not plan.is_recorded:
-            print("the sweep is older than its plan (sweep.yaml): jobs that never started are not known")
+            print("the sweep is older than sweep.yaml: its jobs are those that multirun.yaml and their folders tell")
         if plan.is_optimising:
             print(f"its sweeper chooses the values: {len(jobs)} trials of {plan.n_trials or 'an unknown number'}")
 
@@ -99,6 +105,8 @@ def check_changes(plan: SweepPlan, jobs: Sequence[JobStatus], changes: Sequence[
     """
     if plan.is_optimising:
         raise ConfigError("retry: this sweep has no grid, its sweeper chooses values by results; start it again")
+    # A launcher's keys are those of the launcher that runs the jobs, which this check leaves out.
+    changes = [change for change in changes if not change.lstrip("+~").startswith("hydra")]
     if not changes:
         return
     job = plan.jobs[jobs[0].number] if jobs[0].number < len(plan.jobs) else ()

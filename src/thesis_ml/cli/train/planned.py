@@ -10,6 +10,7 @@ from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.lines import read_state
 from thesis_ml.runs.plan import SweepPlan, name_job, read_plan, write_plan
 from thesis_ml.utils.paths import FACTS_FOLDER, SWEEP_PLAN
+from thesis_ml.utils.texts import count
 
 JOBS = "jobs="
 EXTEND = "extend="
@@ -119,6 +120,7 @@ def _merge(folder: Path, before: SweepPlan, plan: SweepPlan) -> SweepPlan:
         raise ConfigError(
             f"hydra.sweep.dir: {folder} holds {len(known)} jobs of this sweep, and {len(new)} are new; add extend=true"
         )
+    print(f"{folder}: extended by {count(len(new), 'job')} to {len(known) + len(new)}")
     return SweepPlan(plan.typed, (*before.jobs, *new), plan.launcher)
 
 

@@ -58,7 +58,7 @@ def _describe(job: Path) -> str:
         return f"{job.name}: {error}"
     swept = dict(enumerate(plan.swept)) if plan is not None else {}
     number = int(job.name) if job.name.isdecimal() else -1
-    total = f"/{len(plan.jobs)}" if plan is not None and plan.jobs else ""
+    total = f" ({number + 1} of {len(plan.jobs)})" if plan is not None and plan.jobs and number >= 0 else ""
     value = result.get("rec_mse")
     outcome = f"rec_mse {value:.5g}" if isinstance(value, float) and state.name == "complete" else state.name
     return f"job {job.name}{total} {swept.get(number, '')}".rstrip() + f": {outcome}"

@@ -17,11 +17,6 @@ def join_some(names: Sequence[str], most: int) -> str:
     return join_names([*names[:most], *more])
 
 
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun, which gets an s unless there is one."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def join_groups(labels: Sequence[str]) -> str:
     """Return the labels of groups as a list in words; the group none is quoted, as it reads like a missing value."""
     return join_names(quote_none(labels))
