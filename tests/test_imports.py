@@ -61,7 +61,6 @@ MAY_IMPORT_LATE = (
     "thesis_ml/api/",
     "thesis_ml/cli/",
     "thesis_ml/monitoring/orchestrator.py",
-    "thesis_ml/metrics/kmeans.py",
     "thesis_ml/metrics/matching.py",
     "thesis_ml/reports/report.py",
     "thesis_ml/runs/index.py",

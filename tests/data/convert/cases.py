@@ -196,6 +196,7 @@ CASES = {
     "table compound": table("compound", -99.0),
     "table columns": table("columns"),
     "table pandas fixed": table("fixed", math.nan),
+    "table pandas table": table("table", math.nan),
     "particles": Case(
         write_particles,
         choose_kind,

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
 from data.convert.cases import CASES, assert_same, expect_events, write_case
@@ -25,6 +26,7 @@ FORMATS = (
     "table parquet",
     "table compound",
     "table pandas fixed",
+    "table pandas table",
     "particles",
     "upp",
     "events",
@@ -58,6 +60,8 @@ def test_a_file_in_many_parts_gives_the_same_events(name: str, tmp_path: Path, m
     for module in (arrays, branches, event_files, structured, tables):
         monkeypatch.setattr(module, "CHUNK_EVENTS", 32)
         monkeypatch.setattr(module, "cut_rows", partial(base.cut_rows, step=15))
+    monkeypatch.setattr(tables, "PART_EVENTS", 15)
+    monkeypatch.setattr(tables, "CSV_BYTES", 4_000)
     monkeypatch.setattr(dark_machines, "BLOCK_BYTES", 4_000)
     monkeypatch.setattr(dark_machines, "PART_BYTES", 9_000)
     # Numbered by place, so that parts in another order are noticed; places of a text are those of its bytes.
@@ -113,9 +117,11 @@ def test_links_of_a_pandas_file_are_not_followed(tmp_path: Path) -> None:
 def test_pickles_of_a_pandas_file_are_never_run(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     frame = make_frame(draw_events())
-    # Indices of the format `table` are pickled, and so is a column of mixed objects.
-    frame = frame if kind == "table" else frame.assign(note=[{}, *range(len(frame) - 1)])
-    write_frame(path, frame, kind)
+    # A column of mixed objects is pickled, and an attribute may be a pickle of anything.
+    write_frame(path, frame if kind == "table" else frame.assign(note=[{}, *range(len(frame) - 1)]), kind)
+    if kind == "table":
+        with h5py.File(path, "a") as file:
+            file["events"].attrs["info"] = np.bytes_(b"cos\ngetpid\n)R.")
 
     with pytest.raises(DataError, match="holds pickled objects, which could run code"):
         run_recipe("table", path, tmp_path / "out.h5")

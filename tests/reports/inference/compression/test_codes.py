@@ -9,9 +9,9 @@ import torch
 
 from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.tokens import TokenData, load_tokens
-from thesis_ml.metrics.kmeans import TooFewTokensError
 from thesis_ml.reports.inference.compression.codes import (
     ScalarCodes,
+    TooFewTokensError,
     code_kmeans,
     code_places,
     code_residuals,

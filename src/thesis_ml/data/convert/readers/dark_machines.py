@@ -25,8 +25,8 @@ HEADS = {5: ("id", "process", "weight", "met", "met_phi"), 3: ("weight", "met", 
 """Columns of the event by their number."""
 OBJECTS = {5: ("E", "pt", "eta", "phi"), 4: ("pt", "eta", "phi")}
 """Columns of an object by the number of its fields, of which the first is its letter."""
-BLOCK_BYTES = 2**24
-PART_BYTES = 2**28
+BLOCK_BYTES = 2**22
+PART_BYTES = 2**26
 
 
 @dataclass(frozen=True)

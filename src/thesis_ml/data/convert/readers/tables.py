@@ -1,5 +1,6 @@
 """Flat tables with one row per event: CSV, parquet, HDF5 and pandas files; numbered columns become objects."""
 
+import itertools
 import pickletools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +11,14 @@ from typing import Annotated, Any, ClassVar
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet
 from pyarrow import csv
 
 from thesis_ml.data.checks import Place
 from thesis_ml.data.convert.readers.base import (
     CHUNK_EVENTS,
+    PART_EVENTS,
     Columns,
     Part,
     Reader,
@@ -28,10 +31,11 @@ from thesis_ml.data.convert.readers.slots import list_slots, mark_filled
 from thesis_ml.errors import ConfigError
 
 EXPECTED = "a complete CSV, parquet or HDF5 table"
-CALLS = {"GLOBAL", "STACK_GLOBAL", "REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD", "EXT1", "EXT2", "EXT4"}
-CALLS |= {"PERSID", "BINPERSID"}
-"""Steps of a pickle that import or call something."""
+IMPORTS = {"GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID"}
+"""Steps of a pickle that import something: without them it can call nothing."""
 HDF5_MAGIC = b"\x89HDF"
+CSV_BYTES, CSV_BATCHES = 2**20, 8
+"""Of a CSV file, of which the library reads dozens of blocks ahead, and blocks that are converted together."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class TablesReader(Reader):
 
     def __init__(self, config: TablesConfig, path: Path) -> None:
         self.config, self.path = config, path
+        self._offsets: dict[int, int] = {}
 
     def list_columns(self) -> Sequence[str]:
         with name_errors(self.path, EXPECTED):
@@ -70,10 +75,10 @@ class TablesReader(Reader):
 
     def list_parts(self, limit: int | None) -> Sequence[Part]:
         with name_errors(self.path, EXPECTED):
-            if read_magic(self.path) == b"PAR1":
+            magic = read_magic(self.path)
+            if magic == b"PAR1":
                 return cut_rows(pyarrow.parquet.ParquetFile(self.path).metadata.num_rows, limit)
-            # Lines and pandas tables are counted while they are read.
-            return [Part(0, limit)]
+            return cut_rows(self._count_hdf5(), limit) if magic == HDF5_MAGIC else self._cut_lines(limit)
 
     def read(self, part: Part, names: Sequence[str]) -> Iterator[Columns]:
         with name_errors(self.path, EXPECTED):
@@ -81,14 +86,12 @@ class TablesReader(Reader):
             asked = {owner: columns for owner, columns in slots.items() if set(columns) & set(names)}
             wanted = [name for name in names if not any(name in columns for columns in slots.values())]
             wanted += [one for columns in asked.values() for numbered in columns.values() for one in numbered]
-            first = 0
-            for frame in self._read_frames(list(dict.fromkeys(wanted))):
+            for first, frame in self._read_frames(list(dict.fromkeys(wanted)), part.start):
                 stop = len(frame) if part.stop is None else part.stop - first
                 rows = frame.iloc[max(part.start - first, 0) : max(stop, 0)]
-                first += len(frame)
                 if len(rows):
                     yield self._join_columns(rows, names, asked)
-                if part.stop is not None and first >= part.stop:
+                if part.stop is not None and first + len(frame) >= part.stop:
                     return
 
     def _join_columns(
@@ -121,44 +124,88 @@ class TablesReader(Reader):
         if magic == b"PAR1":
             return list(pyarrow.parquet.ParquetFile(self.path).schema_arrow.names)
         if magic == HDF5_MAGIC:
-            return list(next(self._read_hdf5(None, 1)).columns)
+            return list(next(self._read_hdf5(None, 0, 1)).columns)
         with self._open_csv() as reader:
             return list(reader.schema.names)
 
-    def _read_frames(self, names: list[str]) -> Iterator[pd.DataFrame]:
+    def _read_frames(self, names: list[str], start: int) -> Iterator[tuple[int, pd.DataFrame]]:
+        """Yield rows, and the number of the first of them; the first ones may lie before `start`."""
         magic = read_magic(self.path)
         if magic == b"PAR1":
-            for batch in pyarrow.parquet.ParquetFile(self.path).iter_batches(CHUNK_EVENTS, columns=names):
-                yield batch.to_pandas()
+            file = pyarrow.parquet.ParquetFile(self.path)
+            ends = np.cumsum([file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)])
+            group = int(np.searchsorted(ends, start, side="right"))
+            first = int(ends[group - 1]) if group else 0
+            batches = file.iter_batches(CHUNK_EVENTS, range(group, len(ends)), names)
+            frames: Iterator[pd.DataFrame] = (batch.to_pandas() for batch in batches)
         elif magic == HDF5_MAGIC:
-            yield from self._read_hdf5(names, CHUNK_EVENTS)
+            first, frames = start, self._read_hdf5(names, start, CHUNK_EVENTS)
         else:
-            with self._open_csv() as reader:
-                for batch in reader:
-                    yield batch.select(names).to_pandas()
+            first = start if start in self._offsets else 0
+            frames = self._read_csv(names, first)
+        for frame in frames:
+            yield first, frame
+            first += len(frame)
 
-    def _open_csv(self) -> Any:
-        options = csv.ReadOptions(column_names=list(self.config.names) or None, use_threads=False, block_size=2**23)
-        return csv.open_csv(self.path, options, csv.ParseOptions(delimiter=self.config.separator))
+    def _read_csv(self, names: list[str], start: int) -> Iterator[pd.DataFrame]:
+        with self._open_csv() as reader:
+            columns = reader.schema.names
+        with self.path.open("rb") as file:
+            if start:
+                file.seek(self._offsets[start])
+            with self._open_csv(file, columns if start else self.config.names) as reader:
+                while batches := list(itertools.islice(reader, CSV_BATCHES)):
+                    yield pa.Table.from_batches(batches).select(names).to_pandas()
 
-    def _read_hdf5(self, names: list[str] | None, n_rows: int) -> Iterator[pd.DataFrame]:
+    def _open_csv(self, file: Any = None, names: Sequence[str] | None = None) -> Any:
+        given = self.config.names if names is None else names
+        options = csv.ReadOptions(column_names=list(given) or None, use_threads=False, block_size=CSV_BYTES)
+        return csv.open_csv(file or self.path, options, csv.ParseOptions(delimiter=self.config.separator))
+
+    def _cut_lines(self, limit: int | None) -> list[Part]:
+        """Return parts of lines, and remember where each begins; one part where quoted texts may hold line feeds."""
+        n_lines, place = 0 if self.config.names else -1, 0
+        offsets: dict[int, int] = {}
+        with self.path.open("rb") as file:
+            while block := file.read(CSV_BYTES):
+                if b'"' in block:
+                    return [Part(0, limit)]
+                ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n"))
+                rows = n_lines + 1 + np.arange(len(ends))
+                begins = np.flatnonzero(rows % PART_EVENTS == 0)
+                offsets |= dict(zip(rows[begins].tolist(), (place + ends[begins] + 1).tolist(), strict=True))
+                n_lines, place = n_lines + len(ends), place + len(block)
+        self._offsets = offsets
+        parts = cut_rows(max(n_lines, 0), limit)
+        # A last line may have no end.
+        return [*parts[:-1], Part(parts[-1].start, limit)]
+
+    def _count_hdf5(self) -> int:
+        with h5py.File(self.path, "r", locking=False) as file:
+            table = file[self._choose_key(file)]
+            if "pandas_type" in table.attrs:
+                # The format `table` has its rows in a table, the format `fixed` an axis of them.
+                return len(table["table" if "table" in table else "axis1"])
+            return len(table) if hasattr(table, "dtype") else max(len(table[name]) for name in table)
+
+    def _read_hdf5(self, names: list[str] | None, start: int, n_rows: int) -> Iterator[pd.DataFrame]:
         """Yield rows of a compound dataset, of a group of columns, or of a table of pandas."""
         with h5py.File(self.path, "r", locking=False) as file:
             key = self._choose_key(file)
             is_pandas = "pandas_type" in file[key].attrs
             if not is_pandas:
-                yield from _read_columns(file[key], names, n_rows)
+                yield from _read_columns(file[key], names, start, n_rows)
                 return
             _refuse_pickles(file, Place(self.path))
-        start = 0
+        is_first = True
         while True:
             frame = pd.DataFrame(pd.read_hdf(self.path, key, start=start, stop=start + n_rows))
             frame.columns = pd.Index([str(name) for name in frame.columns])
-            if len(frame) or not start:
+            if len(frame) or is_first:
                 yield frame if names is None else frame[names]
             if len(frame) < n_rows:
                 return
-            start += n_rows
+            start, is_first = start + n_rows, False
 
     def _choose_key(self, file: Any) -> str:
         keys = list(file)
@@ -197,12 +244,12 @@ def _refuse_pickled_attributes(item: Any, place: Place) -> None:
 def _calls_code(value: bytes) -> bool:
     """Say whether bytes, unpickled as PyTables does, could do more than build lists, texts and numbers."""
     try:
-        return any(step.name in CALLS for step, _, _ in pickletools.genops(value))
+        return any(step.name in IMPORTS for step, _, _ in pickletools.genops(value))
     except ValueError:
-        return any(mark in value for mark in (b"c", b"R", b"\x93")) and value.endswith(b".")
+        return any(mark in value for mark in (b"c", b"\x93")) and value.endswith(b".")
 
 
-def _read_columns(table: Any, names: list[str] | None, n_rows: int) -> Iterator[pd.DataFrame]:
+def _read_columns(table: Any, names: list[str] | None, first: int, n_rows: int) -> Iterator[pd.DataFrame]:
     fields = table.dtype.names if hasattr(table, "dtype") else tuple(table)
     if fields is None:
         raise ValueError("a table without named columns; use the recipe particles")
@@ -211,7 +258,7 @@ def _read_columns(table: Any, names: list[str] | None, n_rows: int) -> Iterator[
     if len(set(sizes)) > 1:
         raise ValueError(f"its columns have {min(sizes)} to {max(sizes)} rows")
     total = sizes[0]
-    for start in range(0, max(total, 1), n_rows):
+    for start in range(first, max(total, first + 1), n_rows):
         rows = slice(start, start + n_rows)
         block = table[rows] if hasattr(table, "dtype") else {name: table[name][rows] for name in wanted}
         yield pd.DataFrame({name: np.asarray(block[name]) for name in wanted})

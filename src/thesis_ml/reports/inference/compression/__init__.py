@@ -18,7 +18,6 @@ from thesis_ml.data.encode import encode_events
 from thesis_ml.data.events import Events, keep_events
 from thesis_ml.data.normalizer import Normalizer
 from thesis_ml.metrics.event_quantities import FOUR_MOMENTUM
-from thesis_ml.metrics.kmeans import TooFewTokensError
 from thesis_ml.metrics.wasserstein import compute_wasserstein
 from thesis_ml.reports.contents import Reference
 from thesis_ml.reports.inference.background import draw_events
@@ -28,6 +27,7 @@ from thesis_ml.reports.inference.compression.codes import (
     STAGE_CODES,
     Coded,
     ScalarCodes,
+    TooFewTokensError,
     code_kmeans,
     code_places,
     code_residuals,

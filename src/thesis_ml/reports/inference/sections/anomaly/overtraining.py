@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from sklearn.cluster import KMeans
 from torch import Tensor
 
 from thesis_ml.architectures.restore import RestoredModel
@@ -13,9 +14,8 @@ from thesis_ml.data.batch import wrap_differences
 from thesis_ml.data.encode import encode_events
 from thesis_ml.data.events import Events, keep_events
 from thesis_ml.metrics.auroc import measure_auroc
-from thesis_ml.metrics.kmeans import TooFewTokensError, code_stages, fit_stages
 from thesis_ml.metrics.uncertain import Measured
-from thesis_ml.reports.inference.compression.codes import MOST_CODES
+from thesis_ml.reports.inference.compression.codes import MOST_CODES, TooFewTokensError, fit_stages
 from thesis_ml.reports.inference.scoring.scores import ERROR_SCORES, estimate_log_shares, score_codes
 from thesis_ml.reports.inference.sections.anomaly.null_tests import HELD_OUT, MOST_ERRORS, NullCheck
 
@@ -83,18 +83,17 @@ def _measure_kmeans(model: RestoredModel, events: KnownEvents) -> Mapping[str, M
         stages = tuple(fit_stages(encode_events(fitted, model.normalizer).features.numpy(), sizes))
     except TooFewTokensError:
         return {}
-    counted, _ = code_stages(stages, encode_events(events.counted, model.normalizer).features.numpy())
+    counted, _ = _code(stages, encode_events(events.counted, model.normalizer).features)
     log_shares = [
-        estimate_log_shares(torch.from_numpy(np.bincount(codes, minlength=size)))
-        for codes, size in zip(counted.T, sizes, strict=True)
+        estimate_log_shares(torch.bincount(codes, minlength=size)) for codes, size in zip(counted.T, sizes, strict=True)
     ]
 
     def score(some: Events) -> dict[str, Float[Tensor, " N"]]:
         features, lengths = encode_events(some, model.normalizer).features, torch.from_numpy(some.lengths)
-        codes, decoded = code_stages(stages, features.numpy())
-        errors = wrap_differences(torch.from_numpy(decoded) - features, model.dims).square().mean(dim=1)
+        codes, decoded = _code(stages, features)
+        errors = wrap_differences(decoded - features, model.dims).square().mean(dim=1)
         of_errors = {name: one(errors, lengths) for name, one in ERROR_SCORES.items()}
-        return {**of_errors, **score_codes(torch.from_numpy(codes), lengths, log_shares)}
+        return {**of_errors, **score_codes(codes, lengths, log_shares)}
 
     unseen, seen = score(events.held_out), score(events.seen)
     is_unseen = np.repeat([1, 0], [events.held_out.n_events, events.seen.n_events])
@@ -102,3 +101,12 @@ def _measure_kmeans(model: RestoredModel, events: KnownEvents) -> Mapping[str, M
         name: measure_auroc(torch.cat((values, seen[name])).double().numpy(), is_unseen)
         for name, values in unseen.items()
     }
+
+
+def _code(stages: Sequence[KMeans], features: Float[Tensor, "P F"]) -> tuple[Int[Tensor, "P Q"], Float[Tensor, "P F"]]:
+    """Return the codes of tokens, one for each stage, and what they decode to."""
+    decoded, codes = np.zeros_like(features.numpy()), []
+    for centres in stages:
+        codes.append(centres.predict(features.numpy() - decoded))
+        decoded += centres.cluster_centers_[codes[-1]]
+    return torch.from_numpy(np.stack(codes, axis=1)).long(), torch.from_numpy(decoded)
