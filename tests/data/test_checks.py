@@ -121,7 +121,7 @@ def test_range_is_an_argument() -> None:
 
     with pytest.raises(DataError, match=r"eta is .*; expected -1 to 1$"):
         check_events(events, len(TYPES), Place(), ranges={**RANGES, "1": (-1.0, 1.0)})
-    with pytest.raises(DataError, match="an object id is unknown; expected 1 to 2"):
+    with pytest.raises(DataError, match="object id 3 is unknown; expected 1 to 2"):
         check_events(events, 2, Place())
 
 

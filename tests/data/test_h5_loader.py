@@ -36,9 +36,9 @@ def data_path(tmp_path: Path) -> Path:
 BAD_VALUES: dict[str, tuple[Edit, str]] = {
     "nan": (set_value(FIRST, np.nan), "E of object 1 is NaN; every value"),
     "infinity": (set_value(18, np.inf), "met is infinite; every value"),
-    "id negative": (set_value(0, -1), "id is unknown"),
-    "id unknown": (set_value(0, 8), "id is unknown"),
-    "id huge": (set_value(0, 1e30), "id is unknown"),
+    "id negative": (set_value(0, -1), "object id -1 in column 0 is unknown"),
+    "id unknown": (set_value(0, 8), "object id 8 in column 0 is unknown"),
+    "id huge": (set_value(0, 1e30), r"object id 1e\+30 in column 0 is unknown"),
     "id not whole": (set_value(0, 1.5), "id is not whole"),
     "pt negative": (
         set_value(FIRST + 1, -1),

@@ -19,6 +19,10 @@ REFUSED = {
         ["compare_runs", SWEEP_DIR],
         f"compare_runs: the name goes behind an option; write thesis-report --config-name compare_runs {SWEEP_DIR}",
     ),
+    "a folder of a run": (
+        [NAME, "compare_runs", SWEEP_DIR, "hydra.run.dir=x"],
+        "hydra.run.dir: this command does not use it; set env.output_root",
+    ),
     "no inputs": ([NAME, "compare_runs"], "inputs: name no run; give inputs.sweep_dir=<folder of a sweep>"),
     "unknown report": ([NAME, "compare_run"], "unknown name 'compare_run'; available: compare_globals_heads,"),
     "unknown module": (

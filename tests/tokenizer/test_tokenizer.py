@@ -130,8 +130,8 @@ def test_arrays_lists_and_names_make_the_same_events(make_tokenizer, events) -> 
         ("E", np.inf, "entry 0 is infinite"),
         ("E", -1.0, "event 1: E is -1; expected 0 to 1e\\+05 GeV"),
         ("phi", 90.0, "event 1: phi is 90; expected -6.28 to 6.28 rad"),
-        ("ids", 0, "event 1: an object id is unknown; expected 1 to 7"),
-        ("ids", 8, "event 1: an object id is unknown"),
+        ("ids", 0, "event 1: object id 0 is unknown; expected 1 to 7"),
+        ("ids", 8, "event 1: object id 8 is unknown"),
         ("met", [-1, 0], "event 1: met is -1; expected 0 to 1e\\+05 GeV"),
         ("met", [1, 180], "event 1: met_phi is 180; expected -6.28"),
         ("met", [np.nan, 0], "met: entry 1 is NaN"),
@@ -194,6 +194,8 @@ def test_met_unlike_that_of_the_training_is_taken(make_tokenizer, events, conver
         ({"features": np.zeros((3, 3))}, r"features: has shape \(3, 3\); expected \(3, 4\)"),
         ({"features": {"pt": [1.0, 2.0]}}, r"features\['pt'\]: has shape \(2,\); expected \(3\)"),
         ({"features": {"energy": [1.0] * 3}}, "unknown feature 'energy'"),
+        ({"features": np.ones((3, 4), dtype=np.int64)}, "features: holds int64; expected float32, as integers would"),
+        ({"features": {"pt": np.array([1, 2, 3])}}, r"features\['pt'\]: holds int64; expected float32"),
         ({"features": [["a"] * 4] * 3}, "features: holds <U1; expected numbers"),
         ({"features": [[1.0], [1.0, 2.0]]}, "features: is no array"),
         ({"lengths": [1, -1, 3]}, "lengths: event 1 has fewer than 0 tokens"),
@@ -209,6 +211,14 @@ def test_arrays_of_other_shapes_are_refused(make_tokenizer, change_one: dict, me
 
     with pytest.raises(DataError, match=message):
         make_tokenizer("vq").make_events(**{**right, **change_one})
+
+
+def test_a_column_of_arrays_that_is_the_same_everywhere_is_warned_of(make_tokenizer, events, caplog) -> None:
+    same = events.with_features(phi=np.full_like(events.features["phi"], 0.5))
+
+    make_tokenizer("vq").encode(same)
+
+    assert "phi is 0.5 for all objects; look at its column" in caplog.text
 
 
 def test_what_is_missing_is_named(make_tokenizer, events) -> None:

@@ -1,6 +1,5 @@
 """The whole configurations of a command, one of which `--config-name` chooses."""
 
-import logging
 import os
 import re
 import shlex
@@ -38,11 +37,13 @@ class NamedConfigs:
         command: Its name.
         folder: Its name below configs/.
         one_job: Why `--multirun` makes no sense.
+        place: Where its output goes.
     """
 
     command: str
     folder: str
     one_job: str
+    place: str
 
     def list_names(self) -> list[str]:
         """Return the names that `--config-name` takes."""
@@ -69,6 +70,9 @@ class NamedConfigs:
             raise ConfigError(f"--multirun: {self.one_job}; leave it out")
         if flags.config_dir is not None and not Path(flags.config_dir).is_dir():
             raise ConfigError(f"--config-dir: there is no folder {flags.config_dir!r}; name one with yaml files")
+        for word in flags.overrides:
+            if re.match(r"hydra\.(run|sweep)\.dir=(?!\.$)", word):
+                raise ConfigError(f"{word.partition('=')[0]}: this command does not use it; {self.place}")
         if flags.config_name is None:
             raise ConfigError(f"--config-name: missing; available: {', '.join(available)}")
         name = flags.config_name.removesuffix(".yaml")
@@ -87,8 +91,6 @@ class SharedGroups(SearchPathPlugin):
 
 
 Plugins.instance().register(SharedGroups)
-# It would say with how many threads it starts, on the terminal, as soon as pandas is imported.
-logging.getLogger("numexpr").setLevel(logging.WARNING)
 
 
 def remember_config_dir(arguments: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from thesis_ml.data.checks import (
     LARGEST_LN_MEV,
     check_events,
     explain_impossible,
+    explain_met,
     list_known,
     read_arrays,
     take_median,
@@ -23,7 +24,7 @@ from thesis_ml.data.checks import (
 from thesis_ml.data.events import Events
 from thesis_ml.data.normalizer import GLOBAL_COLUMNS, LOG_FLOOR_GEV, Normalizer
 from thesis_ml.data.units import MEV_PER_GEV, UNITS
-from thesis_ml.data.unlikely import count_unlikely, describe_unlikely
+from thesis_ml.data.unlikely import count_unlikely, describe_constant, describe_unlikely
 from thesis_ml.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,8 @@ def check_arrays(events: Events, normalizer: Normalizer, n_types: int) -> Events
     if missing := [name for name in normalizer.features if name not in available]:
         raise DataError(f"features: {missing[0]!r} is missing; {seen}")
     check_scale(events, normalizer)
-    for text in describe_unlikely({"these events": count_unlikely(events)}):
+    constant = describe_constant(events) if events.n_tokens >= FEWEST else []
+    for text in (*describe_unlikely({"these events": count_unlikely(events)}), *constant):
         log.warning(text)
     return events
 
@@ -71,6 +73,8 @@ def check_scale(events: Events, normalizer: Normalizer) -> None:
                 median = take_median(events.column(column.feature))
                 if abs(math.log(max(median, LOG_FLOOR_GEV)) - column.mean) > FURTHEST_MEDIAN * column.scale:
                     raise _other_scale(column.feature, f"{median:.4g} GeV", math.exp(column.mean))
+    if (problem := explain_met(events)) is not None:
+        raise ARRAYS.error(f"{problem}; {IN_GEV}")
     if events.n_events >= FEWEST and "met" in events.globals:
         _check_met(events.globals["met"], normalizer)
 

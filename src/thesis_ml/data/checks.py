@@ -62,6 +62,8 @@ class Place:
 
 
 ARRAYS = Place()
+FLOATS = "float32, as integers would truncate eta and phi"
+"""What tables and columns of objects hold."""
 
 
 def explain_not_finite(value: float, dtype: Any) -> str:
@@ -107,7 +109,9 @@ def check_events(
 
     if events.ids is not None:
         is_unknown = (events.ids < 1) | (events.ids > n_types)
-        refuse(mark_events(events, is_unknown), f"an object id is unknown; expected 1 to {n_types}")
+        if is_unknown.any():
+            shown = events.ids[is_unknown.argmax()]
+            refuse(mark_events(events, is_unknown), f"object id {shown} is unknown; expected 1 to {n_types}")
     columns = [(name, values) for name, values in (*events.features.items(), *events.globals.items()) if name in UNITS]
     # A wrong eta may have made an energy wrong that was computed with it.
     for name, values in sorted(columns, key=lambda column: UNITS[column[0]] == "GeV"):
@@ -251,7 +255,10 @@ def read_arrays(features: Any, names: Sequence[str], *, lengths: Any, ids: Any, 
             name: read_numbers(part, f"features[{name!r}]", shape=(n_tokens,), may_be_nan=name not in UNITS)
             for name, part in features.items()
         }
+        for name, part in features.items():
+            _refuse_integers(part, f"features[{name!r}]")
     else:
+        _refuse_integers(features, "features")
         table = read_shape(features, "features", (n_tokens, len(names)))
         columns = {
             name: refuse_not_finite(part, f"features: {name} of entry", may_be_nan=name not in UNITS)
@@ -261,6 +268,13 @@ def read_arrays(features: Any, names: Sequence[str], *, lengths: Any, ids: Any, 
     met, met_phi = read_numbers(met, "met", shape=(len(counts), 2)).astype(np.float64).T
     ids = read_whole(ids, "ids", shape=(n_tokens,))
     return Events.without_labels(columns, ids, counts, {"met": met, "met_phi": met_phi})
+
+
+def _refuse_integers(values: Any, where: str) -> None:
+    """Refuse an array of integers; lists of whole numbers that somebody typed are none."""
+    kind = getattr(values, "dtype", None)
+    if getattr(kind, "kind", "") in ("i", "u"):
+        raise DataError(f"{where}: holds {kind}; expected {FLOATS}")
 
 
 def list_known(names: Sequence[str]) -> list[str]:

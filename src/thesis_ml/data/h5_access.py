@@ -20,8 +20,6 @@ from thesis_ml.utils.run_lock import lock_shared
 FORMATS = {b"root": "a ROOT file", b"PAR1": "a parquet file", b"\x1f\x8b": "a compressed file"}
 """First bytes of files of other formats."""
 FORMAT_BYTES = 512
-FLOATS = "float32, as integers would truncate eta and phi"
-"""What tables and columns of objects hold."""
 
 
 @contextmanager
@@ -181,12 +179,12 @@ def attach_labels(events: Events, file: Any, *, labels: Place | None, weights: P
         DataError: A dataset has not one finite number per event, or a label is not whole.
     """
     if labels is not None:
-        values = _read_event_numbers(file, labels, n_stored, events.n_events)
+        values = read_event_numbers(file, labels, n_stored, events.n_events)
         with np.errstate(invalid="ignore"):
             events = replace(events, labels=values.astype(np.int64))
         labels.refuse_rows(events.labels != values, "a label is not whole; labels are whole numbers")
     if weights is not None:
-        values = _read_event_numbers(file, weights, n_stored, events.n_events)
+        values = read_event_numbers(file, weights, n_stored, events.n_events)
         events = replace(events, weights=values.astype(np.float32))
     return events
 
@@ -210,8 +208,12 @@ def refuse_not_finite(rows: NDArray[Any], place: Place, dtype: Any, names: Seque
         raise place.error(f"{names[column[0]]} {problem}" if column else problem, int(row))
 
 
-def _read_event_numbers(file: Any, place: Place, n_stored: int, n_read: int) -> NDArray[Any]:
-    """Return one finite number for each of the first `n_read` of `n_stored` events."""
+def read_event_numbers(file: Any, place: Place, n_stored: int, n_read: int) -> NDArray[Any]:
+    """Return one finite number for each of the first `n_read` of `n_stored` events.
+
+    Raises:
+        DataError: The dataset holds something else.
+    """
     column = open_dataset(file, place, kinds="fiub", expected="one number per event")
     with hdf5_errors(place):
         if column.shape not in ((n_stored,), (n_stored, 1)):

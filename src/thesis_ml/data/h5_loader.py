@@ -13,22 +13,22 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from thesis_ml.data.checks import RANGES, RANGES_OF_MODELS, Place, check_events, decide_unit, explain_met
+from thesis_ml.data.checks import FLOATS, RANGES, RANGES_OF_MODELS, Place, check_events, decide_unit, explain_met
 from thesis_ml.data.config import DataConfig, DatasetNames
 from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events, EventSplits, convert_to_gev
 from thesis_ml.data.further import FurtherColumn, build_further_column, choose_encoding
 from thesis_ml.data.h5_access import (
-    FLOATS,
     attach_labels,
     hdf5_errors,
     open_dataset,
     open_file,
     open_item,
+    read_event_numbers,
     read_json_mapping,
     read_text,
     refuse_not_finite,
 )
-from thesis_ml.data.h5_ragged import FurtherNames, RaggedGroup, count_most_tokens, open_group
+from thesis_ml.data.h5_ragged import FurtherNames, RaggedGroup, count_most_tokens, find_member, open_group
 from thesis_ml.data.object_types import MOST_TYPES
 from thesis_ml.data.units import UNITS, EnergyUnit, find_energy_unit
 from thesis_ml.errors import ConfigError
@@ -98,6 +98,29 @@ def list_further(path: Path) -> FurtherNames:
     with open_file(path) as file:
         groups = _open_groups(file, places)
         return FurtherNames() if groups is None else groups["train"].list_further()
+
+
+def read_index(path: Path) -> Int[NDArray[np.int64], " N"] | None:
+    """Return the numbers of the events of all splits that a file of the usual names stores, None where it has none.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    places = {split: Place(path, dataset) for split, dataset in DatasetNames().by_split().items()}
+    found = []
+    with open_file(path) as file:
+        groups = _open_groups(file, places)
+        for split, place in places.items():
+            if groups is None:
+                n_events = len(_open_table(file, place))
+                column = _find_beside(file, place, _candidates(place.dataset, split, "i", "index"))
+            else:
+                n_events = len(groups[split].lengths)
+                column = find_member(place, "index") if "index" in groups[split].members else None
+            if column is None:
+                return None
+            found.append(read_event_numbers(file, column, n_events, n_events))
+    return np.concatenate(found).astype(np.int64)
 
 
 def count_stored_events(path: Path, datasets: Iterable[str]) -> int:
@@ -280,7 +303,10 @@ def _count_slots(file: Any, places: Mapping[str, Place]) -> int:
 def _read_ids(stored: Float[NDArray[Any], "N T"], n_types: int, place: Place) -> Int[NDArray[np.int64], "N T"]:
     """Return the object ids of all slots, 0 for padding."""
     expected = f"expected whole numbers, 0 for padding, 1 to {n_types} for objects"
-    place.refuse_rows((stored < 0) | (stored > n_types), f"an object id is unknown; {expected}")
+    is_unknown = (stored < 0) | (stored > n_types)
+    if is_unknown.any():
+        row, column = np.argwhere(is_unknown)[0]
+        raise place.error(f"object id {stored[row, column]:g} in column {column} is unknown; {expected}", int(row))
     ids = stored.astype(np.int64)
     place.refuse_rows(ids != stored, f"an object id is not whole; {expected}")
     return ids

@@ -10,12 +10,11 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from thesis_ml.config import hint_nearest
-from thesis_ml.data.checks import Place
+from thesis_ml.data.checks import FLOATS, Place
 from thesis_ml.data.config import FEATURES
 from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events
 from thesis_ml.data.further import ENCODINGS, LONGEST_UNIT, Encoding
 from thesis_ml.data.h5_access import (
-    FLOATS,
     attach_labels,
     hdf5_errors,
     open_dataset,

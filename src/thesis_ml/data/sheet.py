@@ -148,8 +148,13 @@ def count_repeated(hashes: Hashes, events: Events) -> dict[str, int]:
 
 
 def hash_events(events: Events) -> Hashes:
-    """Return a 64-bit hash of every event: equal for events with equal objects and MET."""
+    """Return a 64-bit hash of every event: equal for events with equal objects and MET.
+
+    Events without objects differ by their numbers: there is nothing to be equal in.
+    """
     hashes = HASH_FACTOR * _hash_rows([events.globals[name] for name in GLOBALS])
+    is_empty = events.lengths == 0
+    hashes[is_empty] += HASH_FACTOR * (events.index[is_empty].astype(np.uint64) + np.uint64(1))
     powers = _list_powers(int(events.lengths.max(initial=1)))[events.token_places]
     np.add.at(hashes, events.token_events, powers * _hash_rows([events.known_ids, *events.features.values()]))
     return hashes

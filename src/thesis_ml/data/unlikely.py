@@ -88,6 +88,17 @@ def describe_repeated(name: str, counts: Mapping[str, Any], n_events: int) -> li
     return [f"{text}; their numbers are those of fewer events"]
 
 
+def describe_constant(events: Events) -> list[str]:
+    """Return a warning for each column that is the same for all of several objects or events."""
+    columns = {name: (values, "objects") for name, values in events.features.items()}
+    columns |= {name: (values, "events") for name, values in events.globals.items()}
+    return [
+        f"{name} is {values[0]:.4g} for all {things}; look at its column"
+        for name, (values, things) in columns.items()
+        if len(values) > 1 and (values == values[0]).all()
+    ]
+
+
 def list_constant(columns: Sequence[str], rows: Any) -> list[str]:
     """Return the names of the columns in which all rows are equal; a single row says nothing."""
     if len(rows) < 2:

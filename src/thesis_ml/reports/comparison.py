@@ -20,12 +20,14 @@ class ExcludedRun:
         path: The folder.
         state: complete, failed, interrupted, running, silent, damaged, foreign or empty.
         reason: Why it is excluded, in words.
+        has_other_events: Whether that is because its events are not those of the compared runs.
     """
 
     name: str
     path: Path
     state: str
     reason: str
+    has_other_events: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,7 +45,7 @@ def describe_report(report: Report, columns: Sequence[str]) -> str:
     states = Counter(entry.state for entry in comparison.excluded)
     listed = ", ".join(f"{number} {state}" for state, number in states.items())
     lines = [f"{comparison.report_name}: {used} used, {excluded} excluded" + (f" ({listed})" if listed else "")]
-    others = Counter(entry.reason for entry in comparison.excluded if entry.state == "complete")
+    others = Counter(entry.reason for entry in comparison.excluded if entry.has_other_events)
     lines += [line for reason, number in others.items() for line in _wrap(f"{count(number, 'run')} left out: {reason}")]
     lines += format_scoreboard(report.scoreboard, columns)
     lines += [line for sentence in report.headline for line in _wrap(sentence)]

@@ -130,7 +130,7 @@ def _describe_other(run: RunFacts, kept: Sequence[RunFacts]) -> ExcludedRun:
     else:
         ours, theirs = _find_value(run, column), _find_value(kept[0], column)
         reason = f"{column} is {ours}, {theirs} in the compared runs; choose with inputs.select=[{column}:{ours}]"
-    return ExcludedRun(run.name, run.path, run.state.name, reason)
+    return ExcludedRun(run.name, run.path, run.state.name, reason, has_other_events=True)
 
 
 def _find_column(runs: Sequence[RunFacts], name: str) -> str | None:

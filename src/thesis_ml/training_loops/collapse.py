@@ -88,8 +88,8 @@ def describe_collapse(
     ]
     chosen = f"phase1.latent_space: {found}, at epoch {epoch + 1}, which {key}.monitor={monitor} chose"
     if not healthy:
-        remedy = "train for more steps or on more events, with fewer codes, or with a smaller beta"
-        return f"{chosen}; no other epoch is without a collapse: {remedy}"
+        lever = "with fewer codes" if scale.codebook_sizes else "with a smaller beta"
+        return f"{chosen}; no other epoch is without a collapse: train for more steps or on more events, or {lever}"
     best = healthy[0]
     for number in healthy[1:]:
         if is_better(monitor, _read(history, number)[monitor], _read(history, best)[monitor]):

@@ -119,6 +119,8 @@ def test_inspect_names_the_kind_and_the_line_that_converts(name: str, tmp_path: 
     recipe, *options = recipe.split()
     assert lines[0].startswith(f"{path}: {kind}, ")
     line = " ".join([recipe, f"inputs={path}", "output=a.h5", *options])
+    counted = sum(f"{len(EVENTS):,} events, " in line for line in lines)
+    assert counted == ("Dark Machines" not in kind)
     assert lines[-1] == f"convert it with: thesis-data --config-name {line}"
 
 

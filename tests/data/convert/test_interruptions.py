@@ -58,7 +58,7 @@ def break_letter(path: Path) -> None:
 
 BREAKS = {
     "not the format": (break_text, "is no file of the Dark Machines challenge"),
-    "a value that none can have": (break_row, "E is nan; expected 0 to"),
+    "a value that none can have": (break_row, "row 20: objects.jet: pt is nan for an object; expected a finite number"),
     "an unknown object": (break_letter, "an object is 'tau'; expected one of j, b, e-"),
 }
 

@@ -16,7 +16,7 @@ from thesis_ml.errors import ConfigError
 from thesis_ml.utils.memory import memory_errors
 from thesis_ml.utils.paths import find_configs
 
-RECIPES = NamedConfigs("thesis-data", "convert", "a conversion takes any number of files in one job")
+RECIPES = NamedConfigs("thesis-data", "convert", "a conversion takes any number of files in one job", "set output")
 INSPECT = "inspect"
 OPEN_MAPPINGS = ("objects", "reader", "label_names", "extra_columns", "event_extra")
 WAYS_OUT = "take fewer processes (n_workers), or ask for more memory"

@@ -25,7 +25,9 @@ WAYS_OUT = "compare fewer runs, take smaller batches (inference.batch_size), or 
 GO_ON = "nothing was written; start the report again"
 
 
-REPORTS = NamedConfigs("thesis-report", REPORT_CONFIGS, "a report compares any number of runs in one job")
+REPORTS = NamedConfigs(
+    "thesis-report", REPORT_CONFIGS, "a report compares any number of runs in one job", "set env.output_root"
+)
 
 
 def find_report(name: str) -> ReportFunction:

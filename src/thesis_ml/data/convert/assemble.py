@@ -138,11 +138,15 @@ class Assembler:
             DataError: Columns do not fit each other, or a value cannot be.
         """
         n_events = len(next(iter(columns.values()))) if columns else 0
+        self._start = start
         found = {name: self._take_objects(name, columns, n_events) for name in self.objects}
-        tallies = {name: ObjectTally(n_read, int(one.counts.sum())) for name, (one, n_read) in found.items()}
         objects = remove_overlap({name: one for name, (one, _) in found.items()}, self.config)
         self._counted = {name: one.counts for name, one in objects.items()}
         globals_ = self._find_met(objects, columns, n_events)
+        for name, values in globals_.items():
+            if (is_bad := ~np.isfinite(values)).any():
+                problem = f"met: {name} is {float(values[is_bad.argmax()]):.4g}; expected a finite number"
+                raise self.place.error(problem, start + int(is_bad.argmax()))
 
         def column(name: str) -> Any:
             return globals_[name] if name in globals_ else columns[name]
@@ -161,6 +165,13 @@ class Assembler:
         events = Events(events.features, events.ids, events.lengths, per_event, labels, weights, index)
         splits = self._choose_splits(index, column, file_hash)
         kept = keep_events(events, is_kept)
+        tallies = {
+            name: ObjectTally(
+                n_read,
+                *(int(one.sum()) for one in (selected.counts, objects[name].counts, objects[name].counts[is_kept])),
+            )
+            for name, (selected, n_read) in found.items()
+        }
         names = list_type_names(self.objects)
         tally = ClassTally.count(kept, names, n_read=n_events, objects=tallies, n_dropped=int(n_dropped[is_kept].sum()))
         return ConvertedEvents(kept, splits[is_kept], tally)
@@ -249,11 +260,14 @@ class Assembler:
         per_gev = MEV_PER_GEV if (one.unit or self.config.unit) == "MeV" else 1.0
         scaled = {key: part / per_gev if key in ENERGIES else part for key, part in values.items()}
         low, high = RANGES["rad"]
-        if "phi" in scaled and (is_far := (scaled["phi"] < low) | (scaled["phi"] > high)).any():
-            shown = float(scaled["phi"][np.argmax(is_far)])
-            raise self.place.error(
-                f"{where}: phi is {shown:.4g} for an object; expected radian, {low:.3g} to {high:.3g}"
-            )
+        for key, part in scaled.items():
+            # A selection would drop a NaN without a word.
+            is_bad = ~np.isfinite(part) if key != "phi" else ~((part >= low) & (part <= high))
+            if is_bad.any():
+                owner = int(np.searchsorted(np.cumsum(counts), is_bad.argmax(), side="right"))
+                expected = f"radian, {low:.3g} to {high:.3g}" if key == "phi" else "a finite number"
+                shown = f"{key} is {float(part[is_bad.argmax()]):.4g} for an object"
+                raise self.place.error(f"{where}: {shown}; expected {expected}", self._start + owner)
         with np.errstate(all="ignore"):
             momenta = _complete(scaled, one.mass_gev)
 

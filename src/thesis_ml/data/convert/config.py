@@ -167,8 +167,6 @@ class ConvertConfig:
             for name, one in self.objects.items():
                 if one.extra:
                     raise ConfigError(f"objects.{name}.extra: 2 + 5T columns hold no others; use layout=ragged")
-            if self.max_objects is None:
-                raise ConfigError("max_objects: 2 + 5T columns need a number; use layout=ragged or set one")
 
     @property
     def extra_names(self) -> tuple[str, ...]:
@@ -215,6 +213,10 @@ def _match_files(text: str, where: str) -> list[Path]:
     path = expand_home(text)
     if path.is_file():
         return [path]
+    if "://" in text:
+        raise ConfigError(
+            f"{where}: {text!r} is on another machine; copy it here first, for example with xrdcp or curl"
+        )
     if not any(mark in text for mark in "*?["):
         raise ConfigError(f"{where}: there is no file {text!r}; check the path, or use wildcards such as 'data/*.root'")
     absolute = path.absolute()

@@ -15,7 +15,7 @@ from thesis_ml.config import to_plain
 from thesis_ml.data.checks import MOST_NEGATIVE
 from thesis_ml.data.convert.config import SPLITS, ConvertConfig
 from thesis_ml.data.convert.parts import PartOverview, PartTask
-from thesis_ml.data.convert.tally import RANGED, ClassTally
+from thesis_ml.data.convert.tally import ClassTally
 from thesis_ml.data.unlikely import describe_unlikely
 
 
@@ -86,6 +86,7 @@ def build_decisions(
         "layout": layout,
         "inputs": [_describe_input(file, by_file[file.path]) for file in files],
         "classes": {name: _describe_class(tally) for name, tally in by_class.items()},
+        "units": {"objects": config.unit, "MET": config.met.unit or config.unit, "output": "GeV and radian"},
         "splits": {name: int((splits == number).sum()) for number, name in enumerate(SPLITS)},
         "repeated": repeated,
         "assumed": list(dict.fromkeys(text for file in files for text in file.assumptions)),
@@ -95,18 +96,13 @@ def build_decisions(
 
 
 def _list_doubts(by_class: Mapping[str, ClassTally]) -> list[str]:
-    """Return warnings on columns that are the same for all objects, and on weights that cancel."""
-    found = []
-    objects = [one for tally in by_class.values() for one in tally.ranges.values()]
-    for name in RANGED:
-        ends = {end for one in objects for end in one[name]}
-        if len(ends) == 1 and sum(sum(tally.n_objects.values()) for tally in by_class.values()) > 1:
-            found.append(f"{name} is {ends.pop():.4g} for all objects; look at its column")
-    for name, tally in by_class.items():
-        share = tally.n_negative / max(tally.n_kept, 1)
-        if share > MOST_NEGATIVE or (share and tally.weights[0] <= 0):
-            found.append(f"{name}: {share:.1%} of the weights are negative; a run refuses weights that cancel")
-    return found
+    """Return warnings on weights that cancel."""
+    labels = sum((ClassTally(weighed=tally.weighed) for tally in by_class.values()), start=ClassTally()).weighed
+    return [
+        f"class {label}: {n_negative / n_events:.1%} of the weights are negative; a run refuses weights that cancel"
+        for label, (n_events, n_negative, total) in labels.items()
+        if n_negative / n_events > MOST_NEGATIVE or (n_negative and total <= 0)
+    ]
 
 
 def format_decisions(decisions: Decisions) -> str:
@@ -123,14 +119,15 @@ def describe_decisions(decisions: Decisions) -> str:
             f"{name:<12} {one['events read']:>10,} {one['events kept']:>10,} {one['negative weights']:>11.1%} "
             f"{one['effective events']:>11,.0f} {one['objects over the cap']:>13.2%}"
         )
-    lines.append(f"\n{'class':<12} {'object':<10} {'read':>10} {'selected':>10} {'kept':>10}  {'pT [GeV]':<18} eta")
+    steps = ("read", "selected", "after overlap", "in kept events", "kept")
+    heads = " ".join(f"{step:>{max(len(step), 10)}}" for step in steps)
+    lines.append(f"\n{'class':<12} {'object':<10} {heads}  {'pT [GeV]':<18} eta")
     for name, one in decisions["classes"].items():
         for kind, counts in one["objects"].items():
             low_high = {key: f"{counts[key][0]:.4g} to {counts[key][1]:.4g}" for key in ("pt", "eta") if key in counts}
-            lines.append(
-                f"{name:<12} {kind:<10} {counts['read']:>10,} {counts['selected']:>10,} {counts['kept']:>10,}  "
-                f"{low_high.get('pt', ''):<18} {low_high.get('eta', '')}".rstrip()
-            )
+            numbers = " ".join(f"{counts[step]:>{max(len(step), 10)},}" for step in steps)
+            ends = f"{low_high.get('pt', ''):<18} {low_high.get('eta', '')}"
+            lines.append(f"{name:<12} {kind:<10} {numbers}  {ends}".rstrip())
     lines.append("")
     lines.append("splits: " + ", ".join(f"{name} {count:,}" for name, count in decisions["splits"].items()))
     lines += [f"assumed: {text}" for text in decisions["assumed"]]
@@ -157,6 +154,8 @@ def _describe_class(tally: ClassTally) -> dict[str, Any]:
             name: {
                 "read": tally.objects[name].n_read,
                 "selected": tally.objects[name].n_selected,
+                "after overlap": tally.objects[name].n_separate,
+                "in kept events": tally.objects[name].n_in_events,
                 "kept": count,
                 **{key: [float(f"{end:.6g}") for end in ends] for key, ends in tally.ranges.get(name, {}).items()},
             }

@@ -119,7 +119,9 @@ def suggest_recipe(path: Path, found: FileFormat) -> str:
     if found.recipe is None:
         return NO_RECIPE.get(found.kind, "no recipe fits; adapt the recipe table or ntuple in a folder of your own")
     options = f" {found.options}" if found.options else ""
-    return f"convert it with: thesis-data --config-name {found.recipe} inputs={path} output={path.stem}.h5{options}"
+    # A file of HDF5 may lie here already under the same name.
+    output = f"{path.stem}_events.h5" if path.suffix == ".h5" else f"{path.stem}.h5"
+    return f"convert it with: thesis-data --config-name {found.recipe} inputs={path} output={output}{options}"
 
 
 def _recognise_root(path: Path) -> FileFormat:
@@ -202,7 +204,9 @@ def _describe_columns(reader: Reader) -> list[str]:
     """Return a line with type and range for each column, over the first events."""
     columns = list(reader.list_columns())
     shown = columns if len(columns) <= SHOWN_COLUMNS else _choose_columns(columns)
-    lines = [f"{len(columns)} columns; ranges of the first {SHOWN_EVENTS:,} events:"]
+    *_, last = reader.list_parts(None)
+    n_events = f"{last.stop:,} events, " if reader.counts_events and last.stop is not None else ""
+    lines = [f"{n_events}{len(columns)} columns; ranges of the first {SHOWN_EVENTS:,} events:"]
     part, *_ = reader.list_parts(SHOWN_EVENTS)
     found = _read_columns(reader, part, shown)
     for name in shown:
@@ -238,6 +242,8 @@ def _describe_values(values: Any) -> str:
         return "no events"
     if isinstance(values, str):
         return values
+    if getattr(values, "dtype", None) is not None and values.dtype.kind in "OUS":
+        return f"{'text':<16} such as {str(values[0])[:40]!r}" if len(values) else "no events"
     array = ak.Array(values)[:SHOWN_EVENTS]
     kind = str(ak.type(array)).partition(" * ")[2]
     flat = ak.to_numpy(ak.flatten(array, axis=None))

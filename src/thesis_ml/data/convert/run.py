@@ -40,6 +40,7 @@ from thesis_ml.data.convert.readers.registry import READERS
 from thesis_ml.data.events import Events, join_events, keep_events, take_first
 from thesis_ml.data.h5_trial import try_file
 from thesis_ml.data.h5_writer import EventWriter, FileMeaning, Layout
+from thesis_ml.data.unlikely import describe_constant
 from thesis_ml.errors import ConfigError, DataError
 from thesis_ml.utils.h5_writing import explain_failure
 from thesis_ml.utils.paths import expand_home, hash_file
@@ -155,7 +156,8 @@ def _open_file(config: ConvertConfig, path: Path, class_name: str, label: int, f
         for part in reader.list_parts(config.limit)
     )
     types = list_type_names(config.objects)
-    return InputFile(path, class_name, label, file_hash, tasks, types, assembler.assumptions, reader.describe_labels())
+    assumed = (*assembler.assumptions, *reader.list_assumptions())
+    return InputFile(path, class_name, label, file_hash, tasks, types, assumed, reader.describe_labels())
 
 
 def _convert_files(config: ConvertConfig, files: Sequence[InputFile]) -> list[InputFile]:
@@ -208,12 +210,13 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
     # The files name their objects and further columns where the recipe does not.
     config = next(file.tasks[0].config for file in files if file.tasks)
     type_names = list_type_names(config.objects)
-    gaps = find_gaps(_take_samples(parts), type_names)
+    samples = _take_samples(parts)
+    gaps = find_gaps(samples, type_names)
     layout = _choose_layout(config, overviews)
     counted = [(file, one) for (file, _), one in zip(parts, overviews, strict=True)]
     if config.label is not None and {file.class_name for file in files} != {DEFAULT_CLASS}:
         warnings.append("inputs names classes, but label takes the labels of the files; label=null takes the classes")
-    found = [*warnings, *map(str, gaps)]
+    found = [*warnings, *map(str, gaps), *describe_constant(join_events(list(samples.values())))]
     decisions = build_decisions(config, files, counted, splits, layout=layout, warnings=found)
     columns = {name: config.extra_columns.get(name, ExtraConfig()) for name in config.extra_names}
     meaning = FileMeaning(
@@ -304,10 +307,12 @@ def _name_labels(config: ConvertConfig, files: Sequence[InputFile]) -> dict[str,
 
 
 def _take_samples(parts: Sequence[tuple[InputFile, Path]]) -> dict[str, Events]:
-    """Return the first events of each class."""
+    """Return the first events of each class, of a single class those of each file."""
+    is_single = len({file.class_name for file, _ in parts}) == 1
     found: dict[str, list[Events]] = {}
     for file, path in parts:
-        left = JUDGED_EVENTS - sum(one.n_events for one in found.get(file.class_name, ()))
+        name = file.path.name if is_single else file.class_name
+        left = JUDGED_EVENTS - sum(one.n_events for one in found.get(name, ()))
         if left > 0:
-            found.setdefault(file.class_name, []).append(take_first(read_part(path), left))
+            found.setdefault(name, []).append(take_first(read_part(path), left))
     return {name: join_events(events) for name, events in found.items()}

@@ -14,13 +14,20 @@ RANGED = ("pt", "eta")
 
 @dataclass(frozen=True)
 class ObjectTally:
-    """Objects of a type in all events that were read, before and after its selection."""
+    """Objects of a type after each step: those of the file, selected, far from others, and in selected events."""
 
     n_read: int = 0
     n_selected: int = 0
+    n_separate: int = 0
+    n_in_events: int = 0
 
     def __add__(self, other: "ObjectTally") -> "ObjectTally":
-        return ObjectTally(self.n_read + other.n_read, self.n_selected + other.n_selected)
+        return ObjectTally(
+            self.n_read + other.n_read,
+            self.n_selected + other.n_selected,
+            self.n_separate + other.n_separate,
+            self.n_in_events + other.n_in_events,
+        )
 
 
 @dataclass(frozen=True)
@@ -31,12 +38,13 @@ class ClassTally:
         n_read: Events of the files.
         n_kept: Events that pass the selection.
         n_dropped: Objects beyond `max_objects` in these.
-        objects: By type, before overlap removal.
+        objects: By type, before the cap.
         n_objects: Objects of the output by type.
         ranges: By type and quantity the smallest and largest value in the output.
         n_negative: Events of negative weight.
         weights: Sums of weights and of their squares.
         unlikely: By kind how many objects of the output have values that are hardly right, and the first one's row.
+        weighed: By label its events, those of negative weight, and the sum of the weights.
     """
 
     n_read: int = 0
@@ -48,6 +56,7 @@ class ClassTally:
     n_negative: int = 0
     weights: tuple[float, float] = (0.0, 0.0)
     unlikely: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    weighed: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
     @classmethod
     def count(
@@ -77,6 +86,11 @@ class ClassTally:
             int((events.weights < 0).sum()),
             (float(events.weights.sum()), float(np.square(events.weights).sum())),
             {kind: (one.n_objects, one.first_row) for kind, one in count_unlikely(events).items()},
+            {
+                str(label): (float(ours.size), float((ours < 0).sum()), float(ours.sum()))
+                for label in np.unique(events.labels)
+                for ours in (events.weights[events.labels == label],)
+            },
         )
 
     def __add__(self, other: "ClassTally") -> "ClassTally":
@@ -90,6 +104,7 @@ class ClassTally:
             self.n_negative + other.n_negative,
             (self.weights[0] + other.weights[0], self.weights[1] + other.weights[1]),
             _add(self.unlikely, other.unlikely, lambda one, two: (one[0] + two[0], min(one[1], two[1]))),
+            _add(self.weighed, other.weighed, lambda one, two: tuple(map(sum, zip(one, two, strict=True)))),
         )
 
     def list_unlikely(self) -> dict[str, Unlikely]:

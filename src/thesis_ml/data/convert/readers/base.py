@@ -64,6 +64,8 @@ class Reader(Protocol):
     """One file of a format; opens it for each call, so that it can be sent to another process."""
 
     Config: ClassVar[type[ReaderConfig]]
+    counts_events: ClassVar[bool] = True
+    """Whether parts are numbers of events."""
 
     def __init__(self, config: Any, path: Path) -> None: ...
 
@@ -82,6 +84,10 @@ class Reader(Protocol):
     def complete(self, config: ConvertConfig) -> ConvertConfig:
         """Return a recipe without objects with those that the file itself names."""
         return config
+
+    def list_assumptions(self) -> Sequence[str]:
+        """Return what is assumed where the file says nothing."""
+        return ()
 
     def describe_labels(self) -> Mapping[str, str]:
         """Return the names of labels, where the file itself names them."""

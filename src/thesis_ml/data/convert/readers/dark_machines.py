@@ -38,6 +38,7 @@ class DarkMachinesReader(Reader):
     """Columns of the event, and of the objects of each letter as `j.pt`; `place` is an object's place in its row."""
 
     Config: ClassVar[type[ReaderConfig]] = DarkMachinesConfig
+    counts_events: ClassVar[bool] = False
 
     def __init__(self, config: DarkMachinesConfig, path: Path) -> None:
         self.path = path

@@ -14,7 +14,7 @@ from thesis_ml.data.config import DataConfig
 from thesis_ml.data.convert.config import PLACE, SPLITS, ConvertConfig, ExtraConfig, ObjectConfig
 from thesis_ml.data.convert.readers.base import CHUNK_EVENTS, Columns, Part, Reader, ReaderConfig, cut_rows
 from thesis_ml.data.events import FILE_FEATURES, Events, EventSplits, iterate_blocks, join_events
-from thesis_ml.data.h5_loader import list_further, read_file
+from thesis_ml.data.h5_loader import list_further, read_file, read_index
 from thesis_ml.data.h5_ragged import FurtherNames
 
 COLUMNS = (*FILE_FEATURES, PLACE)
@@ -47,6 +47,11 @@ class EventFilesReader(Reader):
         return read_file(self.path, config, event_columns=self._further.of_events)
 
     @cached_property
+    def _index(self) -> NDArray[np.int64]:
+        stored = read_index(self.path)
+        return np.arange(self._joined[0].n_events) if stored is None else stored
+
+    @cached_property
     def _joined(self) -> tuple[Events, NDArray[np.int64]]:
         """The events of all splits, and the number of the split of each."""
         splits = [self._stored.splits[split] for split in SPLITS]
@@ -55,7 +60,7 @@ class EventFilesReader(Reader):
     def list_columns(self) -> Sequence[str]:
         columns = (*COLUMNS, *self._further.units)
         objects = [f"{name}.{column}" for name in self._stored.type_names for column in columns]
-        return [*objects, "met", "met_phi", *self._further.of_events, "weight", "label", "split", "event"]
+        return [*objects, "met", "met_phi", *self._further.of_events, "weight", "label", "split", "event", "index"]
 
     def list_parts(self, limit: int | None) -> Sequence[Part]:
         return cut_rows(sum(events.n_events for events in self._stored.splits.values()), limit)
@@ -66,10 +71,17 @@ class EventFilesReader(Reader):
         for block in iterate_blocks(events, CHUNK_EVENTS):
             rows = slice(max(part.start - first, 0), max((part.stop or 0) - first, 0))
             if rows.start < block.n_events and rows.stop > 0:
-                found = {**self._list_objects(block), **block.globals, "weight": block.weights, "label": block.labels}
+                found = {**self._list_objects(block), **block.globals, "weight": block.weights}
+                found |= {"label": block.labels, "index": self._index[first : first + block.n_events]}
                 found |= {"split": numbers[first : first + block.n_events], "event": first + np.arange(block.n_events)}
                 yield {name: found[name][rows] for name in names}
             first += block.n_events
+
+    def list_assumptions(self) -> Sequence[str]:
+        if not self._stored.are_names_assumed:
+            return ()
+        names = ", ".join(f"{number} {name}" for number, name in enumerate(self._stored.type_names, 1))
+        return (f"{self.path.name} names no object ids (id_meaning): read as {names}; objects sets others",)
 
     def describe_labels(self) -> Mapping[str, str]:
         return dict(self._stored.label_names)

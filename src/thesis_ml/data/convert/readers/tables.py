@@ -163,22 +163,25 @@ class TablesReader(Reader):
         return csv.open_csv(file or self.path, options, csv.ParseOptions(delimiter=self.config.separator))
 
     def _cut_lines(self, limit: int | None) -> list[Part]:
-        """Return parts of lines, and remember where each begins; one part where quoted texts may hold line feeds."""
-        n_lines, place = 0 if self.config.names else -1, 0
+        """Return parts of lines, and remember where each begins.
+
+        One part where lines may be no rows: quoted texts may hold line feeds, and the library skips empty lines.
+        """
+        n_rows, place, last_end = 0 if self.config.names else -1, 0, -1
         offsets: dict[int, int] = {}
         with self.path.open("rb") as file:
             while block := file.read(CSV_BYTES):
-                if b'"' in block:
+                ends = place + np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n"))
+                if b'"' in block or (np.diff(ends, prepend=last_end) <= 2).any():
                     return [Part(0, limit)]
-                ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n"))
-                rows = n_lines + 1 + np.arange(len(ends))
+                rows = n_rows + 1 + np.arange(len(ends))
                 begins = np.flatnonzero(rows % PART_EVENTS == 0)
-                offsets |= dict(zip(rows[begins].tolist(), (place + ends[begins] + 1).tolist(), strict=True))
-                n_lines, place = n_lines + len(ends), place + len(block)
+                offsets |= dict(zip(rows[begins].tolist(), (ends[begins] + 1).tolist(), strict=True))
+                n_rows, place = n_rows + len(ends), place + len(block)
+                last_end = int(ends[-1]) if len(ends) else last_end
         self._offsets = offsets
-        parts = cut_rows(max(n_lines, 0), limit)
         # A last line may have no end.
-        return [*parts[:-1], Part(parts[-1].start, limit)]
+        return cut_rows(n_rows + (last_end < place - 1), limit)
 
     def _count_hdf5(self) -> int:
         with h5py.File(self.path, "r", locking=False) as file:
