@@ -1,6 +1,8 @@
 """The terminal of a sweep: what all jobs share once, then a line for each job; their logs hold everything."""
 
 import logging
+import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +19,38 @@ _shown: set[str] = set()
 """Messages that all jobs share and that this process has shown."""
 
 
+CLEAR = "\r\x1b[K"
+"""Empties a line of a terminal."""
+
+
 class SharedOnce(logging.Filter):
-    """Let each warning and each message that all jobs share pass once."""
+    """Let each warning and each message that all jobs share pass once; a terminal shows the newest epoch meanwhile.
+
+    Args:
+        job: The name of the job.
+    """
+
+    def __init__(self, job: str) -> None:
+        super().__init__()
+        self.job = job
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether a record is shown."""
         message = record.getMessage()
         is_wanted = record.levelno >= logging.WARNING or getattr(record, SHARED, False)
         if not is_wanted or message in _shown:
+            if message.startswith("epoch "):
+                self.show(f"job {self.job}: {message}")
             return False
         _shown.add(message)
+        self.show("")
         return True
+
+    def show(self, text: str) -> None:
+        """Show a line that the next one replaces, on a terminal alone."""
+        if sys.stdout.isatty():
+            width = shutil.get_terminal_size().columns - 1
+            print(CLEAR + make_printable(text)[:width], end="", flush=True)
 
 
 @contextmanager
@@ -38,7 +61,7 @@ def show_one_line(job: Path) -> Iterator[None]:
         job: The folder of the job in that of its sweep.
     """
     consoles = [one for one in logging.getLogger().handlers if type(one) is logging.StreamHandler]
-    quiet, started = SharedOnce(), time.monotonic()
+    quiet, started = SharedOnce(job.name), time.monotonic()
     for console in consoles:
         console.addFilter(quiet)
     try:
@@ -46,6 +69,7 @@ def show_one_line(job: Path) -> Iterator[None]:
     finally:
         for console in consoles:
             console.removeFilter(quiet)
+        quiet.show("")
         print(make_printable(f"{_describe(job)}, {time.monotonic() - started:.0f} s"), flush=True)
 
 
