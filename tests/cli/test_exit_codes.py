@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+from thesis_ml.cli.exit_codes import report_exit
+
 WITHOUT_A_TERMINAL = """
 import os, signal
 from thesis_ml.cli.exit_codes import report_exit
@@ -20,3 +24,28 @@ with report_exit():
 
 def test_terminal_that_closed_changes_no_exit_code() -> None:
     assert subprocess.run([sys.executable, "-c", WITHOUT_A_TERMINAL], check=False).returncode == 85
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "libtorch_cpu.so: failed to map"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_too_little_memory_for_a_library_is_one_line(
+    error: Exception, reason: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    with pytest.raises(SystemExit) as end, report_exit():
+        raise error
+
+    assert end.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: memory: there is too little to start ({reason}")
+
+
+def test_other_errors_of_an_import_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    with pytest.raises(ImportError), report_exit():
+        raise ImportError("no module x")

@@ -21,6 +21,7 @@ from thesis_ml.errors import (
     RunInterrupted,
     TrainingError,
 )
+from thesis_ml.utils.memory import is_memory_error
 from thesis_ml.utils.retries import has_given_up
 from thesis_ml.utils.stops import EXIT_CTRL_C, EXIT_RESUMABLE, raise_on_signals
 
@@ -66,7 +67,7 @@ def report_exit(at_end: Callable[[], int] = lambda: 0, go_on: Callable[[], str] 
         # The reader of our output has gone, as `head` does. Python would try once more to write when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
-    except (RefusalError, OSError, *WRONG_INPUT_ERRORS, *FAILURES) as error:
+    except (RefusalError, OSError, ImportError, MemoryError, *WRONG_INPUT_ERRORS, *FAILURES) as error:
         named = error.__cause__ if isinstance(error, RefusalError) and error.__cause__ is not None else error
         message = _describe(named)
         if message is None:
@@ -82,7 +83,7 @@ def choose_code(error: BaseException) -> int:
     """Return the exit code of a single start that a named error ended."""
     if has_given_up(error):
         return EXIT_RESUMABLE if CONDOR_JOB in os.environ else FAILED
-    return FAILED if isinstance(error, FAILURES) else WRONG_INPUT
+    return FAILED if isinstance(error, FAILURES) or is_memory_error(error) else WRONG_INPUT
 
 
 def _report_stop(stop: KeyboardInterrupt, go_on: str) -> int:
@@ -112,4 +113,8 @@ def _describe(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.filename is not None:
         # Hydra makes the folder of a run before any code of ours sees its name.
         return f"{error.filename}: cannot be used ({error.strerror}); choose another folder"
+    if is_memory_error(error):
+        # Of a library that is being loaded, before there is anything to take less of.
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        return f"memory: there is too little to start ({reason}); ask for more memory"
     return None

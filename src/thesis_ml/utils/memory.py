@@ -9,7 +9,7 @@ from thesis_ml.errors import OutOfMemoryError
 
 SIGNS = re.compile(
     r"can't allocate memory|cannot allocate memory|out of memory|memory allocation failed|unable to allocate"
-    r"|bad_alloc|failed to allocate",
+    r"|bad_alloc|failed to allocate|failed to map segment",
     re.IGNORECASE,
 )
 WAYS_OUT = "take fewer events (data.limit_events) or smaller batches, or ask for more memory"
