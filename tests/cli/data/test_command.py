@@ -33,6 +33,10 @@ REFUSED = {
         "objects.jet.selct: unknown key; allowed: columns, extra, id, ",
         "did you mean 'select'?",
     ),
+    "unknown object": (
+        [*NANOAOD, *NO_FILE, "objects.jett.select=x"],
+        "objects.jett: is no type of this recipe, and a new one needs an id; did you mean 'jet'?",
+    ),
     "unknown key of a reader": ([*NANOAOD, *TEXT_FILE, "reader.tre=x"], "reader.tre: unknown key; ", "mean 'tree'?"),
     "unknown reader": (
         [*NANOAOD, *TEXT_FILE, "reader.name=branch"],

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ SHOWN_COLUMNS = 60
 HEAD_BYTES = 4096
 COMMON = ("Jet", "Electron", "Muon", "Photon", "MET", "MissingET", "Analysis", "part_")
 """Collections that recipes use, which are shown before others."""
+
+SEPARATORS = (",", "\t", ";")
+NUMBERED = re.compile(r"jet\d+_.+")
+"""Columns that the recipe `table` takes."""
 
 TREE_RECIPES: Mapping[str, tuple[str, ...]] = {
     "nanoaod": ("Jet_pt", "Jet_eta", "Electron_pt"),
@@ -117,7 +122,9 @@ def inspect_file(inputs: Any) -> str:
 def suggest_recipe(path: Path, found: FileFormat) -> str:
     """Return the line that converts a file, or why there is none."""
     if found.recipe is None:
-        return NO_RECIPE.get(found.kind, "no recipe fits; adapt the recipe table or ntuple in a folder of your own")
+        return NO_RECIPE.get(
+            found.kind, "no recipe fits as it is; adapt the recipe table or ntuple in a folder of your own"
+        )
     options = f" {found.options}" if found.options else ""
     # A file of HDF5 may lie here already under the same name.
     output = f"{path.stem}_events.h5" if path.suffix == ".h5" else f"{path.stem}.h5"
@@ -168,7 +175,7 @@ def _recognise_hdf5(path: Path) -> FileFormat:
             "events that thesis-train reads", "events", EventFilesReader(EventFilesConfig("events"), path)
         )
     if is_pandas:
-        return FileFormat("a pandas HDF5 file", "table", TablesReader(TablesConfig("table"), path))
+        return _match_table("a pandas HDF5 file", TablesConfig("table"), path)
     compound = [name for name, (shape, dtype) in shapes.items() if dtype.names and len(shape) == 2]
     if compound:
         return FileFormat(
@@ -180,7 +187,7 @@ def _recognise_hdf5(path: Path) -> FileFormat:
         reader = ArraysReader(ArraysConfig("arrays", arrays[0], names), path)
         options = "" if arrays[0] == "Particles" else f"reader.array={arrays[0]}"
         return FileFormat(f"an HDF5 file with arrays of shape {shapes[arrays[0]][0]}", "particles", reader, (), options)
-    return FileFormat("an HDF5 file of tables", "table", TablesReader(TablesConfig("table"), path))
+    return _match_table("an HDF5 file of tables", TablesConfig("table"), path)
 
 
 def _recognise_text(path: Path, head: bytes) -> FileFormat:
@@ -197,7 +204,21 @@ def _recognise_text(path: Path, head: bytes) -> FileFormat:
     if re.search(rb"^[^\n]*;(j|b|e-|e\+|m-|m\+|g),[-+\d.e]+,", head, re.MULTILINE):
         reader = DarkMachinesReader(DarkMachinesConfig("dark_machines"), path)
         return FileFormat("a CSV file of the Dark Machines challenge", "dark_machines", reader)
-    return FileFormat("a CSV file", "table", TablesReader(TablesConfig("table"), path))
+    line = head.partition(b"\n")[0].decode(errors="replace")
+    separator = max(SEPARATORS, key=line.count)
+    return _match_table("a CSV file", TablesConfig("table", separator=separator), path)
+
+
+def _match_table(kind: str, config: TablesConfig, path: Path) -> FileFormat:
+    """Return the format of a table; the recipe takes columns of numbered jets."""
+    reader = TablesReader(config, path)
+    # A damaged table is named when its columns are shown.
+    with suppress(DataError):
+        if not any(NUMBERED.fullmatch(name) for name in reader.list_columns()):
+            return FileFormat(kind, None, reader)
+    shown = config.separator.replace("\t", "\\t")
+    options = "" if config.separator == SEPARATORS[0] else f"'reader.separator=\"{shown}\"'"
+    return FileFormat(kind, "table", reader, (), options)
 
 
 def _describe_columns(reader: Reader) -> list[str]:

@@ -50,10 +50,12 @@ class TablesConfig(ReaderConfig):
         default_factory=dict
     )
     key: Annotated[str | None, "dataset or pandas key of an HDF5 file; null: the only one"] = None
-    separator: Annotated[str, "of a CSV file"] = ","
+    separator: Annotated[str, "of a CSV file; \\t: a tab"] = ","
     names: Annotated[tuple[str, ...], "columns of a CSV file without a header; none: its first line"] = ()
 
     def __post_init__(self) -> None:
+        if len(self.separator.replace("\\t", "\t")) != 1:
+            raise ConfigError(f"separator: expected one letter, or \\t for a tab, got {self.separator!r}")
         for name, pattern in self.slots.items():
             if pattern.count("{n}") != 1 or pattern.count("*") != 1:
                 raise ConfigError(f"slots.{name}: expected a pattern with one {{n}} and one *, got {pattern!r}")
@@ -160,7 +162,9 @@ class TablesReader(Reader):
     def _open_csv(self, file: Any = None, names: Sequence[str] | None = None) -> Any:
         given = self.config.names if names is None else names
         options = csv.ReadOptions(column_names=list(given) or None, use_threads=False, block_size=CSV_BYTES)
-        return csv.open_csv(file or self.path, options, csv.ParseOptions(delimiter=self.config.separator))
+        return csv.open_csv(
+            file or self.path, options, csv.ParseOptions(delimiter=self.config.separator.replace("\\t", "\t"))
+        )
 
     def _cut_lines(self, limit: int | None) -> list[Part]:
         """Return parts of lines, and remember where each begins.
