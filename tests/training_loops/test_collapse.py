@@ -86,7 +86,7 @@ def make_history(**series: list[float]) -> History:
             1,
             "phase1.latent_space: the latent has collapsed: it holds 0.0029 bits of a token, as its posterior is the "
             "prior, at epoch 2, which phase1.trainer.monitor=loss chose; no other epoch is without a collapse: train "
-            "for more steps or on more events, with fewer codes, or with a smaller beta",
+            "for more steps or on more events, or with a smaller beta",
         ),
         ({"loss": [3.0, 2.5], "kl": [0.001, 2.0]}, 1, None),
         (

@@ -23,6 +23,7 @@ FEWEST_PER_CODE = 4
 ROUNDS = 20
 
 
+@torch.no_grad()
 def describe_floors(
     train: Float[Tensor, "P F"], test: Float[Tensor, "M F"], dims: DataDims, codebook_sizes: Sequence[int]
 ) -> str:
