@@ -199,8 +199,8 @@ def explain_impossible(
             median = take_median(features[name]) if name in features else low
             if not low <= median <= high:
                 return f"the median {name} would be {median:.3g} GeV"
-        if {"eta", "phi"} <= set(features) and _look_exchanged(features["eta"], features["phi"]):
-            return "eta and phi look exchanged: eta ends at pi, and phi does not reach it"
+        if (problem := explain_exchanged(features)) is not None:
+            return problem
         if {"E", "pt", "eta"} <= set(features):
             growth = np.cosh(features["eta"].astype(np.float64))
             if take_median(features["E"] / np.maximum(features["pt"] * growth, 1e-300)) < least_median:
@@ -229,12 +229,15 @@ def _look_truncated(values: NDArray[Any]) -> bool:
     return not (values % 1).any() and bool(values.min() < values.max())
 
 
-def _look_exchanged(eta: NDArray[Any], phi: NDArray[Any]) -> bool:
-    """Say whether eta ends where angles do, and phi does not."""
-    if len(eta) < FEWEST_ANGLES:
-        return False
-    largest_eta, largest_phi = float(np.abs(eta).max()), float(np.abs(phi).max())
-    return 0.995 * math.pi < largest_eta <= math.pi * (1 + 1e-5) and largest_phi < 0.98 * math.pi
+def explain_exchanged(features: Mapping[str, NDArray[Any]]) -> str | None:
+    """Return that eta ends where angles do and phi does not, None where it does not look so."""
+    if not {"eta", "phi"} <= set(features) or len(features["eta"]) < FEWEST_ANGLES:
+        return None
+    eta, phi = (float(np.abs(features[name]).max()) for name in ("eta", "phi"))
+    end = math.pi * (1 + 1e-5)
+    if 0.995 * math.pi < eta <= end and not 0.98 * math.pi <= phi <= end:
+        return "eta and phi look exchanged: eta ends at pi, and phi does not"
+    return None
 
 
 def read_arrays(features: Any, names: Sequence[str], *, lengths: Any, ids: Any, met: Any) -> Events:

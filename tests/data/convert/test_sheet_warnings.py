@@ -66,6 +66,18 @@ def test_what_a_selection_would_drop_is_refused_with_its_row(
         convert(tmp_path, frame, "objects.jet.select='pt > 25'", event="met > 0")
 
 
+def test_exchanged_columns_are_told_although_a_selection_ends_eta_elsewhere(tmp_path: Path) -> None:
+    frame = pd.concat([make_jets()] * 12)
+    generator = np.random.default_rng(1)
+    frame["jet1_eta"], frame["jet1_phi"] = (
+        generator.uniform(-np.pi, np.pi, len(frame)),
+        generator.normal(0, 1.4, len(frame)),
+    )
+
+    with pytest.raises(DataError, match=r"objects\.jet: eta and phi look exchanged: eta ends at pi, and phi does not"):
+        convert(tmp_path, frame, "objects.jet.select='abs(eta) < 2.5'")
+
+
 def test_weights_that_cancel_are_told_by_label(tmp_path: Path) -> None:
     frame = make_jets(kind=np.arange(N_EVENTS) % 3 == 0)
     frame["weight"] = np.where(frame["kind"] & (frame["number"] % 2 == 0), -1.0, 1.0)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt
 from numpy.typing import NDArray
 
 from thesis_ml.config import hint_nearest
-from thesis_ml.data.checks import RANGES, Place, explain_not_finite
+from thesis_ml.data.checks import RANGES, Place, explain_exchanged, explain_not_finite
 from thesis_ml.data.convert.config import (
     MOMENTA,
     PLACE,
@@ -259,15 +259,7 @@ class Assembler:
         values = {quantity: expression.evaluate(read) for quantity, expression in kind.columns.items()}
         per_gev = MEV_PER_GEV if (one.unit or self.config.unit) == "MeV" else 1.0
         scaled = {key: part / per_gev if key in ENERGIES else part for key, part in values.items()}
-        low, high = RANGES["rad"]
-        for key, part in scaled.items():
-            # A selection would drop a NaN without a word.
-            is_bad = ~np.isfinite(part) if key != "phi" else ~((part >= low) & (part <= high))
-            if is_bad.any():
-                owner = int(np.searchsorted(np.cumsum(counts), is_bad.argmax(), side="right"))
-                expected = f"radian, {low:.3g} to {high:.3g}" if key == "phi" else "a finite number"
-                shown = f"{key} is {float(part[is_bad.argmax()]):.4g} for an object"
-                raise self.place.error(f"{where}: {shown}; expected {expected}", self._start + owner)
+        self._check_momenta(scaled, counts, where)
         with np.errstate(all="ignore"):
             momenta = _complete(scaled, one.mass_gev)
 
@@ -285,6 +277,20 @@ class Assembler:
         for select in kind.selects:
             is_kept &= _refuse_numbers(np.asarray(select.evaluate(look)), select.where)
         return objects.keep(is_kept), n_objects
+
+    def _check_momenta(self, scaled: Mapping[str, Any], counts: Int[NDArray[Any], " N"], where: str) -> None:
+        """Refuse what a selection would hide: a NaN drops out of any, and eta ends where it says."""
+        columns = {key: np.broadcast_to(part, int(counts.sum())) for key, part in scaled.items()}
+        low, high = RANGES["rad"]
+        for key, part in columns.items():
+            is_bad = ~np.isfinite(part) if key != "phi" else ~((part >= low) & (part <= high))
+            if is_bad.any():
+                owner = int(np.searchsorted(np.cumsum(counts), is_bad.argmax(), side="right"))
+                expected = f"radian, {low:.3g} to {high:.3g}" if key == "phi" else "a finite number"
+                shown = f"{key} is {float(part[is_bad.argmax()]):.4g} for an object"
+                raise self.place.error(f"{where}: {shown}; expected {expected}", self._start + owner)
+        if (problem := explain_exchanged(columns)) is not None:
+            raise self.place.error(f"{where}: {problem}; correct the columns of the recipe")
 
     def _count_objects(self, name: str, columns: Columns, n_events: int) -> Int[NDArray[np.int64], " N"]:
         """Return how many objects of a type each event has: as many as its first list of numbers has entries."""
