@@ -8,7 +8,7 @@ import math
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,10 +123,12 @@ class RunIndex:
             )
         ]
 
-    def list_overrides(self) -> Iterator[tuple[str, Sequence[str]]]:
-        """Yield the sweep and the overrides of each job."""
+    def list_overrides(self, sweeps: Collection[str]) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield the sweep and the overrides of each job of some sweeps."""
+        stored = {_make_storable(sweep) for sweep in sweeps}
         for sweep, overrides in self._connection.execute("SELECT sweep, overrides FROM runs WHERE sweep <> ''"):
-            yield _read_path(sweep), _read_texts(overrides)
+            if sweep in stored:
+                yield _read_path(sweep), _read_texts(overrides)
 
     def query(self, text: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Return columns and rows of an SQL query, which cannot change anything.

@@ -90,7 +90,7 @@ def _describe_settings(index: RunIndex, rows: Sequence[RunRow]) -> dict[str, str
     """Return by path what each run was started with, without what all jobs of its sweep share."""
     shared: dict[str, set[str]] = {}
     sizes: dict[str, int] = {}
-    for sweep, overrides in index.list_overrides():
+    for sweep, overrides in index.list_overrides({row.sweep for row in rows if row.sweep}):
         ours = set(overrides)
         shared[sweep] = shared.get(sweep, ours) & ours
         sizes[sweep] = sizes.get(sweep, 0) + 1
