@@ -83,6 +83,8 @@ def choose_code(error: BaseException) -> int:
     """Return the exit code of a single start that a named error ended."""
     if has_given_up(error):
         return EXIT_RESUMABLE if CONDOR_JOB in os.environ else FAILED
+    if isinstance(error, WRONG_INPUT_ERRORS):
+        return WRONG_INPUT
     return FAILED if isinstance(error, FAILURES) or is_memory_error(error) else WRONG_INPUT
 
 

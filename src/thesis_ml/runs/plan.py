@@ -52,6 +52,10 @@ class SweepPlan:
         """What sets each job apart from the others."""
         return describe_differences(self.jobs)
 
+    def describe_command(self, sweep: Path) -> str:
+        """Return the line that starts this sweep in a folder."""
+        return shlex.join(["thesis-train", "--multirun", *self.typed, f"hydra.sweep.dir={sweep}"])
+
 
 def describe_differences(jobs: Sequence[Sequence[str]]) -> list[str]:
     """Return for every job its overrides that not all jobs have."""
@@ -71,7 +75,7 @@ def write_plan(sweep: Path, plan: SweepPlan) -> None:
         FactsError: The folder cannot be written.
     """
     values = {
-        "command": shlex.join(["thesis-train", "--multirun", *plan.typed, f"hydra.sweep.dir={sweep}"]),
+        "command": plan.describe_command(sweep),
         "typed": list(plan.typed),
         "launcher": plan.launcher,
         "n_trials": plan.n_trials,

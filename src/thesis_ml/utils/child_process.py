@@ -1,4 +1,4 @@
-"""Call a function in a process of its own, in which a library may crash or hang on a damaged file."""
+"""Try a function in a process of its own first, where a library may crash or hang on a damaged file."""
 
 import os
 import signal
@@ -6,9 +6,6 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import Pipe
-from typing import Any, TypeVar
-
-T = TypeVar("T")
 
 CRASHES = [
     getattr(signal, name) for name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL") if hasattr(signal, name)
@@ -20,14 +17,13 @@ class ChildError(Exception):
     """The process crashed or hung."""
 
 
-def call_in_child(call: Callable[[], T], limit_s: float) -> T:
-    """Return what a function returns that is called in a forked process.
+def try_in_child(call: Callable[[], object], limit_s: float) -> None:
+    """Call a function in a forked process, whose result, errors and lines are nobody's.
 
-    A function that raises is called here once more, for its error. Where there is no fork, as on Windows, it is called
-    here at once.
+    Where there is no fork, as on Windows, nothing is tried.
 
     Args:
-        call: The function; what it returns is pickled.
+        call: The function.
         limit_s: Seconds after which the process counts as one that hangs.
 
     Raises:
@@ -35,21 +31,18 @@ def call_in_child(call: Callable[[], T], limit_s: float) -> T:
         MemoryError: The system killed it.
     """
     if not hasattr(os, "fork"):
-        return call()
+        return
     receiver, sender = Pipe(duplex=False)
     with warnings.catch_warnings():
         # The child does nothing but call the function.
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid == 0:
-        _call_and_exit(call, sender)
+        _call_and_exit(call)
     sender.close()
-    found: list[T] = []
     try:
         # The other end is closed when the child ends, however it does.
         has_ended = receiver.poll(limit_s)
-        with suppress(EOFError):
-            found += [receiver.recv()] if has_ended else []
     finally:
         receiver.close()
         with suppress(ProcessLookupError):
@@ -57,16 +50,15 @@ def call_in_child(call: Callable[[], T], limit_s: float) -> T:
         _, status = os.waitpid(pid, 0)
     if not has_ended:
         raise ChildError(f"does not come back within {limit_s:.0f} s")
-    if not found and os.WIFSIGNALED(status):
+    if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if number in CRASHES:
             raise ChildError(f"crashes ({signal.Signals(number).name})")
         raise MemoryError("the system killed the process that reads, maybe for lack of memory")
-    return found[0] if found else call()
 
 
-def _call_and_exit(call: Callable[[], Any], sender: Any) -> None:
-    """Send what a function returns, and end this process."""
+def _call_and_exit(call: Callable[[], object]) -> None:
+    """Call a function and end this process."""
     try:
         # In another thread than the main one handlers cannot be set.
         with suppress(ValueError):
@@ -75,6 +67,9 @@ def _call_and_exit(call: Callable[[], Any], sender: Any) -> None:
             for number in STOPS:
                 # The parent decides.
                 signal.signal(number, signal.SIG_IGN)
-        sender.send(call())
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (1, 2):
+            os.dup2(nowhere, stream)
+        call()
     finally:
         os._exit(0)

@@ -119,7 +119,7 @@ def _find_command(row: RunRow, folder: Path) -> str:
     sweep = folder.parent
     plan = read_plan(sweep) if row.sweep and is_sweep_folder(sweep) else None
     if plan is not None and plan.typed:
-        return shlex.join(["thesis-train", "--multirun", *plan.typed, f"hydra.sweep.dir={sweep}"])
+        return plan.describe_command(sweep)
     return shlex.join(["thesis-train", *row.overrides])
 
 

@@ -54,13 +54,10 @@ def judge_sweep(index: RunIndex, sweep: Path) -> tuple[SweepPlan, list[JobStatus
     # The index looks neither below hidden folders nor deeper than a few.
     names = [name_job(number) for number in range(len(plan.jobs))]
     paths = {name: name if path == "." else f"{path}/{name}" for name in names}
-    for name in names:
+    for name in (name for name in names if paths[name] not in known):
         # An archived job is complete as before.
-        folder = next(
-            (one / name for one in (sweep, index.root / ARCHIVE_FOLDER / path) if (one / name).is_dir()), None
-        )
-        if paths[name] not in known and folder is not None:
-            rows.append(read_row(folder, paths[name], path))
+        folders = (sweep / name, index.root / ARCHIVE_FOLDER / path / name)
+        rows += [read_row(folder, paths[name], path) for folder in folders if folder.is_dir()][:1]
     return plan, judge_jobs(plan, path, rows, read_queue(sweep))
 
 

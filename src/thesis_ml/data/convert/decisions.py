@@ -97,7 +97,7 @@ def build_decisions(
 
 def _list_doubts(by_class: Mapping[str, ClassTally]) -> list[str]:
     """Return warnings on weights that cancel."""
-    labels = sum((ClassTally(weighed=tally.weighed) for tally in by_class.values()), start=ClassTally()).weighed
+    labels = sum(by_class.values(), start=ClassTally()).weighed
     return [
         f"class {label}: {n_negative / n_events:.1%} of the weights are negative; a run refuses weights that cancel"
         for label, (n_events, n_negative, total) in labels.items()

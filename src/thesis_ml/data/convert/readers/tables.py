@@ -53,8 +53,13 @@ class TablesConfig(ReaderConfig):
     separator: Annotated[str, "of a CSV file; \\t: a tab"] = ","
     names: Annotated[tuple[str, ...], "columns of a CSV file without a header; none: its first line"] = ()
 
+    @property
+    def delimiter(self) -> str:
+        """The separator, with the tab that a command line spells out."""
+        return self.separator.replace("\\t", "\t")
+
     def __post_init__(self) -> None:
-        if len(self.separator.replace("\\t", "\t")) != 1:
+        if len(self.delimiter) != 1:
             raise ConfigError(f"separator: expected one letter, or \\t for a tab, got {self.separator!r}")
         for name, pattern in self.slots.items():
             if pattern.count("{n}") != 1 or pattern.count("*") != 1:
@@ -150,21 +155,18 @@ class TablesReader(Reader):
             first += len(frame)
 
     def _read_csv(self, names: list[str], start: int) -> Iterator[pd.DataFrame]:
-        with self._open_csv() as reader:
-            columns = reader.schema.names
         with self.path.open("rb") as file:
             if start:
                 file.seek(self._offsets[start])
-            with self._open_csv(file, columns if start else self.config.names) as reader:
+            # Behind the first part there is no line that names the columns.
+            with self._open_csv(file, self._list_flat() if start else self.config.names) as reader:
                 while batches := list(itertools.islice(reader, CSV_BATCHES)):
                     yield pa.Table.from_batches(batches).select(names).to_pandas()
 
     def _open_csv(self, file: Any = None, names: Sequence[str] | None = None) -> Any:
         given = self.config.names if names is None else names
         options = csv.ReadOptions(column_names=list(given) or None, use_threads=False, block_size=CSV_BYTES)
-        return csv.open_csv(
-            file or self.path, options, csv.ParseOptions(delimiter=self.config.separator.replace("\\t", "\t"))
-        )
+        return csv.open_csv(file or self.path, options, csv.ParseOptions(delimiter=self.config.delimiter))
 
     def _cut_lines(self, limit: int | None) -> list[Part]:
         """Return parts of lines, and remember where each begins.
