@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Install the oldest versions that pyproject.toml allows, and the newest ones, and run what users run with both.
 #   tools/check_versions.sh            each Python that is there: smoke tests, assembly, a run of each loop, reports
+#   PYTHONS=python3.12 tools/check_versions.sh    of one Python
 #   tools/check_versions.sh --smoke    the oldest versions and the oldest Python only: smoke tests
 set -euo pipefail
 unset PYTHONPATH PYTHONHOME PYTEST_ADDOPTS THESIS_DATA_ROOT THESIS_OUTPUT_ROOT
@@ -8,7 +9,7 @@ unset PYTHONPATH PYTHONHOME PYTEST_ADDOPTS THESIS_DATA_ROOT THESIS_OUTPUT_ROOT
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # The same in all environments: hundreds of MB, and not every version is built for every machine.
 torch=${TORCH:-torch==2.13.0}
-pythons=(python3.11 python3.12 python3.13)
+read -ra pythons <<<"${PYTHONS:-python3.11 python3.12 python3.13}"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
