@@ -145,13 +145,13 @@ def test_retry_submits_what_failed_and_what_is_held_and_the_sweep_ends_complete(
     expected = {**dict.fromkeys(states, "complete"), "001": "held", "002": "failed"}
     wait_for(lambda: ask_status(tmp_path)[1] == expected)
 
-    arguments = ["retry", "s", "--failed", "--set", "phase1.trainer.lr=2e-3", "--set", "hydra.launcher.poll_s=0.3"]
+    arguments = ["retry", "s", "--failed", "--set", "phase1.trainer.lr=2e-3", "--set", "hydra.launcher.detach=false"]
     retry = Command(tmp_path, *arguments, module="thesis_ml.cli.runs")
     code = retry.wait()
 
     output = retry.read_output()
     assert code == 0 and "submitted 2 jobs as cluster" in output, output
-    assert "thesis-train resume=s jobs=1,2 hydra/launcher=htcondor" in output
+    assert "thesis-train resume=s jobs=1,2 hydra/launcher=htcondor hydra.launcher.poll_s=0.3" in output
     assert ask_status(tmp_path) == (0, dict.fromkeys(states, "complete"))
     assert not Job(find_cluster(command.read_output()), 1).read_queue()
 

@@ -6,7 +6,7 @@ import math
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from thesis_ml.utils.plain_yaml import read_plain_yaml
 MOST_JOBS = 100_000
 LARGEST_PLAN = 2**26
 SEED = re.compile(r"[\w.]*\bseed=")
+PLAIN_OPTION = re.compile(r"hydra\.launcher\.(?!dry_run=)[a-z]\w*=[\w.-]+")
+"""An option of a launcher that is a number or a word; others could be commands, and a plan may come from anybody."""
 _LINE = re.compile(r"[^\n\r\0]{1,10000}")
 
 
@@ -33,6 +35,7 @@ class SweepPlan:
         jobs: The overrides of each job by its number; none of a sweeper that chooses values as it goes.
         launcher: The launcher that it was started with.
         n_trials: Jobs that such a sweeper was asked for.
+        launcher_options: The overrides of its launcher that were typed.
         is_recorded: Whether the sweep wrote this; of older ones only what Hydra left is known.
     """
 
@@ -40,6 +43,7 @@ class SweepPlan:
     jobs: tuple[tuple[str, ...], ...] = ()
     launcher: str = "basic"
     n_trials: int | None = None
+    launcher_options: tuple[str, ...] = field(default=(), compare=False)
     is_recorded: bool = True
 
     @property
@@ -54,7 +58,15 @@ class SweepPlan:
 
     def describe_command(self, sweep: Path) -> str:
         """Return the line that starts this sweep in a folder."""
-        return shlex.join(["thesis-train", "--multirun", *self.typed, f"hydra.sweep.dir={sweep}"])
+        launcher = [*self._choose_launcher(), *self.launcher_options]
+        return shlex.join(["thesis-train", "--multirun", *self.typed, *launcher, f"hydra.sweep.dir={sweep}"])
+
+    def repeat_launcher(self) -> list[str]:
+        """Return the overrides that choose the same launcher again, with those of its options that are plain."""
+        return [*self._choose_launcher(), *filter(PLAIN_OPTION.fullmatch, self.launcher_options)]
+
+    def _choose_launcher(self) -> list[str]:
+        return [f"hydra/launcher={self.launcher}"] if self.launcher != "basic" else []
 
 
 def describe_differences(jobs: Sequence[Sequence[str]]) -> list[str]:
@@ -78,6 +90,7 @@ def write_plan(sweep: Path, plan: SweepPlan) -> None:
         "command": plan.describe_command(sweep),
         "typed": list(plan.typed),
         "launcher": plan.launcher,
+        "launcher_options": list(plan.launcher_options),
         "n_trials": plan.n_trials,
         "seeds": sorted({line.partition("=")[2] for job in plan.jobs for line in job if SEED.match(line)}),
         "jobs": [list(job) for job in plan.jobs],
@@ -104,11 +117,12 @@ def read_plan(sweep: Path) -> SweepPlan | None:
     except (OSError, ValueError) as error:
         raise FactsError(f"{path}: cannot be read ({error}); remove it to go by the folders of the jobs") from error
     jobs, launcher = values.get("jobs"), str(values.get("launcher", ""))
-    read = [_read_job(job) for job in (values.get("typed"), *(jobs if isinstance(jobs, list) else (None,)))]
+    options = values.get("launcher_options", [])
+    read = [_read_job(job) for job in (options, values.get("typed"), *(jobs if isinstance(jobs, list) else (None,)))]
     known = [job for job in read if job is not None]
     if len(known) < len(read) or len(read) > MOST_JOBS or not re.fullmatch(r"\w{1,60}", launcher):
         raise FactsError(f"{path}: is no plan of a sweep; remove it to go by the folders of the jobs")
-    return SweepPlan(known[0], tuple(known[1:]), launcher, as_int(values.get("n_trials")))
+    return SweepPlan(known[1], tuple(known[2:]), launcher, as_int(values.get("n_trials")), known[0])
 
 
 def _read_job(value: Any) -> tuple[str, ...] | None:

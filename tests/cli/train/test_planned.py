@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from command_runs import SMALL, Outcome, run_commands
-from thesis_ml.cli.train.planned import check_overrides, list_typed_again, take_sweep_options
+from thesis_ml.cli.train.planned import check_overrides, read_resumable_plan, take_sweep_options
+from thesis_ml.cli.train.resume import expand_resume
 from thesis_ml.errors import ConfigError
 from thesis_ml.facts.lines import read_state
 from thesis_ml.runs.plan import SweepPlan, read_plan, write_plan
@@ -144,7 +145,35 @@ def test_a_sweep_that_chooses_values_by_results_cannot_go_on(tmp_path: Path) -> 
     write_plan(tmp_path, SweepPlan(("lr=interval(0,1)",), n_trials=3))
 
     with pytest.raises(ConfigError, match=r"resume: the sweeper of .* chooses values by results"):
-        list_typed_again(tmp_path)
+        read_resumable_plan(tmp_path)
+
+
+OPTIONS = ("hydra.launcher.gpus=1", "hydra.launcher.category=long")
+UNSAFE = (
+    "hydra.launcher._target_=os.system",
+    "hydra.launcher.extra={executable: /bin/sh}",
+    "+hydra.launcher.extra.executable=x",
+    "hydra.launcher.dry_run=true",
+    "hydra.sweeper=x",
+)
+
+
+def test_what_is_left_has_the_launcher_of_the_sweep_and_its_plain_options(tmp_path: Path) -> None:
+    plan = SweepPlan(("seed=1,2",), (("seed=1",), ("seed=2",)), "htcondor", launcher_options=(*OPTIONS, *UNSAFE))
+    write_plan(tmp_path, plan)
+    (tmp_path / "multirun.yaml").touch()
+    resume = f"resume={tmp_path}"
+
+    again = expand_resume([resume, "jobs=1", "hydra.launcher.gpus=2"])
+    other = expand_resume([resume, "hydra/launcher=basic"])
+
+    folder = f"hydra.sweep.dir='{tmp_path}'"
+    ours = ["jobs=1", "hydra.launcher.gpus=2"]
+    assert again == ["--multirun", "seed=1,2", "hydra/launcher=htcondor", *OPTIONS, *ours, folder]
+    assert other == ["--multirun", "seed=1,2", "hydra/launcher=basic", folder]
+    stored = read_plan(tmp_path)
+    assert stored is not None and stored.launcher_options == plan.launcher_options
+    assert "seed=1,2 hydra/launcher=htcondor hydra.launcher.gpus=1" in stored.describe_command(tmp_path)
 
 
 def test_other_arguments_stay_as_they_are() -> None:

@@ -201,7 +201,8 @@ def retry(
         print("no job is to be run again")
         return
     sweeps.check_changes(plan, chosen, changes_of or ())
-    command = sweeps.build_retry(folder, chosen, launcher or plan.launcher, changes_of or ())
+    by = plan.repeat_launcher() if launcher in (None, plan.launcher) else [f"hydra/launcher={launcher}"]
+    command = sweeps.build_retry(folder, chosen, by, changes_of or ())
     if changes_of and not dry_run:
         sweeps.clear_failed(chosen, folder, index.root)
     raise typer.Exit(sweeps.retry_sweep(folder, chosen, command, is_dry=dry_run))

@@ -121,11 +121,10 @@ def choose_jobs(jobs: Sequence[JobStatus], *, failed: bool, missing: bool, inter
     return [job for job in jobs if job.state in states]
 
 
-def build_retry(sweep: Path, jobs: Sequence[JobStatus], launcher: str, changes: Sequence[str]) -> list[str]:
-    """Return the words of the command that runs these jobs."""
+def build_retry(sweep: Path, jobs: Sequence[JobStatus], launcher: Sequence[str], changes: Sequence[str]) -> list[str]:
+    """Return the words of the command that runs these jobs by a launcher."""
     numbers = ",".join(str(job.number) for job in jobs)
-    chosen = [f"hydra/launcher={launcher}"] * (launcher != "basic")
-    return ["thesis-train", f"resume={sweep}", f"jobs={numbers}", *chosen, *changes]
+    return ["thesis-train", f"resume={sweep}", f"jobs={numbers}", *launcher, *changes]
 
 
 def retry_sweep(sweep: Path, jobs: Sequence[JobStatus], command: Sequence[str], *, is_dry: bool) -> int:

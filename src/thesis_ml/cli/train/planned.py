@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig, open_dict, read_write
@@ -64,7 +65,9 @@ def claim_sweep(config: DictConfig, jobs: Sequence[Sequence[str]], n_trials: int
     """
     folder = Path(str(config.hydra.sweep.dir))
     launcher = str(config.hydra.runtime.choices.get("hydra/launcher") or "basic")
-    plan = SweepPlan(tuple(config.hydra.overrides.task), tuple(map(tuple, jobs)), launcher, n_trials)
+    typed = config.hydra.overrides
+    options = tuple(override for override in typed.hydra if find_key(override).startswith("hydra.launcher."))
+    plan = SweepPlan(tuple(typed.task), tuple(map(tuple, jobs)), launcher, n_trials, options)
     before = read_plan(folder) if folder.is_dir() else None
     if before is None:
         if JOBS in _asked:
@@ -86,8 +89,8 @@ def claim_sweep(config: DictConfig, jobs: Sequence[Sequence[str]], n_trials: int
         config.hydra.sweeper = chosen
 
 
-def list_typed_again(folder: Path) -> list[str]:
-    """Return the arguments that resume the sweep in a folder.
+def read_resumable_plan(folder: Path) -> SweepPlan:
+    """Return the plan of the sweep in a folder.
 
     Raises:
         ConfigError: It holds no sweep that can be resumed.
@@ -98,7 +101,7 @@ def list_typed_again(folder: Path) -> list[str]:
         raise ConfigError(f"resume: {str(folder)!r} tells no command of a sweep; type it with hydra.sweep.dir={folder}")
     if plan.is_optimising:
         raise ConfigError(f"resume: the sweeper of {str(folder)!r} chooses values by results; start another sweep")
-    return list(plan.typed)
+    return plan
 
 
 def _merge(folder: Path, before: SweepPlan, plan: SweepPlan) -> SweepPlan:
@@ -121,7 +124,7 @@ def _merge(folder: Path, before: SweepPlan, plan: SweepPlan) -> SweepPlan:
             f"hydra.sweep.dir: {folder} holds {len(known)} jobs of this sweep, and {len(new)} are new; add extend=true"
         )
     print(f"{folder}: extended by {count(len(new), 'job')} to {len(known) + len(new)}")
-    return SweepPlan(plan.typed, (*before.jobs, *new), plan.launcher)
+    return replace(plan, jobs=(*before.jobs, *new))
 
 
 def _refuse_other(folder: Path, before: SweepPlan) -> ConfigError:

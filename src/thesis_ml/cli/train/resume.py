@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from thesis_ml.cli.train.planned import change_jobs, check_overrides, find_key, list_typed_again
+from thesis_ml.cli.train.planned import change_jobs, check_overrides, find_key, read_resumable_plan
 from thesis_ml.data.config import EARLIER_DEFAULTS, DataConfig
 from thesis_ml.errors import ConfigError, FactsError
 from thesis_ml.facts.lines import find_config, read_events
@@ -62,15 +62,19 @@ def expand_resume(arguments: list[str]) -> list[str]:
 
 
 def _expand_sweep(sweep: Path, own: Sequence[str]) -> list[str]:
-    """Return the arguments that resume a sweep; overrides that are typed besides change the jobs that run."""
+    """Return the arguments that resume a sweep by the launcher that it had, unless another is typed.
+
+    Overrides that are typed besides change the jobs that run.
+    """
     own = [argument for argument in own if argument not in SWEEP_FLAGS]
     if any(find_key(argument) == "hydra.sweep.dir" for argument in own):
         raise ConfigError("resume: resumes in the folder of the sweep; remove hydra.sweep.dir")
-    typed = list_typed_again(sweep)
-    check_overrides(typed, sweep / SWEEP_PLAN)
+    plan = read_resumable_plan(sweep)
+    check_overrides(plan.typed, sweep / SWEEP_PLAN)
     ours = [one for one in own if one.startswith("-") or re.match(r"hydra\b|jobs$|extend$", find_key(one))]
     change_jobs([argument for argument in own if argument not in ours])
-    return ["--multirun", *typed, *ours, f"hydra.sweep.dir={quote_value(str(sweep))}"]
+    launcher = [] if any(find_key(one) == "hydra/launcher" for one in ours) else plan.repeat_launcher()
+    return ["--multirun", *plan.typed, *launcher, *ours, f"hydra.sweep.dir={quote_value(str(sweep))}"]
 
 
 def read_overrides(run_dir: Path) -> list[str]:
