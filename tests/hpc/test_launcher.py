@@ -173,7 +173,7 @@ def test_detached_sweep_ends_in_a_report_though_a_job_fails(tmp_path: Path) -> N
     runs = {run["name"]: (run["state"], run["used"]) for run in manifest["runs"]}
     assert runs == {"s/001": ("complete", True), "s/000": ("failed", False)}
     assert report.name in (tmp_path / "s/001/report_pointer.txt").read_text(encoding="utf-8")
-    assert "1 run used, 1 folder excluded" in (jobs / "report.out").read_text(encoding="utf-8")
+    assert "2 expected, 1 used, 1 " in (jobs / "report.out").read_text(encoding="utf-8")
 
 
 def test_optuna_gets_the_results_of_the_jobs(tmp_path: Path) -> None:

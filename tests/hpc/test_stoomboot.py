@@ -247,7 +247,7 @@ def test_report_of_a_sweep_is_written_by_a_job(checkout: Path, tmp_path: Path) -
     assert ad["ExitCode"] == 0
     assert (report / "index.html").is_file() and (report / "tables").is_dir()
     printed = (checkout / f"hpc/stoomboot/logs/report_{job.name}.out").read_text(encoding="utf-8")
-    assert "3 runs used, 0 folders excluded" in printed
+    assert "3 expected, 3 used" in printed
 
 
 @pytest.mark.parametrize(

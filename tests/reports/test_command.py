@@ -124,14 +124,14 @@ def test_report_needs_neither_torch_nor_pandas(outcomes: dict[str, Outcome]) -> 
 def test_report_prints_verdict_and_folder(outcomes: dict[str, Outcome]) -> None:
     text = outcomes["a sweep"].stdout
 
-    assert text.startswith("compare_tokenizers: 6 runs used, 0 folders excluded\ngroup ")
+    assert text.startswith("compare_tokenizers: 6 expected, 6 used\ngroup ")
     assert "report: " in text.splitlines()[-1]
 
 
 def test_selection_is_accounted_for(outcomes: dict[str, Outcome]) -> None:
     text = outcomes["a selection"].stdout
 
-    assert "compare_runs: 2 runs used, 4 folders excluded" in text
+    assert "compare_runs: 6 expected, 2 used, " in text
     assert text.count("is not selected") == 4
 
 

@@ -92,7 +92,7 @@ def test_report_on_a_trained_sweep_leaves_what_it_promises(
     (report,) = find_reports(outputs)
     assert re.fullmatch(rf"report_\d{{8}}-\d{{6}}_{name}", report.name)
     assert list_files(report) == FILES
-    assert f"{name}: 6 runs used, 0 folders excluded" in capsys.readouterr().out
+    assert f"{name}: 6 expected, 6 used" in capsys.readouterr().out
     summary = read_summary(report)
     assert (summary["summary_schema_version"], summary["swept"], summary["n_used"]) == (2, ["latent_space"], 6)
     assert [(group["label"], group["numbers"]["rec_mse"]["n"]) for group in summary["groups"]] == [

@@ -1,6 +1,7 @@
 """What a report compares: runs, the groups that differ in more than the seed, and the tests between groups."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,13 @@ class Comparison:
     def n_found(self) -> int:
         """Return the number of folders that were found."""
         return len(self.runs) + len(self.excluded)
+
+    @property
+    def counts(self) -> str:
+        """Return how many runs were expected, used and not used, such as `9 expected, 8 used, 1 failed`."""
+        states = Counter(entry.state for entry in self.excluded)
+        parts = [f"{self.n_found} expected", f"{len(self.runs)} used"]
+        return ", ".join([*parts, *(f"{number} {state}" for state, number in states.items())])
 
     def count_seeds(self) -> dict[str, int]:
         """Return the number of different seeds of each group; runs whose seed is not known count as different."""

@@ -55,8 +55,9 @@ def tabulate_configuration(comparison: Comparison) -> ResultTable:
 def tabulate_excluded(comparison: Comparison) -> ResultTable:
     """Return the folders that were found and are excluded, with the reason."""
     rows = tuple((entry.name, entry.state, entry.reason, str(entry.path)) for entry in comparison.excluded)
-    note = f"{comparison.n_found} folders found: {len(comparison.runs)} used, {len(rows)} excluded."
-    return ResultTable("excluded", "Excluded folders", note, ("folder", "state", "reason", "path"), rows, False)
+    return ResultTable(
+        "excluded", "Excluded folders", f"{comparison.counts}.", ("folder", "state", "reason", "path"), rows, False
+    )
 
 
 def tabulate_two_runs(comparison: Comparison) -> list[ResultTable]:

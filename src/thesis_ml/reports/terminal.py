@@ -41,10 +41,7 @@ def describe_report(report: Report, columns: Sequence[str]) -> str:
     comparison, checks = report.comparison, report.checks
     failed = [check for check in checks if check.state == "failed"]
     passed = [check.name for check in checks if check.state == "passed"]
-    used, excluded = count(len(comparison.runs), "run"), count(len(comparison.excluded), "folder")
-    states = Counter(entry.state for entry in comparison.excluded)
-    listed = ", ".join(f"{number} {state}" for state, number in states.items())
-    lines = [f"{comparison.report_name}: {used} used, {excluded} excluded" + (f" ({listed})" if listed else "")]
+    lines = [f"{comparison.report_name}: {comparison.counts}"]
     others = Counter(entry.reason for entry in comparison.excluded if entry.has_other_events)
     lines += [line for reason, number in others.items() for line in _wrap(f"{count(number, 'run')} left out: {reason}")]
     lines += format_scoreboard(report.scoreboard, columns)
