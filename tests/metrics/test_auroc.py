@@ -100,6 +100,33 @@ def test_error_is_the_spread_over_repetitions() -> None:
     assert np.mean([auroc.error for auroc in measured]) == pytest.approx(spread, rel=0.1)
 
 
+@pytest.mark.parametrize("negative", [0.0, 0.2])
+def test_error_of_weighted_events_is_the_spread_over_repetitions(negative: float) -> None:
+    generator = np.random.default_rng(2)
+    labels = np.arange(600) % 3 == 0
+
+    def draw() -> Measured:
+        scores = generator.normal(labels * 1.0, 1.0).round(1)
+        sign = np.where(generator.random(600) < negative, -1.0, 1.0)
+        return measure_auroc(scores, labels, sign * generator.exponential(1.0, 600))
+
+    measured = [draw() for _ in range(400)]
+
+    spread = np.std([auroc.value for auroc in measured])
+    assert np.mean([auroc.error for auroc in measured]) == pytest.approx(spread, rel=0.1)
+    # Without its weights the error would be too small by far.
+    assert spread > 1.3 * measure_auroc(generator.normal(labels * 1.0, 1.0), labels).error
+
+
+def test_weights_of_one_change_nothing() -> None:
+    labels = np.arange(50) % 3 == 0
+    scores = np.random.default_rng(3).normal(labels, 1.0).round(1)
+
+    plain, weighted = measure_auroc(scores, labels), measure_auroc(scores, labels, np.ones(50))
+
+    assert (weighted.value, weighted.error) == pytest.approx((plain.value, plain.error), rel=1e-12)
+
+
 def test_error_of_one_event_is_not_a_number() -> None:
     assert math.isnan(measure_auroc([1.0, 2.0, 3.0], [0, 0, 1]).error)
 

@@ -68,7 +68,7 @@ def test_facts_name_the_numbers_of_the_task_and_no_reconstruction(train_with, tm
     result = train_with(LOOP, "task=binary", *SMALL, TWO_EPOCHS, "logging.make_plots=false")
 
     start, first, *_, last = read_events(tmp_path / "run/facts")
-    assert set(first["metrics"]["val"]) == {"bce", "auroc"}
+    assert set(first["metrics"]["val"]) == {"bce", "auroc", "auroc_error"}
     assert set(first["metrics"]["train"]) == {"bce", "lr", "data_wait_s"}
     assert last["result"] == result
     assert last["metrics"]["test"]["auroc"] > 0.6

@@ -49,22 +49,30 @@ def compute_auroc(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | Non
     return sort_scores(scores, labels, weights=weights).build_roc().area
 
 
-def measure_auroc(scores: ArrayLike, labels: ArrayLike) -> Measured:
-    """Return the AUROC of unweighted events with its standard error.
+def measure_auroc(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> Measured:
+    """Return the AUROC with its standard error.
 
     Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988) 837, eq. 3 to 5: the variances of the share of
-    background below each signal event, and of signal above each background event.
+    background below each signal event, and of signal above each background event. With weights, which may be negative,
+    they are those of the terms w (share - AUROC) of the weighted mean, to first order.
 
     Args:
         scores: One number per event, larger for signal.
         labels: 1 or true for signal, 0 or false for background.
+        weights: Weight per event, 1 by default.
     """
     values, is_signal = read_scores(scores, labels)
-    value = compute_auroc(values, is_signal)
-    signal, background = _place(values, is_signal)
-    if np.isnan(value) or min(len(signal), len(background)) < 2:
+    value = compute_auroc(values, is_signal, weights)
+    if np.isnan(value) or min(is_signal.sum(), (~is_signal).sum()) < 2:
         return Measured(value, math.nan)
-    return Measured(value, _compute_error(signal, background))
+    if weights is None:
+        return Measured(value, _compute_error(*_place(values, is_signal)))
+    weight = np.asarray(weights, dtype=np.float64).reshape(-1)
+    terms = [
+        (shares - value) * ours / ours.mean()
+        for shares, ours in zip(_place(values, is_signal, weight), (weight[is_signal], weight[~is_signal]), strict=True)
+    ]
+    return Measured(value, _compute_error(*terms))
 
 
 def measure_paired_auroc(background: ArrayLike, signal: ArrayLike) -> Measured:
@@ -199,21 +207,27 @@ def _place_mean(
 
 
 def _place(
-    values: Float[NDArray[Any], " N"], is_signal: NDArray[np.bool_]
+    values: Float[NDArray[Any], " N"], is_signal: NDArray[np.bool_], weights: Float[NDArray[Any], " N"] | None = None
 ) -> tuple[Float[NDArray[Any], " S"], Float[NDArray[Any], " M"]]:
     """Return the share of background below each signal event, and of signal above each background event."""
     signal, background = values[is_signal], values[~is_signal]
     if not len(signal) or not len(background) or np.isnan(values).any():
         return np.full(len(signal), np.nan), np.full(len(background), np.nan)
-    return _share_below(signal, np.sort(background)), 1 - _share_below(background, np.sort(signal))
+    weight = np.ones(len(values)) if weights is None else weights
+    below = _share_below(signal, background, weight[~is_signal])
+    return below, 1 - _share_below(background, signal, weight[is_signal])
 
 
 def _compute_error(signal: Float[NDArray[Any], " S"], background: Float[NDArray[Any], " M"]) -> float:
     return float(np.sqrt(signal.var(ddof=1) / len(signal) + background.var(ddof=1) / len(background)))
 
 
-def _share_below(values: Float[NDArray[Any], " M"], others: Float[NDArray[Any], " N"]) -> Float[NDArray[Any], " M"]:
-    """Return the share of the sorted `others` below each value, ties counting one half."""
-    ranks = np.searchsorted(others, values, "left") + np.searchsorted(others, values, "right")
-    shares: NDArray[np.float64] = 0.5 * ranks / len(others)
+def _share_below(
+    values: Float[NDArray[Any], " M"], others: Float[NDArray[Any], " N"], weights: Float[NDArray[Any], " N"]
+) -> Float[NDArray[Any], " M"]:
+    """Return the weighted share of the `others` below each value, ties counting one half."""
+    order = np.argsort(others)
+    sums = np.concatenate(([0.0], np.cumsum(weights[order])))
+    below = sum(sums[np.searchsorted(others, values, side, sorter=order)] for side in ("left", "right"))
+    shares: NDArray[np.float64] = 0.5 * below / sums[-1]
     return shares

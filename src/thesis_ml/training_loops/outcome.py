@@ -8,6 +8,7 @@ from typing import Any
 from thesis_ml.architectures.autoencoder.base import Autoencoder
 from thesis_ml.facts.recorder import FactsRecorder
 from thesis_ml.facts.schema import EpochFacts, Metrics
+from thesis_ml.metrics.uncertain import Measured
 from thesis_ml.training_loops import guards
 from thesis_ml.training_loops.arrays import RunArrays
 from thesis_ml.training_loops.best import BestEpoch
@@ -95,9 +96,10 @@ def _measure_compression(evaluator: Evaluator, test: Mapping[str, float], codes:
 
 
 def describe_main_number(numbers: Metrics, monitor: str) -> str:
-    """Return `rec_mse` of a split or, of a task that reconstructs nothing, the monitored number."""
+    """Return `rec_mse` of a split or, of a task that reconstructs nothing, the monitored number with its error."""
     name = "rec_mse" if "rec_mse" in numbers else monitor
-    return f"{name} {numbers[name]:.5g}"
+    value, error = numbers[name], numbers.get(f"{name}_error")
+    return f"{name} {value:.5g}" if value is None or error is None else f"{name} {Measured(value, error)}"
 
 
 def describe_epoch(facts: EpochFacts, trainer: TrainerConfig) -> str:

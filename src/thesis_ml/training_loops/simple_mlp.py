@@ -22,7 +22,7 @@ from thesis_ml.data.table_data import (
 )
 from thesis_ml.data.tokens import TokenData, fingerprint_data, load_tokens
 from thesis_ml.facts.schema import Matching
-from thesis_ml.metrics.auroc import compute_auroc
+from thesis_ml.metrics.auroc import measure_auroc
 from thesis_ml.training_loops.engine import run_training
 from thesis_ml.training_loops.optimisation import build_optimizer
 from thesis_ml.training_loops.process import prepare_process
@@ -108,8 +108,8 @@ class TableNumbers(NamedTuple):
 
 NUMBERS: Mapping[str, TableNumbers] = {
     "regression": TableNumbers(("mse",)),
-    "binary": TableNumbers(("bce",), epoch_metric_names=("auroc",)),
-    "labels": TableNumbers(("bce",), epoch_metric_names=("auroc",)),
+    "binary": TableNumbers(("bce",), epoch_metric_names=("auroc", "auroc_error")),
+    "labels": TableNumbers(("bce",), epoch_metric_names=("auroc", "auroc_error")),
 }
 
 
@@ -146,7 +146,8 @@ class TableTask:
         if sums.scores is None:
             return numbers
         scores, labels, weights = (part.cpu().numpy() for part in sums.scores)
-        return {**numbers, "auroc": compute_auroc(scores, labels, weights)}
+        auroc = measure_auroc(scores, labels, weights)
+        return {**numbers, "auroc": auroc.value, "auroc_error": auroc.error}
 
 
 def load_tables(settings: TableSettings) -> TokenData:

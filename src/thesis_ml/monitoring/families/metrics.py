@@ -33,7 +33,7 @@ def draw_metrics(history: History) -> Figure | None:
 
 def _list_metrics(history: History) -> list[str]:
     names = dict.fromkeys((*history.names("val"), *history.names("train")))
-    elsewhere = (REC_MSE, DATA_WAIT, SAMPLE_ERROR, MEAN_ERROR, *CODEBOOK_METRICS, *ADVERSARIAL_METRICS)
+    elsewhere = (REC_MSE, "auroc_error", DATA_WAIT, SAMPLE_ERROR, MEAN_ERROR, *CODEBOOK_METRICS, *ADVERSARIAL_METRICS)
     return [
         name for name in names if not (is_term(name) or name in elsewhere or name.startswith(tuple(RESIDUAL_LABELS)))
     ]
