@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from data_files import random_events, random_splits, sample_splits, write_tokens_file
-from stored_events import make_events
+from stored_events import TYPES, make_events
 from thesis_ml.data.config import DataConfig, SyntheticConfig
 from thesis_ml.data.events import Events, join_events, keep_events, take_first
+from thesis_ml.data.sheet import describe_doubts
 from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.data.unlikely import Unlikely, count_unlikely, describe_unlikely
 
@@ -131,3 +132,15 @@ def test_events_that_repeat_are_named(tmp_path: Path) -> None:
     assert data.sheet["splits"]["test"]["n_repeated"] == 10
     (text,) = (text for text in data.warnings if "equal an earlier one" in text)
     assert text.startswith("data: test: 16.7% of the events equal an earlier one (first in row 50)")
+
+
+def test_a_sample_without_variety_is_doubted_by_its_name() -> None:
+    events = make_events()
+    flat = replace(events.with_features(phi=np.full(events.n_tokens, 0.5)), ids=np.full(events.n_tokens, 2))
+
+    doubts = describe_doubts({"events": events, "signal_file": flat}, TYPES)
+
+    assert doubts == [
+        "signal_file: phi is 0.5 for all objects; look at its column",
+        "signal_file: all objects are 'b-jet'",
+    ]

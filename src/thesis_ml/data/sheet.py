@@ -10,7 +10,13 @@ from jaxtyping import Float, UInt
 from numpy.typing import NDArray
 
 from thesis_ml.data.events import GLOBALS, Events, EventSplits
-from thesis_ml.data.unlikely import count_unlikely, describe_repeated, describe_unlikely
+from thesis_ml.data.unlikely import (
+    count_unlikely,
+    describe_constant,
+    describe_only_type,
+    describe_repeated,
+    describe_unlikely,
+)
 
 Hashes = UInt[NDArray[np.uint64], " N"]
 HASH_FACTOR = 0x9E3779B97F4A7C15
@@ -129,10 +135,12 @@ def _count_duplicates(hashes: Mapping[str, Hashes]) -> dict[str, int]:
     }
 
 
-def describe_doubts(samples: Mapping[str, Events]) -> list[str]:
-    """Return warnings on values that are hardly right, and on events that repeat, of samples by name."""
+def describe_doubts(samples: Mapping[str, Events], type_names: Sequence[str]) -> list[str]:
+    """Return warnings on samples by name: values that are hardly right, columns and types without variety, copies."""
     texts = describe_unlikely({name: count_unlikely(events) for name, events in samples.items()})
     for name, events in samples.items():
+        texts += [f"{name}: {text}" for text in describe_constant(events)]
+        texts += [f"{name}: {text}" for text in describe_only_type(events, type_names)]
         texts += describe_repeated(name, count_repeated(hash_events(events), events), events.n_events)
     return texts
 

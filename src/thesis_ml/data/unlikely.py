@@ -99,6 +99,14 @@ def describe_constant(events: Events) -> list[str]:
     ]
 
 
+def describe_only_type(events: Events, type_names: Sequence[str]) -> list[str]:
+    """Return a note where several objects are all of one of several types."""
+    found = np.unique(events.types)
+    if len(found) != 1 or len(type_names) < 2 or events.n_tokens < 2:
+        return []
+    return [f"all objects are {type_names[found[0]]!r}"]
+
+
 def list_constant(columns: Sequence[str], rows: Any) -> list[str]:
     """Return the names of the columns in which all rows are equal; a single row says nothing."""
     if len(rows) < 2:

@@ -122,6 +122,7 @@ def load_data(restored: ModelSet, config: InferenceConfig) -> tuple[LoadedData, 
     background, unfitted = divide_background(reference, config.seed)
     check_weights(events, Place(stored.path, stored.datasets[config.dataset_split]))
     signal, signal_classes = load_signal(options, stored, config, fingerprint) or (None, ())
+    samples = {"events": events} if signal is None else {"events": events, "signal_file": signal}
     data = LoadedData(
         stored=stored,
         fingerprint=fingerprint,
@@ -134,7 +135,7 @@ def load_data(restored: ModelSet, config: InferenceConfig) -> tuple[LoadedData, 
         signal_classes=signal_classes,
         limit=limit if any(_reads_more(model, options) for model in kept) else None,
         without_scores=find_scoreless(kept, config),
-        doubts=tuple(describe_doubts({"events": events} | ({} if signal is None else {"signal_file": signal}))),
+        doubts=tuple(describe_doubts(samples, stored.type_names)),
     )
     return data, ModelSet(kept, {**restored.not_possible, **others})
 
