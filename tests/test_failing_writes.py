@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from matplotlib.image import imread as read_image
 
 from conftest import SMALL
 from faulty_disk import FakeTime, failing_flushes
@@ -105,14 +106,17 @@ def test_arrays_and_checkpoints_are_written_in_the_end(tmp_path: Path, time: Fak
 
 
 def fail_first(action: Callable[..., Any], n_failures: int, number: int) -> Callable[..., Any]:
-    """Return `action` that fails at its first calls."""
+    """Return `action`, which writes a file, so that its first calls leave half of it and fail."""
     calls: list[int] = []
 
     def act(*args: Any, **options: Any) -> Any:
         calls.append(0)
+        result = action(*args, **options)
         if len(calls) <= n_failures:
+            (path,) = (one for one in args if isinstance(one, Path))
+            os.truncate(path, path.stat().st_size // 2)
             raise OSError(number, os.strerror(number))
-        return action(*args, **options)
+        return result
 
     return act
 
@@ -123,6 +127,7 @@ def test_figures_are_written_in_the_end(tmp_path: Path, time: FakeTime, monkeypa
     save_figure(Figure(), tmp_path, "a", LoggingConfig())
 
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert read_image(tmp_path / "a.png").ndim == 3
 
 
 @pytest.mark.slow
@@ -137,7 +142,7 @@ def test_report_is_written_in_the_end(tmp_path: Path, monkeypatch: pytest.Monkey
     compare_runs.run_report(compose_report_config("compare_runs", f"inputs.run_dirs=[{tmp_path / 'runs/run_a'}]"))
 
     (page,) = tmp_path.rglob("index.html")
-    assert page.stat().st_size > 0
+    assert page.read_text(encoding="utf-8").endswith("</html>")
     assert time.now_s == 7
 
 
