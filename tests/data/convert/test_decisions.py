@@ -230,6 +230,15 @@ def test_labels_of_files_of_ours_keep_their_names(tmp_path: Path) -> None:
     assert read_label_names(tmp_path / "out.h5") == {"0": "background", "1": "signal"}
 
 
+def test_acceptances_of_the_classes_in_a_file_of_ours_are_compared(tmp_path: Path) -> None:
+    convert(tmp_path, {"wide": EVENTS[:200], "narrow": cut(EVENTS[200:], largest=2.0)})
+
+    sheet = run_recipe("events", tmp_path / "out.h5", tmp_path / "again.h5")
+
+    (gap,) = find_gaps(sheet)
+    assert "of wide lie where narrow has none" in gap
+
+
 def test_files_of_ours_with_other_objects_are_not_joined(tmp_path: Path) -> None:
     first = write_events(tmp_path / "a.h5", EVENTS[:60])
     second = write_events(tmp_path / "b.h5", EVENTS[60:120])

@@ -210,18 +210,22 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
     # The files name their objects and further columns where the recipe does not.
     config = next(file.tasks[0].config for file in files if file.tasks)
     type_names = list_type_names(config.objects)
-    samples = _take_samples(parts)
-    gaps = find_gaps(samples, type_names)
+    label_names = _name_labels(config, files)
+    samples = _take_samples(parts) if config.label is None else _take_labels(parts, label_names)
     layout = _choose_layout(config, overviews)
     counted = [(file, one) for (file, _), one in zip(parts, overviews, strict=True)]
     if config.label is not None and {file.class_name for file in files} != {DEFAULT_CLASS}:
         warnings.append("inputs names classes, but label takes the labels of the files; label=null takes the classes")
-    found = [*warnings, *map(str, gaps), *describe_constant(join_events(list(samples.values())))]
+    found = [
+        *warnings,
+        *map(str, find_gaps(samples, type_names)),
+        *describe_constant(join_events(list(samples.values()))),
+    ]
     decisions = build_decisions(config, files, counted, splits, layout=layout, warnings=found)
     columns = {name: config.extra_columns.get(name, ExtraConfig()) for name in config.extra_names}
     meaning = FileMeaning(
         type_names,
-        _name_labels(config, files),
+        label_names,
         {name: column.unit for name, column in columns.items()},
         {name: column.encoding for name, column in columns.items() if column.encoding is not None},
         tuple(config.event_extra),
@@ -316,3 +320,16 @@ def _take_samples(parts: Sequence[tuple[InputFile, Path]]) -> dict[str, Events]:
         if left > 0:
             found.setdefault(name, []).append(take_first(read_part(path), left))
     return {name: join_events(events) for name, events in found.items()}
+
+
+def _take_labels(parts: Sequence[tuple[InputFile, Path]], names: Mapping[str, str]) -> dict[str, Events]:
+    """Return the first events of each label, by its name."""
+    found: dict[int, Events] = {}
+    for _, path in parts:
+        events = read_part(path)
+        for label in np.unique(events.labels).tolist():
+            before = [found[label]] if label in found else []
+            if sum(one.n_events for one in before) < JUDGED_EVENTS:
+                ours = keep_events(events, events.labels == label)
+                found[label] = take_first(join_events([*before, ours]), JUDGED_EVENTS)
+    return {names.get(str(label), f"label {label}"): events for label, events in sorted(found.items())}
