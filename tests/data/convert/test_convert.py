@@ -369,6 +369,14 @@ def test_the_quantity_that_is_missing_is_named(tmp_path: Path) -> None:
         run_recipe("ntuple", path, tmp_path / "out.h5", objects={"jet": {"id": 1, "prefix": "Jet_"}})
 
 
+def test_numbered_columns_of_other_numbers_are_not_joined(tmp_path: Path) -> None:
+    names = ("jet1_pt", "jet1_eta", "jet1_phi", "jet2_pt", "jet3_eta", "jet2_phi")
+    path = write_parquet(tmp_path / "a.parquet", {name: [50.0] * 20 for name in names})
+
+    with pytest.raises(DataError, match=r"a\.parquet: slot 2 of jet has no column of eta, others have; give another"):
+        run_recipe("table", path, tmp_path / "out.h5")
+
+
 EVENT_LISTS = {
     "weight": ("weight", "weight: 'Jet_pt' gives a list for each event; expected a number, such as an entry x[0]"),
     "index": ("index", "index: 'Jet_pt' gives a list"),

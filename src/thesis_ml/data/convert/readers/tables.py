@@ -119,11 +119,14 @@ class TablesReader(Reader):
             if not matches:
                 shown = ", ".join(flat[:20])
                 raise Place(self.path).error(f"no column matches {pattern!r} (reader.slots.{owner}); it has {shown}")
+            numbers = dict.fromkeys(match["n"] for match, _ in matches)
             for match, name in sorted(matches, key=lambda pair: int(pair[0]["n"])):
                 found.setdefault(owner, {}).setdefault(f"{owner}.{match['name']}", []).append(name)
-            if len({len(columns) for columns in found[owner].values()}) > 1:
-                counts = ", ".join(f"{name} {len(columns)}" for name, columns in found[owner].items())
-                raise Place(self.path).error(f"the slots of {owner} differ in number: {counts}; narrow the pattern")
+            slots = {number: {match["name"] for match, _ in matches if match["n"] == number} for number in numbers}
+            for number, names in slots.items():
+                for lacking in sorted(set.union(*slots.values()) - names):
+                    problem = f"slot {number} of {owner} has no column of {lacking}, others have"
+                    raise Place(self.path).error(f"{problem}; give another pattern in reader.slots")
         return found
 
     def _list_flat(self) -> list[str]:
