@@ -10,10 +10,10 @@ from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from thesis_ml.data.events import Events
 from thesis_ml.data.tokens import SAMPLE_PATH
+from thesis_ml.utils.arrays import NDArray
 
 UNIT_NAMES = {"mev": "MeV", "gev": "GeV", "ln_mev": "ln(MeV)"}
 TABLES = {"train": "X_train", "val": "X_val", "test": "X_test"}

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from thesis_ml.reports.contents import Check, InferenceResult
+from thesis_ml.utils.arrays import NDArray
 from thesis_ml.utils.checkpoints import load_checkpoint, save_checkpoint
 
 

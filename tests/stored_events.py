@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from thesis_ml.data.events import Events
+from thesis_ml.utils.arrays import NDArray
 
 TYPES = ("jet", "b-jet", "e-")
 """Names of the object ids 1, 2 and 3."""

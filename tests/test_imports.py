@@ -222,6 +222,11 @@ def test_pandas_is_imported_by_readers_and_reports_only() -> None:
     assert {name for name, found in imported.items() if "pandas" in {full.split(".")[0] for full in found}} == set()
 
 
+def test_arrays_in_annotations_are_of_the_type_that_jaxtyping_reads() -> None:
+    wrong = {"numpy.typing", "numpy.typing.NDArray"}
+    assert [name for name in NAMES if wrong & list_imported(ast.walk(parse(SOURCE / name)))] == []
+
+
 def test_only_the_recorder_catches_every_exception_and_only_once() -> None:
     found = [name for name in NAMES for node in ast.walk(parse(SOURCE / name)) if catches_everything(node)]
 

@@ -10,7 +10,6 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 import thesis_ml
 from data_files import random_splits, write_tokens_file
@@ -23,6 +22,7 @@ from thesis_ml.data.tokens import TokenData, load_tokens
 from thesis_ml.errors import ConfigError, DataError
 from thesis_ml.facts.runs import read_run
 from thesis_ml.training_loops.autoencoder import train
+from thesis_ml.utils.arrays import NDArray
 
 NAMES = ("jet", "b-jet", "e-", "e+", "mu-", "mu+", "photon")
 MOMENTUM = ("pt", "eta", "phi", "mass")

@@ -8,12 +8,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from data_files import make_table, random_splits, read_dataset, replace_dataset, write_tokens_file
 from thesis_ml.data.config import DataConfig, DatasetNames
 from thesis_ml.data.h5_loader import read_file
 from thesis_ml.errors import DataError
+from thesis_ml.utils.arrays import NDArray
 
 ROW = 7
 SLOT = 10  # a padding slot: random events have at most 8 objects

@@ -10,7 +10,6 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from data_files import limit_file_size, random_events, random_splits
 from thesis_ml.data.config import DataConfig
@@ -18,6 +17,7 @@ from thesis_ml.data.events import Events, iterate_blocks, join_events
 from thesis_ml.data.h5_loader import read_file
 from thesis_ml.data.h5_writer import BUFFER_BYTES, EventWriter, FileMeaning, Layout
 from thesis_ml.errors import DataError
+from thesis_ml.utils.arrays import NDArray
 
 NAMES = ("jet", "b-jet", "e-", "e+", "mu-", "mu+", "photon")
 MEANING = FileMeaning(NAMES, {"0": "ttbar", "1": "ttH"}, attributes={"conversion": "inputs:\n- a.root\n"})

@@ -6,9 +6,9 @@ from itertools import permutations
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from thesis_ml.data.events import Events
+from thesis_ml.utils.arrays import NDArray
 
 Values = Float[NDArray[np.float64], " _"]
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from thesis_ml.data.checks import (
     ARRAYS,
@@ -26,6 +25,7 @@ from thesis_ml.data.normalizer import GLOBAL_COLUMNS, LOG_FLOOR_GEV, Normalizer
 from thesis_ml.data.units import MEV_PER_GEV, UNITS
 from thesis_ml.data.unlikely import count_unlikely, describe_constant, describe_unlikely
 from thesis_ml.errors import DataError
+from thesis_ml.utils.arrays import NDArray
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 
 from thesis_ml.data.events import Events
 from thesis_ml.data.units import MEV_PER_GEV, UNITS, EnergyUnit
 from thesis_ml.errors import DataError
+from thesis_ml.utils.arrays import NDArray
 
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
 """What a model can see."""

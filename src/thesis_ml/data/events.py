@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 
 from thesis_ml.data.further import FurtherColumn
 from thesis_ml.data.units import UNITS, EnergyUnit
+from thesis_ml.utils.arrays import NDArray
 
 GLOBALS = ("met", "met_phi")
 """What is said of an event as a whole."""

@@ -7,10 +7,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from thesis_ml.data.units import UNITS
 from thesis_ml.errors import ConfigError
+from thesis_ml.utils.arrays import NDArray
 
 Encoding = Literal["linear", "log", "log1p", "angle", "category"]
 ENCODINGS: tuple[str, ...] = get_args(Encoding)

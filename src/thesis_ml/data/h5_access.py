@@ -9,11 +9,11 @@ from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from thesis_ml.data.checks import Place, explain_not_finite, name_dtype
 from thesis_ml.data.events import Events
 from thesis_ml.data.h5_trial import try_file
+from thesis_ml.utils.arrays import NDArray
 from thesis_ml.utils.memory import is_memory_error
 from thesis_ml.utils.run_lock import lock_shared
 

@@ -11,7 +11,6 @@ from typing import Any
 import h5py
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 
 from thesis_ml.data.checks import FLOATS, RANGES, RANGES_OF_MODELS, Place, check_events, decide_unit, explain_met
 from thesis_ml.data.config import DataConfig, DatasetNames
@@ -32,6 +31,7 @@ from thesis_ml.data.h5_ragged import FurtherNames, RaggedGroup, count_most_token
 from thesis_ml.data.object_types import MOST_TYPES
 from thesis_ml.data.units import UNITS, EnergyUnit, find_energy_unit
 from thesis_ml.errors import ConfigError
+from thesis_ml.utils.arrays import NDArray
 
 RECONSTRUCTION = "reconstruction"
 """The attribute `content` of a file that a model made."""

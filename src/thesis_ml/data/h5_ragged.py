@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 
 from thesis_ml.config import hint_nearest
 from thesis_ml.data.checks import FLOATS, Place
@@ -23,6 +22,7 @@ from thesis_ml.data.h5_access import (
     refuse_not_finite,
 )
 from thesis_ml.data.units import UNITS
+from thesis_ml.utils.arrays import NDArray
 
 NEEDED = ("objects", "ids", "lengths", "globals")
 """Datasets that every group has; labels, weights and index are optional, and index is not read."""

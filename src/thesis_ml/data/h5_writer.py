@@ -15,12 +15,12 @@ from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from thesis_ml.data.config import DatasetNames
 from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events, iterate_blocks
 from thesis_ml.data.h5_loader import join_rows
 from thesis_ml.errors import DataError
+from thesis_ml.utils.arrays import NDArray
 from thesis_ml.utils.h5_writing import explain_failure, open_for_writing
 
 Layout = Literal["table", "ragged"]

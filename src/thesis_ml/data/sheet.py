@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt
-from numpy.typing import NDArray
 
 from thesis_ml.data.events import GLOBALS, Events, EventSplits
 from thesis_ml.data.unlikely import (
@@ -17,6 +16,7 @@ from thesis_ml.data.unlikely import (
     describe_repeated,
     describe_unlikely,
 )
+from thesis_ml.utils.arrays import NDArray
 
 Hashes = UInt[NDArray[np.uint64], " N"]
 HASH_FACTOR = 0x9E3779B97F4A7C15

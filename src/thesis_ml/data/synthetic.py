@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
-from numpy.typing import NDArray
 
 from thesis_ml.config import to_plain
 from thesis_ml.data.checks import Place, check_events
@@ -38,6 +37,7 @@ from thesis_ml.data.synthetic_truth import (
 )
 from thesis_ml.data.units import MEV_PER_GEV, EnergyUnit
 from thesis_ml.errors import DataError
+from thesis_ml.utils.arrays import NDArray
 from thesis_ml.utils.h5_writing import explain_failure, open_for_writing
 
 GENERATOR_VERSION = 1

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 
 from thesis_ml.data.events import Events
 from thesis_ml.metrics.uncertain import Measured
+from thesis_ml.utils.arrays import NDArray
 
 LIGHT_JET, B_JET, PHOTON = 1, 2, 7
 LEPTONS = (3, 4, 5, 6)

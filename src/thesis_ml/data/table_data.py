@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 from torch import Tensor
 
 from thesis_ml.config import to_plain
@@ -21,6 +20,7 @@ from thesis_ml.data.tokens import TokenData
 from thesis_ml.errors import DataError
 from thesis_ml.limits import Count, Entries, Seed, Weight, between, require
 from thesis_ml.metrics.auroc import compute_auroc
+from thesis_ml.utils.arrays import NDArray
 
 KnownTask = Literal["regression", "binary"]
 

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
+
+from thesis_ml.utils.arrays import NDArray
 
 UNITS = {"E": "GeV", "pt": "GeV", "mass": "GeV", "eta": "1", "phi": "rad", "met": "GeV", "met_phi": "rad"}
 """Units of the columns that events may have; 1 for none."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
-from numpy.typing import NDArray
 
 from thesis_ml.data.events import Events
+from thesis_ml.utils.arrays import NDArray
 
 LARGEST_ETA = 6.0
 """Calorimeters of collider experiments end at |eta| = 5."""

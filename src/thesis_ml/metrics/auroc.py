@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from thesis_ml.metrics.roc import read_scores, sort_scores
 from thesis_ml.metrics.uncertain import Measured
+from thesis_ml.utils.arrays import NDArray
 
 MOST_FREEDOM = 1e6
 """From so many degrees of freedom on Student's distribution is normal."""

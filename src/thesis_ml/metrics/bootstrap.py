@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 
 from thesis_ml.metrics.roc import Roc, SortedScores
 from thesis_ml.metrics.uncertain import Measured
+from thesis_ml.utils.arrays import NDArray
 
 N_RESAMPLES = 200
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
+
+from thesis_ml.utils.arrays import NDArray
 
 COLLAPSED_SHARE = 0.05
 """A codebook with a perplexity below this share of its codes has collapsed."""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+
+from thesis_ml.utils.arrays import NDArray
 
 LEVEL = 0.68
 
@@ -12,8 +13,8 @@ LEVEL = 0.68
 class CoverageCurve(NamedTuple):
     """Coverage of intervals of the samples: the share of the truth inside (`actual`) against `nominal`, both rising."""
 
-    nominal: npt.NDArray[np.float64]
-    actual: npt.NDArray[np.float64]
+    nominal: NDArray[np.float64]
+    actual: NDArray[np.float64]
 
 
 class RankedTruth(NamedTuple):
@@ -24,13 +25,13 @@ class RankedTruth(NamedTuple):
         spreads: Standard deviation of the samples.
     """
 
-    ranks: npt.NDArray[np.int64]
-    spreads: npt.NDArray[np.float64]
+    ranks: NDArray[np.int64]
+    spreads: NDArray[np.float64]
 
 
 def rank_truth(
-    samples: npt.NDArray[np.floating],
-    true: npt.NDArray[np.floating],
+    samples: NDArray[np.floating],
+    true: NDArray[np.floating],
     features: Sequence[str],
     angles: Sequence[str] = ("phi",),
 ) -> RankedTruth:
@@ -53,12 +54,12 @@ def rank_truth(
     return RankedTruth(np.asarray(below + equal // 2, dtype=np.int64), values[1:].std(axis=0))
 
 
-def count_ranks(ranks: npt.NDArray[np.int64], n_samples: int) -> npt.NDArray[np.int64]:
+def count_ranks(ranks: NDArray[np.int64], n_samples: int) -> NDArray[np.int64]:
     """Return the counts of each rank from 0 to S in every column [C S+1]; flat for calibrated samples."""
     return np.stack([np.bincount(column, minlength=n_samples + 1) for column in ranks.T])
 
 
-def build_curve(counts: npt.NDArray[np.integer]) -> CoverageCurve:
+def build_curve(counts: NDArray[np.integer]) -> CoverageCurve:
     """Return the coverage of the intervals between the k-th lowest and the k-th highest of S samples.
 
     If the truth follows the distribution of the samples, every rank has the same probability. The ranks k to S - k then
@@ -73,6 +74,6 @@ def build_curve(counts: npt.NDArray[np.integer]) -> CoverageCurve:
     return CoverageCurve((n_ranks - 2 * lows) / n_ranks, np.array(held) / counts.sum())
 
 
-def measure_coverage(counts: npt.NDArray[np.integer], level: float = LEVEL) -> float:
+def measure_coverage(counts: NDArray[np.integer], level: float = LEVEL) -> float:
     """Return the coverage of intervals of `level`, interpolated between the two nearest levels that S samples give."""
     return float(np.interp(level, *build_curve(counts))) if counts.sum() > 0 else float("nan")

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
+
+from thesis_ml.utils.arrays import NDArray
 
 FOUR_MOMENTUM = ("E", "pt", "eta", "phi")
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
+
+from thesis_ml.utils.arrays import NDArray
 
 N_BINS = 6001
 """Odd, so that one bin is centred at zero."""

@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.floating]
+from thesis_ml.utils.arrays import NDArray
+
+Array = NDArray[np.floating]
 
 N_BINS = 40
 N_RESIDUAL_BINS = 41
@@ -63,7 +64,7 @@ def build_residual_edges(residuals: Array, feature: str) -> Array:
     return np.linspace(-half_range, half_range, N_RESIDUAL_BINS + 1)
 
 
-def count_in_bins(values: Array, edges: Array) -> npt.NDArray[np.int64]:
+def count_in_bins(values: Array, edges: Array) -> NDArray[np.int64]:
     """Return the counts below the first edge, in each bin, and above the last edge: len(edges) + 1 numbers.
 
     A bin holds its lower edge, the last one also its upper; nan counts as above.

@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.floating]
+from thesis_ml.utils.arrays import NDArray
+
+Array = NDArray[np.floating]
 
 BLOCK = 256
 """Number of events with distances in memory at the same time."""
 
 
 def match_within_events(
-    predicted: Array, true: Array, lengths: npt.NDArray[np.integer], angle_columns: Sequence[int], period: float
-) -> npt.NDArray[np.int64]:
+    predicted: Array, true: Array, lengths: NDArray[np.integer], angle_columns: Sequence[int], period: float
+) -> NDArray[np.int64]:
     """Return the order of the predicted tokens with the least squared distance to the true ones, event by event.
 
     Args:
@@ -45,8 +46,8 @@ def match_within_events(
 def _measure_distances(
     predicted: Array,
     true: Array,
-    starts: npt.NDArray[np.integer],
-    lengths: npt.NDArray[np.integer],
+    starts: NDArray[np.integer],
+    lengths: NDArray[np.integer],
     angle_columns: Sequence[int],
     period: float,
 ) -> Array:

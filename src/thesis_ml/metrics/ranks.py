@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from thesis_ml.utils.arrays import NDArray
 
 
 def rank(values: ArrayLike) -> Float[NDArray[Any], " N"]:

@@ -5,11 +5,11 @@ from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from thesis_ml.metrics.uncertain import Measured
+from thesis_ml.utils.arrays import NDArray
 
-Array = npt.NDArray[np.floating]
+Array = NDArray[np.floating]
 
 RELATIVE_FEATURES = ("E", "pt")
 """Features whose residual is divided by the true value; those of eta, phi (radian) and mass (GeV) are not."""

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from thesis_ml.utils.arrays import NDArray
 
 FEWEST_BACKGROUND = 10
 """Fewer surviving background events give no rate: "n < 10" is written instead of a number."""

@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
+
+from thesis_ml.utils.arrays import NDArray
 
 N_SPLITS = 20
 N_GROUPS = 40

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from torch import Tensor
 
 from thesis_ml.architectures.restore import RestoredModel
@@ -34,6 +33,7 @@ from thesis_ml.data.splits import iterate_batches
 from thesis_ml.data.tokens import load_events
 from thesis_ml.errors import DataError
 from thesis_ml.tokenizer.vocabulary import Vocabulary
+from thesis_ml.utils.arrays import NDArray
 
 BATCH_EVENTS = 1024
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
-from numpy.typing import NDArray
 
 from thesis_ml.data.checks import read_array, read_whole
 from thesis_ml.errors import DataError
+from thesis_ml.utils.arrays import NDArray
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
+
+from thesis_ml.utils.arrays import NDArray
 
 MOST_ROUNDS = 300
 LEAST_GAIN = 1e-6

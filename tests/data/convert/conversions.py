@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from composed_configs import compose_config
@@ -15,6 +14,7 @@ from thesis_ml.cli.data import open_mappings
 from thesis_ml.config import parse_config
 from thesis_ml.data.convert.config import ConvertConfig
 from thesis_ml.data.convert.run import convert
+from thesis_ml.utils.arrays import NDArray
 from thesis_ml.utils.paths import find_configs
 
 RECIPES = find_configs() / "convert"

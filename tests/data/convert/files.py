@@ -14,10 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import uproot
-from numpy.typing import NDArray
 
 from data_files import write_tokens_file
 from thesis_ml.data.events import Events, keep_events
+from thesis_ml.utils.arrays import NDArray
 
 MASSES_GEV = {"electron": 0.000511, "muon": 0.10566, "photon": 0.0}
 LETTERS = ("j", "b", "e-", "e+", "m-", "m+", "g")

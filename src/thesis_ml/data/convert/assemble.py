@@ -8,7 +8,6 @@ from typing import Any
 import awkward as ak
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt
-from numpy.typing import NDArray
 
 from thesis_ml.config import hint_nearest
 from thesis_ml.data.checks import RANGES, Place, explain_exchanged, explain_not_finite
@@ -28,6 +27,7 @@ from thesis_ml.data.events import FILE_FEATURES, Events, compute_mass, keep_even
 from thesis_ml.data.units import MEV_PER_GEV
 from thesis_ml.errors import ConfigError
 from thesis_ml.metrics.residuals import wrap_angles
+from thesis_ml.utils.arrays import NDArray
 
 ENERGIES = ("pt", "mass", "E", "px", "py", "pz")
 LARGEST_EVENT = 1e6

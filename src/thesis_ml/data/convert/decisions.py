@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import yaml
 from jaxtyping import Int
-from numpy.typing import NDArray
 
 from thesis_ml.config import to_plain
 from thesis_ml.data.checks import MOST_NEGATIVE
@@ -17,6 +16,7 @@ from thesis_ml.data.convert.config import SPLITS, ConvertConfig
 from thesis_ml.data.convert.parts import PartOverview, PartTask
 from thesis_ml.data.convert.tally import ClassTally
 from thesis_ml.data.unlikely import describe_unlikely
+from thesis_ml.utils.arrays import NDArray
 
 
 @dataclass(frozen=True)

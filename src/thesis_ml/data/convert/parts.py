@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from thesis_ml.config import parse_config, to_plain
 from thesis_ml.data.checks import FEWEST, Place, check_events, explain_impossible, explain_met, mark_not_finite
@@ -22,6 +21,7 @@ from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events, keep_tokens
 from thesis_ml.data.sheet import hash_events
 from thesis_ml.data.units import UNITS
 from thesis_ml.errors import ConfigError, DataError
+from thesis_ml.utils.arrays import NDArray
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
-from numpy.typing import NDArray
 
 from thesis_ml.config import parse_choice
 from thesis_ml.data.acceptance import find_gaps
@@ -42,6 +41,7 @@ from thesis_ml.data.h5_trial import try_file
 from thesis_ml.data.h5_writer import EventWriter, FileMeaning, Layout
 from thesis_ml.data.unlikely import describe_constant
 from thesis_ml.errors import ConfigError, DataError
+from thesis_ml.utils.arrays import NDArray
 from thesis_ml.utils.h5_writing import explain_failure
 from thesis_ml.utils.paths import expand_home, hash_file
 from thesis_ml.utils.progress import count_progress

@@ -1,12 +1,12 @@
 """Figures of codebook utilisation: per epoch, and per code in the last split that was counted."""
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from thesis_ml.facts.schema import History
 from thesis_ml.monitoring import io_utils, scales
+from thesis_ml.utils.arrays import NDArray
 
 CODEBOOK_METRICS = {"perplexity": "perplexity [codes]", "usage": "codes used [%]", "n_dead_codes": "dead codes"}
 """Label of each number that `summarise_code_usage` returns."""
@@ -35,7 +35,7 @@ def draw_codebook(history: History) -> Figure | None:
     return figure
 
 
-def _draw_code_usage(axes: Axes, counts: npt.NDArray[np.integer], counts_name: str) -> None:
+def _draw_code_usage(axes: Axes, counts: NDArray[np.integer], counts_name: str) -> None:
     """Draw the codes of each quantiser from the most to the least used one.
 
     Dead codes have no place on a logarithmic axis. The quantisers of a stack share a colour that fades.
@@ -69,7 +69,7 @@ def _draw_code_usage(axes: Axes, counts: npt.NDArray[np.integer], counts_name: s
     io_utils.draw_legend(axes)
 
 
-def _label_quantiser(number: int, rows: npt.NDArray[np.integer], split: str) -> str:
+def _label_quantiser(number: int, rows: NDArray[np.integer], split: str) -> str:
     """Return the legend entry of a quantiser; of a stack only the first and the last one have one."""
     if len(rows) == 1:
         return f"{split}, {int((rows == 0).sum())} of {rows.size} dead"

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 
 from thesis_ml.facts.schema import TYPE_CONFUSION, TYPE_NAMES
 from thesis_ml.monitoring import io_utils
+from thesis_ml.utils.arrays import NDArray
 
 CONFUSION_IN = 1.9
 """Height of the panel."""
@@ -52,7 +52,7 @@ def draw_confusion(axes: Axes, arrays: Mapping[str, np.ndarray], split: str) -> 
     io_utils.label_x(axes, "predicted type")
 
 
-def _write_shares(axes: Axes, row: int, shares: npt.NDArray[np.floating]) -> None:
+def _write_shares(axes: Axes, row: int, shares: NDArray[np.floating]) -> None:
     for column, share in enumerate(shares):
         colour = "white" if share > 50 else "black"
         axes.text(

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -23,6 +22,7 @@ from thesis_ml.metrics.coverage import build_curve
 from thesis_ml.monitoring import io_utils, scales
 from thesis_ml.monitoring.families.losses import REC_MSE
 from thesis_ml.monitoring.families.recon import label_feature
+from thesis_ml.utils.arrays import NDArray
 
 ERRORS = {REC_MSE: "head", SAMPLE_ERROR: "one sample", MEAN_ERROR: f"mean of {N_MEAN} samples"}
 COLOURS = {REC_MSE: "val", SAMPLE_ERROR: "pt", MEAN_ERROR: "eta"}
@@ -86,7 +86,7 @@ def _draw_times(axes: Axes, history: History, split: str) -> None:
     io_utils.draw_legend(axes)
 
 
-def _list_ranks(history: History, split: str) -> dict[str, npt.NDArray[np.integer]]:
+def _list_ranks(history: History, split: str) -> dict[str, NDArray[np.integer]]:
     prefix = f"{split}_{RANKS_PREFIX}"
     counts = {name.removeprefix(prefix): array for name, array in history.arrays.items() if name.startswith(prefix)}
     return {feature: array for feature, array in counts.items() if array.sum() > 0}

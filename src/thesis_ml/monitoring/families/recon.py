@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -15,6 +14,7 @@ from thesis_ml.metrics.histograms import LOG_FEATURES
 from thesis_ml.metrics.residuals import RELATIVE_FEATURES
 from thesis_ml.monitoring import io_utils, scales
 from thesis_ml.monitoring.families.confusion import CONFUSION_IN, draw_confusion, find_confusion
+from thesis_ml.utils.arrays import NDArray
 
 MATCHED = "reconstructed objects matched to the true ones of their event"
 
@@ -60,11 +60,11 @@ class Spectrum:
 
     feature: str
     split: str
-    edges: npt.NDArray[np.floating]
-    residual_edges: npt.NDArray[np.floating]
-    true: npt.NDArray[np.integer]
-    rec: npt.NDArray[np.integer]
-    residual: npt.NDArray[np.integer]
+    edges: NDArray[np.floating]
+    residual_edges: NDArray[np.floating]
+    true: NDArray[np.integer]
+    rec: NDArray[np.integer]
+    residual: NDArray[np.integer]
 
 
 def draw_recon(history: History) -> Figure | None:
@@ -102,12 +102,12 @@ def _list_remarks(history: History, spectra: Sequence[Spectrum]) -> list[str]:
     return remarks + ([SPIKES] if any(has_spikes(one.true, one.rec) for one in spectra) else [])
 
 
-def has_spikes(true: npt.NDArray[np.integer], rec: npt.NDArray[np.integer]) -> bool:
+def has_spikes(true: NDArray[np.integer], rec: NDArray[np.integer]) -> bool:
     """Say whether neighbouring bins of a reconstruction differ far more than those of the truth."""
     return _measure_roughness(rec) > 2 * _measure_roughness(true) + LEAST_ROUGHNESS
 
 
-def _measure_roughness(counts: npt.NDArray[np.integer]) -> float:
+def _measure_roughness(counts: NDArray[np.integer]) -> float:
     """Return the mean distance of a bin from the mean of its neighbours, as a share of all objects."""
     inner = counts[1:-1].astype(float)
     distances = np.abs(inner[1:-1] - 0.5 * (inner[:-2] + inner[2:]))
@@ -242,7 +242,7 @@ def _draw_ratio(axes: Axes, spectrum: Spectrum) -> None:
     _mark_outside(axes, spectrum, ratio, reach)
 
 
-def _mark_outside(axes: Axes, spectrum: Spectrum, ratio: npt.NDArray[np.floating], reach: float) -> None:
+def _mark_outside(axes: Axes, spectrum: Spectrum, ratio: NDArray[np.floating], reach: float) -> None:
     centres = 0.5 * (spectrum.edges[1:] + spectrum.edges[:-1])
     for is_outside, marker, height in (
         (ratio > 1 + reach, "^", 1 + 0.85 * reach),
@@ -252,7 +252,7 @@ def _mark_outside(axes: Axes, spectrum: Spectrum, ratio: npt.NDArray[np.floating
         axes.plot(centres[is_outside], heights, marker, markersize=2.5, color=io_utils.choose_colour(spectrum.split))
 
 
-def _describe_outside(*histograms: tuple[str, npt.NDArray[np.integer]]) -> str:
+def _describe_outside(*histograms: tuple[str, NDArray[np.integer]]) -> str:
     """Return a text with the shares of underflow and overflow, empty when there are none."""
     shares = [(name, 100 * (counts[0] + counts[-1]) / max(int(counts.sum()), 1)) for name, counts in histograms]
     if all(share == 0 for _, share in shares):

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
-from numpy.typing import NDArray
 
 from thesis_ml.data.events import Events, EventSplits, keep_events
 from thesis_ml.errors import ReportError
 from thesis_ml.reports.inference.config import InferenceConfig
 from thesis_ml.reports.inference.models import LoadedModel
+from thesis_ml.utils.arrays import NDArray
 
 MOST_BACKGROUND = 20_000
 """Events that densities and code shares are fitted to."""

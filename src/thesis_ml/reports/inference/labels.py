@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
-from numpy.typing import NDArray
 
 from thesis_ml.config import choose
 from thesis_ml.errors import ConfigError
 from thesis_ml.reports.inference.config import Rates
+from thesis_ml.utils.arrays import NDArray
 
 SIGNAL_FILE = "signal_file"
 """The name of the events of `inference.signal_file`, also where cross-sections are given."""

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -15,6 +14,7 @@ from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import layout, style
 from thesis_ml.reports.plots.curves import iterate_runs
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
+from thesis_ml.utils.arrays import NDArray
 
 NO_CODES = "no run has a codebook"
 MIN_RUNS_OF_A_BOX = 5
@@ -65,7 +65,7 @@ def draw_perplexity(table: Table, styles: Mapping[str, GroupStyle]) -> Figure:
     return figure
 
 
-def _label_perplexity(sizes: npt.NDArray[np.float64]) -> str:
+def _label_perplexity(sizes: NDArray[np.float64]) -> str:
     known = np.unique(sizes[np.isfinite(sizes)])
     return f"perplexity (codebook of {known[0]:.0f} codes)" if len(known) == 1 else "perplexity"
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
@@ -16,6 +15,7 @@ from thesis_ml.reports.comparison import Comparison
 from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import layout, style
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
+from thesis_ml.utils.arrays import NDArray
 
 CURVE_COLUMNS = ("group", "run", "seed", "epoch")
 
@@ -149,9 +149,7 @@ def _name_alike(labels: Sequence[str], n_groups: int) -> str:
     return f"all {n_groups} groups" if len(labels) == n_groups else f"{labels[0]} (and {len(labels) - 1} others)"
 
 
-def average_seeds(
-    table: Table, name: str
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def average_seeds(table: Table, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return the epochs of one group, and mean and sample standard deviation over its runs, 0 where there is one."""
     epochs = np.unique(table.numbers("epoch"))
     values = np.full((len(table.split("run")), len(epochs)), np.nan)

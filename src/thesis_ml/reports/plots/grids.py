@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
@@ -20,6 +19,7 @@ from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import layout, style
 from thesis_ml.reports.plots.scatter import find_best
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
+from thesis_ml.utils.arrays import NDArray
 from thesis_ml.utils.plain_values import as_float
 
 BOTTOM_IN, BAR_IN = 0.4, 0.74
@@ -123,7 +123,7 @@ def _label_axes(axes: Axes, y: tuple[str, Sequence[str]], x: tuple[str, Sequence
     axes.set_ylabel(style.make_plain(style.shorten_key(y[0]), letters=18), fontsize=io_utils.FONT_SIZE)
 
 
-def _choose_norm(values: npt.NDArray[np.float64]) -> Normalize:
+def _choose_norm(values: NDArray[np.float64]) -> Normalize:
     known = values[np.isfinite(values)]
     low, high = float(known.min()), float(known.max())
     return LogNorm(low, high) if 0 < style.MAX_SPAN_OF_LINEAR * low < high else Normalize(low, high)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
 from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.plots import style
+from thesis_ml.utils.arrays import NDArray
 
 SIZE = io_utils.FONT_SIZE - 1
 LINE_IN = 0.125
@@ -31,7 +31,7 @@ ROUNDS = 4
 OUTSIDE_COST, TOUCH_COST = 50.0, 0.02
 
 
-Extents = npt.NDArray[np.float64]
+Extents = NDArray[np.float64]
 """Boxes as rows of x0, y0, x1, y1, in inches."""
 
 
@@ -95,7 +95,7 @@ def _write(axes: Axes, label: PointLabel, box: Bbox) -> None:
     )
 
 
-def _find_free(point: npt.NDArray[np.float64], text: str, taken: Sequence[Bbox], panel: Bbox) -> Bbox:
+def _find_free(point: NDArray[np.float64], text: str, taken: Sequence[Bbox], panel: Bbox) -> Bbox:
     """Return the place of a text near a point that overlaps the least with what is there, the nearest of those."""
     width, height = style.measure_text(text, SIZE) + 0.02, LINE_IN * (1 + text.count("\n"))
     half = np.array([width, height]) / 2
@@ -107,20 +107,20 @@ def _find_free(point: npt.NDArray[np.float64], text: str, taken: Sequence[Bbox],
     return Bbox.from_extents(*boxes[best])
 
 
-def _measure_costs(boxes: Extents, taken: Extents, panel: Bbox) -> npt.NDArray[np.float64]:
+def _measure_costs(boxes: Extents, taken: Extents, panel: Bbox) -> NDArray[np.float64]:
     """Return for each box the covered area with TOUCH_COST for each thing covered, and what sticks out, dearly."""
     covered, touches = _intersect(boxes, taken)
     inside, _ = _intersect(boxes, np.array([panel.extents]))
     outside = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) - inside[:, 0]
-    costs: npt.NDArray[np.float64] = OUTSIDE_COST * outside + (covered + TOUCH_COST * touches).sum(axis=1)
+    costs: NDArray[np.float64] = OUTSIDE_COST * outside + (covered + TOUCH_COST * touches).sum(axis=1)
     return costs
 
 
-def _intersect(boxes: Extents, others: Extents) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+def _intersect(boxes: Extents, others: Extents) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return the common area of each box with each other one, and whether they touch."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    touches: npt.NDArray[np.bool_] = np.all(high >= low, axis=2)
+    touches: NDArray[np.bool_] = np.all(high >= low, axis=2)
     return np.where(touches, np.prod(high - low, axis=2), 0.0), touches
 
 
@@ -138,7 +138,7 @@ def _list_marks(axes: Axes, label: PointLabel) -> list[Bbox]:
     ]
 
 
-def _find_inches(axes: Axes, place: tuple[float, float]) -> npt.NDArray[np.float64]:
+def _find_inches(axes: Axes, place: tuple[float, float]) -> NDArray[np.float64]:
     figure = axes.get_figure(root=True)
     assert figure is not None
     return np.asarray(axes.transData.transform(place), dtype=np.float64) / figure.dpi
@@ -154,6 +154,6 @@ def _find_panel(axes: Axes) -> Bbox:
     )
 
 
-def _box_around(middle: npt.NDArray[np.float64], half: npt.NDArray[np.float64] | float) -> Bbox:
+def _box_around(middle: NDArray[np.float64], half: NDArray[np.float64] | float) -> Bbox:
     """Return the box around a point with half its width and height."""
     return Bbox(np.stack((middle - half, middle + half)))

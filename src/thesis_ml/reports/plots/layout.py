@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,6 +14,7 @@ from thesis_ml.monitoring import io_utils
 from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import style
 from thesis_ml.reports.utils.table import Table
+from thesis_ml.utils.arrays import NDArray
 
 WIDTH_IN = io_utils.COLUMN_WIDTH_IN
 """Figures are as wide as a column, so that their texts are readable in an article and on a phone."""
@@ -132,7 +132,7 @@ def limit_categories(by_group: Mapping[str, Table]) -> dict[str, Table]:
     return dict(list(by_group.items())[:MAX_CATEGORIES])
 
 
-def spread_rows(row: int, n_points: int) -> npt.NDArray[np.float64]:
+def spread_rows(row: int, n_points: int) -> NDArray[np.float64]:
     """Return heights for the points of one row that keep equal values apart."""
     return row + ROW_SPREAD * (np.arange(n_points) - (n_points - 1) / 2) / max(n_points - 1, 1)
 

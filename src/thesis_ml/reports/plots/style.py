@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.cbook import is_math_text
 from matplotlib.font_manager import FontProperties, findfont, get_font
@@ -18,6 +17,7 @@ from thesis_ml.reports.comparison import Group
 from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.utils.escape import strip_controls
 from thesis_ml.reports.utils.words import shorten
+from thesis_ml.utils.arrays import NDArray
 
 COLOURS = ("#0077BB", "#DD6611", "#33AA88", "#AA3333", "#4433FF", "#55AACC", "#006677", "#4477FF")
 """Found by search: as far apart as can be for full, red-blind and green-blind sight (25 or more in Lab, where Okabe and
@@ -102,7 +102,7 @@ def measure_text(text: str, size: float) -> float:
     return max(widths, default=0.0) / POINTS_PER_INCH
 
 
-def scale_axis(axes: Axes, name: str, *values: npt.NDArray[np.float64]) -> None:
+def scale_axis(axes: Axes, name: str, *values: NDArray[np.float64]) -> None:
     """Make an axis, `x` or `y`, logarithmic when all values are positive and span more than a decade."""
     finite = np.concatenate([array[np.isfinite(array)] for array in values])
     if not len(finite) or finite.min() <= 0 or finite.max() <= MAX_SPAN_OF_LINEAR * finite.min():
@@ -122,7 +122,7 @@ def scale_axis(axes: Axes, name: str, *values: npt.NDArray[np.float64]) -> None:
     scales.set_log_scale(axes, span ** (io_utils.PANEL_HEIGHT_IN / height_in))
 
 
-def show_whole_epochs(axes: Axes, epochs: npt.NDArray[np.float64]) -> None:
+def show_whole_epochs(axes: Axes, epochs: NDArray[np.float64]) -> None:
     """Let the x axis hold the given epochs."""
     io_utils.show_epochs(axes, float(np.nanmin(epochs)), float(np.nanmax(epochs)))
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -19,6 +18,7 @@ from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import layout, style
 from thesis_ml.reports.plots.curves import iterate_runs
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
+from thesis_ml.utils.arrays import NDArray
 from thesis_ml.utils.plain_values import as_float
 
 TIME_TO_THRESHOLD = "time_to_threshold_s"
@@ -74,7 +74,7 @@ def draw_time_to_threshold(table: Table, styles: Mapping[str, GroupStyle]) -> Fi
     return figure
 
 
-def _count_open(axes: Axes, row: int, n_runs: int, ends_s: npt.NDArray[np.float64]) -> None:
+def _count_open(axes: Axes, row: int, n_runs: int, ends_s: NDArray[np.float64]) -> None:
     """Write how many runs did not reach the threshold beside their last epochs, towards the middle of the axis."""
     if not len(ends_s):
         return
@@ -90,7 +90,7 @@ def _count_open(axes: Axes, row: int, n_runs: int, ends_s: npt.NDArray[np.float6
     )
 
 
-def _list_open_ends(table: Table) -> npt.NDArray[np.float64]:
+def _list_open_ends(table: Table) -> NDArray[np.float64]:
     return table.numbers("total_time_s")[np.isnan(table.numbers("time_to_threshold_s"))]
 
 

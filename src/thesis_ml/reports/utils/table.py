@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from thesis_ml.facts.summary import Cell
 from thesis_ml.metrics.uncertain import Measured, Spread
 from thesis_ml.reports.utils.escape import guard_csv
+from thesis_ml.utils.arrays import NDArray
 
 DIGITS = 4
 MAX_PLAIN = 1e9
@@ -34,7 +34,7 @@ class Table:
         """Return the values of one column as text."""
         return [str(value) for value in self.column(name)]
 
-    def numbers(self, name: str) -> npt.NDArray[np.float64]:
+    def numbers(self, name: str) -> NDArray[np.float64]:
         """Return one column as numbers, nan where there is none."""
         values = [value if isinstance(value, int | float) else math.nan for value in self.column(name)]
         return np.array(values, dtype=np.float64)

@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 
 import awkward as ak
 import numpy as np
-from numpy.typing import NDArray
 from pyarrow import csv
 
 from thesis_ml.data.checks import Place
 from thesis_ml.data.convert.readers.base import Columns, Part, Reader, ReaderConfig, name_errors
+from thesis_ml.utils.arrays import NDArray
 
 EXPECTED = "rows such as id;process;weight;MET;METphi;obj,E,pt,eta,phi;..."
 LETTERS = ("j", "b", "e-", "e+", "m-", "m+", "g")

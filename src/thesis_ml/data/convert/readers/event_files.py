@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import awkward as ak
 import numpy as np
-from numpy.typing import NDArray
 
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.convert.config import PLACE, SPLITS, ConvertConfig, ExtraConfig, ObjectConfig
@@ -16,6 +15,7 @@ from thesis_ml.data.convert.readers.base import CHUNK_EVENTS, Columns, Part, Rea
 from thesis_ml.data.events import FILE_FEATURES, Events, EventSplits, iterate_blocks, join_events
 from thesis_ml.data.h5_loader import list_further, read_file, read_index
 from thesis_ml.data.h5_ragged import FurtherNames
+from thesis_ml.utils.arrays import NDArray
 
 COLUMNS = (*FILE_FEATURES, PLACE)
 

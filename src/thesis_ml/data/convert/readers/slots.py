@@ -6,7 +6,8 @@ from typing import Any
 import awkward as ak
 import numpy as np
 from jaxtyping import Bool, Shaped
-from numpy.typing import NDArray
+
+from thesis_ml.utils.arrays import NDArray
 
 PADDING = (0.0, -99.0, -999.0, -9999.0)
 """Numbers that stand for no object when all columns of a slot hold one of them; NaN does too."""

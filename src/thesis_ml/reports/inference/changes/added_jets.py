@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 
 from thesis_ml.data.config import FEATURES
 from thesis_ml.data.events import Events, compute_mass, keep_tokens
 from thesis_ml.metrics.event_quantities import sum_momenta
 from thesis_ml.reports.inference.changes.setting import Setting, append_tokens, find_hardest, find_ids
+from thesis_ml.utils.arrays import NDArray
 
 GHOST_PT_GEV = (25.0, 40.0)
 """A ghost has at least the first, exponentially more with the second as mean."""

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from thesis_ml.config import choose
 from thesis_ml.data.events import Events, keep_tokens
@@ -19,6 +18,7 @@ from thesis_ml.metrics.event_quantities import sum_momenta
 from thesis_ml.reports.inference.changes.added_jets import add_ghosts, inject_resonance
 from thesis_ml.reports.inference.changes.noise import EventNoise, to_normal
 from thesis_ml.reports.inference.changes.setting import Setting, find_ids
+from thesis_ml.utils.arrays import NDArray
 
 LEAST_FACTOR = 0.05
 """A smeared energy keeps at least this share of itself: nothing has a negative energy."""

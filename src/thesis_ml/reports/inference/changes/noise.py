@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
+
+from thesis_ml.utils.arrays import NDArray
 
 BLOCK = 2048
 """Rows of the file that share a generator: numpy is fast on whole arrays, and a generator per row is not."""

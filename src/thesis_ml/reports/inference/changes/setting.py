@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 
 from thesis_ml.data.events import Events
 from thesis_ml.errors import ConfigError
 from thesis_ml.reports.inference.changes.noise import EventNoise
+from thesis_ml.utils.arrays import NDArray
 
 
 @dataclass(frozen=True)

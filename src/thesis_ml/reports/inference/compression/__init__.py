@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from thesis_ml.data.batch import DataDims, wrap_differences
 from thesis_ml.data.encode import encode_events
@@ -43,6 +42,7 @@ from thesis_ml.reports.inference.sections.two_sample.measure import (
     compare_samples,
     describe_events,
 )
+from thesis_ml.utils.arrays import NDArray
 from thesis_ml.utils.progress import show_progress
 
 MOST_SECONDS = 60.0

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
 
+from thesis_ml.utils.arrays import NDArray
 from thesis_ml.utils.lloyd_max import fit_places, round_to_places
 
 FEWEST_PER_CODE = 4

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 
 from thesis_ml.data.config import FLAT_FEATURES
 from thesis_ml.data.flat import FlatMetric
 from thesis_ml.data.normalizer import ANGLE_SCALE, UNIT_VECTOR_SCALE, Normalizer
+from thesis_ml.utils.arrays import NDArray
 
 Columns = Float[NDArray[Any], "P F"]
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
 from thesis_ml.data.events import Events
@@ -22,6 +21,7 @@ from thesis_ml.metrics.event_quantities import (
 from thesis_ml.reports.inference.scoring.density import fit_mahalanobis
 from thesis_ml.reports.inference.scoring.model_output import ModelOutput
 from thesis_ml.reports.inference.scoring.quantities import list_jets
+from thesis_ml.utils.arrays import NDArray
 
 B_JET = "b-jet"
 VARIABLES = (

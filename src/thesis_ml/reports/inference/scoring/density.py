@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
+
+from thesis_ml.utils.arrays import NDArray
 
 N_COMPONENTS = 4
 MOST_FITTED = 5_000

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 
 from thesis_ml.reports.inference.changes.corruptions import CorruptionPlan
 from thesis_ml.reports.inference.changes.nulls import NullPlan
 from thesis_ml.reports.inference.config import Rates
+from thesis_ml.utils.arrays import NDArray
 
 RawScores = Mapping[tuple[str, str], Mapping[str, NDArray[np.float64]]]
 """Scores of all events by (scorer, variant) and the name of the score."""

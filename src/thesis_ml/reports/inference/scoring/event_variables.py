@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 
 from thesis_ml.data.events import compute_mass2
 from thesis_ml.metrics.event_quantities import (
@@ -18,6 +17,7 @@ from thesis_ml.metrics.event_quantities import (
 )
 from thesis_ml.metrics.residuals import wrap_angles
 from thesis_ml.reports.inference.scoring.quantities import list_jets
+from thesis_ml.utils.arrays import NDArray
 
 N_LEADING = 4
 """Objects whose pT and mass are variables of their own, hardest first."""

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
+
+from thesis_ml.utils.arrays import NDArray
 
 
 @dataclass(frozen=True)

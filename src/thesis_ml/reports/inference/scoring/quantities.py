@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 
 from thesis_ml.data.events import compute_mass
 from thesis_ml.data.object_types import is_jet
@@ -16,6 +15,7 @@ from thesis_ml.metrics.event_quantities import (
     compute_pair_mass,
     find_leading_pt,
 )
+from thesis_ml.utils.arrays import NDArray
 
 COUNT = "n "
 """Begins the names of the quantities that count objects."""

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from torch import Tensor
 
 from thesis_ml.architectures.autoencoder.base import Reconstruction
@@ -29,6 +28,7 @@ from thesis_ml.reports.inference.scoring.scores import (
     score_codes,
     score_errors,
 )
+from thesis_ml.utils.arrays import NDArray
 
 BLOCK_EVENTS = 2048
 """Events in memory at a time."""

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 
 from thesis_ml.data.events import Events
 from thesis_ml.data.units import UNITS
@@ -21,6 +20,7 @@ from thesis_ml.metrics.residuals import compute_residuals
 from thesis_ml.reports.inference.scoring.model_output import ModelOutput, count_not_finite
 from thesis_ml.reports.inference.scoring.places import MAPPED, CodePlaces, PlaceTally
 from thesis_ml.reports.inference.scoring.quantities import compute_masses, list_jets, measure_events
+from thesis_ml.utils.arrays import NDArray
 
 PT_EDGES_GEV = (0.0, 40.0, 60.0, 90.0, 150.0, 250.0, np.inf)
 TAIL = 3.0

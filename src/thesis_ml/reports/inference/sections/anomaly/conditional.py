@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.model_selection import KFold, cross_val_predict
 
@@ -19,6 +18,7 @@ from thesis_ml.reports.inference.scoring.event_scores import BASELINE, EventScor
 from thesis_ml.reports.inference.sections.aggregate import spread_over
 from thesis_ml.reports.inference.sections.anomaly.problems import Problem
 from thesis_ml.reports.inference.sections.anomaly.result import COUNTED, ProblemResult
+from thesis_ml.utils.arrays import NDArray
 
 FEWEST_IN_BIN = 100
 """Background events, among which a score is ranked."""

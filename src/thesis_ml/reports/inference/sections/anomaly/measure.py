@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from thesis_ml.metrics.auroc import compute_p_value, measure_auroc
 from thesis_ml.metrics.bootstrap import N_RESAMPLES, Estimate, estimate, resample_readings
@@ -17,6 +16,7 @@ from thesis_ml.metrics.uncertain import Measured, Spread
 from thesis_ml.reports.inference.scoring.baselines import VARIABLES
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE, EventScores
 from thesis_ml.reports.inference.sections.anomaly.problems import Problem
+from thesis_ml.utils.arrays import NDArray
 
 BACKGROUND_EFFICIENCIES = (1e-2, 1e-3, 1e-4)
 SIGNAL_EFFICIENCIES = (0.3, 0.5)

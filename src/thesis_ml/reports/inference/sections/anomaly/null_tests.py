@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from thesis_ml.metrics.auroc import measure_auroc, measure_paired_auroc
 from thesis_ml.metrics.uncertain import Measured
 from thesis_ml.reports.inference.changes.nulls import NULLS, NullPlan
 from thesis_ml.reports.inference.scoring.event_scores import BASELINE, EventScores
+from thesis_ml.utils.arrays import NDArray
 
 HELD_OUT = "held_out"
 """Background that the models were not trained on against background that they were trained on."""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -15,6 +14,7 @@ from thesis_ml.reports.inference.sections.anomaly.result import AnomalyResult
 from thesis_ml.reports.inference.sections.anomaly.tables import NULL_NAMES
 from thesis_ml.reports.plots import layout, style
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
+from thesis_ml.utils.arrays import NDArray
 
 CORRELATION_COLUMNS = ("score", "group", "ht", "multiplicity")
 NULL_COLUMNS = ("check", "score", "auroc", "error", "holds", "null", "group")
@@ -134,7 +134,7 @@ def _draw_row(axes: Axes, place: int, row: Table, colour: str) -> None:
         _name_failed(axes, place, row.texts("score"), failed)
 
 
-def _name_failed(axes: Axes, place: int, scores: Sequence[str], failed: npt.NDArray[np.bool_]) -> None:
+def _name_failed(axes: Axes, place: int, scores: Sequence[str], failed: NDArray[np.bool_]) -> None:
     """Write the failed scores of a row at that end of it which they leave free."""
     names = list(dict.fromkeys(score for score, fails in zip(scores, failed, strict=True) if fails))
     rest = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""

@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 
 from thesis_ml.reports.inference.changes.corruptions import CorruptionPlan
 from thesis_ml.reports.inference.labels import OF_FILE, SIGNAL_FILE, name_label
 from thesis_ml.reports.inference.scoring.event_scores import CLEAN, EventScores
+from thesis_ml.utils.arrays import NDArray
 
 Kind = Literal["corruption", "label", "signal"]
 

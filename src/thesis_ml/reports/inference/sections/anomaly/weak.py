@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from thesis_ml.data.events import Events, join_events, keep_events
@@ -21,6 +20,7 @@ from thesis_ml.reports.inference.sections.anomaly.measure import Measurement
 from thesis_ml.reports.inference.sections.anomaly.problems import Problem
 from thesis_ml.reports.inference.sections.anomaly.result import ProblemResult
 from thesis_ml.reports.inference.sections.two_sample.measure import TREES, describe_events
+from thesis_ml.utils.arrays import NDArray
 
 FRACTIONS = (0.0, 0.01, 0.03, 0.1)
 """Signal in the data; without any the trees have nothing to learn, and the AUROC is that of chance."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,6 +16,7 @@ from thesis_ml.reports.contents import GroupStyle
 from thesis_ml.reports.plots import layout, style
 from thesis_ml.reports.plots.grid import PANEL_IN, TITLE_IN, TRUTH, Styles, list_entries, new_grid
 from thesis_ml.reports.utils.table import Table
+from thesis_ml.utils.arrays import NDArray
 
 QUANTITIES = {
     "ht": (r"$H_\mathrm{T}$", "GeV"),
@@ -175,19 +175,19 @@ def label_residual(feature: str, unit: str, column: str) -> str:
     return f"{kind} ${symbol}$ [{shown}]" if shown else f"{kind} ${symbol}$"
 
 
-def read_edges(table: Table) -> npt.NDArray[np.float64]:
+def read_edges(table: Table) -> NDArray[np.float64]:
     """Return the edges of the bins of a histogram."""
     return np.append(table.numbers("low"), table.numbers("high")[-1])
 
 
-def choose_reach(ratios: Sequence[npt.NDArray[np.float64]]) -> float:
+def choose_reach(ratios: Sequence[NDArray[np.float64]]) -> float:
     """Return how far the axis of a ratio reaches to either side of 1: the wide one when populated bins need it."""
     is_narrow = all(np.all(np.abs(values - 1) <= NARROW_RATIO) for values in ratios)
     return NARROW_RATIO if is_narrow else WIDE_RATIO
 
 
 def _mark_outside(
-    axes: Axes, ratio: npt.NDArray[np.float64], edges: npt.NDArray[np.float64], reach: float, look: GroupStyle
+    axes: Axes, ratio: NDArray[np.float64], edges: NDArray[np.float64], reach: float, look: GroupStyle
 ) -> None:
     centres = 0.5 * (edges[1:] + edges[:-1])
     for is_outside, marker, height in (
@@ -198,11 +198,11 @@ def _mark_outside(
         axes.plot(centres[is_outside], heights, marker, markersize=2.5, color=look.colour)
 
 
-def _step(axes: Axes, values: npt.NDArray[np.float64], edges: npt.NDArray[np.float64], look: GroupStyle) -> None:
+def _step(axes: Axes, values: NDArray[np.float64], edges: NDArray[np.float64], look: GroupStyle) -> None:
     axes.stairs(values, edges, baseline=None, color=look.colour, linestyle=look.dash, linewidth=1.1)
 
 
-def _draw_truth(axes: Axes, ratio: Axes, true: npt.NDArray[np.float64], edges: npt.NDArray[np.float64]) -> None:
+def _draw_truth(axes: Axes, ratio: Axes, true: NDArray[np.float64], edges: NDArray[np.float64]) -> None:
     colour = io_utils.choose_colour(TRUTH)
     axes.stairs(true, edges, fill=True, color=colour)
     error = 1 / np.sqrt(np.where(true > 0, true, np.nan))
@@ -227,7 +227,7 @@ def _draw_bins(axes: Axes, bins: Table, column: str, look: GroupStyle) -> None:
     )
 
 
-def _draw_matrix(axes: Axes, shares: npt.NDArray[np.float64], types: Sequence[str]) -> None:
+def _draw_matrix(axes: Axes, shares: NDArray[np.float64], types: Sequence[str]) -> None:
     axes.grid(visible=False)
     axes.ticklabel_format(style="plain")
     axes.imshow(np.nan_to_num(shares), cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from thesis_ml.facts.summary import Cell
 from thesis_ml.reports.contents import ResultFigure
@@ -18,6 +17,7 @@ from thesis_ml.reports.inference.sections.closure.measure import Groups, ModelCl
 from thesis_ml.reports.inference.sections.closure.tables import name_unit
 from thesis_ml.reports.plots.grid import TRUTH
 from thesis_ml.reports.utils.table import MissingFigure, Table, build_table
+from thesis_ml.utils.arrays import NDArray
 
 N_BINS = 25
 SHOWN = 0.995

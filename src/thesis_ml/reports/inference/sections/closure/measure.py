@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from thesis_ml.metrics.residuals import PairedResidual, summarise_pairs, wrap_angles
 from thesis_ml.metrics.uncertain import Measured, Spread
 from thesis_ml.metrics.wasserstein import PairedDistance, compare_pairs, measure_floor
 from thesis_ml.reports.inference.scoring.quantities import AZIMUTH
 from thesis_ml.reports.inference.scoring.tally import TAIL, ClosureTable, Residual
+from thesis_ml.utils.arrays import NDArray
 
 
 @dataclass(frozen=True)

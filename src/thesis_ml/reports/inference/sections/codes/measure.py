@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Int
-from numpy.typing import NDArray
 
 from thesis_ml.architectures.restore import RestoredModel
 from thesis_ml.reports.inference.scoring.event_scores import EventScores
 from thesis_ml.reports.inference.scoring.places import MAPPED, CodePlaces
+from thesis_ml.utils.arrays import NDArray
 
 MOST_DECODED = 8192
 ALONE, MEAN = "decoded alone", "mean"

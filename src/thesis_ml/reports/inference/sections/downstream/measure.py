@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -44,6 +43,7 @@ from thesis_ml.reports.inference.scoring.baselines import compute_baselines
 from thesis_ml.reports.inference.scoring.stream import BLOCK_EVENTS, PassOptions
 from thesis_ml.reports.inference.sections.export.plan import ExportPlan, find_obstacle, rebuild
 from thesis_ml.tokenizer.tokenizer import Tokenizer
+from thesis_ml.utils.arrays import NDArray
 
 SEEDS = (0, 1, 2)
 """Of the classifiers."""

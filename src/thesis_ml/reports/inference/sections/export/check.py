@@ -8,12 +8,12 @@ from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from thesis_ml.data.config import DataConfig
 from thesis_ml.data.events import Events, EventSplits, take_first
 from thesis_ml.data.tokens import load_events
 from thesis_ml.reports.inference.sections.export.plan import ExportPlan, rebuild
+from thesis_ml.utils.arrays import NDArray
 
 BLOCK_ROWS = 2048
 """Rows of a dataset in memory at a time."""

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from thesis_ml.data.checks import mark_not_finite
 from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events, EventSplits, take_first
@@ -14,6 +13,7 @@ from thesis_ml.reports.inference.config import ExportKind
 from thesis_ml.reports.inference.scoring.model_output import ModelOutput
 from thesis_ml.reports.inference.scoring.stream import BLOCK_EVENTS, ModelScorer, PassOptions
 from thesis_ml.tokenizer.tokenizer import Tokenizer
+from thesis_ml.utils.arrays import NDArray
 
 
 @dataclass(frozen=True)

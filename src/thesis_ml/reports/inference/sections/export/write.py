@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from thesis_ml.data.events import Events, iterate_blocks, take_first
 from thesis_ml.data.h5_loader import join_rows
@@ -17,6 +16,7 @@ from thesis_ml.errors import DataError, ReportError
 from thesis_ml.reports.inference.scoring.stream import ModelScorer
 from thesis_ml.reports.inference.sections.export.check import Digests, check_datasets, check_meaning
 from thesis_ml.reports.inference.sections.export.plan import ExportPlan, rebuild
+from thesis_ml.utils.arrays import NDArray
 from thesis_ml.utils.h5_writing import explain_failure, open_for_writing
 from thesis_ml.utils.progress import count_progress
 

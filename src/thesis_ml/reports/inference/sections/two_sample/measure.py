@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from thesis_ml.data.events import Events, compute_mass2
@@ -14,6 +13,7 @@ from thesis_ml.metrics.auroc import compute_auroc, measure_placements
 from thesis_ml.metrics.event_quantities import FOUR_MOMENTUM
 from thesis_ml.metrics.uncertain import Measured
 from thesis_ml.reports.inference.scoring.event_variables import compute_event_variables, round_tokens
+from thesis_ml.utils.arrays import NDArray
 
 N_FOLDS = 4
 OF_MET = ("met", "met_mismatch")
