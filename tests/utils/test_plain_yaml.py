@@ -21,8 +21,8 @@ def test_plain_values_are_read(tmp_path: Path) -> None:
     [
         ("!!python/object/apply:os.getcwd []", "constructor"),
         ("a: &x 1\nb: *x", "aliases"),
-        ("[" * 60 + "]" * 60, "nested deeper than 50"),
-        ("[" * 500_000, "nested deeper than 50"),
+        ("[" * 60 + "]" * 60, "nested deeper than 50|nesting depth"),
+        ("[" * 500_000, "nested deeper than 50|nesting depth"),
         ("x" * (2**20 + 1), "larger than"),
         ("a: b: c", "mapping values"),
         ("!!bool x", "x"),
