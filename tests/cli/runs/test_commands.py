@@ -172,7 +172,7 @@ def test_pruning_keeps_the_best_weights(run, outputs: Path) -> None:
     for name in ("best_val.pt", "last.pt"):
         (folder / name).write_bytes(bytes(2**20))
 
-    assert "would remove 1 checkpoints of complete runs, 1.0 MiB" in run("prune", "--checkpoints")[1]
+    assert "would remove 1 checkpoint of complete runs, 1.0 MiB" in run("prune", "--checkpoints")[1]
     assert (folder / "last.pt").exists()
     run("prune", "--checkpoints", "--yes")
 

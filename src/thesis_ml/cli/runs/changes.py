@@ -8,7 +8,7 @@ from thesis_ml.cli.runs.output import Form, print_rows
 from thesis_ml.facts.marks import Marks, read_marks, write_marks
 from thesis_ml.runs.trash import explain_lock, explain_use, list_prunable, measure_space, move_run
 from thesis_ml.utils.paths import TRASH_FOLDER
-from thesis_ml.utils.texts import make_printable
+from thesis_ml.utils.texts import count, make_printable
 
 MIB = 2**20
 
@@ -39,7 +39,7 @@ def print_space(runs: Chosen, form: Form, limit: int) -> None:
     print_rows(rows[: limit or None], ("name", "MiB", "checkpoints", "figures", "facts", "others"), form)
     if form is Form.TABLE:
         total = sum(space.total for space, _ in spaces)
-        print(f"{total / MIB:,.1f} MiB in {len(spaces)} runs; prune --checkpoints keeps the best weights only")
+        print(f"{total / MIB:,.1f} MiB in {count(len(spaces), 'run')}; prune --checkpoints keeps the best weights only")
 
 
 def move_all(runs: Chosen, root: Path, folder: str, *, is_forced: bool, does_it: bool) -> int:
@@ -58,7 +58,7 @@ def move_all(runs: Chosen, root: Path, folder: str, *, is_forced: bool, does_it:
         target = move_run(path, root, folder) if does_it else root / folder / row.path
         print(make_printable(f"{'moved' if does_it else 'would move'} {row.name} to {target}"))
     if not does_it and n_moved:
-        print(f"nothing is moved yet; add --yes to move {n_moved} runs")
+        print(f"nothing is moved yet; add --yes to move {count(n_moved, 'run')}")
     if does_it and folder == TRASH_FOLDER and n_moved:
         print(f"they can come back from {root / TRASH_FOLDER}; rm --empty removes them for good")
     return n_refused
@@ -75,6 +75,6 @@ def prune_all(runs: Chosen, *, does_it: bool) -> None:
             if does_it:
                 path.unlink(missing_ok=True)
     done = "removed" if does_it else "would remove"
-    print(f"{done} {n_files} checkpoints of complete runs, {freed / MIB:,.1f} MiB")
+    print(f"{done} {count(n_files, 'checkpoint')} of complete runs, {freed / MIB:,.1f} MiB")
     if n_files and not does_it:
         print("nothing is removed yet; add --yes. These runs can then no longer be extended by more epochs")
