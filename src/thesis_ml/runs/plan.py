@@ -5,7 +5,7 @@ import itertools
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,10 +51,10 @@ class SweepPlan:
         """Whether the values of a job depend on the results of others."""
         return self.n_trials is not None
 
-    @property
-    def swept(self) -> list[str]:
-        """What sets each job apart from the others."""
-        return describe_differences(self.jobs)
+    def describe_jobs(self, sweep: Path, numbers: Collection[int]) -> list[str]:
+        """Return what sets each job apart; those of `numbers` as they ran, which a retry may have changed."""
+        ran = {number: _read_overrides(sweep / name_job(number)) for number in numbers}
+        return describe_differences([ran.get(number) or job for number, job in enumerate(self.jobs)])
 
     def describe_command(self, sweep: Path) -> str:
         """Return the line that starts this sweep in a folder."""

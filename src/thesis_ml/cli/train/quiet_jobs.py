@@ -80,8 +80,8 @@ def _describe(job: Path) -> str:
         state, result = read_state(job / FACTS_FOLDER), read_result(job / FACTS_FOLDER) or {}
     except FactsError as error:
         return f"{job.name}: {error}"
-    swept = dict(enumerate(plan.swept)) if plan is not None else {}
     number = int(job.name) if job.name.isdecimal() else -1
+    swept = dict(enumerate(plan.describe_jobs(job.parent, [number]))) if plan is not None else {}
     total = f" ({number + 1} of {len(plan.jobs)})" if plan is not None and plan.jobs and number >= 0 else ""
     value = result.get("rec_mse")
     outcome = f"rec_mse {value:.5g}" if isinstance(value, float) and state.name == "complete" else state.name

@@ -123,7 +123,7 @@ def print_job_table() -> int:
         folder.rmdir()
         return 0
     plan = read_plan(folder)
-    rows = list_rows(folder, [] if plan is None else plan.swept)
+    rows = list_rows(folder, [] if plan is None else plan.describe_jobs(folder, range(len(plan.jobs))))
     _failures.clear()
     width = max((len(row.swept) for row in rows), default=0)
     print(f"{folder}: {len(rows)} jobs")
