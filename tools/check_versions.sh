@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install the oldest versions that pyproject.toml allows, and the newest ones, and run what users run with both.
-#   tools/check_versions.sh            each Python that is there: smoke tests, assembly, a run of each loop, reports
+#   tools/check_versions.sh            each Python that is there: smoke, assembly, conversions, each loop, reports
 #   PYTHONS=python3.12 tools/check_versions.sh    of one Python
 #   tools/check_versions.sh --smoke    the oldest versions and the oldest Python only: smoke tests
 set -euo pipefail
@@ -79,7 +79,7 @@ for python in "${pythons[@]}"; do
     make_environment "$python" "$python-newest" "${newest[@]}"
     run_tests "$python-newest" -m quick tests/test_smoke.py
     for age in oldest newest; do
-        run_tests "$python-$age" -m "" tests/test_phase1_assembly.py
+        run_tests "$python-$age" -m "" tests/test_phase1_assembly.py tests/data/convert
         run_loops "$python-$age"
         run_report "$python-$age" "$python-$age"
     done
