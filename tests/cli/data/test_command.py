@@ -62,6 +62,10 @@ REFUSED = {
     "no expression": ([*TEXTS, "inputs=a.csv", "output=no.h5", 'event="met >"'], "event: 'met >' "),
     "another format": ([*TEXTS, "inputs=a.root", "output=no.h5"], "a.root: is no file of the Dark Machines challenge"),
     "no tree": ([*NANOAOD, "inputs=a.csv", "output=no.h5"], "a.csv: cannot be read (", "expected a complete ROOT"),
+    "empty file": (
+        [*NANOAOD, "inputs=empty.root", "output=no.h5"],
+        "empty.root: the file is empty; expected a complete",
+    ),
     "a sweep": ([*NANOAOD, *NO_FILE, "--multirun"], "--multirun: a conversion takes any number of files in one job"),
     "no folder of recipes": (["--config-dir", "nowhere", *NANOAOD], "--config-dir: there is no folder 'nowhere'"),
     "inspect nothing": ([NAME, "inspect"], "inputs: missing; name files as inputs=a.root"),
@@ -104,6 +108,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_dark_machines(path / f"{name}.csv", draw_events(40, seed))
     write_tree(path / "a.root", make_nanoaod(draw_events(40)))
     (path / "old.h5").write_bytes(b"old")
+    (path / "empty.root").touch()
     for place, text in (("mine/jets.yaml", OWN_RECIPE), ("laid_out/convert/few.yaml", BELOW_CONVERT)):
         (path / place).parent.mkdir(parents=True)
         (path / place).write_text(text, encoding="utf-8")
@@ -206,6 +211,7 @@ def test_nothing_else_is_left(folder: Path, outcomes: dict[str, Outcome]) -> Non
         "a.csv",
         "a.root",
         "b.csv",
+        "empty.root",
         "laid_out",
         "made",
         "mine",

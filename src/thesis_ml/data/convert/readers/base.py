@@ -118,5 +118,7 @@ def name_errors(path: Path, expected: str) -> Iterator[None]:
     except (DataError, MemoryError):
         raise
     except DAMAGED as error:
+        if path.is_file() and not path.stat().st_size:
+            raise Place(path).error(f"the file is empty; expected {expected}") from error
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise Place(path).error(f"cannot be read ({reason}); expected {expected}") from error
