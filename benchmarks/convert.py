@@ -187,7 +187,7 @@ def compare_trial(path: Path, n_rounds: int) -> Row:
 
 def compare_iterate(source: Path, lzma: Path, output: Path, n_rounds: int) -> list[Row]:
     """Return how long arrays are read against a conversion, of a file in zlib and of one as CMS writes it."""
-    packed, plain = (
+    gzipped, plain = (
         make_config("nanoaod", f"inputs={source}", f"output={output}", *more) for more in ((), ("compression=none",))
     )
     of_cms = make_config("nanoaod", f"inputs={lzma}", f"output={output}")
@@ -195,8 +195,8 @@ def compare_iterate(source: Path, lzma: Path, output: Path, n_rounds: int) -> li
     rows = []
     for name, path, config, least in (
         ("uproot.iterate, file of CMS", lzma, of_cms, LEAST_OF_ITERATE),
-        ("uproot.iterate, file in zlib", source, packed, None),
-        ("the same, output not packed", source, plain, None),
+        ("uproot.iterate, file in zlib", source, gzipped, None),
+        ("the same, output not compressed", source, plain, None),
     ):
         names = list_branches(path, config)
         clocks = [
@@ -206,7 +206,7 @@ def compare_iterate(source: Path, lzma: Path, output: Path, n_rounds: int) -> li
         timing = summarise_rounds(run_rounds(clocks, n_rounds))
         rows.append(Row(name, timing, timing.ratio, least))
         print_row(rows[-1])
-    print_shares(source, packed, plain)
+    print_shares(source, gzipped, plain)
     return rows
 
 

@@ -39,8 +39,8 @@ def test_a_threshold_of_rare_types_is_found_over_all_types() -> None:
     for number in (2, 3):
         n_beyond = int((pt[low.ids == number] < limit).sum())
         chance *= np.prod([(40 - rank) / (80 - rank) for rank in range(n_beyond)])
-    assert gap.p_value == pytest.approx(chance)
-    assert str(gap).startswith("any type: ") and str(gap).endswith(f"{gap.selection} (by chance: p = {chance:.2g})")
+    assert gap.p_value == pytest.approx(2 * chance)
+    assert str(gap).startswith("any type: ") and str(gap).endswith(f"{gap.selection} (by chance: p = {2 * chance:.2g})")
 
 
 def test_a_type_of_its_own_is_named_before_all_types() -> None:
@@ -52,6 +52,25 @@ def test_a_type_of_its_own_is_named_before_all_types() -> None:
 
 def test_a_type_that_the_other_sample_lacks_is_no_gap() -> None:
     assert find(with_muons=draw(1, n_rare=40), without=draw(2, n_rare=0)) == ()
+
+
+def test_a_type_that_the_other_sample_lacks_is_not_counted() -> None:
+    with_muons, without = draw(1, n_rare=40), draw(2, n_rare=40, lowest_rare=15.0)
+    is_kept = without.ids != 2
+    features = {name: values[is_kept] for name, values in without.features.items()}
+    without = Events.without_labels(features, without.ids[is_kept], np.ones(is_kept.sum(), dtype=int), {})
+
+    (gap,) = find(with_muons=with_muons, without=without)
+
+    is_photon = with_muons.ids == 3
+    n_beyond = int((with_muons.features["pt"][is_photon] < gap.limit).sum())
+    assert gap.share == pytest.approx(n_beyond / (with_muons.n_tokens - (with_muons.ids == 2).sum()))
+
+
+def test_gaps_among_many_equal_samples_are_seldom() -> None:
+    found = [bool(find(**{f"s{one}": draw(10 * trial + one, n_rare=20) for one in range(10)})) for trial in range(10)]
+
+    assert sum(found) <= 3
 
 
 def test_equal_samples_seldom_have_a_gap() -> None:

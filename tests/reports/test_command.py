@@ -131,7 +131,7 @@ def test_report_prints_verdict_and_folder(outcomes: dict[str, Outcome]) -> None:
 def test_selection_is_accounted_for(outcomes: dict[str, Outcome]) -> None:
     text = outcomes["a selection"].stdout
 
-    assert "compare_runs: 6 expected, 2 used, " in text
+    assert "compare_runs: 6 expected, 2 used, 4 not chosen\n" in text
     assert text.count("is not selected") == 4
 
 

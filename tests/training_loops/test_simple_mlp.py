@@ -18,6 +18,7 @@ from thesis_ml.metrics.auroc import compute_auroc
 from thesis_ml.training_loops import simple_mlp
 from thesis_ml.training_loops.simple_mlp import TableSettings, TableTask, load_tables, train
 from thesis_ml.training_loops.tally import EpochTally
+from thesis_ml.training_loops.task import EpochSums, EventScores
 from thesis_ml.utils.checkpoints import load_checkpoint
 
 LOOP = "loop=test_mlp"
@@ -158,6 +159,16 @@ def test_flattened_events_are_told_apart_too(train_with, tmp_path: Path) -> None
     train_with(LOOP, "task=labels", "general.events.representation=flattened", "logging.make_plots=false")
 
     assert read_events(tmp_path / "run/facts")[-1]["metrics"]["test"]["auroc"] >= 0.80
+
+
+def test_one_event_of_a_class_has_no_error(parse) -> None:
+    config = parse(*SYNTHETIC)
+    task = TableTask(TableModel(3, config.general.model), config)
+    scores, labels = torch.tensor([0.1, 0.9, 0.4]), torch.tensor([0.0, 1.0, 0.0])
+
+    numbers = task.finish_epoch(EpochSums({"bce": 0.5}, {}, EventScores(scores, labels, torch.ones(3))))
+
+    assert numbers == {"loss": 0.5, "auroc": 1.0}
 
 
 def test_auroc_is_that_of_the_whole_split(parse) -> None:

@@ -19,7 +19,7 @@ from thesis_ml.data.unlikely import (
 from thesis_ml.utils.arrays import NDArray
 
 Hashes = UInt[NDArray[np.uint64], " N"]
-HASH_FACTOR = 0x9E3779B97F4A7C15
+HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 """Odd, so that no bit is lost, and without structure: 2^64 over the golden ratio."""
 
 

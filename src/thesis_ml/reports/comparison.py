@@ -10,6 +10,7 @@ from thesis_ml.facts.run_facts import RunFacts
 from thesis_ml.facts.summary import Cell
 from thesis_ml.metrics.significance import PairTest
 from thesis_ml.metrics.uncertain import Spread
+from thesis_ml.utils.texts import count
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,12 @@ class Comparison:
 
     @property
     def counts(self) -> str:
-        """Return how many runs were expected, used and not used, such as `9 expected, 8 used, 1 failed`."""
-        states = Counter(entry.state for entry in self.excluded)
-        parts = [f"{self.n_found} expected", f"{len(self.runs)} used"]
-        return ", ".join([*parts, *(f"{number} {state}" for state, number in states.items())])
+        """Return how many runs were expected, used and excluded, such as `9 expected, 8 used, 1 failed`."""
+        states = Counter("not chosen" if entry.state == "complete" else entry.state for entry in self.excluded)
+        others = states.pop("foreign", 0)
+        parts = [f"{self.n_found - others} expected", f"{len(self.runs)} used"]
+        parts += [f"{number} {state}" for state, number in states.items()]
+        return ", ".join(parts) + (f"; {count(others, 'other folder')}" if others else "")
 
     def count_seeds(self) -> dict[str, int]:
         """Return the number of different seeds of each group; runs whose seed is not known count as different."""

@@ -47,8 +47,7 @@ class Found:
 def find_all(folder: Path) -> Iterator[Found]:
     """Yield all runs, sweeps, reports and foreign folders below a folder, or what it is itself.
 
-    Links are followed where they name the folder itself or stand directly in it, such as a `runs/` on another disk. A
-    folder that cannot be read is a foreign one.
+    Links are followed where they name the folder itself only. A folder that cannot be read is a foreign one.
     """
     yield from _look(str(folder), None, 0)
 
@@ -74,7 +73,7 @@ def _look(path: str, sweep: str | None, depth: int) -> Iterator[Found]:
         return
     try:
         with os.scandir(path) as entries:
-            kinds = {entry.name: entry.is_dir(follow_symlinks=depth == 0) for entry in entries}
+            kinds = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
     except OSError as error:
         yield Found(path, "foreign", reason=f"cannot be read ({error.strerror})")
         return

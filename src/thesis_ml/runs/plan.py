@@ -65,6 +65,11 @@ class SweepPlan:
         """Return the overrides that choose the same launcher again, with those of its options that are plain."""
         return [*self._choose_launcher(), *filter(PLAIN_OPTION.fullmatch, self.launcher_options)]
 
+    @property
+    def unrepeated(self) -> list[str]:
+        """The other options of the launcher."""
+        return [option for option in self.launcher_options if not PLAIN_OPTION.fullmatch(option)]
+
     def _choose_launcher(self) -> list[str]:
         return [f"hydra/launcher={self.launcher}"] if self.launcher != "basic" else []
 

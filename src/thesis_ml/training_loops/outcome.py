@@ -99,7 +99,8 @@ def describe_main_number(numbers: Metrics, monitor: str) -> str:
     """Return `rec_mse` of a split or, of a task that reconstructs nothing, the monitored number with its error."""
     name = "rec_mse" if "rec_mse" in numbers else monitor
     value, error = numbers[name], numbers.get(f"{name}_error")
-    return f"{name} {value:.5g}" if value is None or error is None else f"{name} {Measured(value, error)}"
+    assert value is not None, "the engine refuses numbers that are none"
+    return f"{name} {value:.5g}" if error is None else f"{name} {Measured(value, error)}"
 
 
 def describe_epoch(facts: EpochFacts, trainer: TrainerConfig) -> str:

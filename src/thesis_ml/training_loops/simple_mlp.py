@@ -1,5 +1,6 @@
 """The loop `test_mlp`: a dense stack on tables, with known functions or with the labels of events to learn."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
@@ -147,7 +148,9 @@ class TableTask:
             return numbers
         scores, labels, weights = (part.cpu().numpy() for part in sums.scores)
         auroc = measure_auroc(scores, labels, weights)
-        return {**numbers, "auroc": auroc.value, "auroc_error": auroc.error}
+        # A single event of a class has no spread.
+        error = {} if math.isnan(auroc.error) else {"auroc_error": auroc.error}
+        return {**numbers, "auroc": auroc.value, **error}
 
 
 def load_tables(settings: TableSettings) -> TokenData:

@@ -161,18 +161,23 @@ UNSAFE = (
 )
 
 
-def test_what_is_left_has_the_launcher_of_the_sweep_and_its_plain_options(tmp_path: Path) -> None:
+def test_what_is_left_has_the_launcher_of_the_sweep_and_its_plain_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     plan = SweepPlan(("seed=1,2",), (("seed=1",), ("seed=2",)), "htcondor", launcher_options=(*OPTIONS, *UNSAFE))
     write_plan(tmp_path, plan)
     (tmp_path / "multirun.yaml").touch()
     resume = f"resume={tmp_path}"
 
     again = expand_resume([resume, "jobs=1", "hydra.launcher.gpus=2"])
+    assert "not repeated; type them again where needed: hydra.launcher._target_=os.system" in capsys.readouterr().out
+    same = expand_resume([resume, "hydra/launcher=htcondor"])
     other = expand_resume([resume, "hydra/launcher=basic"])
 
     folder = f"hydra.sweep.dir='{tmp_path}'"
     ours = ["jobs=1", "hydra.launcher.gpus=2"]
     assert again == ["--multirun", "seed=1,2", "hydra/launcher=htcondor", *OPTIONS, *ours, folder]
+    assert same == ["--multirun", "seed=1,2", *OPTIONS, "hydra/launcher=htcondor", folder]
     assert other == ["--multirun", "seed=1,2", "hydra/launcher=basic", folder]
     stored = read_plan(tmp_path)
     assert stored is not None and stored.launcher_options == plan.launcher_options

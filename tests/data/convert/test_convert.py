@@ -373,7 +373,7 @@ def test_numbered_columns_of_other_numbers_are_not_joined(tmp_path: Path) -> Non
     names = ("jet1_pt", "jet1_eta", "jet1_phi", "jet2_pt", "jet3_eta", "jet2_phi")
     path = write_parquet(tmp_path / "a.parquet", {name: [50.0] * 20 for name in names})
 
-    with pytest.raises(DataError, match=r"a\.parquet: slot 2 of jet has no column of eta, others have; give another"):
+    with pytest.raises(DataError, match=r"finds no column of eta for jet 2, which others have; narrow"):
         run_recipe("table", path, tmp_path / "out.h5")
 
 

@@ -239,6 +239,16 @@ def test_acceptances_of_the_classes_in_a_file_of_ours_are_compared(tmp_path: Pat
     assert "of wide lie where narrow has none" in gap
 
 
+def test_files_of_ours_of_one_class_are_compared_by_file(tmp_path: Path) -> None:
+    for name, events in (("wide", EVENTS[:200]), ("narrow", cut(EVENTS[200:], largest=2.0))):
+        run_recipe("dark_machines", write_dark_machines(tmp_path / f"{name}.csv", events), tmp_path / f"{name}.h5")
+
+    sheet = run_recipe("events", [tmp_path / "wide.h5", tmp_path / "narrow.h5"], tmp_path / "both.h5")
+
+    (gap,) = find_gaps(sheet)
+    assert "of wide.h5 lie where narrow.h5 has none" in gap
+
+
 def test_files_of_ours_with_other_objects_are_not_joined(tmp_path: Path) -> None:
     first = write_events(tmp_path / "a.h5", EVENTS[:60])
     second = write_events(tmp_path / "b.h5", EVENTS[60:120])

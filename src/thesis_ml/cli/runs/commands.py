@@ -201,8 +201,9 @@ def retry(
         print("no job is to be run again")
         return
     sweeps.check_changes(plan, chosen, changes_of or ())
-    by = plan.repeat_launcher() if launcher in (None, plan.launcher) else [f"hydra/launcher={launcher}"]
-    command = sweeps.build_retry(folder, chosen, by, changes_of or ())
+    is_same = launcher in (None, plan.launcher)
+    overrides = plan.repeat_launcher() if is_same else [f"hydra/launcher={launcher}"]
+    command = sweeps.build_retry(folder, chosen, [*overrides, *(changes_of or ())])
     if changes_of and not dry_run:
         sweeps.clear_failed(chosen, folder, index.root)
     raise typer.Exit(sweeps.retry_sweep(folder, chosen, command, is_dry=dry_run))

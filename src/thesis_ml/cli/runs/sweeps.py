@@ -121,10 +121,10 @@ def choose_jobs(jobs: Sequence[JobStatus], *, failed: bool, missing: bool, inter
     return [job for job in jobs if job.state in states]
 
 
-def build_retry(sweep: Path, jobs: Sequence[JobStatus], launcher: Sequence[str], changes: Sequence[str]) -> list[str]:
-    """Return the words of the command that runs these jobs by a launcher."""
+def build_retry(sweep: Path, jobs: Sequence[JobStatus], overrides: Sequence[str]) -> list[str]:
+    """Return the words of the command that runs these jobs."""
     numbers = ",".join(str(job.number) for job in jobs)
-    return ["thesis-train", f"resume={sweep}", f"jobs={numbers}", *launcher, *changes]
+    return ["thesis-train", f"resume={sweep}", f"jobs={numbers}", *overrides]
 
 
 def retry_sweep(sweep: Path, jobs: Sequence[JobStatus], command: Sequence[str], *, is_dry: bool) -> int:

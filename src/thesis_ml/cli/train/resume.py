@@ -1,6 +1,7 @@
 """What a resumed run takes from its folder: with `resume=<run dir>` its arguments, and defaults that have changed."""
 
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from thesis_ml.facts.recorder import holds_facts
 from thesis_ml.training_loops.registry import is_below
 from thesis_ml.utils.paths import FACTS_FOLDER, HYDRA_FOLDER, SWEEP_PLAN, is_run_folder, is_sweep_folder
 from thesis_ml.utils.plain_yaml import read_plain_yaml
-from thesis_ml.utils.texts import quote_value
+from thesis_ml.utils.texts import make_printable, quote_value
 
 RESUME = "resume="
 SWEEP_FLAGS = ("--multirun", "-m")
@@ -73,7 +74,13 @@ def _expand_sweep(sweep: Path, own: Sequence[str]) -> list[str]:
     check_overrides(plan.typed, sweep / SWEEP_PLAN)
     ours = [one for one in own if one.startswith("-") or re.match(r"hydra\b|jobs$|extend$", find_key(one))]
     change_jobs([argument for argument in own if argument not in ours])
-    launcher = [] if any(find_key(one) == "hydra/launcher" for one in ours) else plan.repeat_launcher()
+    typed = next((one for one in ours if find_key(one) == "hydra/launcher"), None)
+    launcher = []
+    if typed in (None, f"hydra/launcher={plan.launcher}"):
+        launcher = [one for one in plan.repeat_launcher() if one not in ours]
+        if plan.unrepeated:
+            left = make_printable(shlex.join(plan.unrepeated))
+            print(f"options of the launcher that are not repeated; type them again where needed: {left}")
     return ["--multirun", *plan.typed, *launcher, *ours, f"hydra.sweep.dir={quote_value(str(sweep))}"]
 
 

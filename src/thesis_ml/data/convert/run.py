@@ -211,7 +211,7 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
     config = next(file.tasks[0].config for file in files if file.tasks)
     type_names = list_type_names(config.objects)
     label_names = _name_labels(config, files)
-    samples = _take_samples(parts) if config.label is None else _take_labels(parts, label_names)
+    samples = _take_samples(parts) if config.label is None else _take_labels(parts, overviews, label_names)
     layout = _choose_layout(config, overviews)
     counted = [(file, one) for (file, _), one in zip(parts, overviews, strict=True)]
     if config.label is not None and {file.class_name for file in files} != {DEFAULT_CLASS}:
@@ -322,14 +322,18 @@ def _take_samples(parts: Sequence[tuple[InputFile, Path]]) -> dict[str, Events]:
     return {name: join_events(events) for name, events in found.items()}
 
 
-def _take_labels(parts: Sequence[tuple[InputFile, Path]], names: Mapping[str, str]) -> dict[str, Events]:
-    """Return the first events of each label, by its name."""
-    found: dict[int, Events] = {}
-    for _, path in parts:
-        events = read_part(path)
-        for label in np.unique(events.labels).tolist():
-            before = [found[label]] if label in found else []
-            if sum(one.n_events for one in before) < JUDGED_EVENTS:
-                ours = keep_events(events, events.labels == label)
-                found[label] = take_first(join_events([*before, ours]), JUDGED_EVENTS)
-    return {names.get(str(label), f"label {label}"): events for label, events in sorted(found.items())}
+def _take_labels(
+    parts: Sequence[tuple[InputFile, Path]], overviews: Sequence[PartOverview], names: Mapping[str, str]
+) -> dict[str, Events]:
+    """Return the first events of each class that labels name, of a single class those of each file."""
+    known = {label: names.get(label, f"label {label}") for one in overviews for label in one.tally.weighed}
+    if len(set(known.values())) < 2:
+        return _take_samples(parts)
+    found: dict[str, list[Events]] = {known[label]: [] for label in sorted(known)}
+    for (_, path), overview in zip(parts, overviews, strict=True):
+        for label in overview.tally.weighed:
+            kept = found[known[label]]
+            if (left := JUDGED_EVENTS - sum(one.n_events for one in kept)) > 0:
+                events = read_part(path)
+                kept.append(take_first(keep_events(events, events.labels == int(label)), left))
+    return {name: join_events(events) for name, events in found.items()}

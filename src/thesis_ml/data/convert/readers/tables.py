@@ -125,8 +125,8 @@ class TablesReader(Reader):
             slots = {number: {match["name"] for match, _ in matches if match["n"] == number} for number in numbers}
             for number, names in slots.items():
                 for lacking in sorted(set.union(*slots.values()) - names):
-                    problem = f"slot {number} of {owner} has no column of {lacking}, others have"
-                    raise Place(self.path).error(f"{problem}; give another pattern in reader.slots")
+                    problem = f"{pattern!r} finds no column of {lacking} for {owner} {number}, which others have"
+                    raise Place(self.path).error(f"{problem}; narrow the pattern (reader.slots.{owner})")
         return found
 
     def _list_flat(self) -> list[str]:
