@@ -331,9 +331,11 @@ def _take_labels(
         return _take_samples(parts)
     found: dict[str, list[Events]] = {known[label]: [] for label in sorted(known)}
     for (_, path), overview in zip(parts, overviews, strict=True):
-        for label in overview.tally.weighed:
-            kept = found[known[label]]
-            if (left := JUDGED_EVENTS - sum(one.n_events for one in kept)) > 0:
-                events = read_part(path)
-                kept.append(take_first(keep_events(events, events.labels == int(label)), left))
+        n_kept = {label: sum(one.n_events for one in found[known[label]]) for label in overview.tally.weighed}
+        wanted = [label for label, number in n_kept.items() if number < JUDGED_EVENTS]
+        if wanted:
+            events = read_part(path)
+        for label in wanted:
+            ours = keep_events(events, events.labels == int(label))
+            found[known[label]].append(take_first(ours, JUDGED_EVENTS - n_kept[label]))
     return {name: join_events(events) for name, events in found.items()}

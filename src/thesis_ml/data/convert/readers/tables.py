@@ -119,10 +119,10 @@ class TablesReader(Reader):
             if not matches:
                 shown = ", ".join(flat[:20])
                 raise Place(self.path).error(f"no column matches {pattern!r} (reader.slots.{owner}); it has {shown}")
-            numbers = dict.fromkeys(match["n"] for match, _ in matches)
+            slots: dict[str, set[str]] = {}
             for match, name in sorted(matches, key=lambda pair: int(pair[0]["n"])):
                 found.setdefault(owner, {}).setdefault(f"{owner}.{match['name']}", []).append(name)
-            slots = {number: {match["name"] for match, _ in matches if match["n"] == number} for number in numbers}
+                slots.setdefault(match["n"], set()).add(match["name"])
             for number, names in slots.items():
                 for lacking in sorted(set.union(*slots.values()) - names):
                     problem = f"{pattern!r} finds no column of {lacking} for {owner} {number}, which others have"
