@@ -192,6 +192,8 @@ def _start_workers(n_workers: int) -> Iterator[RunTasks]:
     try:
         with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
             yield lambda tasks: pool.map(try_part, tasks)
+            # They end while the parts are merged.
+            pool.shutdown(wait=False)
     except BrokenProcessPool as error:
         raise DataError("n_workers: a process was killed, maybe for lack of memory; start again with fewer") from error
 
