@@ -79,3 +79,11 @@ def test_equal_samples_seldom_have_a_gap() -> None:
     n_found = sum(bool(find(a=one, b=other)) for one, other in pairs)
 
     assert n_found <= 5
+
+
+@pytest.mark.parametrize("sizes", [(400, 4400), (4400, 400), (1000, 1000)])
+def test_equal_samples_of_other_sizes_have_no_sure_gap(sizes: tuple[int, int]) -> None:
+    pairs = ((draw(2 * seed, n_jets=sizes[0]), draw(2 * seed + 1, n_jets=sizes[1])) for seed in range(200))
+
+    # Three types of two quantities, each with p = 0.001.
+    assert sum(any(gap.is_sure for gap in find(a=a, b=b)) for a, b in pairs) <= 4

@@ -17,16 +17,16 @@ LEAST_SHARE = 0.002
 """Of the objects of one sample beyond the range of the other, below which a difference is a tail."""
 FEWEST_OBJECTS = 50
 """Of a type in either sample."""
-TIMES_EXPECTED = 10.0
-"""How many times the share that a sample of this size leaves beyond its range by chance is too much."""
+SURE_P = 1e-3
+"""Up to which a gap of a type is sure: the p-value times the ordered pairs of samples (Bonferroni)."""
 ANY_TYPE = "any type"
 """Stands for the objects of all types, which are compared where no single type shows a gap."""
 FEWEST_BEYOND = 5
 """Objects of any type beyond the range of the other sample."""
 LEAST_EXCESS = 0.1
-"""Of the limit, by which the farthest object of any type lies beyond it."""
+"""Share of the limit by which the farthest object of any type lies beyond it."""
 LARGEST_P = 0.2
-"""Up to which a gap of any type is told: the p-value times the ordered pairs of samples (Bonferroni)."""
+"""Up to which a gap of any type is told, likewise."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,11 @@ class AcceptanceGap:
         return self.p_value == 0
 
     @property
+    def rank(self) -> tuple[bool, float]:
+        """By which gaps are told: the sure ones first, then by their share."""
+        return not self.is_sure, -self.share
+
+    @property
     def selection(self) -> str:
         """The selection that makes the samples equal."""
         return f"pt >= {self.limit:.4g}" if self.quantity == "pt" else f"abs(eta) <= {self.limit:.4g}"
@@ -69,11 +74,19 @@ class AcceptanceGap:
         )
 
 
-def find_gaps(samples: Mapping[str, Events], type_names: Sequence[str]) -> tuple[AcceptanceGap, ...]:
-    """Return where any of the samples has objects that another one cannot have: the sure ones first, by share."""
+def find_gaps(
+    samples: Mapping[str, Events], type_names: Sequence[str], n_pairs: int | None = None
+) -> tuple[AcceptanceGap, ...]:
+    """Return where any of the samples has objects that another one cannot have: the sure ones first, by share.
+
+    Args:
+        samples: By name.
+        type_names: Names of the object ids 1, 2, ...
+        n_pairs: Ordered pairs that are compared in all, where these samples are not all.
+    """
     gaps: list[AcceptanceGap] = []
     numbers = range(1, len(type_names) + 1)
-    n_pairs = len(samples) * (len(samples) - 1)
+    n_pairs = n_pairs or len(samples) * (len(samples) - 1)
     for quantity, sign in (("pt", 1.0), ("abs(eta)", -1.0)):
         columns = {
             key: {number: sign * _take_values(events, number, quantity) for number in numbers}
@@ -84,52 +97,53 @@ def find_gaps(samples: Mapping[str, Events], type_names: Sequence[str]) -> tuple
             shared = [number for number in numbers if len(columns[narrower][number])]
             ours, others = ([columns[key][number] for number in shared] for key in (wider, narrower))
             found = [
-                AcceptanceGap(type_names[number - 1], quantity, sign * float(theirs.min()), wider, narrower, share)
+                AcceptanceGap(type_names[number - 1], quantity, sign * one.limit, wider, narrower, one.share)
                 for number, mine, theirs in zip(shared, ours, others, strict=True)
-                if (share := _measure_share(mine, theirs)) > 0
+                if min(len(mine), len(theirs)) >= FEWEST_OBJECTS
+                and (one := _find_excess([mine], [theirs])).share > LEAST_SHARE
+                and one.p_value * n_pairs < SURE_P
             ]
-            excess = None if found else _find_excess(ours, others)
-            if excess is not None and excess.p_value * n_pairs < LARGEST_P:
-                limit, p_value = sign * excess.limit, excess.p_value * n_pairs
-                found = [AcceptanceGap(ANY_TYPE, quantity, limit, wider, narrower, excess.share, p_value)]
+            if not found and sum(map(len, others)) >= FEWEST_OBJECTS:
+                one = _find_excess(ours, others)
+                p_value = one.p_value * n_pairs
+                if one.n_beyond >= FEWEST_BEYOND and one.excess >= LEAST_EXCESS and p_value < LARGEST_P:
+                    found = [AcceptanceGap(ANY_TYPE, quantity, sign * one.limit, wider, narrower, one.share, p_value)]
             gaps += found
-    return tuple(sorted(gaps, key=lambda gap: (not gap.is_sure, -gap.share)))
-
-
-def _measure_share(ours: Values, others: Values) -> float:
-    """Return the share of the values of a type below all others, 0 where a tail explains it."""
-    if min(len(ours), len(others)) < FEWEST_OBJECTS:
-        return 0.0
-    share = float((ours < others.min()).mean())
-    return share if share > max(LEAST_SHARE, TIMES_EXPECTED / len(others)) else 0.0
+    return tuple(sorted(gaps, key=lambda gap: gap.rank))
 
 
 class _Excess(NamedTuple):
-    """Values of any type below all others: their limit and share, and the p-value of that between equal samples."""
+    """Values of some types below all those of another sample.
+
+    Args:
+        limit: The lowest value of the other sample.
+        n_beyond: How many are below it.
+        share: Of all values.
+        excess: How far the lowest one is below the limit, as a share of that.
+        p_value: Of as many between equal samples.
+    """
 
     limit: float
+    n_beyond: int
     share: float
+    excess: float
     p_value: float
 
 
-def _find_excess(ours: Sequence[Values], others: Sequence[Values]) -> _Excess | None:
-    """Return the values of any type that lie well below all others; None where hardly any does.
+def _find_excess(ours: Sequence[Values], others: Sequence[Values]) -> _Excess:
+    """Return the values of some types that lie below all those of another sample.
 
     Each type is permuted by itself, as samples may differ in how many objects of a type they have.
     """
-    if sum(map(len, others)) < FEWEST_OBJECTS:
-        return None
     limit = min(float(values.min()) for values in others)
-    beyond = [int((values < limit).sum()) for values in ours]
     lowest = min(values.min(initial=np.inf) for values in ours)
-    if sum(beyond) < FEWEST_BEYOND or lowest > limit - LEAST_EXCESS * abs(limit):
-        return None
-    chances = [
-        (len(mine) - rank) / (len(mine) + len(theirs) - rank)
-        for mine, theirs, n_beyond in zip(ours, others, beyond, strict=True)
-        for rank in range(n_beyond)
-    ]
-    return _Excess(limit, sum(beyond) / sum(map(len, ours)), float(np.prod(chances)))
+    p_value, n_beyond = 1.0, 0
+    for mine, theirs in zip(ours, others, strict=True):
+        ranks = np.arange((mine < limit).sum())
+        n_beyond += len(ranks)
+        p_value *= float(np.prod((len(mine) - ranks) / (len(mine) + len(theirs) - ranks)))
+    n_values = max(sum(map(len, ours)), 1)
+    return _Excess(limit, n_beyond, n_beyond / n_values, (limit - lowest) / max(abs(limit), 1e-9), p_value)
 
 
 def describe_gaps(gaps: Sequence[AcceptanceGap]) -> str:

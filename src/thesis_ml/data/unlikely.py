@@ -14,6 +14,8 @@ LARGEST_ETA = 6.0
 """Calorimeters of collider experiments end at |eta| = 5."""
 ENERGY_TOLERANCE = 1e-3
 """E may be below p by this share. Single precision needs 1e-6, logarithms in it 4e-6, four digits of a text 1e-3."""
+MOST_PLACES = 3
+"""Splits, files or classes with such values that are named."""
 MOST_REPEATED = 0.01
 """Share of the events of a split that may equal an earlier one: simulations repeat hardly any."""
 ADVICE = {
@@ -60,7 +62,8 @@ def describe_unlikely(counts: Mapping[str, Mapping[str, Unlikely]]) -> list[str]
             if kind in one
         ]
         if places:
-            texts.append(f"{kind} for {', '.join(places)}: {advice}")
+            rest = f" and {len(places) - MOST_PLACES:,} more" if len(places) > MOST_PLACES else ""
+            texts.append(f"{kind} for {', '.join(places[:MOST_PLACES])}{rest}: {advice}")
     return texts
 
 

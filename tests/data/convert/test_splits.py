@@ -9,6 +9,10 @@ import pytest
 
 from data.convert.conversions import read_output, run_recipe
 from data.convert.files import draw_events, write_events, write_frame
+from thesis_ml.data.convert.config import SplitConfig
+from thesis_ml.data.convert.parts import InputFile, PartOverview
+from thesis_ml.data.convert.splits import count_repeated, iterate_splits, plan_splits
+from thesis_ml.data.convert.tally import ClassTally
 from thesis_ml.errors import ConfigError, DataError
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
@@ -137,6 +141,45 @@ def test_an_empty_split_gets_events_with_a_warning(n_events: int, moved: int, tm
     ]
     splits = [event.split for event in read_output(tmp_path / "out.h5").values()]
     assert {name: splits.count(name) for name in set(splits)} == sheet["splits"]
+
+
+def write_parts(folder: Path, splits: Sequence[Sequence[int]], hashes: Sequence[Sequence[int]]) -> list[PartOverview]:
+    """Return parts of which only the splits and hashes of events are there."""
+    parts = []
+    for number, (ours, values) in enumerate(zip(splits, hashes, strict=True)):
+        path = folder / f"{number}.npz"
+        np.savez(path, splits=np.array(ours, np.uint8), hashes=np.array(values, np.uint64))
+        counts = tuple(np.bincount(ours, minlength=3).tolist())
+        parts.append(PartOverview(InputFile(path, "events", 0), path, counts, 1, ClassTally()))
+    return parts
+
+
+def test_empty_splits_get_the_first_events_over_parts(tmp_path: Path) -> None:
+    parts = write_parts(tmp_path, [[2] * 3, [], [2] * 17], [[0] * 3, [], [0] * 17])
+
+    plan = plan_splits(parts, SplitConfig())
+
+    # 70% of 20 events go to train, and 15% of these to val.
+    assert np.concatenate(list(iterate_splits(parts, plan))).tolist() == [1] * 3 + [0] * 11 + [2] * 6
+    assert plan.counts == (11, 3, 6)
+
+
+def test_events_that_occur_again_are_counted_over_parts(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    sizes = (400, 0, 700)
+    values = generator.integers(0, 2**64, 600, dtype=np.uint64)
+    hashes = [generator.choice(values, n) for n in sizes]
+    splits = [generator.integers(0, 3, n) for n in sizes]
+    parts = write_parts(tmp_path, splits, hashes)
+
+    counts = count_repeated(parts, plan_splits(parts, SplitConfig()))
+
+    ours, numbers = np.concatenate(splits), np.concatenate(hashes)
+    sets = [set(numbers[ours == split].tolist()) for split in range(3)]
+    shared = sum(len(sets[first] & sets[second]) for first, second in ((0, 1), (0, 2), (1, 2)))
+    assert counts == {"events": len(numbers) - len(set(numbers.tolist())), "in two splits": shared}
+    assert shared > 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.npz", "1.npz", "2.npz"]
 
 
 def test_fewer_than_three_events_are_refused(tmp_path: Path) -> None:

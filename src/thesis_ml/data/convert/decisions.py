@@ -1,45 +1,17 @@
 """The decision sheet of a conversion: what was read, kept, assumed and found, for the terminal, the file and a yaml."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import combinations
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
-from jaxtyping import Int
 
 from thesis_ml.config import to_plain
 from thesis_ml.data.checks import MOST_NEGATIVE
 from thesis_ml.data.convert.config import SPLITS, ConvertConfig
-from thesis_ml.data.convert.parts import PartOverview, PartTask
+from thesis_ml.data.convert.parts import InputFile, PartOverview, name_files
+from thesis_ml.data.convert.splits import SplitPlan, count_repeated
 from thesis_ml.data.convert.tally import ClassTally
 from thesis_ml.data.unlikely import describe_unlikely
-from thesis_ml.utils.arrays import NDArray
-
-
-@dataclass(frozen=True)
-class InputFile:
-    """An input file: what is read of it, or why it was skipped.
-
-    Args:
-        label: The class of its events, where no column says it.
-        file_hash: SHA-256 of its content.
-        assumptions: What the recipe assumes where the file says nothing.
-        label_names: Names of labels that the file itself gives.
-    """
-
-    path: Path
-    class_name: str
-    label: int
-    file_hash: str = ""
-    tasks: tuple[PartTask, ...] = ()
-    type_names: tuple[str, ...] = ()
-    assumptions: Sequence[str] = ()
-    label_names: Mapping[str, str] = field(default_factory=dict)
-    error: str | None = None
-
 
 Decisions = Mapping[str, Any]
 """The sheet of a conversion: plain values that yaml writes."""
@@ -48,8 +20,8 @@ Decisions = Mapping[str, Any]
 def build_decisions(
     config: ConvertConfig,
     files: Sequence[InputFile],
-    parts: Sequence[tuple[InputFile, PartOverview]],
-    splits: Int[NDArray[Any], " N"],
+    parts: Sequence[PartOverview],
+    plan: SplitPlan,
     *,
     layout: str,
     warnings: Sequence[str],
@@ -59,22 +31,22 @@ def build_decisions(
     Args:
         config: The recipe.
         files: All input files.
-        parts: The file of each part, and what was counted of it.
-        splits: Of all events.
+        parts: What was counted of each part.
+        plan: How the events are divided.
         layout: Of the output.
         warnings: What was found.
     """
     by_file = {file.path: ClassTally() for file in files}
     by_class = {file.class_name: ClassTally() for file in files}
-    for owner, one in parts:
-        by_file[owner.path] += one.tally
-        by_class[owner.class_name] += one.tally
-    hashes = np.concatenate([one.hashes for _, one in parts])
-    repeated = _count_repeated(hashes, splits)
+    for part in parts:
+        by_file[part.file.path] += part.tally
+        by_class[part.file.class_name] += part.tally
+    repeated = count_repeated(parts, plan)
     found = list(warnings)
     if repeated["events"]:
         found.append(f"{repeated['events']:,} events occur more than once, {repeated['in two splits']:,} in two splits")
-    found += describe_unlikely({path.name: tally.list_unlikely() for path, tally in by_file.items()})
+    shown = name_files(files)
+    found += describe_unlikely({shown[path]: tally.list_unlikely() for path, tally in by_file.items()})
     found += _list_doubts(by_class)
     n_objects = [tally.n_objects for tally in by_class.values()]
     missing = [name for name in n_objects[0] if not sum(one.get(name, 0) for one in n_objects)]
@@ -87,7 +59,7 @@ def build_decisions(
         "inputs": [_describe_input(file, by_file[file.path]) for file in files],
         "classes": {name: _describe_class(tally) for name, tally in by_class.items()},
         "units": {"objects": config.unit, "MET": config.met.unit or config.unit, "output": "GeV and radian"},
-        "splits": {name: int((splits == number).sum()) for number, name in enumerate(SPLITS)},
+        "splits": dict(zip(SPLITS, plan.counts, strict=True)),
         "repeated": repeated,
         "assumed": list(dict.fromkeys(text for file in files for text in file.assumptions)),
         "warnings": found,
@@ -162,17 +134,3 @@ def _describe_class(tally: ClassTally) -> dict[str, Any]:
             for name, count in tally.n_objects.items()
         },
     }
-
-
-def _count_repeated(hashes: NDArray[Any], splits: Int[NDArray[Any], " N"]) -> dict[str, int]:
-    """Return how many events are equal to an earlier one, and how many of a split are in an earlier split too."""
-    parts = [_list_unique(hashes[splits == number]) for number in range(len(SPLITS))]
-    n_shared = sum(len(np.intersect1d(*pair, assume_unique=True)) for pair in combinations(parts, 2))
-    return {"events": len(hashes) - len(_list_unique(hashes)), "in two splits": n_shared}
-
-
-def _list_unique(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the different hashes, sorted: a fifth of the time of np.unique."""
-    ordered = np.sort(hashes)
-    is_first: NDArray[np.bool_] = np.diff(ordered, prepend=~ordered[:1]) != 0
-    return ordered[is_first]

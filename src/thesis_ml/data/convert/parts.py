@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from thesis_ml.config import parse_config, to_plain
 from thesis_ml.data.checks import FEWEST, Place, check_events, explain_impossible, explain_met, mark_not_finite
 from thesis_ml.data.convert.assemble import Assembler, ConvertedEvents
-from thesis_ml.data.convert.config import ConvertConfig
+from thesis_ml.data.convert.config import SPLITS, ConvertConfig
 from thesis_ml.data.convert.readers.base import Part, Reader
 from thesis_ml.data.convert.tally import ClassTally
 from thesis_ml.data.events import FILE_FEATURES, GLOBALS, Events, keep_tokens
@@ -48,13 +49,51 @@ class PartTask:
 
 
 @dataclass(frozen=True)
-class PartOverview:
-    """What the whole conversion needs of a part before events are written; `largest`: most objects of an event."""
+class InputFile:
+    """An input file: what is read of it, or why it was skipped.
 
-    splits: NDArray[Any]
-    hashes: NDArray[Any]
+    Args:
+        label: The class of its events, where no column says it.
+        file_hash: SHA-256 of its content.
+        assumptions: What the recipe assumes where the file says nothing.
+        label_names: Names of labels that the file itself gives.
+    """
+
+    path: Path
+    class_name: str
+    label: int
+    file_hash: str = ""
+    tasks: tuple[PartTask, ...] = ()
+    type_names: tuple[str, ...] = ()
+    assumptions: Sequence[str] = ()
+    label_names: Mapping[str, str] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class PartOverview:
+    """What the whole conversion needs of a part before events are written.
+
+    Args:
+        file: The input file.
+        path: Where the converted part is.
+        split_counts: Events of train, val and test.
+        largest: Most objects of an event.
+        tally: What was counted.
+    """
+
+    file: InputFile
+    path: Path
+    split_counts: tuple[int, ...]
     largest: int
     tally: ClassTally
+
+
+def name_files(files: Iterable[InputFile]) -> dict[Path, str]:
+    """Return how files are shown: by their names, or with their folders where two have the same name."""
+    paths = {file.path for file in files}
+    counts = Counter(path.name for path in paths)
+    return {path: path.name if counts[path.name] == 1 else str(path) for path in paths}
 
 
 def name_part(config: ConvertConfig, file_hash: str, label: int, part: Part) -> str:
@@ -103,12 +142,20 @@ def try_part(task: PartTask) -> DataError | ConfigError | None:
     return None
 
 
-def read_overview(path: Path) -> PartOverview:
+def read_overview(file: InputFile, path: Path) -> PartOverview:
     """Return what the whole conversion needs of a part."""
     with np.load(path, allow_pickle=False) as stored:
         tally = parse_config(ClassTally, json.loads(str(stored["tally"])), "part")
+        split_counts = np.bincount(stored["splits"], minlength=len(SPLITS))
         largest = int(stored["lengths"].max(initial=0))
-        return PartOverview(stored["splits"].astype(np.int64), stored["hashes"], largest, tally)
+        return PartOverview(file, path, tuple(split_counts.tolist()), largest, tally)
+
+
+def read_array(path: Path, name: str) -> NDArray[Any]:
+    """Return one array of a part, such as splits or hashes, which belong to no events."""
+    with np.load(path, allow_pickle=False) as stored:
+        array: NDArray[Any] = stored[name]
+        return array
 
 
 def read_part(path: Path) -> Events:

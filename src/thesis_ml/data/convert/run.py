@@ -8,11 +8,7 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Int
-
 from thesis_ml.config import parse_choice
-from thesis_ml.data.acceptance import find_gaps
 from thesis_ml.data.checks import Place
 from thesis_ml.data.convert.assemble import Assembler
 from thesis_ml.data.convert.config import (
@@ -20,12 +16,12 @@ from thesis_ml.data.convert.config import (
     SPLITS,
     ConvertConfig,
     ExtraConfig,
-    SplitConfig,
     find_inputs,
     list_type_names,
 )
-from thesis_ml.data.convert.decisions import Decisions, InputFile, build_decisions, format_decisions
+from thesis_ml.data.convert.decisions import Decisions, build_decisions, format_decisions
 from thesis_ml.data.convert.parts import (
+    InputFile,
     PartOverview,
     PartTask,
     is_complete,
@@ -36,12 +32,12 @@ from thesis_ml.data.convert.parts import (
 )
 from thesis_ml.data.convert.readers.base import read_magic
 from thesis_ml.data.convert.readers.registry import READERS
-from thesis_ml.data.events import Events, join_events, keep_events, take_first
+from thesis_ml.data.convert.samples import describe_samples
+from thesis_ml.data.convert.splits import iterate_splits, plan_splits
+from thesis_ml.data.events import keep_events
 from thesis_ml.data.h5_trial import try_file
 from thesis_ml.data.h5_writer import EventWriter, FileMeaning, Layout
-from thesis_ml.data.unlikely import describe_constant
 from thesis_ml.errors import ConfigError, DataError
-from thesis_ml.utils.arrays import NDArray
 from thesis_ml.utils.h5_writing import explain_failure
 from thesis_ml.utils.paths import expand_home, hash_file
 from thesis_ml.utils.progress import count_progress
@@ -51,8 +47,6 @@ SHEET_START = b"output: "
 FEWEST_EVENTS = 3
 LARGEST_TABLE_BYTES = 2 * 2**30
 """A larger table of 2 + 5T columns is written ragged, unless it is asked for."""
-JUDGED_EVENTS = 20_000
-"""Events of a class whose acceptance is compared."""
 
 RunTasks = Callable[[Sequence[PartTask]], Iterator[ConfigError | DataError | None]]
 
@@ -200,30 +194,23 @@ def _start_workers(n_workers: int) -> Iterator[RunTasks]:
 
 def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> Decisions:
     """Write the parts to the output in the order of the inputs, and the decisions into it and beside it."""
-    parts = [(file, task.target) for file in files for task in file.tasks]
-    overviews = [read_overview(path) for _, path in parts]
-    splits = np.concatenate([one.splits for one in overviews])
-    if (problem := _explain_too_few(overviews)) is not None:
+    parts = [read_overview(file, task.target) for file in files for task in file.tasks]
+    if (problem := _explain_too_few(parts)) is not None:
         # No later start could use what the same recipe selects too little of.
-        for _, path in parts:
-            path.unlink(missing_ok=True)
+        for part in parts:
+            part.path.unlink(missing_ok=True)
         raise DataError(f"inputs: {problem}; loosen the selections, or check the unit")
-    splits, warnings = _fill_splits(splits, config.split)
+    plan = plan_splits(parts, config.split)
     # The files name their objects and further columns where the recipe does not.
     config = next(file.tasks[0].config for file in files if file.tasks)
     type_names = list_type_names(config.objects)
     label_names = _name_labels(config, files)
-    samples = _take_samples(parts) if config.label is None else _take_labels(parts, overviews, label_names)
-    layout = _choose_layout(config, overviews)
-    counted = [(file, one) for (file, _), one in zip(parts, overviews, strict=True)]
+    layout = _choose_layout(config, parts)
+    found = plan.warnings
     if config.label is not None and {file.class_name for file in files} != {DEFAULT_CLASS}:
-        warnings.append("inputs names classes, but label takes the labels of the files; label=null takes the classes")
-    found = [
-        *warnings,
-        *map(str, find_gaps(samples, type_names)),
-        *describe_constant(join_events(list(samples.values()))),
-    ]
-    decisions = build_decisions(config, files, counted, splits, layout=layout, warnings=found)
+        found.append("inputs names classes, but label takes the labels of the files; label=null takes the classes")
+    found += describe_samples(parts, type_names, label_names)
+    decisions = build_decisions(config, files, parts, plan, layout=layout, warnings=found)
     columns = {name: config.extra_columns.get(name, ExtraConfig()) for name in config.extra_names}
     meaning = FileMeaning(
         type_names,
@@ -233,19 +220,16 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
         tuple(config.event_extra),
         {"conversion": format_decisions(decisions)},
     )
-    n_slots = max(1, max(one.largest for one in overviews))
+    n_slots = max(1, max(part.largest for part in parts))
     compression = None if config.compression == "none" else config.compression
     output.parent.mkdir(parents=True, exist_ok=True)
     with EventWriter(
         output, layout, meaning, n_slots=n_slots, compression=compression, n_threads=config.n_workers
     ) as writer:
-        first = 0
-        for _, path in parts:
-            events = read_part(path)
-            ours = splits[first : first + events.n_events]
-            first += events.n_events
+        for part, splits in zip(parts, iterate_splits(parts, plan), strict=True):
+            events = read_part(part.path)
             for number, split in enumerate(SPLITS):
-                writer.append(split, keep_events(events, ours == number))
+                writer.append(split, keep_events(events, splits == number))
     _write_sheet(decisions, output)
     return decisions
 
@@ -261,35 +245,21 @@ def _write_sheet(decisions: Decisions, output: Path) -> None:
         raise
 
 
-def _explain_too_few(overviews: Sequence[PartOverview]) -> str | None:
+def _explain_too_few(parts: Sequence[PartOverview]) -> str | None:
     """Return why what is left makes no data set, or None."""
-    n_read, n_left = sum(one.tally.n_read for one in overviews), sum(len(one.splits) for one in overviews)
+    n_read, n_left = (sum(getattr(part.tally, name) for part in parts) for name in ("n_read", "n_kept"))
     if n_left < FEWEST_EVENTS:
         return f"{n_left} of {n_read} events are left; expected at least {FEWEST_EVENTS}"
-    if not any(one.largest for one in overviews):
+    if not any(part.largest for part in parts):
         return f"no object is left in {n_left} events"
     return None
 
 
-def _fill_splits(splits: Int[NDArray[np.int64], " N"], config: SplitConfig) -> tuple[NDArray[np.int64], list[str]]:
-    """Return the splits, of which an empty one gets events from the largest, and a warning for each."""
-    splits, warnings = splits.copy(), []
-    for number, name in enumerate(SPLITS):
-        if (splits == number).any():
-            continue
-        largest = int(np.bincount(splits, minlength=len(SPLITS)).argmax())
-        share = getattr(config.fractions, name)
-        n_moved = min(max(round(share * len(splits)), 1), int((splits == largest).sum()) - 1)
-        splits[np.flatnonzero(splits == largest)[:n_moved]] = number
-        warnings.append(f"the split {name} was empty: it got {n_moved:,} events of {SPLITS[largest]}")
-    return splits, warnings
-
-
-def _choose_layout(config: ConvertConfig, overviews: Sequence[PartOverview]) -> Layout:
+def _choose_layout(config: ConvertConfig, parts: Sequence[PartOverview]) -> Layout:
     if config.layout != "auto":
         return config.layout
-    n_events = sum(len(one.splits) for one in overviews)
-    n_bytes = 4 * n_events * (2 + 5 * max(one.largest for one in overviews))
+    n_events = sum(part.tally.n_kept for part in parts)
+    n_bytes = 4 * n_events * (2 + 5 * max(part.largest for part in parts))
     return "ragged" if config.extra_names or config.event_extra or n_bytes > LARGEST_TABLE_BYTES else "table"
 
 
@@ -310,34 +280,3 @@ def _name_labels(config: ConvertConfig, files: Sequence[InputFile]) -> dict[str,
                     )
         return dict(config.label_names) or own
     return {str(file.label): file.class_name for file in files if file.class_name != DEFAULT_CLASS}
-
-
-def _take_samples(parts: Sequence[tuple[InputFile, Path]]) -> dict[str, Events]:
-    """Return the first events of each class, of a single class those of each file."""
-    is_single = len({file.class_name for file, _ in parts}) == 1
-    found: dict[str, list[Events]] = {}
-    for file, path in parts:
-        name = file.path.name if is_single else file.class_name
-        left = JUDGED_EVENTS - sum(one.n_events for one in found.get(name, ()))
-        if left > 0:
-            found.setdefault(name, []).append(take_first(read_part(path), left))
-    return {name: join_events(events) for name, events in found.items()}
-
-
-def _take_labels(
-    parts: Sequence[tuple[InputFile, Path]], overviews: Sequence[PartOverview], names: Mapping[str, str]
-) -> dict[str, Events]:
-    """Return the first events of each class that labels name, of a single class those of each file."""
-    known = {label: names.get(label, f"label {label}") for one in overviews for label in one.tally.weighed}
-    if len(set(known.values())) < 2:
-        return _take_samples(parts)
-    found: dict[str, list[Events]] = {known[label]: [] for label in sorted(known)}
-    for (_, path), overview in zip(parts, overviews, strict=True):
-        n_kept = {label: sum(one.n_events for one in found[known[label]]) for label in overview.tally.weighed}
-        wanted = [label for label, number in n_kept.items() if number < JUDGED_EVENTS]
-        if wanted:
-            events = read_part(path)
-        for label in wanted:
-            ours = keep_events(events, events.labels == int(label))
-            found[known[label]].append(take_first(ours, JUDGED_EVENTS - n_kept[label]))
-    return {name: join_events(events) for name, events in found.items()}

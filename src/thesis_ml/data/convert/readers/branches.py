@@ -60,7 +60,7 @@ class BranchesReader(Reader):
         if read_magic(self.path) == b"PAR1":
             yield _Parquet(self.path)
             return
-        with uproot.open(self.path) as file:
+        with uproot.open(self.path, array_cache=None, object_cache=None) as file:
             yield _Tree(file[self._choose_tree(file)])
 
     def _choose_tree(self, file: Any) -> str:
