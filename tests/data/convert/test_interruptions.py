@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import uproot
 
 from data.convert.conversions import read_output, run_recipe
 from data.convert.files import draw_events, make_nanoaod, write_dark_machines, write_tree
@@ -323,3 +324,29 @@ def test_an_output_that_cannot_be_is_refused(name: str, message: str, files: lis
 
     with pytest.raises(ConfigError, match=message):
         convert(files, tmp_path / name)
+
+
+def test_the_branches_of_a_file_are_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(branches, "cut_rows", partial(base.cut_rows, step=17))
+    path = write_tree(tmp_path / "a.root", make_nanoaod(draw_events(60)))
+    opened: list[Path] = []
+    open_file = uproot.open
+
+    def count(path: Path, **keys: Any) -> Any:
+        opened.append(path)
+        return open_file(path, **keys)
+
+    monkeypatch.setattr(uproot, "open", count)
+
+    run_recipe("nanoaod", path, tmp_path / "out.h5")
+
+    assert opened == [path]
+
+
+def test_a_file_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
+    read = []
+    for n_events in (60, 40):
+        path = write_tree(tmp_path / "a.root", make_nanoaod(draw_events(n_events)))
+        read.append(run_recipe("nanoaod", path, tmp_path / f"{n_events}.h5")["inputs"][0]["events read"])
+
+    assert read == [60, 40]
