@@ -1,8 +1,10 @@
 """What a conversion leaves where it fails, stops, meets a broken file or an output that exists, or has workers."""
 
+import gc
 import os
 import re
 import signal
+import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,11 +16,11 @@ import pytest
 import uproot
 
 from data.convert.conversions import read_output, run_recipe
-from data.convert.files import draw_events, make_nanoaod, write_dark_machines, write_tree
+from data.convert.files import draw_events, make_nanoaod, write_dark_machines, write_events, write_tree
 from data_files import limit_file_size
 from thesis_ml.data.convert import parts, run
 from thesis_ml.data.convert.parts import PartTask
-from thesis_ml.data.convert.readers import base, branches
+from thesis_ml.data.convert.readers import base, branches, event_files
 from thesis_ml.errors import ConfigError, DataError
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
@@ -341,6 +343,30 @@ def test_the_branches_of_a_file_are_listed_once(tmp_path: Path, monkeypatch: pyt
     run_recipe("nanoaod", path, tmp_path / "out.h5")
 
     assert opened == [path]
+
+
+def test_files_of_ours_are_read_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_files, "cut_rows", partial(base.cut_rows, step=17))
+    paths = [write_events(tmp_path / f"{seed}.h5", draw_events(60, seed)) for seed in range(3)]
+    kept: list[weakref.ref[Any]] = []
+    most_kept = 0
+    read_file = event_files.read_file
+
+    def count(path: Path, *arguments: Any, **keys: Any) -> Any:
+        nonlocal most_kept
+        gc.collect()
+        most_kept = max(most_kept, sum(one() is not None for one in kept))
+        stored = read_file(path, *arguments, **keys)
+        kept.append(weakref.ref(stored.splits["train"].ids))
+        return stored
+
+    monkeypatch.setattr(event_files, "read_file", count)
+
+    run_recipe("events", paths, tmp_path / "out.h5")
+
+    # Once to see whether each fits the recipe, and once to convert it.
+    assert len(kept) == 2 * len(paths)
+    assert most_kept == 0
 
 
 def test_a_file_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:

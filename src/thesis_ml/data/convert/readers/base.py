@@ -45,6 +45,10 @@ Columns = Mapping[str, Any]
 """By name one array for some events: numbers, or lists of numbers (awkward arrays)."""
 
 
+FileState = tuple[int, int, int]
+"""Inode, size and time of change of a file, by which one that was written anew is known."""
+
+
 class Part(NamedTuple):
     """Some rows of a file; `stop` is None for all that follow."""
 
@@ -104,6 +108,12 @@ def read_magic(path: Path, n_bytes: int = 4) -> bytes:
     """Return the first bytes of a file, which tell its format."""
     with path.open("rb") as file:
         return file.read(n_bytes)
+
+
+def read_state(path: Path) -> FileState:
+    """Return what changes where a file is written anew."""
+    state = path.stat()
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 @contextmanager

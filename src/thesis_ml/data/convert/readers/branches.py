@@ -17,12 +17,14 @@ from thesis_ml.data.checks import Place
 from thesis_ml.data.convert.readers.base import (
     CHUNK_EVENTS,
     Columns,
+    FileState,
     Part,
     Reader,
     ReaderConfig,
     cut_rows,
     name_errors,
     read_magic,
+    read_state,
 )
 
 EXPECTED = "a complete ROOT or parquet file"
@@ -61,12 +63,11 @@ class BranchesReader(Reader):
         if read_magic(self.path) == b"PAR1":
             yield _Parquet(self.path)
             return
-        state = self.path.stat()
-        yield _open_tree(self.path, self.config.tree, (state.st_ino, state.st_size, state.st_mtime_ns))
+        yield _open_tree(self.path, self.config.tree, read_state(self.path))
 
 
 @lru_cache(maxsize=1)
-def _open_tree(path: Path, name: str | None, state: tuple[int, ...]) -> "_Tree":
+def _open_tree(path: Path, name: str | None, state: FileState) -> "_Tree":
     """Return a tree of a file that stays open: the 1,500 branches of NanoAOD take half a second to list.
 
     Args:
