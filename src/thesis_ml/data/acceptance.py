@@ -58,7 +58,7 @@ class AcceptanceGap:
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """By which gaps are told: the sure ones first, then by their share."""
+        """Sort key: sure gaps first, then by falling share."""
         return not self.is_sure, -self.share
 
     @property
@@ -86,7 +86,7 @@ def find_gaps(
     """
     gaps: list[AcceptanceGap] = []
     numbers = range(1, len(type_names) + 1)
-    n_pairs = n_pairs or len(samples) * (len(samples) - 1)
+    n_pairs = len(samples) * (len(samples) - 1) if n_pairs is None else n_pairs
     for quantity, sign in (("pt", 1.0), ("abs(eta)", -1.0)):
         columns = {
             key: {number: sign * _take_values(events, number, quantity) for number in numbers}
@@ -96,19 +96,18 @@ def find_gaps(
             # A sample without a type says nothing of it.
             shared = [number for number in numbers if len(columns[narrower][number])]
             ours, others = ([columns[key][number] for number in shared] for key in (wider, narrower))
-            found = [
-                AcceptanceGap(type_names[number - 1], quantity, sign * one.limit, wider, narrower, one.share)
-                for number, mine, theirs in zip(shared, ours, others, strict=True)
-                if min(len(mine), len(theirs)) >= FEWEST_OBJECTS
-                and (one := _find_excess([mine], [theirs])).share > LEAST_SHARE
-                and one.p_value * n_pairs < SURE_P
+            gaps += [
+                AcceptanceGap(
+                    ANY_TYPE if place is None else type_names[shared[place] - 1],
+                    quantity,
+                    sign * excess.limit,
+                    wider,
+                    narrower,
+                    excess.share,
+                    0.0 if place is not None else excess.p_value * n_pairs,
+                )
+                for place, excess in _compare_pair(ours, others, n_pairs)
             ]
-            if not found and sum(map(len, others)) >= FEWEST_OBJECTS:
-                one = _find_excess(ours, others)
-                p_value = one.p_value * n_pairs
-                if one.n_beyond >= FEWEST_BEYOND and one.excess >= LEAST_EXCESS and p_value < LARGEST_P:
-                    found = [AcceptanceGap(ANY_TYPE, quantity, sign * one.limit, wider, narrower, one.share, p_value)]
-            gaps += found
     return tuple(sorted(gaps, key=lambda gap: gap.rank))
 
 
@@ -117,17 +116,35 @@ class _Excess(NamedTuple):
 
     Args:
         limit: The lowest value of the other sample.
-        n_beyond: How many are below it.
+        lowest: The lowest value of this one.
+        n_beyond: How many are below the limit.
         share: Of all values.
-        excess: How far the lowest one is below the limit, as a share of that.
         p_value: Of as many between equal samples.
     """
 
     limit: float
+    lowest: float
     n_beyond: int
     share: float
-    excess: float
     p_value: float
+
+
+def _compare_pair(ours: Sequence[Values], others: Sequence[Values], n_pairs: int) -> list[tuple[int | None, _Excess]]:
+    """Return where the values of a type lie below all others, by its place; else of all types, whose place is None."""
+    found: list[tuple[int | None, _Excess]] = []
+    for place, (mine, theirs) in enumerate(zip(ours, others, strict=True)):
+        if min(len(mine), len(theirs)) < FEWEST_OBJECTS:
+            continue
+        excess = _find_excess([mine], [theirs])
+        if excess.share > LEAST_SHARE and excess.p_value * n_pairs < SURE_P:
+            found.append((place, excess))
+    if found or sum(map(len, others)) < FEWEST_OBJECTS:
+        return found
+    excess = _find_excess(ours, others)
+    is_far = excess.lowest <= excess.limit - LEAST_EXCESS * abs(excess.limit)
+    if excess.n_beyond >= FEWEST_BEYOND and is_far and excess.p_value * n_pairs < LARGEST_P:
+        return [(None, excess)]
+    return []
 
 
 def _find_excess(ours: Sequence[Values], others: Sequence[Values]) -> _Excess:
@@ -136,14 +153,13 @@ def _find_excess(ours: Sequence[Values], others: Sequence[Values]) -> _Excess:
     Each type is permuted by itself, as samples may differ in how many objects of a type they have.
     """
     limit = min(float(values.min()) for values in others)
-    lowest = min(values.min(initial=np.inf) for values in ours)
+    lowest = min(float(values.min(initial=np.inf)) for values in ours)
     p_value, n_beyond = 1.0, 0
     for mine, theirs in zip(ours, others, strict=True):
         ranks = np.arange((mine < limit).sum())
         n_beyond += len(ranks)
         p_value *= float(np.prod((len(mine) - ranks) / (len(mine) + len(theirs) - ranks)))
-    n_values = max(sum(map(len, ours)), 1)
-    return _Excess(limit, n_beyond, n_beyond / n_values, (limit - lowest) / max(abs(limit), 1e-9), p_value)
+    return _Excess(limit, lowest, n_beyond, n_beyond / max(sum(map(len, ours)), 1), p_value)
 
 
 def describe_gaps(gaps: Sequence[AcceptanceGap]) -> str:

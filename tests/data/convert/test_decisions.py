@@ -213,6 +213,20 @@ def test_labels_are_named_by_the_classes_of_inputs(tmp_path: Path) -> None:
     assert read_label_names(tmp_path / "out.h5") == {"0": "ttbar", "1": "ttH"}
 
 
+def test_a_class_may_have_the_name_of_none(tmp_path: Path) -> None:
+    convert(tmp_path, {"events": EVENTS[:50], "ttH": EVENTS[50:90]})
+
+    assert read_label_names(tmp_path / "out.h5") == {"0": "events", "1": "ttH"}
+
+
+def test_a_file_of_which_nothing_is_kept_is_told(tmp_path: Path) -> None:
+    soft = [replace(event, met=1.0) for event in EVENTS[50:90]]
+
+    sheet = convert(tmp_path, {"a": EVENTS[:50], "b": soft}, event="met > 2")
+
+    assert "b.csv: none of its 40 events is kept" in sheet["warnings"]
+
+
 @pytest.mark.parametrize("names", [{"0": "low", "1": "high"}, {0: "low", 1: "high"}])
 def test_labels_of_a_column_are_named_by_the_recipe(names: dict[Any, str], tmp_path: Path) -> None:
     path = write_jets(tmp_path / "a.parquet", 60)

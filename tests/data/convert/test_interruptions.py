@@ -376,3 +376,17 @@ def test_a_file_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
         read.append(run_recipe("nanoaod", path, tmp_path / f"{n_events}.h5")["inputs"][0]["events read"])
 
     assert read == [60, 40]
+
+
+def test_a_file_of_ours_that_vanishes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [write_events(tmp_path / f"{seed}.h5", draw_events(60, seed)) for seed in range(2)]
+
+    def remove_first(task: PartTask) -> Any:
+        paths[0].unlink(missing_ok=True)
+        return parts.try_part(task)
+
+    monkeypatch.setattr(run, "try_part", remove_first)
+
+    sheet = run_recipe("events", paths, tmp_path / "out.h5", on_error="skip")
+
+    assert str(paths[0]) in sheet["inputs"][0]["skipped"] and "cannot be read" in sheet["inputs"][0]["skipped"]

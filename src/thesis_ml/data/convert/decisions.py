@@ -52,6 +52,11 @@ def build_decisions(
     missing = [name for name in n_objects[0] if not sum(one.get(name, 0) for one in n_objects)]
     if missing:
         found.append(f"no {', no '.join(missing)} is kept in any class; the selection may not fit these files")
+    found += [
+        f"{shown[path]}: none of its {tally.n_read:,} events is kept"
+        for path, tally in by_file.items()
+        if tally.n_read and not tally.n_kept
+    ]
     found += [f"skipped: {file.error}" for file in files if file.error is not None]
     return {
         "output": config.output,

@@ -32,7 +32,7 @@ from thesis_ml.data.convert.parts import (
 )
 from thesis_ml.data.convert.readers.base import read_magic
 from thesis_ml.data.convert.readers.registry import READERS
-from thesis_ml.data.convert.samples import describe_samples
+from thesis_ml.data.convert.samples import compare_samples
 from thesis_ml.data.convert.splits import iterate_splits, plan_splits
 from thesis_ml.data.events import keep_events
 from thesis_ml.data.h5_trial import try_file
@@ -70,6 +70,9 @@ def convert(config: ConvertConfig) -> Decisions:
     try:
         parts_folder.mkdir(parents=True, exist_ok=True)
         files = _convert_files(config, files)
+        for file in files:
+            for task in file.tasks[:1]:
+                task.reader.close()
         decisions = _merge(config, files, output)
         is_done = True
     except OSError as error:
@@ -186,7 +189,7 @@ def _start_workers(n_workers: int) -> Iterator[RunTasks]:
     try:
         with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
             yield lambda tasks: pool.map(try_part, tasks)
-            # They end while the parts are merged.
+            # They end while the parts are merged; behind this line there is nothing left to wait for.
             pool.shutdown(wait=False)
     except BrokenProcessPool as error:
         raise DataError("n_workers: a process was killed, maybe for lack of memory; start again with fewer") from error
@@ -206,10 +209,10 @@ def _merge(config: ConvertConfig, files: Sequence[InputFile], output: Path) -> D
     type_names = list_type_names(config.objects)
     label_names = _name_labels(config, files)
     layout = _choose_layout(config, parts)
-    found = plan.warnings
+    found = [*plan.warnings]
     if config.label is not None and {file.class_name for file in files} != {DEFAULT_CLASS}:
         found.append("inputs names classes, but label takes the labels of the files; label=null takes the classes")
-    found += describe_samples(parts, type_names, label_names)
+    found += compare_samples(parts, type_names, label_names)
     decisions = build_decisions(config, files, parts, plan, layout=layout, warnings=found)
     columns = {name: config.extra_columns.get(name, ExtraConfig()) for name in config.extra_names}
     meaning = FileMeaning(
@@ -279,4 +282,5 @@ def _name_labels(config: ConvertConfig, files: Sequence[InputFile]) -> dict[str,
                         "label=null, or the labels with label_names"
                     )
         return dict(config.label_names) or own
-    return {str(file.label): file.class_name for file in files if file.class_name != DEFAULT_CLASS}
+    names = {str(file.label): file.class_name for file in files}
+    return {} if set(names.values()) == {DEFAULT_CLASS} else names

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_ml.data.acceptance import AcceptanceGap, find_gaps
+from thesis_ml.data.acceptance import FEWEST_OBJECTS, AcceptanceGap, find_gaps
 from thesis_ml.data.convert.parts import PartOverview, name_files, read_part
+from thesis_ml.data.convert.tally import ClassTally
 from thesis_ml.data.events import Events, join_events, keep_events
 from thesis_ml.data.unlikely import describe_constant
 
@@ -17,7 +18,7 @@ JUDGED_EVENTS = 20_000
 """Events of a class or a file that are compared."""
 
 
-def describe_samples(
+def compare_samples(
     parts: Sequence[PartOverview], type_names: Sequence[str], label_names: Mapping[str, str]
 ) -> list[str]:
     """Return warnings on acceptances that differ between classes, or files of a single one, and on constant columns.
@@ -50,32 +51,43 @@ def _take_classes(parts: Sequence[PartOverview], names: Mapping[str, str]) -> di
 
 
 def _compare_files(parts: Sequence[PartOverview], type_names: Sequence[str]) -> tuple[list[str], Events]:
-    """Return the largest difference of a file from the rest for each type and quantity, and events of all files.
-
-    Each file is compared with some events of each other one: of pairs there would be too many.
-    """
+    """Return how the acceptances of those files differ whose ranges differ most, and some events of all files."""
     shown = name_files(part.file for part in parts)
     paths = {path: [part.path for part in ours] for path, ours in groupby(parts, key=lambda part: part.file.path)}
+    n_pairs = len(paths) * (len(paths) - 1)
+    gaps: list[AcceptanceGap] = []
+    for pair in _choose_pairs(parts, type_names):
+        samples = {shown[path]: _take_first_events(paths[path], JUDGED_EVENTS) for path in pair}
+        gaps += find_gaps(samples, type_names, n_pairs=n_pairs)
+    largest: dict[tuple[str, str], AcceptanceGap] = {}
+    for gap in sorted(gaps, key=lambda gap: gap.rank):
+        largest.setdefault((gap.type_name, gap.quantity), gap)
     n_of_each = math.ceil(JUDGED_EVENTS / len(paths))
-    taken = [_take_first_events(ours, n_of_each) for ours in paths.values()]
-    events = join_events(taken)
-    owners = np.repeat(np.arange(len(taken)), [one.n_events for one in taken])
-    files = list(paths.items())
-    others = shown[files[-1][0]] if len(files) == 2 else "the rest"
-    gaps: defaultdict[tuple[str, str], list[AcceptanceGap]] = defaultdict(list)
-    # Of two files one comparison tells all.
-    for number, (path, ours) in enumerate(files if len(files) > 2 else files[:-1]):
-        samples = {
-            shown[path]: _take_first_events(ours, JUDGED_EVENTS),
-            others: keep_events(events, owners != number),
+    events = join_events([_take_first_events(ours, n_of_each) for ours in paths.values()])
+    return list(map(str, largest.values())), events
+
+
+def _choose_pairs(parts: Sequence[PartOverview], type_names: Sequence[str]) -> list[tuple[Path, Path]]:
+    """Return for each type and quantity, and for all types together, the files of the widest and the narrowest range.
+
+    To compare each file with each other one would cost more than the conversion of many files.
+    """
+    tallies: defaultdict[Path, ClassTally] = defaultdict(ClassTally)
+    for part in parts:
+        tallies[part.file.path] += part.tally
+    pairs = []
+    for names in (*([name] for name in type_names), type_names):
+        judged = {
+            path: [tally.ranges[name] for name in names if name in tally.ranges]
+            for path, tally in tallies.items()
+            if sum(tally.n_objects.get(name, 0) for name in names) >= FEWEST_OBJECTS
         }
-        for gap in find_gaps(samples, type_names, n_pairs=2 * len(files)):
-            gaps[gap.type_name, gap.quantity].append(gap)
-    texts = []
-    for alike in gaps.values():
-        largest = min(alike, key=lambda gap: gap.rank)
-        texts.append(f"{largest}{f' ({len(alike) - 1:,} more such differences)' if len(alike) > 1 else ''}")
-    return texts, events
+        lowest_pt = {path: min(one["pt"][0] for one in ranges) for path, ranges in judged.items()}
+        largest_eta = {path: max(abs(end) for one in ranges for end in one["eta"]) for path, ranges in judged.items()}
+        for ends in (lowest_pt, {path: -end for path, end in largest_eta.items()}):
+            if len(set(ends.values())) > 1:
+                pairs.append((min(ends, key=ends.__getitem__), max(ends, key=ends.__getitem__)))
+    return list(dict.fromkeys(pairs))
 
 
 def _take_first_events(paths: Sequence[Path], n_events: int) -> Events:

@@ -31,7 +31,7 @@ class SplitPlan:
 
     Args:
         counts: Events of train, val and test.
-        moves: What the parts say otherwise, one move after the other.
+        moves: Events that empty splits take from the largest one, in this order.
     """
 
     counts: tuple[int, ...]
@@ -39,6 +39,7 @@ class SplitPlan:
 
     @property
     def warnings(self) -> list[str]:
+        """A line for each split that was empty."""
         return [
             f"the split {SPLITS[one.target]} was empty: it got {one.n_events:,} events of {SPLITS[one.source]}"
             for one in self.moves

@@ -85,6 +85,10 @@ class Reader(Protocol):
         """Yield the columns of consecutive events of a part."""
         ...
 
+    def close(self) -> None:
+        """Free what the last file that was read left in memory."""
+        return
+
     def complete(self, config: ConvertConfig) -> ConvertConfig:
         """Return a recipe without objects with those that the file itself names."""
         return config

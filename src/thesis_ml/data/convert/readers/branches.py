@@ -58,6 +58,9 @@ class BranchesReader(Reader):
         with name_errors(self.path, EXPECTED), self._open() as tree:
             yield from tree.read(part, names)
 
+    def close(self) -> None:
+        _open_tree.cache_clear()
+
     @contextmanager
     def _open(self) -> Iterator["_Tree | _Parquet"]:
         if read_magic(self.path) == b"PAR1":

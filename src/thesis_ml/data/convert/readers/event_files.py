@@ -19,6 +19,7 @@ from thesis_ml.data.convert.readers.base import (
     Reader,
     ReaderConfig,
     cut_rows,
+    name_errors,
     read_state,
 )
 from thesis_ml.data.events import FILE_FEATURES, Events, EventSplits, iterate_blocks, join_events
@@ -44,7 +45,11 @@ class EventFilesReader(Reader):
 
     @property
     def _content(self) -> "_Content":
-        return _load(self.path, read_state(self.path))
+        with name_errors(self.path, "a file of thesis-data"):
+            return _load(self.path, read_state(self.path))
+
+    def close(self) -> None:
+        _load.cache_clear()
 
     def list_columns(self) -> Sequence[str]:
         content = self._content
@@ -102,7 +107,7 @@ class _Content:
     """What a file holds.
 
     Args:
-        stored: What is said of its events, without these.
+        stored: Its names and units; there are no splits in it.
         further: Its further columns.
         events: Those of all splits.
         splits: The split of each event, 0, 1, 2 for train, val, test.
