@@ -159,7 +159,7 @@ def test_empty_splits_get_the_first_events_over_parts(tmp_path: Path) -> None:
 
     plan = plan_splits(parts, SplitConfig())
 
-    # 70% of 20 events go to train, and 15% of these to val.
+    # Train gets 70% of 20 events, and val 15% of 20 from these.
     assert np.concatenate(list(iterate_splits(parts, plan))).tolist() == [1] * 3 + [0] * 11 + [2] * 6
     assert plan.counts == (11, 3, 6)
 

@@ -43,9 +43,10 @@ def _take_classes(parts: Sequence[PartOverview], names: Mapping[str, str]) -> di
     found: dict[str, list[Events]] = {name: [] for name in names.values()}
     for part in parts:
         left = {label: JUDGED_EVENTS - sum(one.n_events for one in found[names[label]]) for label in part.tally.weighed}
-        if any(number > 0 for number in left.values()):
+        wanted = {label: number for label, number in left.items() if number > 0}
+        if wanted:
             events = read_part(part.path)
-            for label, number in left.items():
+            for label, number in wanted.items():
                 found[names[label]].append(_copy_first(keep_events(events, events.labels == int(label)), number))
     return {name: join_events(events) for name, events in found.items()}
 
